@@ -1,0 +1,43 @@
+"""Sphinx configuration."""
+
+import importlib.metadata
+
+project = "skdl"
+author = "The skdl developers"
+project_copyright = "The skdl developers, BSD-3-Clause"
+release = importlib.metadata.version("skdl")
+version = release
+
+ROUTED_METHODS = ("fit", "partial_fit", "predict", "predict_proba", "predict_log_proba", "score")
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build"]
+default_role = "code"
+
+autosummary_generate = True
+# What scikit-learn adds to every estimator is documented there, with links that lead nowhere here.
+autodoc_default_options = {
+    "inherited-members": "BaseEstimator, ClassifierMixin, RegressorMixin, _MetadataRequester",
+    "exclude-members": ", ".join(
+        ["get_metadata_routing", *(f"set_{method}_request" for method in ROUTED_METHODS)]
+    ),
+}
+# Attributes and methods are listed by autodoc; a second table of them would only repeat it.
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"skdl {release}"
+html_theme_options = {
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": False,
+}
+# One page tree of two levels: the left side bar would repeat the top bar.
+html_sidebars = {"**": []}
+html_show_sourcelink = False

@@ -1,0 +1,463 @@
+"""The base of all estimators: validation, the inner split, training and prediction.
+
+Subclasses say which network their parameters describe and how labels become targets; how a
+network is trained is the business of `skdl.training`.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
+
+from skdl._compat import CallbackSupportMixin, with_callbacks
+from skdl._validation import (
+    AnyOf,
+    Boolean,
+    Constraint,
+    Integer,
+    Names,
+    OneOf,
+    Predicate,
+    Real,
+    SequenceOf,
+    check_enough_rows_to_split,
+    check_parameters,
+    check_validation_pair,
+    check_weights,
+)
+from skdl.estimators import _keras_names as names
+from skdl.estimators._callbacks import EpochBar, SklearnCallbacks
+from skdl.exceptions import EarlyStoppingDataWarning, InvalidParameterError
+
+if TYPE_CHECKING:
+    import keras
+    from numpy.typing import ArrayLike, NDArray
+
+    from skdl.networks import Network
+    from skdl.training import Job, Observer, Trained
+
+__all__ = ["CALLABLE", "CONSTRAINTS", "BaseNetwork", "is_keras"]
+
+CALLABLE = Predicate(callable, "a callable")
+_CACHES = ("_predictor", "_keras_model")
+
+
+def is_keras(path: str, *, as_class: bool = False) -> Any:
+    """Return a test for objects (or subclasses) of a Keras class, looked up when it runs."""
+
+    def test(value: object) -> bool:
+        import keras
+
+        kind = functools.reduce(getattr, path.split("."), keras)
+        if as_class:
+            return isinstance(value, type) and issubclass(value, kind)  # type: ignore[arg-type]
+        return isinstance(value, kind)  # type: ignore[arg-type]
+
+    return test
+
+
+_CALLBACK = Predicate(is_keras("callbacks.Callback"), "a keras.callbacks.Callback")
+_METRIC = AnyOf(
+    Names(names.metric_names, "metric"),
+    CALLABLE,
+    Predicate(is_keras("metrics.Metric"), "a keras.metrics.Metric"),
+)
+_RATE = Real(0, 1, high_open=True, example=0.2)
+_PENALTY = Real(0, example=0.001)
+
+CONSTRAINTS: dict[str, Constraint] = {
+    "hidden_units": AnyOf(Integer(1, example=128), SequenceOf(Integer(1))),
+    "hidden_layers": Integer(0, example=2),
+    "activation": AnyOf(
+        Names(names.activation_names, "activation"),
+        CALLABLE,
+        Predicate(is_keras("layers.Layer"), "a Keras layer without weights"),
+    ),
+    "dropout": _RATE,
+    "input_dropout": _RATE,
+    "l1": _PENALTY,
+    "l2": _PENALTY,
+    "batch_norm": OneOf(None, "before_activation", "after_activation"),
+    "input_batch_norm": Boolean(),
+    "optimizer": AnyOf(
+        Names(names.optimizer_names, "optimizer"),
+        Predicate(is_keras("optimizers.Optimizer"), "a keras.optimizers.Optimizer"),
+        Predicate(
+            is_keras("optimizers.Optimizer", as_class=True), "a class of keras.optimizers"
+        ),
+    ),
+    "learning_rate": AnyOf(
+        Real(0, example=0.001),
+        Predicate(
+            is_keras("optimizers.schedules.LearningRateSchedule"),
+            "a schedule of keras.optimizers.schedules",
+        ),
+    ),
+    "batch_size": Integer(1, example=32),
+    "epochs": Integer(1, example=100),
+    "shuffle": Boolean(),
+    "early_stopping": Boolean(),
+    "validation_fraction": Real(0, 1, low_open=True, high_open=True, example=0.2),
+    "monitor": Predicate(lambda value: isinstance(value, str), "the name of a loss or metric"),
+    "patience": Integer(0, example=10),
+    "min_delta": Real(0, example=0.001),
+    "restore_best_weights": Boolean(),
+    "metrics": AnyOf(OneOf(None), _METRIC, SequenceOf(_METRIC)),
+    "callbacks": AnyOf(OneOf(None), _CALLBACK, SequenceOf(_CALLBACK)),
+    "warm_start": Boolean(),
+    "random_state": AnyOf(
+        OneOf(None),
+        Integer(0, 2**32 - 1),
+        Predicate(lambda value: isinstance(value, np.random.RandomState), "a RandomState"),
+    ),
+    "verbose": AnyOf(Boolean(), Integer(0)),
+}
+
+# The default of the parameter, which an optimizer object's own learning rate replaces.
+_DEFAULT_RATE = 0.001
+
+
+class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
+    """Base of estimators that are one Keras network."""
+
+    _constraints = CONSTRAINTS
+
+    # ------------------------------------------------------------------ what subclasses say
+
+    @abstractmethod
+    def _encode_targets(self, y: Any, *, reset: bool) -> NDArray[np.float32]:
+        """Check targets, learn what they are where `reset`, and return them as columns."""
+
+    @abstractmethod
+    def _network(self, n_features: int) -> Network:
+        """Return the network that the parameters describe, for the targets seen."""
+
+    def _scale_targets(self, y: NDArray[Any], weight: Any, *, reset: bool) -> NDArray[np.float32]:
+        """Bring encoded targets into the network's units."""
+        del weight, reset
+        return y.astype(np.float32, copy=False)
+
+    def _units(self) -> tuple[Any, Any]:
+        """Return scale and offset of the targets' units, or None twice."""
+        return None, None
+
+    def _stratification(self, y: NDArray[Any]) -> Any:
+        """Return by what to stratify the inner validation split, or None."""
+        del y
+
+    def _class_weights(self, y: Any) -> Any:
+        """Return the weight that a row has from its class, or None."""
+        del y
+
+    # ------------------------------------------------------------------ fitting
+
+    @with_callbacks
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        groups: Any = None,
+    ) -> Self:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Finite numbers.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts in the loss; rows of weight 0 are left out.
+        X_val, y_val : array-like, default=None
+            Validation rows, scored after every epoch; with ``early_stopping=True`` they decide
+            when to stop, and no rows of `X` are held out.
+        sample_weight_val : array-like of shape (n_validation_samples,), default=None
+            Weights of the validation rows.
+        groups : array-like of shape (n_samples,), default=None
+            With ``early_stopping=True``, rows of one group stay on one side of the inner split.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are not as described; the message says which.
+        DivergenceError
+            If the loss becomes NaN or infinite and there is no earlier epoch to go back to.
+        """
+        from skdl.training import train_one
+
+        self._check_parameters()
+        initial = self._trained if self.warm_start and hasattr(self, "_trained") else None
+        job = self._make_job(
+            X, y, sample_weight, X_val, y_val, sample_weight_val, groups, initial=initial
+        )
+        metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
+        data = {"estimator": self, "X": X, "y": y, "metadata": metadata}
+        root = self._init_callback_context(max_subtasks=self.epochs)
+        root.call_on_fit_task_begin(**data)
+        job.observers = [*job.observers, SklearnCallbacks(root, data)]
+        self._take(train_one(job))
+        root.call_on_fit_task_end(**data, reconstruction_attributes={})
+        return self
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        """Train for one more epoch, going on from where the last call left off."""
+        from skdl.training import train_one
+
+        self._check_parameters()
+        job = self._make_job(
+            X, y, sample_weight, initial=getattr(self, "_trained", None), is_partial=True
+        )
+        self._take(train_one(job))
+        return self
+
+    def _check_parameters(self) -> None:
+        owner = type(self).__name__
+        values = self.get_params(deep=False)
+        check_parameters(owner, values, self._constraints)
+        has_own_rate = self._constraints["optimizer"].constraints[1].accepts(self.optimizer)  # type: ignore[attr-defined]
+        if has_own_rate and not (
+            isinstance(self.learning_rate, float) and self.learning_rate == _DEFAULT_RATE
+        ):
+            msg = (
+                f"{owner}: learning_rate={self.learning_rate!r} was given beside an optimizer "
+                "object, which has a learning rate of its own. Expected one of them: set it in "
+                "the optimizer, or give the optimizer by name."
+            )
+            raise InvalidParameterError(msg)
+
+    def _make_job(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        groups: Any = None,
+        *,
+        initial: Trained | None = None,
+        is_partial: bool = False,
+    ) -> Job:
+        """Check the data and describe the training of it; labels and units are learned here."""
+        from skdl.training import EarlyStopping, Job, Rows
+
+        owner = type(self).__name__
+        reset = initial is None
+        X, y = self._validated(X, y, reset=reset)
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+            check_weights(owner, weight)
+        check_validation_pair(owner, X_val, y_val, sample_weight_val)
+        if groups is not None:
+            groups = np.asarray(groups)
+            check_consistent_length(X, groups)
+        if weight is not None and not weight.all():
+            kept = np.flatnonzero(weight)
+            X, y, weight = X[kept], y[kept], weight[kept]
+            groups = None if groups is None else groups[kept]
+        targets = self._encode_targets(y, reset=reset)
+        rng = check_random_state(self.random_state)
+        seed = int(rng.randint(np.iinfo(np.int32).max))
+
+        stops_early = self.early_stopping and not is_partial
+        train_index = val_index = None
+        if stops_early and X_val is None and self.monitor.startswith("val_"):
+            train_index, val_index = self._inner_split(targets, groups, rng)
+        in_training = slice(None) if train_index is None else train_index
+        class_weight = self._class_weights(y)
+        units_weight = None if weight is None else weight[in_training]
+        self._scale_targets(targets[in_training], units_weight, reset=reset)
+        scaled = self._scale_targets(targets, None, reset=False)
+        plain_weight = None if weight is None else weight.astype(np.float32)
+        if class_weight is not None:
+            weight = class_weight if weight is None else weight * class_weight
+        row_weight = None if weight is None else weight.astype(np.float32)
+
+        validation = None
+        if val_index is not None:
+            validation = Rows(X, scaled, plain_weight, val_index)
+        elif X_val is not None:
+            validation = self._validation_rows(X_val, y_val, sample_weight_val)
+        scale, offset = self._units()
+        return Job(
+            network=self._network(X.shape[1]),
+            train=Rows(X, scaled, row_weight, train_index),
+            validation=validation,
+            optimizer=names.described_optimizer(self.optimizer, self.learning_rate),
+            epochs=1 if is_partial else self.epochs,
+            batch_size=self.batch_size,
+            seed=seed,
+            shuffle=self.shuffle,
+            early_stopping=EarlyStopping(
+                monitor=self.monitor,
+                mode=names.monitor_mode(self.monitor),
+                patience=self.patience,
+                min_delta=float(self.min_delta),
+                restore_best_weights=bool(self.restore_best_weights),
+            )
+            if stops_early
+            else None,
+            metrics=tuple(names.resolved_metric(m) for m in _as_list(self.metrics)),
+            target_scale=scale,
+            target_offset=offset,
+            initial=initial,
+            observers=self._observers(),
+            keep_optimizer_state=bool(self.warm_start) or is_partial,
+            owner=owner,
+        )
+
+    def _observers(self) -> list[Observer]:
+        from skdl.training import KerasCallbacks
+
+        observers: list[Observer] = []
+        callbacks = _as_list(self.callbacks)
+        if callbacks:
+            observers.append(KerasCallbacks(callbacks))
+        if self.verbose:
+            observers.append(EpochBar(type(self).__name__, self.epochs))
+        return observers
+
+    def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
+        """Return float32 rows and targets as an array; `X` is not copied if it is float32."""
+        X, y = validate_data(
+            self, X, y, reset=reset, accept_sparse="csr", accept_large_sparse=False,
+            dtype=np.float32, multi_output=True, y_numeric=False,
+        )  # fmt: skip
+        return X, y
+
+    def _validation_rows(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> Any:
+        from skdl.training import Rows
+
+        X, y = self._validated(X_val, y_val, reset=False)
+        weight = None
+        if sample_weight_val is not None:
+            weight = _check_sample_weight(sample_weight_val, X, dtype=np.float32)
+            check_weights(type(self).__name__, weight)
+        targets = self._scale_targets(self._encode_targets(y, reset=False), None, reset=False)
+        return Rows(X, targets, weight)
+
+    def _inner_split(
+        self, targets: NDArray[Any], groups: Any, rng: np.random.RandomState
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return the rows to train on and the rows to hold out, both shuffled."""
+        owner, n_rows = type(self).__name__, len(targets)
+        check_enough_rows_to_split(owner, n_rows, self.validation_fraction)
+        rows = np.arange(n_rows, dtype=np.int32)
+        if groups is not None:
+            if len(np.unique(groups)) == 1:
+                msg = (
+                    f"{owner}: groups holds one group, which cannot stand on both sides of the "
+                    "inner validation split. Expected at least 2 groups; or pass X_val and y_val."
+                )
+                raise ValueError(msg)
+            splitter = GroupShuffleSplit(1, test_size=self.validation_fraction, random_state=rng)
+            train, held_out = next(splitter.split(rows, groups=groups))
+            return rows[train], rows[held_out]
+        strata = self._stratification(targets)
+        if strata is not None:
+            n_held_out = int(np.ceil(n_rows * self.validation_fraction))
+            counts = np.unique(strata, return_counts=True)[1]
+            if counts.min() < 2 or min(n_held_out, n_rows - n_held_out) < len(counts):  # noqa: PLR2004
+                warnings.warn(
+                    f"{owner}: a class has too few rows to stand on both sides of the inner "
+                    "validation split, which was drawn without stratification. Pass more rows, "
+                    "another validation_fraction, or X_val and y_val.",
+                    EarlyStoppingDataWarning,
+                    stacklevel=4,
+                )
+                strata = None
+        train, held_out = train_test_split(
+            rows, test_size=self.validation_fraction, stratify=strata, random_state=rng
+        )
+        return train, held_out
+
+    def _take(self, trained: Trained) -> None:
+        """Set the fitted attributes from what training left behind."""
+        for cache in _CACHES:
+            self.__dict__.pop(cache, None)
+        self._trained = trained
+        self.history_ = trained.history
+        self.n_iter_ = trained.n_epochs
+        self.best_epoch_ = trained.best_epoch
+
+    # ------------------------------------------------------------------ the fitted estimator
+
+    def _outputs(self, X: Any) -> NDArray[np.float32]:
+        """Return the network's outputs of shape (n_samples, n_outputs) in its own units."""
+        check_is_fitted(self)
+        X = validate_data(
+            self, X, reset=False, accept_sparse="csr", accept_large_sparse=False, dtype=np.float32
+        )
+        predictor = self.__dict__.get("_predictor")
+        if predictor is None or predictor.trained is not self._trained:
+            from skdl.training import Predictor
+
+            predictor = self._predictor = Predictor(self._trained)
+        return predictor(X)  # type: ignore[no-any-return]
+
+    @property
+    def model_(self) -> keras.Model:
+        """Compiled Keras model with the trained weights, built when first asked for.
+
+        It computes in the network's units (see `target_scaling` of regressors). Changing it
+        does not change what the estimator predicts.
+        """
+        check_is_fitted(self)
+        model = self.__dict__.get("_keras_model")
+        if model is None:
+            from skdl.training import Layout, compiled_model
+
+            trained = self._trained
+            model = compiled_model(
+                trained.network,
+                names.described_optimizer(self.optimizer, self.learning_rate),
+                tuple(names.resolved_metric(m) for m in _as_list(self.metrics)),
+            )
+            layout = Layout.of(trained.network)
+            model.set_weights(layout.split(trained.weights, trained.statistics))
+            self._keras_model = model
+        return model
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_trained")
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Caches hold TensorFlow objects; they are made anew when needed.
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name not in _CACHES}
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.target_tags.required = True
+        return tags
+
+
+def _as_list(value: Any) -> list[Any]:
+    """Return a list of what may be None, one object or a sequence of them."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple | np.ndarray) else [value]

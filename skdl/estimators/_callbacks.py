@@ -1,0 +1,79 @@
+"""What watches a fit from outside: scikit-learn's callbacks and the progress bar."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from skdl.training import Observer
+
+if TYPE_CHECKING:
+    from skdl._compat import CallbackContext
+    from skdl.training import Member
+
+__all__ = ["EpochBar", "SklearnCallbacks"]
+
+
+class SklearnCallbacks(Observer):
+    """Reports epochs to the callbacks of ``sklearn.callback``.
+
+    Parameters
+    ----------
+    root : CallbackContext
+        Of the whole fit.
+    data : dict
+        ``estimator``, ``X``, ``y`` and ``metadata`` as the user passed them.
+    """
+
+    def __init__(self, root: CallbackContext, data: dict[str, Any]) -> None:
+        self._root = root
+        self._data = data
+        self._task: Any = None
+
+    def on_epoch_begin(self, member: Member, epoch: int) -> None:
+        del member, epoch
+        self._task = self._root.subcontext(task_name="epoch").call_on_fit_task_begin(**self._data)
+
+    def on_epoch_end(self, member: Member, epoch: int, logs: dict[str, float]) -> None:
+        del epoch, logs
+        wants_to_stop = self._task.call_on_fit_task_end(
+            **self._data, reconstruction_attributes=lambda: {"_trained": member.snapshot()}
+        )
+        if wants_to_stop:
+            member.stop()
+
+
+@dataclasses.dataclass
+class EpochBar(Observer):
+    """A progress bar with epoch, loss and validation loss.
+
+    Parameters
+    ----------
+    title : str
+        Stands before the bar.
+    epochs : int
+        Length of the bar.
+    """
+
+    title: str
+    epochs: int
+
+    def on_train_begin(self, member: Member) -> None:
+        from rich import progress
+
+        del member
+        columns = ["{task.description}", progress.BarColumn(), "{task.completed:.0f}/{task.total:.0f}"]
+        self._bar = progress.Progress(
+            *columns, progress.TimeElapsedColumn(), "{task.fields[values]}"
+        )
+        self._bar.start()
+        self._task = self._bar.add_task(self.title, total=self.epochs, values="")
+
+    def on_epoch_end(self, member: Member, epoch: int, logs: dict[str, float]) -> None:
+        del member, epoch
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in logs.items())
+        self._bar.update(self._task, advance=1, values=shown)
+
+    def on_train_end(self, member: Member) -> None:
+        del member
+        self._bar.stop()

@@ -1,0 +1,125 @@
+"""What a string, class or object of Keras stands for in an estimator's parameters."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from skdl.networks import KerasObject, preserved_generators
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from skdl.training import Optimizer
+
+__all__ = [
+    "activation_names",
+    "described_optimizer",
+    "loss_names",
+    "metric_names",
+    "monitor_mode",
+    "optimizer_names",
+    "resolved_activation",
+    "resolved_loss",
+    "resolved_metric",
+]
+
+_NOT_NAMES = {"get", "serialize", "deserialize"}
+# Metrics of which more is better, by what stands in their names.
+_MORE_IS_BETTER = (
+    "acc", "auc", "precision", "recall", "sensitivity", "specificity",
+    "f1", "fbeta", "r2", "iou", "cosine_similarity", "true_",
+)  # fmt: skip
+
+
+def activation_names() -> list[str]:
+    """Return the names in ``keras.activations``."""
+    import keras
+
+    return _functions(keras.activations)
+
+
+def loss_names() -> list[str]:
+    """Return the names of the functions in ``keras.losses``."""
+    import keras
+
+    return _functions(keras.losses)
+
+
+def metric_names() -> list[str]:
+    """Return the names that ``metrics`` takes: functions and classes of ``keras.metrics``."""
+    import keras
+
+    classes = [name for name, value in vars(keras.metrics).items() if inspect.isclass(value)]
+    return ["accuracy", "acc", "crossentropy", "ce", *_functions(keras.metrics), *sorted(classes)]
+
+
+def optimizer_names() -> list[str]:
+    """Return the names of the classes in ``keras.optimizers``, in lower case."""
+    import keras
+
+    base = keras.optimizers.Optimizer
+    return sorted(
+        name.lower()
+        for name, value in vars(keras.optimizers).items()
+        if inspect.isclass(value) and issubclass(value, base) and value is not base
+    )
+
+
+def _functions(module: Any) -> list[str]:
+    return sorted(
+        name
+        for name, value in vars(module).items()
+        if inspect.isfunction(value) and name not in _NOT_NAMES
+    )
+
+
+def resolved_activation(activation: Any) -> Hashable:
+    """Return a name, a callable, or the description of a layer, as networks hold them."""
+    import keras
+
+    if inspect.isclass(activation):
+        with preserved_generators():
+            activation = activation()
+    if isinstance(activation, keras.layers.Layer):
+        return KerasObject.of("layers", activation)
+    return activation  # type: ignore[no-any-return]
+
+
+def resolved_loss(loss: Any) -> Any:
+    """Return the description of a Keras loss, or the function that a name or callable is."""
+    import keras
+
+    if inspect.isclass(loss):
+        loss = loss()
+    if isinstance(loss, keras.losses.Loss):
+        return KerasObject.of("losses", loss)
+    return keras.losses.get(loss) if isinstance(loss, str) else loss
+
+
+def resolved_metric(metric: Any) -> Any:
+    """Return a name, a callable, or the description of a Keras metric."""
+    import keras
+
+    if inspect.isclass(metric):
+        with preserved_generators():
+            metric = metric()
+    return KerasObject.of("metrics", metric) if isinstance(metric, keras.metrics.Metric) else metric
+
+
+def described_optimizer(optimizer: Any, learning_rate: Any) -> Optimizer:
+    """Describe an optimizer; an object's own learning rate holds, otherwise the one given."""
+    import keras
+
+    from skdl.training import describe_optimizer
+
+    if isinstance(optimizer, keras.optimizers.Optimizer):
+        return describe_optimizer(optimizer)
+    with preserved_generators():
+        built = optimizer() if inspect.isclass(optimizer) else keras.optimizers.get(optimizer)
+    return describe_optimizer(built, learning_rate)
+
+
+def monitor_mode(monitor: str) -> str:
+    """Tell whether the monitored value should fall or rise, from its name."""
+    return "max" if any(part in monitor.lower() for part in _MORE_IS_BETTER) else "min"

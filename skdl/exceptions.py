@@ -1,0 +1,54 @@
+"""Errors and warnings that skdl raises, all of them catchable as a builtin class too."""
+
+from __future__ import annotations
+
+__all__ = [
+    "DivergenceError",
+    "DivergenceWarning",
+    "EarlyStoppingDataWarning",
+    "InvalidParameterError",
+]
+
+
+class InvalidParameterError(ValueError, TypeError):
+    """Parameters of an estimator are outside what is allowed.
+
+    One error lists every bad parameter of a call. It is a ``ValueError`` and a ``TypeError`` at
+    once, as scikit-learn's own is, since a bad value is often also of a bad type.
+    """
+
+
+class DivergenceError(RuntimeError):
+    """The training loss became NaN or infinite.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator that was being fitted.
+    epoch : int
+        The epoch in which it happened, counted from 1.
+    loss : float
+        The loss of that epoch.
+    """
+
+    def __init__(self, owner: str, epoch: int, loss: float) -> None:
+        # Pickle rebuilds an exception from `args`, so these stay the arguments of `__init__`.
+        super().__init__(owner, epoch, loss)
+        self.owner = owner
+        self.epoch = epoch
+        self.loss = loss
+
+    def __str__(self) -> str:
+        return (
+            f"{self.owner}: the training loss became {self.loss} in epoch {self.epoch}. "
+            "Expected a finite number. Try a learning_rate ten times smaller, inputs of unit "
+            "scale (StandardScaler), or an optimizer with clipnorm=1.0."
+        )
+
+
+class DivergenceWarning(UserWarning):
+    """Training diverged, and the fit went on with the weights of an earlier epoch."""
+
+
+class EarlyStoppingDataWarning(UserWarning):
+    """The rows held out for early stopping could not be chosen as asked."""

@@ -1,0 +1,145 @@
+"""Losses as descriptions: which formula, its numbers, and the form in which it wants the target."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    import keras
+
+__all__ = ["KerasObject", "Loss"]
+
+# Registered with Keras under this package name, so that saved models load.
+PACKAGE = "skdl"
+
+_KERAS_LOSS = {
+    "mse": "MeanSquaredError",
+    "mae": "MeanAbsoluteError",
+    "huber": "Huber",
+    "log_cosh": "LogCosh",
+    "poisson": "Poisson",
+    "binary_crossentropy": "BinaryCrossentropy",
+    "categorical_crossentropy": "CategoricalCrossentropy",
+    "binary_focal": "BinaryFocalCrossentropy",
+    "categorical_focal": "CategoricalFocalCrossentropy",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class KerasObject:
+    """A Keras object as its configuration: equal configurations are equal and share programs."""
+
+    family: Literal["layers", "losses", "metrics", "optimizers"]
+    config: str
+
+    @classmethod
+    def of(cls, family: Literal["layers", "losses", "metrics", "optimizers"], obj: Any) -> KerasObject:
+        """Describe a Keras object; the object itself is neither kept nor changed."""
+        import keras
+
+        config = getattr(keras, family).serialize(obj)
+        config["config"].pop("name", None)
+        return cls(family, json.dumps(config, sort_keys=True))
+
+    def build(self) -> Any:
+        """Return a new object of this configuration."""
+        import keras
+
+        return getattr(keras, self.family).deserialize(json.loads(self.config))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Keras objects inside patched classes must never reach the pickle: text only.
+        return KerasObject, (self.family, self.config)
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """One loss.
+
+    Parameters
+    ----------
+    kind : str
+        Name of the engine's formula, or ``"keras"`` for any other loss of Keras or the user's.
+    numbers : tuple of (name, float) pairs
+        Numbers of the formula, in the network's units. Members of a stack may differ in them.
+    target : {"values", "labels", "one_hot"}
+        What the formula is given: the target's columns, class numbers, or one column per class.
+    function : KerasObject or callable, optional
+        The loss of kind ``"keras"``.
+    """
+
+    kind: str
+    numbers: tuple[tuple[str, float], ...] = ()
+    target: Literal["values", "labels", "one_hot"] = "values"
+    function: KerasObject | Callable[..., Any] | None = None
+
+    @property
+    def structure(self) -> Hashable:
+        """What must be equal for two losses to share a stack."""
+        return self.kind, tuple(name for name, _ in self.numbers), self.target, self.function
+
+    def to_keras(self) -> keras.losses.Loss:
+        """Return the Keras loss that a compiled model of this network minimises.
+
+        Ours average by the sample weights (``reduction="mean_with_sample_weight"``); a loss
+        that the user gave as an object keeps its own reduction.
+        """
+        import keras
+
+        if self.kind == "keras":
+            if isinstance(self.function, KerasObject):
+                return self.function.build()
+            return function_loss(self.function)
+        reduction = "mean_with_sample_weight"
+        if self.kind == "quantile":
+            return quantile_loss_class()(**dict(self.numbers), reduction=reduction)
+        return getattr(keras.losses, _KERAS_LOSS[self.kind])(
+            **dict(self.numbers), reduction=reduction
+        )
+
+
+def function_loss(function: Any) -> keras.losses.Loss:
+    """Return a Keras loss of a plain function, averaged by the sample weights."""
+    import keras
+
+    class FunctionLoss(keras.losses.Loss):
+        def call(self, y_true: Any, y_pred: Any) -> Any:
+            return function(y_true, y_pred)
+
+    name = getattr(function, "__name__", "loss")
+    return FunctionLoss(name=name, reduction="mean_with_sample_weight")
+
+
+def quantile_loss_class() -> type[keras.losses.Loss]:
+    """Return the Keras class of the quantile loss, registered on first use."""
+    import keras
+
+    name = f"{PACKAGE}>QuantileLoss"
+    known = keras.saving.get_registered_object(name)
+    if known is not None:
+        return known
+
+    @keras.saving.register_keras_serializable(package=PACKAGE)
+    class QuantileLoss(keras.losses.Loss):
+        """Pinball loss, ``max(q e, (q - 1) e)`` with ``e = y - prediction``.
+
+        Koenker and Bassett (1978), Econometrica 46, Eq. 3.1, averaged over outputs.
+        """
+
+        def __init__(self, quantile: float = 0.5, **keywords: Any) -> None:
+            super().__init__(**keywords)
+            self.quantile = quantile
+
+        def call(self, y_true: Any, y_pred: Any) -> Any:
+            error = keras.ops.cast(y_true, y_pred.dtype) - y_pred
+            pinball = keras.ops.maximum(self.quantile * error, (self.quantile - 1) * error)
+            return keras.ops.mean(pinball, axis=-1)
+
+        def get_config(self) -> dict[str, Any]:
+            return {**super().get_config(), "quantile": self.quantile}
+
+    return QuantileLoss

@@ -1,0 +1,124 @@
+"""The network: a frozen, hashable description of an architecture, without weights.
+
+A network is what `skdl.networks` builders return and what the training engine takes. It can be
+compared, hashed and pickled without Keras being loaded; `Network.to_keras` gives the real thing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skdl.networks._loss import KerasObject, Loss
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+
+    import keras
+
+__all__ = ["Layer", "Network"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """One layer: the name of its Keras class and the arguments that are not left at default.
+
+    Parameters
+    ----------
+    kind : str
+        Name of the class in ``keras.layers``; ``"Keras"`` for a layer given as an object.
+    config : tuple of (name, value) pairs
+        Constructor arguments. ``l1`` and ``l2`` stand for the kernel's regulariser.
+    """
+
+    kind: str
+    config: tuple[tuple[str, Hashable], ...] = ()
+
+    @classmethod
+    def of(cls, kind: str, **config: Hashable) -> Layer:
+        """Return the layer with its arguments in a fixed order."""
+        return cls(kind, tuple(sorted(config.items())))
+
+    def __getitem__(self, name: str) -> Any:
+        return dict(self.config)[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return one argument, or `default` where it is not given."""
+        return dict(self.config).get(name, default)
+
+    def to_keras(self, seed: int) -> keras.layers.Layer:
+        """Return a new Keras layer; `seed` starts its noise where it has any."""
+        import keras
+
+        config = dict(self.config)
+        if self.kind == "Keras":
+            return config["layer"].build()
+        if self.kind == "Dense":
+            penalty = {name: config.pop(name, 0.0) for name in ("l1", "l2")}
+            if any(penalty.values()):
+                config["kernel_regularizer"] = keras.regularizers.L1L2(**penalty)
+        if self.kind == "Activation":
+            function = config["function"]
+            built = function.build() if isinstance(function, KerasObject) else function
+            return built if isinstance(built, keras.layers.Layer) else keras.layers.Activation(built)
+        if self.kind == "Dropout":
+            config["seed"] = seed
+        return getattr(keras.layers, self.kind)(**config)
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A chain of layers, its output activation and the loss it is trained on.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        Shape of one row.
+    layers : tuple of Layer
+        The last one gives the output before its activation.
+    output_activation : {"linear", "sigmoid", "softmax", "exponential"}
+        Kept apart from the last layer because losses are computed from what stands before it,
+        which is exact where the probability would round to 0 or 1.
+    loss : Loss
+        What training minimises.
+    """
+
+    input_shape: tuple[int, ...]
+    layers: tuple[Layer, ...]
+    output_activation: str
+    loss: Loss
+
+    def to_keras(self, seed: int = 0) -> keras.Model:
+        """Build the uncompiled Keras model with weights as Keras draws them.
+
+        Dropout layers of rate 0 are left out: they do nothing. Global random generators are
+        left as they were.
+        """
+        import keras
+
+        layers = [
+            layer.to_keras(seed + position)
+            for position, layer in enumerate(self.layers)
+            if not (layer.kind == "Dropout" and layer["rate"] == 0)
+        ]
+        if self.output_activation != "linear":
+            layers.append(keras.layers.Activation(self.output_activation, name="output"))
+        with preserved_generators():
+            return keras.Sequential([keras.Input(self.input_shape), *layers])
+
+
+@contextlib.contextmanager
+def preserved_generators() -> Iterator[None]:
+    """Leave Python's and NumPy's global generators as they were: Keras draws seeds from them."""
+    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+
+

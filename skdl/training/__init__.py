@@ -1,0 +1,28 @@
+"""Training: jobs in, trained networks out. Knows nothing of estimators and labels."""
+
+from skdl.training._initial import initial_weights
+from skdl.training._job import EarlyStopping, Job, Optimizer, Rows, Trained
+from skdl.training._member import Member, compiled_model
+from skdl.training._observers import KerasCallbacks, Observer
+from skdl.training._optimizers import describe_optimizer
+from skdl.training._prediction import Predictor
+from skdl.training._rules import Layout
+from skdl.training._train import train, train_one
+
+__all__ = [
+    "EarlyStopping",
+    "Job",
+    "KerasCallbacks",
+    "Layout",
+    "Member",
+    "Observer",
+    "Optimizer",
+    "Predictor",
+    "Rows",
+    "Trained",
+    "compiled_model",
+    "describe_optimizer",
+    "initial_weights",
+    "train",
+    "train_one",
+]

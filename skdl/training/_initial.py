@@ -1,0 +1,50 @@
+"""Initial weights, drawn for each member from its own seed, as Keras' initializers draw them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skdl.training._rules import Layout, Variable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skdl.networks import Network
+    from skdl.training._job import Job
+
+__all__ = ["draw_weights", "initial_weights", "stream"]
+
+# Each purpose has a stream of its own, so that adding a draw to one leaves the others alone.
+_STREAMS = {"weights": 0, "order": 1, "noise": 2}
+
+
+def stream(seed: int, purpose: str, n_epochs: int = 0) -> np.random.Generator:
+    """Return a member's generator for one purpose, after `n_epochs` epochs of earlier jobs."""
+    return np.random.default_rng([seed, _STREAMS[purpose], n_epochs])
+
+
+def draw_weights(network: Network, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the flat weights and statistics a job of this seed starts from."""
+    generator = stream(seed, "weights")
+    layout = Layout.of(network)
+    return layout.join([_draw(variable, generator) for variable in layout.variables])
+
+
+def _draw(variable: Variable, generator: np.random.Generator) -> NDArray[np.float32]:
+    if variable.initializer == "glorot_uniform":
+        # Glorot and Bengio 2010, Eq. 16.
+        fan_in, fan_out = variable.shape
+        limit = np.float32(np.sqrt(6 / (fan_in + fan_out)))
+        return (generator.random(variable.shape, dtype=np.float32) * 2 - 1) * limit
+    fill = {"zeros": 0.0, "ones": 1.0}[variable.initializer]
+    return np.full(variable.shape, fill, np.float32)
+
+
+def initial_weights(job: Job) -> list[NDArray[np.float32]]:
+    """Return the weights a job starts from, in the order of ``keras.Model.set_weights``."""
+    layout = Layout.of(job.network)
+    if job.initial is not None:
+        return layout.split(job.initial.weights, job.initial.statistics)
+    return layout.split(*draw_weights(job.network, job.seed))

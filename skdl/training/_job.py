@@ -1,0 +1,167 @@
+"""What goes into training and what comes out: jobs and trained networks, as plain data."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
+
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+    from skdl.networks import KerasObject, Network
+    from skdl.training._observers import Observer
+
+__all__ = ["EarlyStopping", "Job", "Optimizer", "Rows", "Trained"]
+
+
+@dataclasses.dataclass
+class Rows:
+    """Rows to learn from or to be judged on.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, ...) or CSR matrix, float32
+        Inputs; held once, however many jobs share them.
+    y : ndarray of shape (n_rows, n_columns), float32
+        Targets in the form the network's loss asks for.
+    weight : ndarray of shape (n_rows,), float32, optional
+        Sample weights.
+    index : ndarray of int, optional
+        Which rows of `X` and `y` count; all of them by default.
+    """
+
+    X: NDArray[np.float32] | sparse.csr_matrix
+    y: NDArray[np.float32]
+    weight: NDArray[np.float32] | None = None
+    index: NDArray[np.int32] | None = None
+
+    def __post_init__(self) -> None:
+        if self.index is None:
+            self.index = np.arange(self.X.shape[0], dtype=np.int32)
+
+    def __len__(self) -> int:
+        return len(self.index)  # type: ignore[arg-type]
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """An optimizer as a description.
+
+    Parameters
+    ----------
+    kind : str
+        Name of the class in ``keras.optimizers``; ``"Keras"`` for one the engine has no rule for.
+    numbers : tuple of (name, float) pairs
+        Its numbers, the learning rate apart. Members of a stack may differ in them.
+    options : tuple of (name, value) pairs
+        Its switches (``nesterov``, ``amsgrad``, ``centered``).
+    learning_rate : float or KerasObject
+        A number or a serialised schedule.
+    source : KerasObject, optional
+        The Keras optimizer it was read from; built anew where Keras itself trains.
+    """
+
+    kind: str
+    numbers: tuple[tuple[str, float], ...]
+    options: tuple[tuple[str, Hashable], ...]
+    learning_rate: float | str
+    source: KerasObject
+
+
+@dataclasses.dataclass(frozen=True)
+class EarlyStopping:
+    """Stop when the monitored value has not improved by `min_delta` for `patience` epochs."""
+
+    monitor: str
+    mode: Literal["min", "max"]
+    patience: int
+    min_delta: float
+    restore_best_weights: bool
+
+
+@dataclasses.dataclass
+class Job:
+    """What one ``fit`` asks for.
+
+    Parameters
+    ----------
+    network : Network
+    train, validation : Rows
+        Validation rows are scored after each epoch.
+    optimizer : Optimizer
+    epochs, batch_size : int
+    shuffle : bool
+        Draw a new order of the training rows each epoch.
+    seed : int
+        Alone decides initial weights, order of rows and dropout noise.
+    early_stopping : EarlyStopping, optional
+    metrics : tuple
+        Names, `KerasObject` or callables, reported per epoch beside the loss.
+    target_scale, target_offset : ndarray of shape (n_outputs,)
+        The target's units: metrics are taken of ``output * scale + offset``.
+    initial : Trained, optional
+        Where to go on from, optimizer state included if it holds one.
+    observers : sequence of Observer
+        Told of every epoch of this job.
+    keep_optimizer_state : bool
+        Return the optimizer's state for a later job to go on from.
+    owner : str
+        Whose errors these are: the estimator's name.
+    """
+
+    network: Network
+    train: Rows
+    optimizer: Optimizer
+    epochs: int
+    batch_size: int
+    seed: int
+    shuffle: bool = True
+    validation: Rows | None = None
+    early_stopping: EarlyStopping | None = None
+    metrics: tuple[str | KerasObject | Callable[..., Any], ...] = ()
+    target_scale: NDArray[np.float32] | None = None
+    target_offset: NDArray[np.float32] | None = None
+    initial: Trained | None = None
+    observers: Sequence[Observer] = ()
+    keep_optimizer_state: bool = False
+    owner: str = "fit"
+
+
+@dataclasses.dataclass
+class Trained:
+    """What a job leaves behind: arrays and plain Python, small and safe to pickle.
+
+    Parameters
+    ----------
+    network : Network
+    weights : ndarray of shape (n_trainable,), float32
+        All trainable weights, one after the other in the order of the layout.
+    statistics : ndarray of shape (n_statistics,), float32
+        Weights that are not trained by gradient (moving moments of batch normalisation).
+    history : dict of str to list of float
+        One value per epoch.
+    n_epochs : int
+        Epochs run, those of earlier jobs it went on from included.
+    best_epoch : int
+        Number of epochs after which the monitored value was best (from 1); `n_epochs` where
+        nothing was monitored.
+    n_steps : int
+        Optimizer steps taken.
+    slots : tuple of ndarray
+        The optimizer's state, where it was asked for.
+    """
+
+    network: Network
+    weights: NDArray[np.float32]
+    statistics: NDArray[np.float32]
+    history: dict[str, list[float]]
+    n_epochs: int
+    best_epoch: int
+    n_steps: int = 0
+    slots: tuple[NDArray[np.float32], ...] = ()
+    learning_rate: float | None = None

@@ -1,0 +1,112 @@
+"""Jobs that the graph cannot train faithfully go through ``keras.Model.fit`` instead."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from skdl.networks import preserved_generators
+from skdl.training._member import Member
+from skdl.training._observers import has_batch_hooks
+from skdl.training._optimizers import is_elementwise
+from skdl.training._rules import is_supported
+
+if TYPE_CHECKING:
+    from skdl.training._job import Job, Rows, Trained
+
+__all__ = ["reason_for_keras", "train_with_keras"]
+
+
+def reason_for_keras(job: Job) -> str | None:
+    """Return why a job must be trained by Keras itself, or None."""
+    if not is_supported(job.network):
+        return "a layer has no stacked rule"
+    if not is_elementwise(job.optimizer):
+        return "the optimizer has no stacked rule, or averages or accumulates over steps"
+    for observer in job.observers:
+        for callback in getattr(observer, "callbacks", ()):
+            if has_batch_hooks(callback):
+                return f"{type(callback).__name__} acts on batches"
+    return None
+
+
+def train_with_keras(job: Job) -> Trained:
+    """Train one job by ``keras.Model.fit``, with the engine's seeds and the same observers."""
+    member = Member(job)
+    model = member.keras_model()
+    model.set_weights(member.weights)
+    callbacks = [c for observer in job.observers for c in getattr(observer, "callbacks", ())]
+    with preserved_generators():
+        model.fit(
+            _dataset(member),
+            validation_data=None if job.validation is None else _arrays(job, job.validation),
+            epochs=job.epochs,
+            callbacks=[*callbacks, _follower(member)],
+            verbose=0,
+        )
+    result = member.finish()
+    if member.error is not None:
+        raise member.error
+    return result
+
+
+def _arrays(job: Job, rows: Rows, index: Any = None) -> tuple[Any, ...]:
+    """Return dense inputs, targets as the loss asks for them, and weights of some rows."""
+    index = rows.index if index is None else index
+    X = rows.X[index]
+    y = rows.y[index]
+    if job.network.loss.target == "one_hot":
+        n_classes = job.network.layers[-1]["units"]
+        y = np.eye(n_classes, dtype=np.float32)[y[:, 0].astype(int)]
+    arrays = (X.toarray() if sparse.issparse(X) else X, y)
+    return arrays if rows.weight is None else (*arrays, rows.weight[index])
+
+
+def _dataset(member: Member) -> Any:
+    """Return the training rows as batches in the order in which the engine would take them."""
+    import keras
+
+    job = member.job
+
+    class Batches(keras.utils.PyDataset):
+        def __init__(self) -> None:
+            super().__init__()
+            self.order = member.next_order()
+
+        def __len__(self) -> int:
+            return -(-len(self.order) // job.batch_size)
+
+        def __getitem__(self, i: int) -> tuple[Any, ...]:
+            chosen = self.order[i * job.batch_size : (i + 1) * job.batch_size]
+            return _arrays(job, job.train, chosen)
+
+        def on_epoch_end(self) -> None:
+            self.order = member.next_order()
+
+    return Batches()
+
+
+def _follower(member: Member) -> Any:
+    """Return the callback through which a member follows Keras' loop epoch by epoch."""
+    import keras
+
+    class Follower(keras.callbacks.Callback):
+        def on_train_begin(self, logs: Any = None) -> None:
+            del logs
+            member.fetch = lambda: member.layout.join(self.model.get_weights())
+            member.store = lambda state: self.model.set_weights(member.layout.split(*state[:2]))
+            member.observe("on_train_begin")
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            del epoch, logs
+            member.observe("on_epoch_begin", member.n_epochs)
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            del epoch
+            if member.end_epoch({name: float(logs[name]) for name in member.log_names()}):
+                member.best_state = member.current_state()
+            self.model.stop_training = self.model.stop_training or member.stopped
+
+    return Follower()

@@ -1,0 +1,179 @@
+"""Stacked losses: the value of each row, ``[M, B]``, from targets and outputs before activation."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from skdl.networks import KerasObject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from skdl.networks import Loss
+
+__all__ = ["activated", "prepared_targets", "reduction_of", "row_losses"]
+
+
+def activated(outputs: Any, output_activation: str) -> Any:
+    """Apply the output activation."""
+    import tensorflow as tf
+
+    return {
+        "linear": lambda z: z,
+        "sigmoid": tf.nn.sigmoid,
+        "softmax": tf.nn.softmax,
+        "exponential": tf.exp,
+    }[output_activation](outputs)
+
+
+def prepared_targets(loss: Loss, y: Any, outputs: Any) -> Any:
+    """Bring targets ``[M, B, n_columns]`` into the form that the loss asks for."""
+    import tensorflow as tf
+
+    if loss.target == "one_hot":
+        return tf.one_hot(tf.cast(y[..., 0], tf.int32), tf.shape(outputs)[-1])
+    return y
+
+
+def row_losses(
+    loss: Loss, numbers: dict[str, Any], y: Any, outputs: Any, output_activation: str
+) -> Any:
+    """Return the loss of each row.
+
+    Parameters
+    ----------
+    loss : Loss
+    numbers : dict of str to tensor of shape [M]
+        The formula's numbers, one per member.
+    y : tensor of shape [M, B, n_columns]
+        Prepared targets.
+    outputs : tensor of shape [M, B, n_outputs]
+        Before the output activation.
+    output_activation : str
+
+    Returns
+    -------
+    tensor of shape [M, B]
+    """
+    if loss.kind == "keras":
+        return _keras_row_losses(loss, y, activated(outputs, output_activation))
+    columns = {name: value[:, None, None] for name, value in numbers.items()}
+    return _FORMULAS[loss.kind](y, outputs, **columns)
+
+
+def reduction_of(loss: Loss) -> str:
+    """Return how row losses become the batch's, in Keras' words."""
+    if isinstance(loss.function, KerasObject):
+        return loss.function.build().reduction or "sum"
+    return "mean_with_sample_weight"
+
+
+def _keras_row_losses(loss: Loss, y: Any, predictions: Any) -> Any:
+    import tensorflow as tf
+
+    function: Callable[..., Any] = (
+        loss.function.build().call if isinstance(loss.function, KerasObject) else loss.function  # type: ignore[union-attr,assignment]
+    )
+    shape = tf.shape(predictions)[:2]
+    flat_y = tf.reshape(y, [-1, tf.shape(y)[-1]])
+    flat_predictions = tf.reshape(predictions, [-1, tf.shape(predictions)[-1]])
+    flat_y.set_shape([None, y.shape[-1]])
+    flat_predictions.set_shape([None, predictions.shape[-1]])
+    values = tf.cast(function(flat_y, flat_predictions), tf.float32)
+    values = tf.reshape(values, tf.concat([shape, [-1]], 0))
+    return tf.reduce_mean(values, -1)
+
+
+def _mse(y, z):  # type: ignore[no-untyped-def]
+    import tensorflow as tf
+
+    return tf.reduce_mean(tf.square(y - z), -1)
+
+
+def _mae(y, z):  # type: ignore[no-untyped-def]
+    import tensorflow as tf
+
+    return tf.reduce_mean(tf.abs(y - z), -1)
+
+
+def _huber(y, z, delta):  # type: ignore[no-untyped-def]
+    # Huber 1964, section 4: quadratic within delta, linear beyond.
+    import tensorflow as tf
+
+    error = tf.abs(y - z)
+    inner = tf.minimum(error, delta)
+    return tf.reduce_mean(inner * (error - 0.5 * inner), -1)
+
+
+def _log_cosh(y, z):  # type: ignore[no-untyped-def]
+    import tensorflow as tf
+
+    error = z - y
+    return tf.reduce_mean(error + tf.nn.softplus(-2.0 * error) - math.log(2.0), -1)
+
+
+def _quantile(y, z, quantile):  # type: ignore[no-untyped-def]
+    # Koenker and Bassett 1978, Eq. 3.1.
+    import tensorflow as tf
+
+    error = y - z
+    return tf.reduce_mean(tf.maximum(quantile * error, (quantile - 1.0) * error), -1)
+
+
+def _poisson(y, z):  # type: ignore[no-untyped-def]
+    # Negative log-likelihood of counts with rate exp(z), without the term in y alone.
+    import tensorflow as tf
+
+    return tf.reduce_mean(tf.exp(z) - y * z, -1)
+
+
+def _binary_crossentropy(y, z, label_smoothing):  # type: ignore[no-untyped-def]
+    import tensorflow as tf
+
+    y = y * (1.0 - label_smoothing) + 0.5 * label_smoothing
+    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=z), -1)
+
+
+def _categorical_crossentropy(y, z, label_smoothing):  # type: ignore[no-untyped-def]
+    # Szegedy et al. 2016, section 7, for the smoothing.
+    import tensorflow as tf
+
+    n_classes = tf.cast(tf.shape(z)[-1], tf.float32)
+    y = y * (1.0 - label_smoothing) + label_smoothing / n_classes
+    return -tf.reduce_sum(y * tf.nn.log_softmax(z), -1)
+
+
+def _binary_focal(y, z, gamma, label_smoothing):  # type: ignore[no-untyped-def]
+    # Lin et al. 2017, Eq. 4.
+    import tensorflow as tf
+
+    y = y * (1.0 - label_smoothing) + 0.5 * label_smoothing
+    p = tf.nn.sigmoid(z)
+    p_true = y * p + (1.0 - y) * (1.0 - p)
+    entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=z)
+    return tf.reduce_mean(tf.pow(1.0 - p_true, gamma) * entropy, -1)
+
+
+def _categorical_focal(y, z, gamma, alpha, label_smoothing):  # type: ignore[no-untyped-def]
+    # Lin et al. 2017, Eq. 5, with the same alpha for every class, as Keras has it.
+    import tensorflow as tf
+
+    n_classes = tf.cast(tf.shape(z)[-1], tf.float32)
+    y = y * (1.0 - label_smoothing) + label_smoothing / n_classes
+    log_p = tf.nn.log_softmax(z)
+    return -tf.reduce_sum(alpha * tf.pow(1.0 - tf.exp(log_p), gamma) * y * log_p, -1)
+
+
+_FORMULAS: dict[str, Callable[..., Any]] = {
+    "mse": _mse,
+    "mae": _mae,
+    "huber": _huber,
+    "log_cosh": _log_cosh,
+    "quantile": _quantile,
+    "poisson": _poisson,
+    "binary_crossentropy": _binary_crossentropy,
+    "categorical_crossentropy": _categorical_crossentropy,
+    "binary_focal": _binary_focal,
+    "categorical_focal": _categorical_focal,
+}

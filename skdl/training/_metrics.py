@@ -1,0 +1,109 @@
+"""Metrics per epoch: averages over rows in the graph, all others by Keras between epochs."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skdl.networks import KerasObject, preserved_generators
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from skdl.networks import Network
+
+__all__ = ["GraphMetric", "HostMetric", "resolve_metrics"]
+
+
+@dataclasses.dataclass(frozen=True)
+class GraphMetric:
+    """A metric that is the mean of one number per row.
+
+    Parameters
+    ----------
+    name : str
+        Key in the history.
+    function : callable or KerasObject
+        Gives one number per row, or a Keras metric that averages such a function.
+    root : bool
+        Report the square root of the mean.
+    """
+
+    name: str
+    function: Callable[..., Any] | KerasObject
+    root: bool = False
+
+    def rows(self, y: Any, predictions: Any) -> Any:
+        """Return the metric of each row, ``[M, B]``; the member axis is folded away for it."""
+        import tensorflow as tf
+
+        shape = tf.shape(predictions)[:2]
+        flat_y = tf.reshape(y, tf.stack([-1, tf.shape(y)[-1]]))
+        flat = tf.reshape(predictions, tf.stack([-1, tf.shape(predictions)[-1]]))
+        function, keywords = self.function, {}
+        if isinstance(function, KerasObject):
+            with preserved_generators():
+                metric = function.build()
+            function, keywords = metric._fn, metric._fn_kwargs  # noqa: SLF001
+        values = tf.cast(function(flat_y, flat, **keywords), tf.float32)
+        return tf.reduce_mean(tf.reshape(values, tf.concat([shape, [-1]], 0)), -1)
+
+
+@dataclasses.dataclass(frozen=True)
+class HostMetric:
+    """Any other Keras metric, computed by Keras from an epoch's predictions."""
+
+    name: str
+    source: KerasObject
+
+    def of(self, y: NDArray[np.float32], predictions: NDArray[np.float32]) -> float:
+        """Return the metric over all rows."""
+        with preserved_generators():
+            metric = self.source.build()
+        metric.update_state(y, predictions)
+        return float(np.mean(metric.result()))
+
+
+def resolve_metrics(
+    metrics: Sequence[str | KerasObject | Callable[..., Any]], network: Network
+) -> tuple[GraphMetric | HostMetric, ...]:
+    """Turn what the user asked for into metrics, with the names Keras gives them."""
+    return tuple(_resolve(metric, network) for metric in metrics)
+
+
+def _resolve(metric: Any, network: Network) -> GraphMetric | HostMetric:
+    import keras
+
+    if callable(metric) and not isinstance(metric, KerasObject):
+        return GraphMetric(metric.__name__, metric)
+    with preserved_generators():
+        if isinstance(metric, KerasObject):
+            built = metric.build()
+            name = built.name
+        else:
+            name = {"acc": "accuracy", "ce": "crossentropy"}.get(metric, metric)
+            built = keras.metrics.get(_by_output(name, network))
+            if not isinstance(built, keras.metrics.Metric):
+                return GraphMetric(metric, built)
+    source = KerasObject.of("metrics", built)
+    if isinstance(built, keras.metrics.RootMeanSquaredError):
+        return GraphMetric(name, keras.metrics.mean_squared_error, root=True)
+    if isinstance(built, keras.metrics.MeanMetricWrapper):
+        return GraphMetric(name, source)
+    return HostMetric(name, source)
+
+
+def _by_output(name: str, network: Network) -> str:
+    """Return which accuracy or cross-entropy a short name means, as Keras decides it."""
+    kind = {
+        "one_hot": "categorical",
+        "labels": "sparse_categorical",
+        "values": "binary",
+    }[network.loss.target]
+    if network.loss.target == "values" and network.output_activation == "softmax":
+        kind = "categorical"
+    return f"{kind}_{name}" if name in {"accuracy", "crossentropy"} else name

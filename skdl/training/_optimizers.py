@@ -1,0 +1,270 @@
+"""Stacked optimizers: Keras' update rules on the flat weights ``[M, P]`` of all members at once.
+
+Every rule here works element by element, so running it on the flat vector is running it on each
+variable. `share` is 1 for members that take the step and 0 for the others; it enters through the
+coefficients, which are ``[M, 1]``, and so costs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from skdl.networks import KerasObject
+from skdl.training._job import Optimizer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from skdl.training._rules import Variable
+
+__all__ = ["SLOTS", "describe_optimizer", "is_elementwise", "optimizer_step"]
+
+# Slots of each rule, by name; a name of the optimizer's options makes a slot depend on it.
+SLOTS: dict[str, Callable[[dict[str, Any]], int]] = {
+    "SGD": lambda options: 1 if options["momentum"] else 0,
+    "Adam": lambda options: 3 if options["amsgrad"] else 2,
+    "AdamW": lambda options: 3 if options["amsgrad"] else 2,
+    "Nadam": lambda _: 2,
+    "Adamax": lambda _: 2,
+    "RMSprop": lambda options: 1 + bool(options["momentum"]) + bool(options["centered"]),
+    "Adagrad": lambda _: 1,
+    "Lion": lambda _: 1,
+}
+
+_SWITCHES = ("nesterov", "amsgrad", "centered")
+_NOT_NUMBERS = {
+    "name", "learning_rate", "use_ema", "ema_momentum", "ema_overwrite_frequency",
+    "loss_scale_factor", "gradient_accumulation_steps", *_SWITCHES,
+}  # fmt: skip
+
+
+def describe_optimizer(optimizer: Any, learning_rate: Any = None) -> Optimizer:
+    """Read a Keras optimizer, which is neither kept nor changed.
+
+    Parameters
+    ----------
+    optimizer : keras.optimizers.Optimizer
+    learning_rate : float or LearningRateSchedule, optional
+        Replaces the optimizer's own.
+    """
+    import keras
+
+    source = KerasObject.of("optimizers", optimizer)
+    config = json.loads(source.config)["config"]
+    if learning_rate is not None:
+        is_schedule = isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule)
+        config["learning_rate"] = (
+            keras.optimizers.schedules.serialize(learning_rate)
+            if is_schedule
+            else float(learning_rate)
+        )
+        described = json.loads(source.config)
+        described["config"] = config
+        source = KerasObject("optimizers", json.dumps(described, sort_keys=True))
+    rate = config["learning_rate"]
+    known = type(optimizer) is getattr(keras.optimizers, type(optimizer).__name__, None)
+    elementwise = (
+        known
+        and type(optimizer).__name__ in SLOTS
+        and not config.get("use_ema")
+        and not config.get("gradient_accumulation_steps")
+        and not getattr(optimizer, "_exclude_from_weight_decay_variables", None)
+        and not getattr(optimizer, "_exclude_from_weight_decay_names", None)
+    )
+    return Optimizer(
+        kind=type(optimizer).__name__ if elementwise else "Keras",
+        numbers=tuple(
+            (name, float(value))
+            for name, value in sorted(config.items())
+            if name not in _NOT_NUMBERS and isinstance(value, int | float)
+        ),
+        options=tuple((name, bool(config[name])) for name in _SWITCHES if name in config),
+        learning_rate=json.dumps(rate, sort_keys=True) if isinstance(rate, dict) else float(rate),
+        source=source,
+    )
+
+
+def is_elementwise(optimizer: Optimizer) -> bool:
+    """Tell whether the engine has a rule for this optimizer."""
+    return optimizer.kind != "Keras"
+
+
+def rule_options(optimizer: Optimizer) -> dict[str, Any]:
+    """Return what is built into the trace: switches, and which numbers are not zero."""
+    numbers = dict(optimizer.numbers)
+    return {
+        **dict(optimizer.options),
+        "momentum": numbers.get("momentum", 0.0) != 0.0,
+        "names": tuple(numbers),
+    }
+
+
+def n_slots(optimizer: Optimizer) -> int:
+    """Return how many vectors of state the optimizer keeps."""
+    return SLOTS[optimizer.kind](rule_options(optimizer))
+
+
+def optimizer_step(
+    kind: str,
+    options: dict[str, Any],
+    numbers: dict[str, Any],
+    variables: Sequence[Any],
+    *,
+    w: Any,
+    g: Any,
+    slots: Sequence[Any],
+    step: Any,
+    rate: Any,
+    share: Any,
+) -> tuple[Any, list[Any]]:
+    """Return weights and slots after one step.
+
+    Parameters
+    ----------
+    kind, options : str and dict
+        The rule and its switches.
+    numbers : dict of str to tensor of shape [M, 1]
+    variables : sequence of tensor
+        Sizes of the single variables, for clipping by their norms.
+    w, g : tensor of shape [M, P]
+        Weights and gradients.
+    slots : sequence of tensor of shape [M, P]
+    step : tensor of shape [M, 1]
+        Number of this step, from 1.
+    rate, share : tensor of shape [M, 1]
+        Learning rate; 1 for members that take the step.
+    """
+    g = _clipped(g, numbers, variables)
+    if "weight_decay" in numbers:
+        # Loshchilov and Hutter 2019, Alg. 2: decay apart from the gradient.
+        w = w * (1.0 - share * numbers["weight_decay"] * rate)
+    return _RULES[kind](options, numbers, w, g, list(slots), step, rate, share)
+
+
+def _clipped(g: Any, numbers: dict[str, Any], sizes: Any) -> Any:
+    import tensorflow as tf
+
+    if "clipvalue" in numbers:
+        g = tf.clip_by_value(g, -numbers["clipvalue"], numbers["clipvalue"])
+    if "global_clipnorm" in numbers:
+        norm = tf.norm(g, axis=1, keepdims=True)
+        g *= numbers["global_clipnorm"] / tf.maximum(norm, numbers["global_clipnorm"])
+    if "clipnorm" in numbers:
+        parts = []
+        for part in tf.split(g, sizes, axis=1):
+            norm = tf.norm(part, axis=1, keepdims=True)
+            parts.append(part * numbers["clipnorm"] / tf.maximum(norm, numbers["clipnorm"]))
+        g = tf.concat(parts, 1)
+    return g
+
+
+def _sgd(options, numbers, w, g, slots, step, rate, share):  # type: ignore[no-untyped-def]
+    del step
+    if not slots:
+        return w - share * rate * g, []
+    momentum = numbers["momentum"]
+    velocity = slots[0] + share * ((momentum - 1.0) * slots[0] - rate * g)
+    if options["nesterov"]:
+        return w + share * (momentum * velocity - rate * g), [velocity]
+    return w + share * velocity, [velocity]
+
+
+def _adam(options, numbers, w, g, slots, step, rate, share):  # type: ignore[no-untyped-def]
+    # Kingma and Ba 2015, section 2, last form of the update.
+    import tensorflow as tf
+
+    b1, b2 = numbers["beta_1"], numbers["beta_2"]
+    m = slots[0] + share * (1.0 - b1) * (g - slots[0])
+    v = slots[1] + share * (1.0 - b2) * (g * g - slots[1])
+    alpha = share * rate * tf.sqrt(1.0 - tf.pow(b2, step)) / (1.0 - tf.pow(b1, step))
+    if options["amsgrad"]:
+        largest = tf.maximum(slots[2], v)
+        return w - alpha * m / (tf.sqrt(largest) + numbers["epsilon"]), [m, v, largest]
+    return w - alpha * m / (tf.sqrt(v) + numbers["epsilon"]), [m, v]
+
+
+def _nadam(options, numbers, w, g, slots, step, rate, share):  # type: ignore[no-untyped-def]
+    # Dozat 2016, Alg. 2, with the momentum schedule u_t = b1 (1 - 0.5 * 0.96**t).
+    import tensorflow as tf
+
+    del options
+    b1, b2 = numbers["beta_1"], numbers["beta_2"]
+    u_now = b1 * (1.0 - 0.5 * tf.pow(0.96, step))
+    u_next = b1 * (1.0 - 0.5 * tf.pow(0.96, step + 1.0))
+    product = _momentum_product(b1, step)
+    m = slots[0] + share * (1.0 - b1) * (g - slots[0])
+    v = slots[1] + share * (1.0 - b2) * (g * g - slots[1])
+    m_hat = u_next * m / (1.0 - product * u_next) + (1.0 - u_now) * g / (1.0 - product)
+    v_hat = v / (1.0 - tf.pow(b2, step))
+    return w - share * rate * m_hat / (tf.sqrt(v_hat) + numbers["epsilon"]), [m, v]
+
+
+def _momentum_product(b1: Any, step: Any) -> Any:
+    # The product of u_1 ... u_t has no closed form; beyond 400 steps it is 0 in float32.
+    import tensorflow as tf
+
+    steps = tf.range(1.0, 401.0)[None, :]
+    factors = tf.where(steps <= step, b1 * (1.0 - 0.5 * tf.pow(0.96, steps)), 1.0)
+    return tf.reduce_prod(factors, 1, keepdims=True) * tf.cast(step <= 400.0, tf.float32)
+
+
+def _adamax(options, numbers, w, g, slots, step, rate, share):  # type: ignore[no-untyped-def]
+    # Kingma and Ba 2015, Alg. 2.
+    import tensorflow as tf
+
+    del options
+    b1, b2 = numbers["beta_1"], numbers["beta_2"]
+    m = slots[0] + share * (1.0 - b1) * (g - slots[0])
+    u = tf.where(share > 0, tf.maximum(b2 * slots[1], tf.abs(g)), slots[1])
+    alpha = share * rate / (1.0 - tf.pow(b1, step))
+    return w - alpha * m / (u + numbers["epsilon"]), [m, u]
+
+
+def _rmsprop(options, numbers, w, g, slots, step, rate, share):  # type: ignore[no-untyped-def]
+    # Tieleman and Hinton 2012, lecture 6e; centred form as in Graves 2013, Eq. 38-41.
+    import tensorflow as tf
+
+    del step
+    rho = numbers["rho"]
+    new = [slots[0] + share * (1.0 - rho) * (g * g - slots[0])]
+    denominator = new[0]
+    if options["centered"]:
+        new.append(slots[-1] + share * (1.0 - rho) * (g - slots[-1]))
+        denominator = denominator - new[-1] * new[-1]
+    increment = rate * g * tf.math.rsqrt(denominator + numbers["epsilon"])
+    if options["momentum"]:
+        velocity = slots[1] + share * ((numbers["momentum"] - 1.0) * slots[1] + increment)
+        return w - share * velocity, [new[0], velocity, *new[1:]]
+    return w - share * increment, new
+
+
+def _adagrad(options, numbers, w, g, slots, step, rate, share):  # type: ignore[no-untyped-def]
+    # Duchi, Hazan and Singer 2011, section 1.1, diagonal form.
+    import tensorflow as tf
+
+    del options, step
+    total = slots[0] + share * g * g
+    return w - share * rate * g / tf.sqrt(total + numbers["epsilon"]), [total]
+
+
+def _lion(options, numbers, w, g, slots, step, rate, share):  # type: ignore[no-untyped-def]
+    # Chen et al. 2023, Alg. 2.
+    import tensorflow as tf
+
+    del options, step
+    b1, b2 = numbers["beta_1"], numbers["beta_2"]
+    direction = tf.sign(b1 * slots[0] + (1.0 - b1) * g)
+    return w - share * rate * direction, [slots[0] + share * (1.0 - b2) * (g - slots[0])]
+
+
+_RULES: dict[str, Callable[..., tuple[Any, list[Any]]]] = {
+    "SGD": _sgd,
+    "Adam": _adam,
+    "AdamW": _adam,
+    "Nadam": _nadam,
+    "Adamax": _adamax,
+    "RMSprop": _rmsprop,
+    "Adagrad": _adagrad,
+    "Lion": _lion,
+}

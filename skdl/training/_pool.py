@@ -1,0 +1,150 @@
+"""The rows of a whole stack in one place: identical arrays are held once, whoever brings them."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from numpy.typing import NDArray
+
+    from skdl.training._job import Rows
+
+__all__ = ["RowPool", "batches", "chunks"]
+
+
+class RowPool:
+    """Inputs, targets and weights of several jobs, one after another, and where each begins.
+
+    Parameters
+    ----------
+    rows : sequence of Rows
+        As many as there are members, or a multiple of it.
+
+    Attributes
+    ----------
+    x_offsets, y_offsets : ndarray of int32
+        First row of each entry of `rows` among the inputs and among the targets.
+    """
+
+    def __init__(self, rows: Sequence[Rows]) -> None:
+        self.x_offsets, inputs = _shared([entry.X for entry in rows])
+        targets: list[Any] = []
+        seen: dict[Hashable, int] = {}
+        offsets, total = [], 0
+        for entry in rows:
+            key = (id(entry.y), id(entry.weight))
+            if key not in seen:
+                seen[key] = total
+                targets.append((entry.y, entry.weight))
+                total += len(entry.y)
+            offsets.append(seen[key])
+        self.y_offsets = np.array(offsets, np.int32)
+        self.is_sparse = sparse.issparse(inputs[0])
+        self._inputs = inputs
+        self._targets = targets
+
+    def tensors(self) -> Any:
+        """Return (inputs, targets, weights) as tensors."""
+        import tensorflow as tf
+
+        if self.is_sparse:
+            matrix = self._inputs[0] if len(self._inputs) == 1 else sparse.vstack(self._inputs, "csr")
+            inputs: Any = (
+                tf.constant(matrix.data, tf.float32),
+                tf.constant(matrix.indices, tf.int32),
+                tf.constant(matrix.indptr, tf.int32),
+            )
+        else:
+            inputs = tf.constant(_joined(self._inputs), tf.float32)
+        y = _joined([y for y, _ in self._targets])
+        weights = _joined(
+            [np.ones(len(y), np.float32) if w is None else w for y, w in self._targets]
+        )
+        return inputs, tf.constant(y, tf.float32), tf.constant(weights, tf.float32)
+
+
+def _joined(arrays: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _shared(arrays: Sequence[Any]) -> tuple[NDArray[np.int32], list[Any]]:
+    """Return the offset of each array in the list of different ones, and that list."""
+    by_identity: dict[int, int] = {}
+    by_content: dict[Hashable, list[tuple[Any, int]]] = {}
+    offsets, distinct, total = [], [], 0
+    for array in arrays:
+        offset = by_identity.get(id(array))
+        if offset is None:
+            candidates = by_content.setdefault(_fingerprint(array), [])
+            offset = next((o for other, o in candidates if _equal(other, array)), None)
+            if offset is None:
+                offset = total
+                candidates.append((array, offset))
+                distinct.append(array)
+                total += array.shape[0]
+            by_identity[id(array)] = offset
+        offsets.append(offset)
+    return np.array(offsets, np.int32), distinct
+
+
+def _fingerprint(array: Any) -> Hashable:
+    data = array.data if sparse.issparse(array) else array
+    return array.shape, zlib.crc32(np.ascontiguousarray(data).view(np.uint8).reshape(-1))
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if sparse.issparse(a):
+        return (
+            np.array_equal(a.indptr, b.indptr)
+            and np.array_equal(a.indices, b.indices)
+            and np.array_equal(a.data, b.data)
+        )
+    return np.array_equal(a, b)
+
+
+def batches(
+    orders: Sequence[NDArray[np.int32]], batch_size: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Cut each member's rows into batches.
+
+    Parameters
+    ----------
+    orders : sequence of ndarray of int32
+        Each member's rows in the order of use.
+    batch_size : int
+
+    Returns
+    -------
+    index : ndarray of shape (n_steps, n_members, batch_size)
+        Rows of each batch; row 0 pads where a member has none left.
+    counts : ndarray of shape (n_steps, n_members)
+        How many rows of each batch count.
+    """
+    lengths = np.array([len(order) for order in orders], np.int32)
+    n_steps = max(1, -(-int(lengths.max()) // batch_size))
+    flat = np.zeros((len(orders), n_steps * batch_size), np.int32)
+    for line, order in zip(flat, orders, strict=True):
+        line[: len(order)] = order
+    index = flat.reshape(len(orders), n_steps, batch_size).transpose(1, 0, 2)
+    starts = np.arange(n_steps, dtype=np.int32)[:, None] * batch_size
+    counts = np.clip(lengths[None, :] - starts, 0, batch_size)
+    return np.ascontiguousarray(index), counts.astype(np.int32)
+
+
+def chunks(orders: Sequence[NDArray[np.int32]], width: int) -> tuple[Any, Any]:
+    """Cut rows that are only looked at into as few batches as memory allows.
+
+    Parameters
+    ----------
+    orders : sequence of ndarray of int32
+    width : int
+        Numbers that a row needs on its way through the network.
+    """
+    most = max(1, 8_000_000 // max(1, width * len(orders)))
+    return batches(orders, max(1, min(most, max(len(order) for order in orders))))

@@ -1,0 +1,56 @@
+"""Predictions of trained networks through cached programs with open shapes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from skdl.training._program import Kind, dims_of, program_for
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skdl.training._job import Trained
+
+__all__ = ["Predictor"]
+
+_MOST_NUMBERS = 4_000_000
+
+
+class Predictor:
+    """Predicts with one trained network.
+
+    Parameters
+    ----------
+    trained : Trained
+    """
+
+    def __init__(self, trained: Trained) -> None:
+        import tensorflow as tf
+
+        self.trained = trained
+        network = trained.network
+        self._n_outputs = network.layers[-1]["units"]
+        widths = [layer.get("units", 0) for layer in network.layers]
+        self._rows_at_once = max(256, _MOST_NUMBERS // max(1, *network.input_shape, *widths))
+        self._state = (tf.constant(trained.weights[None]), tf.constant(trained.statistics[None]))
+        self._dims = tf.constant(dims_of(network), tf.int32)
+        self._program = program_for(Kind(network=network))
+
+    def __call__(self, X: Any) -> NDArray[np.float32]:
+        """Return the network's outputs of shape (n_rows, n_outputs), float32, in its units."""
+        import tensorflow as tf
+
+        outputs = np.empty((X.shape[0], self._n_outputs), np.float32)
+        for start in range(0, X.shape[0], self._rows_at_once):
+            part = X[start : start + self._rows_at_once]
+            part = part.toarray() if sparse.issparse(part) else part
+            part = tf.constant(np.asarray(part, np.float32)[None])
+            outputs[start : start + len(part[0])] = self._program.predict(
+                self._state, self._dims, part
+            )[0]
+        return outputs
+
+

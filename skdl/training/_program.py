@@ -1,0 +1,483 @@
+"""Programs: the compiled TensorFlow functions of one kind of stack, cached for the process.
+
+Shapes are open: number of members, rows, batches and widths may all differ from call to call
+without a new trace. Only a program that is compiled by XLA has its widths built in.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import threading
+from typing import TYPE_CHECKING, Any
+
+from skdl.training._losses import activated, prepared_targets, reduction_of, row_losses
+from skdl.training._optimizers import n_slots, optimizer_step, rule_options
+from skdl.training._rules import RULES, Layout, Pass, size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
+
+    from skdl.networks import Network
+    from skdl.training._job import Optimizer
+    from skdl.training._metrics import GraphMetric
+
+__all__ = ["Kind", "Program", "number_names", "numbers_of", "program_for"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """What is built into a program's trace.
+
+    Parameters
+    ----------
+    network : Network
+        One of the stack's; only its structure matters, and its widths where `compiled`.
+    optimizer : Optimizer or None
+        None for a program that only predicts.
+    live : tuple of bool
+        Which of the network's numbers are not zero for some member.
+    metrics : tuple of GraphMetric
+    sparse : bool
+        Rows come as a CSR matrix.
+    compiled : bool
+        By XLA, for given shapes.
+    """
+
+    network: Network
+    optimizer: Optimizer | None = None
+    live: tuple[bool, ...] = ()
+    metrics: tuple[GraphMetric, ...] = ()
+    collect: bool = False
+    sparse: bool = False
+    compiled: bool = False
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for kinds that share a program."""
+        optimizer = self.optimizer
+        return (
+            structure_of(self.network),
+            optimizer and (optimizer.kind, tuple(sorted(rule_options(optimizer).items()))),
+            self.live,
+            self.metrics,
+            self.collect,
+            self.sparse,
+            Layout.of(self.network) if self.compiled else None,
+        )
+
+
+def structure_of(network: Network) -> Hashable:
+    """Return what two networks must share to be trained in one graph, widths apart."""
+    return (
+        tuple((layer.kind, RULES[layer.kind].structure(layer)) for layer in network.layers),
+        len(network.input_shape),
+        network.output_activation,
+        network.loss.structure,
+    )
+
+
+def number_names(network: Network) -> list[tuple[int, str]]:
+    """Return the numbers in which members may differ: (layer, name), the loss' last with -1."""
+    names = [
+        (position, name)
+        for position, layer in enumerate(network.layers)
+        for name in RULES[layer.kind].numbers
+    ]
+    return names + [(-1, name) for name, _ in network.loss.numbers]
+
+
+def numbers_of(network: Network) -> list[float]:
+    """Return this network's values of `number_names`."""
+    loss = dict(network.loss.numbers)
+    return [
+        loss[name] if position < 0 else network.layers[position].get(name, 0.0)
+        for position, name in number_names(network)
+    ]
+
+
+class Program:
+    """The functions ``train``, ``evaluate`` and ``predict`` of one kind of stack."""
+
+    def __init__(self, kind: Kind) -> None:
+        import tensorflow as tf
+
+        self.kind = kind
+        self.layout = Layout.of(kind.network)
+        self.reduction = reduction_of(kind.network.loss)
+        self.noisy = [
+            position
+            for (position, name), live in zip(
+                number_names(kind.network), kind.live, strict=False
+            )
+            if name == "rate" and live
+        ]
+        n_rows_axes = len(kind.network.input_shape)
+        f32, i32 = tf.float32, tf.int32
+        spec = tf.TensorSpec
+        if kind.sparse:
+            rows: Any = tuple(spec([None], t) for t in (f32, i32, i32))
+        else:
+            rows = spec([None] * (1 + n_rows_axes), f32)
+        state = (spec([None, None], f32), spec([None, None], f32))
+        dims = spec([None], i32)
+        numbers = spec([None, None], f32)
+        data = (rows, spec([None, None], f32), spec([None], f32))
+        place = (spec([None], i32), spec([None], i32))
+        units = (spec([None, None], f32), spec([None, None], f32))
+        batches = (spec([None, None, None], i32), spec([None, None], i32))
+        slots = tuple(spec([None, None], f32) for _ in range(self.n_slots))
+
+        def function(body: Callable[..., Any], *signature: Any) -> Any:
+            return tf.function(
+                body,
+                input_signature=signature,
+                autograph=False,
+                jit_compile=kind.compiled,
+            )
+
+        if kind.optimizer is not None:
+            self.train = function(
+                self._train, state, slots, dims, numbers, numbers, data, place, units, batches,
+                spec([None], f32), spec([None, None], f32), spec([None, None, None], tf.uint32),
+                spec([], i32),
+            )  # fmt: skip
+            self.evaluate = function(
+                self._evaluate, state, dims, numbers, data, place, units, batches
+            )
+        self.predict = function(self._predict, state, dims, spec([None] * (2 + n_rows_axes), f32))
+
+    @property
+    def n_slots(self) -> int:
+        """Number of vectors the optimizer keeps."""
+        return n_slots(self.kind.optimizer) if self.kind.optimizer is not None else 0
+
+    # ------------------------------------------------------------------ pieces of the graph
+
+    def _shapes(self, dims: Any, *, trainable: bool) -> list[Any]:
+        """Return each variable's shape: open numbers from `dims`, or given ones under XLA."""
+        variables = self.layout.part(trainable=trainable)
+        if self.kind.compiled:
+            return [list(v.shape) for v in variables]
+        start = 0 if trainable else sum(len(v.shape) for v in self.layout.part(trainable=True))
+        shapes = []
+        for variable in variables:
+            stop = start + len(variable.shape)
+            shapes.append(dims[start:stop])
+            start = stop
+        return shapes
+
+    def _sizes(self, shapes: list[Any]) -> Any:
+        import tensorflow as tf
+
+        if self.kind.compiled:
+            return [size(tuple(shape)) for shape in shapes]
+        return tf.stack([tf.reduce_prod(shape) for shape in shapes])
+
+    def _unpacked(self, weights: Any, statistics: Any, dims: Any) -> dict[Any, Any]:
+        """Cut the flat ``[M, P]`` vectors into one tensor ``[M, ...]`` per variable."""
+        import tensorflow as tf
+
+        tensors = {}
+        for trainable, flat in ((True, weights), (False, statistics)):
+            variables = self.layout.part(trainable=trainable)
+            if not variables:
+                continue
+            shapes = self._shapes(dims, trainable=trainable)
+            parts = tf.split(flat, self._sizes(shapes), axis=1, num=len(variables))
+            for variable, part, shape in zip(variables, parts, shapes, strict=True):
+                tensor = tf.reshape(part, tf.concat([tf.shape(flat)[:1], shape], 0))
+                tensor.set_shape([None] * (1 + len(variable.shape)))
+                tensors[variable] = tensor
+        return tensors
+
+    def _live(self, position: int, numbers: Any) -> dict[str, Any]:
+        """Return one layer's numbers, ``[M]`` each, those that are zero everywhere left out."""
+        names = number_names(self.kind.network)
+        return {
+            names[i][1]: numbers[i]
+            for i, live in enumerate(self.kind.live)
+            if live and names[i][0] == position
+        }
+
+    def _forward(self, tensors: dict[Any, Any], numbers: Any, x: Any, run: Pass) -> tuple[Any, Any]:
+        """Return outputs before activation ``[M, B, K]`` and new statistics ``[M, Q]``."""
+        import tensorflow as tf
+
+        new = []
+        for position, layer in enumerate(self.kind.network.layers):
+            own = [tensors[v] for v in self.layout.variables if v.layer == position]
+            live = self._live(position, numbers)
+            x, updates = RULES[layer.kind].apply(layer, position, x, own, live, run)
+            new += updates
+        return x, tf.concat(new, 1) if new else None
+
+    def _penalty(self, tensors: dict[Any, Any], numbers: Any) -> Any:
+        """Return the regularisers' part of the loss, ``[M]`` or 0."""
+        total: Any = 0.0
+        for position, layer in enumerate(self.kind.network.layers):
+            own = [tensors[v] for v in self.layout.variables if v.layer == position]
+            total += RULES[layer.kind].penalty(own, self._live(position, numbers))
+        return total
+
+    def _gathered(self, rows: Any, index: Any, dims: Any) -> Any:
+        """Return the rows ``[M, B, ...]`` of an index ``[M, B]``; CSR rows become dense here."""
+        import tensorflow as tf
+
+        if not self.kind.sparse:
+            return tf.gather(rows, index)
+        values, columns, starts = rows
+        flat = tf.reshape(index, [-1])
+        first = tf.gather(starts, flat)
+        lengths = tf.gather(starts, flat + 1) - first
+        row = tf.repeat(tf.range(tf.size(flat)), lengths)
+        within = tf.range(tf.size(row)) - tf.repeat(tf.cumsum(lengths, exclusive=True), lengths)
+        place = tf.repeat(first, lengths) + within
+        n_features = dims[0]  # the first variable of a chain has the input's width in front
+        where = tf.stack([row, tf.gather(columns, place)], 1)
+        dense = tf.scatter_nd(where, tf.gather(values, place), [tf.size(flat), n_features])
+        return tf.reshape(dense, tf.concat([tf.shape(index), [n_features]], 0))
+
+    def _batch(self, data: Any, place: Any, index: Any, counts: Any, dims: Any) -> tuple[Any, ...]:
+        """Return x, y, weights and mask of one batch per member."""
+        import tensorflow as tf
+
+        rows, targets, row_weights = data
+        x_offset, y_offset = place
+        mask = tf.sequence_mask(counts, tf.shape(index)[1], tf.float32)
+        y_index = index + y_offset[:, None]
+        x = self._gathered(rows, index + x_offset[:, None], dims)
+        return x, tf.gather(targets, y_index), tf.gather(row_weights, y_index) * mask, mask
+
+    def _reduced(self, values: Any, weight: Any, mask: Any) -> Any:
+        """Return the loss ``[M]`` of a batch from its row losses ``[M, B]``."""
+        import tensorflow as tf
+
+        total = tf.reduce_sum(values * weight, 1)
+        if self.reduction == "sum":
+            return total
+        by_weight = self.reduction != "sum_over_batch_size"
+        return tf.math.divide_no_nan(total, tf.reduce_sum(weight if by_weight else mask, 1))
+
+    def _loss_numbers(self, numbers: Any) -> dict[str, Any]:
+        return {
+            name: numbers[i]
+            for i, (position, name) in enumerate(number_names(self.kind.network))
+            if position < 0
+        }
+
+    def _row_losses(self, numbers: Any, y: Any, outputs: Any) -> Any:
+        loss = self.kind.network.loss
+        return row_losses(
+            loss, self._loss_numbers(numbers), y, outputs, self.kind.network.output_activation
+        )
+
+    def _predictions(self, outputs: Any, units: Any) -> Any:
+        scale, offset = units
+        values = activated(outputs, self.kind.network.output_activation)
+        return values * scale[:, None, :] + offset[:, None, :]
+
+    def _metric_sums(self, y: Any, outputs: Any, units: Any, mask: Any) -> list[Any]:
+        """Return for each metric its sum over the batch's rows, ``[M]``, in the target's units."""
+        import tensorflow as tf
+
+        if not self.kind.metrics:
+            return []
+        predictions = self._predictions(outputs, units)
+        targets = y
+        if self.kind.network.loss.target == "values":
+            targets = y * units[0][:, None, :] + units[1][:, None, :]
+        return [
+            tf.reduce_sum(metric.rows(targets, predictions) * mask, 1)
+            for metric in self.kind.metrics
+        ]
+
+    # ------------------------------------------------------------------ the three functions
+
+    def _train(
+        self, state: Any, slots: Any, dims: Any, numbers: Any, optimizer_numbers: Any, data: Any,
+        place: Any, units: Any, batches: Any, steps_before: Any, rates: Any, turns: Any, epoch: Any,
+    ) -> tuple[Any, ...]:  # fmt: skip
+        """Run one epoch: one optimizer step per batch, all members side by side.
+
+        Parameters
+        ----------
+        state : (weights [M, P], statistics [M, Q])
+        slots : tuple of [M, P]
+        dims : [n] shapes of all variables, one after the other
+        numbers, optimizer_numbers : [n, M]
+        data : (rows, targets [N, n_columns], weights [N])
+        place : (offset of each member's rows [M], of its targets [M])
+        units : (scale [M, K], offset [M, K])
+        batches : (rows of each batch [T, M, B], how many of them count [T, M])
+        steps_before : [M] optimizer steps taken before this epoch
+        rates : [T, M] learning rate of each step
+        turns : [T, n_noisy, M] by how much each member turns the shared noise
+        epoch : number of this epoch in the life of the stack
+
+        Returns
+        -------
+        state, slots, log [M, 1 + n_metrics], outputs [T, M, B, K] (empty unless collected)
+        """
+        import tensorflow as tf
+
+        index, counts = batches
+        n_steps = tf.shape(index)[0]
+        m = tf.shape(index)[1]
+        columns = {
+            name: optimizer_numbers[i][:, None]
+            for i, name in enumerate(rule_options(self.kind.optimizer)["names"])
+        }
+        options = rule_options(self.kind.optimizer)
+        sizes = self._sizes(self._shapes(dims, trainable=True))
+        n_logs = 1 + len(self.kind.metrics)
+
+        def noise_at(i: Any) -> Callable[[int, Any], Any]:
+            def noise(position: int, shape: Any) -> Any:
+                k = self.noisy.index(position)
+                shared = tf.random.stateless_uniform(
+                    shape, [epoch * len(self.noisy) + k, i],
+                    minval=None, maxval=None, dtype=tf.uint32, alg="philox",
+                )  # fmt: skip
+                # Turned by a member's own amount (modulo 2**32), so that each mask is exactly
+                # Bernoulli and depends on the member's seed alone.
+                return shared[None] + turns[i, k][:, None, None]
+
+            return noise
+
+        def step(i: Any, weights: Any, statistics: Any, slots: Any, log: Any, seen: Any) -> Any:
+            x, y, weight, mask = self._batch(data, place, index[i], counts[i], dims)
+            rows_here = tf.cast(counts[i], tf.float32)
+            share = tf.minimum(rows_here, 1.0)
+            run = Pass(training=True, mask=mask, step_share=share, noise=noise_at(i))
+            with tf.GradientTape() as tape:
+                tape.watch(weights)
+                tensors = self._unpacked(weights, statistics, dims)
+                outputs, new_statistics = self._forward(tensors, numbers, x, run)
+                y = prepared_targets(self.kind.network.loss, y, outputs)
+                loss = self._reduced(self._row_losses(numbers, y, outputs), weight, mask)
+                loss += self._penalty(tensors, numbers)
+                # Members do not meet in this sum, so its gradient is each member's own.
+                total = tf.reduce_sum(loss)
+            gradient = tape.gradient(total, weights)
+            if new_statistics is not None:
+                statistics = new_statistics
+            weights, slots = optimizer_step(
+                self.kind.optimizer.kind, options, columns, sizes,
+                w=weights, g=gradient, slots=slots,
+                step=steps_before[:, None] + tf.cast(i + 1, tf.float32),
+                rate=rates[i][:, None], share=share[:, None],
+            )  # fmt: skip
+            sums = [loss * rows_here, *self._metric_sums(y, outputs, units, mask)]
+            # A member without rows in this step has nothing to add, not even 0 * NaN.
+            sums_here = tf.where(share[:, None] > 0, tf.stack(sums, 1), 0.0)
+            if self.kind.collect:
+                seen = seen.write(i, self._predictions(outputs, units))
+            return i + 1, weights, statistics, tuple(slots), log + sums_here, seen
+
+        weights, statistics = state
+        seen: Any = tf.zeros([])
+        if self.kind.collect:
+            seen = tf.TensorArray(tf.float32, n_steps, infer_shape=False)
+        _, weights, statistics, slots, log, seen = tf.while_loop(
+            lambda i, *_: i < n_steps,
+            step,
+            (tf.constant(0), weights, statistics, slots, tf.zeros([m, n_logs]), seen),
+            shape_invariants=None if self.kind.compiled else self._invariants(slots, n_logs, seen),
+        )
+        total_rows = tf.cast(tf.reduce_sum(counts, 0), tf.float32)
+        log /= tf.maximum(total_rows, 1.0)[:, None]
+        outputs = seen.stack() if self.kind.collect else tf.zeros([0, 0, 0, 0])
+        return (weights, statistics), slots, log, outputs
+
+    def _invariants(self, slots: Any, n_logs: int, seen: Any) -> Any:
+        import tensorflow as tf
+
+        open_matrix = tf.TensorShape([None, None])
+        return (
+            tf.TensorShape([]), open_matrix, open_matrix, tuple(open_matrix for _ in slots),
+            tf.TensorShape([None, n_logs]),
+            tf.TensorShape(None) if self.kind.collect else seen.shape,
+        )  # fmt: skip
+
+    def _evaluate(
+        self, state: Any, dims: Any, numbers: Any, data: Any, place: Any, units: Any, batches: Any
+    ) -> tuple[Any, Any]:
+        """Score rows without training; arguments as in ``_train``.
+
+        Returns
+        -------
+        log [M, 1 + n_metrics], outputs [T, M, B, K] (empty unless collected)
+        """
+        import tensorflow as tf
+
+        index, counts = batches
+        n_steps, m = tf.shape(index)[0], tf.shape(index)[1]
+        weights, statistics = state
+        tensors = self._unpacked(weights, statistics, dims)
+        n_sums = 2 + len(self.kind.metrics)
+
+        def step(i: Any, sums: Any, seen: Any) -> Any:
+            x, y, weight, mask = self._batch(data, place, index[i], counts[i], dims)
+            outputs, _ = self._forward(tensors, numbers, x, Pass(training=False))
+            y = prepared_targets(self.kind.network.loss, y, outputs)
+            values = self._row_losses(numbers, y, outputs)
+            by_weight = self.reduction == "mean_with_sample_weight"
+            new = [
+                tf.reduce_sum(values * weight, 1),
+                tf.reduce_sum(weight if by_weight else mask, 1),
+                *self._metric_sums(y, outputs, units, mask),
+            ]
+            if self.kind.collect:
+                seen = seen.write(i, self._predictions(outputs, units))
+            return i + 1, sums + tf.stack(new, 1), seen
+
+        seen: Any = tf.zeros([])
+        if self.kind.collect:
+            seen = tf.TensorArray(tf.float32, n_steps, infer_shape=False)
+        _, sums, seen = tf.while_loop(
+            lambda i, *_: i < n_steps, step, (tf.constant(0), tf.zeros([m, n_sums]), seen)
+        )
+        n_rows = tf.cast(tf.reduce_sum(counts, 0), tf.float32)[:, None]
+        loss = tf.math.divide_no_nan(sums[:, :1], sums[:, 1:2])
+        if self.reduction == "sum":
+            loss = sums[:, :1] / tf.cast(n_steps, tf.float32)
+        loss += tf.reshape(self._penalty(tensors, numbers), [-1, 1])
+        log = tf.concat([loss, sums[:, 2:] / n_rows], 1)
+        outputs = seen.stack() if self.kind.collect else tf.zeros([0, 0, 0, 0])
+        return log, outputs
+
+    def _predict(self, state: Any, dims: Any, x: Any) -> Any:
+        """Return predictions ``[M, B, K]``, in the network's units, of rows ``[M, B, ...]``."""
+        tensors = self._unpacked(*state, dims)
+        outputs, _ = self._forward(tensors, (), x, Pass(training=False))
+        return activated(outputs, self.kind.network.output_activation)
+
+
+_MOST_PROGRAMS = 64
+_programs: collections.OrderedDict[Hashable, Program] = collections.OrderedDict()
+_lock = threading.RLock()
+
+
+def program_for(kind: Kind) -> Program:
+    """Return the program of this kind, traced at its first use in the process."""
+    key = kind.key
+    with _lock:
+        program = _programs.get(key)
+        if program is None:
+            program = _programs[key] = Program(kind)
+            while len(_programs) > _MOST_PROGRAMS:
+                _programs.popitem(last=False)
+        _programs.move_to_end(key)
+        return program
+
+
+def dims_of(network: Network) -> Sequence[int]:
+    """Return the shapes of all variables, trained ones first, one after the other."""
+    layout = Layout.of(network)
+    return [
+        n
+        for trainable in (True, False)
+        for variable in layout.part(trainable=trainable)
+        for n in variable.shape
+    ]

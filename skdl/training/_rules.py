@@ -1,0 +1,267 @@
+"""Stacked rules: how each kind of layer computes for all members of a stack at once.
+
+Tensors have a leading member axis: inputs ``[M, B, ...]``, a kernel ``[M, n_in, n_out]``. A rule
+says which variables its layer has, which of its numbers members may differ in, and what it
+computes. Widths are known only when the program runs, so that one trace serves every width.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from skdl.networks import KerasObject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
+
+    from skdl.networks import Layer, Network
+
+__all__ = ["RULES", "Layout", "Pass", "Rule", "Variable", "is_supported"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Variable:
+    """One weight of one layer: shape without the member axis, and how it starts."""
+
+    layer: int
+    name: str
+    shape: tuple[int, ...]
+    trainable: bool = True
+    initializer: str = "zeros"
+
+
+@dataclasses.dataclass
+class Pass:
+    """What a layer may ask of the pass through the network that it is part of.
+
+    Parameters
+    ----------
+    training : bool
+    mask : tensor of shape [M, B] or None
+        1 for rows that are there, 0 for rows that pad the batch.
+    step_share : tensor of shape [M] or None
+        1 for members that take this step, 0 for those that have no rows left this epoch.
+    noise : callable
+        ``noise(layer, shape)`` gives uint32 noise ``[M, B, ...]``, each member's own.
+    """
+
+    training: bool
+    mask: Any = None
+    step_share: Any = None
+    noise: Callable[[int, Any], Any] | None = None
+
+
+class Rule:
+    """Base of all rules: a layer without variables and numbers that changes no shape."""
+
+    numbers: tuple[str, ...] = ()
+
+    def structure(self, layer: Layer) -> Hashable:
+        """Return what is built into the trace."""
+        del layer
+        return ()
+
+    def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
+        """Return the layer's variables, in Keras' order, for inputs of `shape`."""
+        del layer, position, shape
+        return []
+
+    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of one row after the layer."""
+        del layer
+        return shape
+
+    def apply(
+        self,
+        layer: Layer,
+        position: int,
+        x: Any,
+        variables: list[Any],
+        numbers: dict[str, Any],
+        run: Pass,
+    ) -> tuple[Any, list[Any]]:
+        """Return outputs and new values of the variables that are not trained by gradient."""
+        raise NotImplementedError
+
+    def penalty(self, variables: list[Any], numbers: dict[str, Any]) -> Any:
+        """Return what the layer adds to the loss, ``[M]`` or 0."""
+        del variables, numbers
+        return 0.0
+
+
+class DenseRule(Rule):
+    """``x W + b`` with L1 and L2 penalties on the kernel, added to the loss as Keras does."""
+
+    numbers = ("l1", "l2")
+
+    def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
+        units = layer["units"]
+        return [
+            Variable(position, "kernel", (shape[-1], units), initializer="glorot_uniform"),
+            Variable(position, "bias", (units,)),
+        ]
+
+    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (*shape[:-1], layer["units"])
+
+    def apply(self, layer, position, x, variables, numbers, run):  # type: ignore[no-untyped-def]
+        import tensorflow as tf
+
+        del layer, position, numbers, run
+        kernel, bias = variables
+        return tf.matmul(x, kernel) + bias[:, None, :], []
+
+    def penalty(self, variables: list[Any], numbers: dict[str, Any]) -> Any:
+        import tensorflow as tf
+
+        kernel, _ = variables
+        penalty: Any = 0.0
+        if "l1" in numbers:
+            penalty += numbers["l1"] * tf.reduce_sum(tf.abs(kernel), [1, 2])
+        if "l2" in numbers:
+            penalty += numbers["l2"] * tf.reduce_sum(tf.square(kernel), [1, 2])
+        return penalty
+
+
+class BatchNormalizationRule(Rule):
+    """Batch normalisation whose moments leave padding rows out (Ioffe and Szegedy 2015, Alg. 1)."""
+
+    MOMENTUM = 0.99
+    EPSILON = 1e-3
+
+    def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
+        del layer
+        width = shape[-1:]
+        return [
+            Variable(position, "gamma", width, initializer="ones"),
+            Variable(position, "beta", width),
+            Variable(position, "moving_mean", width, trainable=False),
+            Variable(position, "moving_variance", width, trainable=False, initializer="ones"),
+        ]
+
+    def apply(self, layer, position, x, variables, numbers, run):  # type: ignore[no-untyped-def]
+        import tensorflow as tf
+
+        del layer, position, numbers
+        gamma, beta, moving_mean, moving_variance = variables
+        updates: list[Any] = []
+        mean, variance = moving_mean, moving_variance
+        if run.training:
+            share = run.mask / tf.maximum(tf.reduce_sum(run.mask, 1, keepdims=True), 1.0)
+            share = share[:, :, None]
+            mean = tf.reduce_sum(x * share, 1)
+            centred = x - mean[:, None, :]
+            variance = tf.reduce_sum(tf.square(centred) * share, 1)
+            pace = (1 - self.MOMENTUM) * run.step_share[:, None]
+            updates = [
+                moving_mean + pace * (mean - moving_mean),
+                moving_variance + pace * (variance - moving_variance),
+            ]
+        scale = gamma * tf.math.rsqrt(variance + self.EPSILON)
+        return (x - mean[:, None, :]) * scale[:, None, :] + beta[:, None, :], updates
+
+
+class ActivationRule(Rule):
+    """Any function of single rows; the member axis is folded into the rows for it."""
+
+    def structure(self, layer: Layer) -> Hashable:
+        function: Hashable = layer["function"]
+        return function
+
+    def apply(self, layer, position, x, variables, numbers, run):  # type: ignore[no-untyped-def]
+        import keras
+        import tensorflow as tf
+
+        del position, variables, numbers, run
+        function = layer["function"]
+        if isinstance(function, str):
+            return keras.activations.get(function)(x), []
+        if isinstance(function, KerasObject):
+            function = function.build()
+        shape = tf.shape(x)
+        rows = tf.reshape(x, tf.concat([[-1], shape[2:]], 0))
+        rows.set_shape([None, *x.shape[2:]])
+        return tf.reshape(function(rows), shape), []
+
+
+class DropoutRule(Rule):
+    """Inverted dropout (Srivastava et al. 2014, section 10): kept units grow by 1 / (1 - rate)."""
+
+    numbers = ("rate",)
+
+    def apply(self, layer, position, x, variables, numbers, run):  # type: ignore[no-untyped-def]
+        import tensorflow as tf
+
+        del layer, variables
+        if not run.training or "rate" not in numbers:
+            return x, []
+        rate = numbers["rate"][:, None, None]
+        # Dropped where the 32-bit noise lies below rate * 2**32, in steps of 2**-24 (float32).
+        threshold = tf.cast(tf.cast(rate * 2.0**24, tf.uint32) * 256, tf.uint32)
+        kept = run.noise(position, tf.shape(x)[1:]) >= threshold
+        return tf.where(kept, x / (1.0 - rate), tf.zeros([], x.dtype)), []
+
+
+RULES: dict[str, Rule] = {
+    "Activation": ActivationRule(),
+    "BatchNormalization": BatchNormalizationRule(),
+    "Dense": DenseRule(),
+    "Dropout": DropoutRule(),
+}
+
+
+def is_supported(network: Network) -> bool:
+    """Tell whether every layer of the network has a stacked rule."""
+    return all(layer.kind in RULES for layer in network.layers)
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """Where each variable of a network lies in the flat vectors of weights and statistics."""
+
+    variables: tuple[Variable, ...]
+
+    @classmethod
+    def of(cls, network: Network) -> Layout:
+        """Return the layout of a network whose layers all have rules."""
+        shape, variables = network.input_shape, []
+        for position, layer in enumerate(network.layers):
+            rule = RULES[layer.kind]
+            variables += rule.variables(layer, position, shape)
+            shape = rule.output_shape(layer, shape)
+        return cls(tuple(variables))
+
+    def part(self, *, trainable: bool) -> tuple[Variable, ...]:
+        """Return the variables of one of the two flat vectors, in order."""
+        return tuple(v for v in self.variables if v.trainable == trainable)
+
+    def split(self, weights: Any, statistics: Any) -> list[Any]:
+        """Cut the flat vectors of one member into arrays, in Keras' order of weights."""
+        arrays = {}
+        for trainable, flat in ((True, weights), (False, statistics)):
+            start = 0
+            for variable in self.part(trainable=trainable):
+                stop = start + size(variable.shape)
+                arrays[variable] = flat[start:stop].reshape(variable.shape)
+                start = stop
+        return [arrays[variable] for variable in self.variables]
+
+    def join(self, arrays: Sequence[Any]) -> tuple[Any, Any]:
+        """Undo `split`: arrays in Keras' order of weights become the two flat vectors."""
+        import numpy as np
+
+        parts: dict[bool, list[Any]] = {True: [], False: []}
+        for variable, array in zip(self.variables, arrays, strict=True):
+            parts[variable.trainable].append(np.asarray(array, np.float32).reshape(-1))
+        empty = np.zeros(0, np.float32)
+        weights, statistics = (np.concatenate([empty, *parts[t]]) for t in (True, False))
+        return weights, statistics
+
+
+def size(shape: tuple[int, ...]) -> int:
+    """Return the number of elements."""
+    total = 1
+    for n in shape:
+        total *= n
+    return total

@@ -1,0 +1,276 @@
+"""A stack: jobs whose training steps run as one graph, and the epoch loop around it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skdl.training._losses import reduction_of
+from skdl.training._metrics import GraphMetric, HostMetric
+from skdl.training._optimizers import rule_options
+from skdl.training._pool import RowPool, batches, chunks
+from skdl.training._program import Kind, dims_of, number_names, numbers_of, program_for
+from skdl.training._rules import Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from skdl.training._member import Member
+
+__all__ = ["Stack"]
+
+
+class Stack:
+    """Members that train together.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        Of equal structure, widths, batch size and metrics.
+    compiled : bool
+        Whether XLA compiles the epoch, see `skdl.training._plan`.
+    """
+
+    def __init__(self, members: Sequence[Member], *, compiled: bool) -> None:
+        first = members[0].job
+        self.members = list(members)
+        self.network = first.network
+        self.has_validation = first.validation is not None
+        graph = tuple(m for m in members[0].metrics if isinstance(m, GraphMetric))
+        host = [m for m in members[0].metrics if isinstance(m, HostMetric)]
+        numbers = np.array([numbers_of(m.job.network) for m in members], np.float32)
+        n_layer_numbers = sum(p >= 0 for p, _ in number_names(self.network))
+        rows = [m.job.train for m in members]
+        if self.has_validation:
+            rows += [m.job.validation for m in members]  # type: ignore[misc]
+        self._pool = RowPool(rows)
+        kind = Kind(
+            network=self.network,
+            optimizer=first.optimizer,
+            live=tuple(bool(n) for n in (numbers != 0).any(0)[:n_layer_numbers]),
+            metrics=graph,
+            collect=bool(host),
+            sparse=self._pool.is_sparse,
+        )
+        self._compiled = compiled and not host and not kind.sparse
+        self._score = program_for(kind)
+        self._learn = program_for(
+            Kind(**{**vars(kind), "compiled": True}) if self._compiled else kind
+        )
+        self._batch_size = min(first.batch_size, max(len(m.job.train) for m in members))
+        self._load(numbers)
+
+    def _load(self, numbers: Any) -> None:
+        import tensorflow as tf
+
+        members = self.members
+        options = rule_options(members[0].job.optimizer)["names"]
+        optimizer_numbers = [
+            [dict(m.job.optimizer.numbers)[name] for m in members] for name in options
+        ]
+        width = self.network.layers[-1]["units"]
+        ones, zeros = np.ones(width, np.float32), np.zeros(width, np.float32)
+
+        def given(value: Any, default: Any) -> Any:
+            return default if value is None else np.broadcast_to(value, default.shape)
+
+        n_members = len(members)
+        self._data = self._pool.tensors()
+        # What belongs to one member stands in these; `_keep` thins them out together.
+        self._state = tuple(
+            tf.constant(np.stack([m.state[i] for m in members])) for i in range(2)
+        )
+        self._slots = tuple(
+            tf.constant(np.stack([m.state[i] for m in members]))
+            for i in range(2, len(members[0].state))
+        )
+        self._best: tuple[Any, ...] | None = None
+        self._numbers = tf.constant(numbers.T)
+        self._optimizer_numbers = tf.constant(
+            np.array(optimizer_numbers, np.float32).reshape(len(options), n_members)
+        )
+        self._units = (
+            tf.constant(np.stack([given(m.job.target_scale, ones) for m in members])),
+            tf.constant(np.stack([given(m.job.target_offset, zeros) for m in members])),
+        )
+        self._places = [
+            (x[start : start + n_members], y[start : start + n_members])
+            for x, y in [(self._pool.x_offsets, self._pool.y_offsets)]
+            for start in range(0, len(x), n_members)
+        ]
+        self._dims = tf.constant(dims_of(self.network), tf.int32)
+        for position, member in enumerate(members):
+            self._attach(member, position)
+
+    # ------------------------------------------------------------------ members and their state
+
+    def _attach(self, member: Member, position: int) -> None:
+        """Let a member reach its state on the device."""
+        import tensorflow as tf
+
+        def fetch() -> tuple[Any, ...]:
+            return tuple(tensor[position].numpy() for tensor in (*self._state, *self._slots))
+
+        def store(state: tuple[Any, ...]) -> None:
+            tensors = [
+                tf.tensor_scatter_nd_update(tensor, [[position]], [value])
+                for tensor, value in zip((*self._state, *self._slots), state, strict=True)
+            ]
+            self._state, self._slots = tuple(tensors[:2]), tuple(tensors[2:])
+
+        member.fetch, member.store = fetch, store
+
+    def _release(self, member: Member, position: int) -> None:
+        """Give a member its state to keep."""
+        member.state = member.current_state()
+        member.fetch = member.store = None
+        if self._best is not None and member.restores_best and member.best_state is not None:
+            member.best_state = tuple(tensor[position].numpy() for tensor in self._best)
+
+    def _keep(self, positions: list[int]) -> None:
+        """Thin the stack out to these members."""
+        import tensorflow as tf
+
+        def rows(tensor: Any) -> Any:
+            return tf.gather(tensor, positions)
+
+        def columns(tensor: Any) -> Any:
+            return tf.gather(tensor, positions, axis=1)
+
+        self.members = [self.members[p] for p in positions]
+        self._state = tuple(rows(t) for t in self._state)
+        self._slots = tuple(rows(t) for t in self._slots)
+        self._best = tuple(rows(t) for t in self._best) if self._best is not None else None
+        self._numbers = columns(self._numbers)
+        self._optimizer_numbers = columns(self._optimizer_numbers)
+        self._units = tuple(rows(t) for t in self._units)
+        self._places = [(x[positions], y[positions]) for x, y in self._places]
+        for position, member in enumerate(self.members):
+            self._attach(member, position)
+
+    # ------------------------------------------------------------------ the epoch loop
+
+    def run(self) -> None:
+        """Train until every member is done; results stand in the members."""
+        for member in self.members:
+            member.observe("on_train_begin")
+            if member.job.epochs == 0:
+                member.stop()
+        epoch = 0
+        self._drop_stopped()
+        while self.members:
+            self._run_epoch(epoch)
+            self._drop_stopped()
+            epoch += 1
+
+    def _drop_stopped(self) -> None:
+        staying = [p for p, member in enumerate(self.members) if not member.stopped]
+        if len(staying) == len(self.members):
+            return
+        for position, member in enumerate(self.members):
+            if member.stopped:
+                self._release(member, position)
+        if staying:
+            self._keep(staying)
+        else:
+            self.members = []
+
+    def _run_epoch(self, epoch: int) -> None:
+        import tensorflow as tf
+
+        for member in self.members:
+            member.observe("on_epoch_begin", member.n_epochs)
+        members = self.members
+        orders = [member.next_order() for member in members]
+        index, counts = batches(orders, self._batch_size)
+        n_steps = len(index)
+        n_noisy = len(self._learn.noisy)
+        turns = np.stack([m.next_turns(n_steps, n_noisy) for m in members], -1)
+        rates = np.stack([m.rates(n_steps) for m in members], -1)
+        self._state, self._slots, log, seen = self._learn.train(
+            self._state, self._slots, self._dims, self._numbers, self._optimizer_numbers,
+            self._data, self._place(0), self._units, (tf.constant(index), tf.constant(counts)),
+            tf.constant([m.n_steps for m in members], tf.float32), tf.constant(rates),
+            tf.constant(turns), tf.constant(epoch, tf.int32),
+        )  # fmt: skip
+        logs = self._logs(log, seen, 0, orders)
+        if self.has_validation:
+            orders = [m.job.validation.index for m in members]  # type: ignore[union-attr,misc]
+            index, counts = chunks(orders, self._row_width())
+            log, seen = self._score.evaluate(
+                self._state, self._dims, self._numbers, self._data, self._place(1), self._units,
+                (tf.constant(index), tf.constant(counts)),
+            )  # fmt: skip
+            for own, more in zip(logs, self._logs(log, seen, 1, orders), strict=True):
+                own.update({f"val_{name}": value for name, value in more.items()})
+        better = [member.end_epoch(own) for member, own in zip(members, logs, strict=True)]
+        self._remember(better)
+
+    def _place(self, part: int) -> Any:
+        import tensorflow as tf
+
+        return tuple(tf.constant(offsets) for offsets in self._places[part])
+
+    def _row_width(self) -> int:
+        return sum(v.shape[-1] for v in Layout.of(self.network).variables if v.name == "kernel")
+
+    def _logs(self, log: Any, seen: Any, part: int, orders: Any) -> list[dict[str, float]]:
+        """Return one dict per member, metrics in the order in which they were asked for."""
+        values = log.numpy().astype(float)
+        logs = []
+        for position, member in enumerate(self.members):
+            own = {"loss": values[position, 0]}
+            column = 1
+            for metric in member.metrics:
+                if isinstance(metric, GraphMetric):
+                    value = values[position, column]
+                    own[metric.name] = float(np.sqrt(value)) if metric.root else float(value)
+                    column += 1
+                else:
+                    own[metric.name] = self._on_host(metric, seen, position, part, orders[position])
+            own["loss"] = float(own["loss"])
+            logs.append(own)
+        return logs
+
+    def _on_host(self, metric: HostMetric, seen: Any, position: int, part: int, order: Any) -> float:
+        job = self.members[position].job
+        rows = job.train if part == 0 else job.validation
+        predictions = seen.numpy()[:, position].reshape(-1, seen.shape[-1])[: len(order)]
+        y = rows.y[order]  # type: ignore[union-attr]
+        if self.network.loss.target == "one_hot":
+            y = np.eye(predictions.shape[1], dtype=np.float32)[y[:, 0].astype(int)]
+        elif job.target_scale is not None:
+            y = y * job.target_scale + (0 if job.target_offset is None else job.target_offset)
+        return metric.of(y, predictions)
+
+    def _remember(self, better: list[bool]) -> None:
+        """Keep the weights of members for which this epoch was the best so far."""
+        import tensorflow as tf
+
+        if not any(better):
+            return
+        if self._best is None:
+            self._best = self._state
+        else:
+            chosen = tf.constant(better)[:, None]
+            self._best = tuple(
+                tf.where(chosen, new, old)
+                for new, old in zip(self._state, self._best, strict=True)
+            )
+        for member, is_better in zip(self.members, better, strict=True):
+            if is_better:
+                member.best_state = ()
+
+
+def stack_key(member: Member) -> Any:
+    """Return what members of one stack share."""
+    job = member.job
+    return (
+        Kind(network=job.network, optimizer=job.optimizer, compiled=True).key,
+        job.batch_size,
+        member.metrics,
+        job.validation is not None,
+        reduction_of(job.network.loss),
+        type(job.train.X).__name__,
+    )

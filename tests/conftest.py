@@ -1,0 +1,74 @@
+"""Small real data for every test, read-only: writing to what the user passed is an error."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.preprocessing import StandardScaler
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+def read_only(*arrays):
+    for array in arrays:
+        array.setflags(write=False)
+    return arrays
+
+
+def shuffled_rows(loader, n_rows):
+    X, y = loader(return_X_y=True)
+    rows = np.random.default_rng(0).permutation(len(X))[:n_rows]
+    return read_only(StandardScaler().fit_transform(X[rows]), y[rows])
+
+
+@pytest.fixture(scope="session")
+def breast_cancer():
+    """150 rows, 30 standardised features, two classes."""
+    return shuffled_rows(load_breast_cancer, 150)
+
+
+@pytest.fixture(scope="session")
+def iris():
+    """150 rows, 4 standardised features, three classes."""
+    return shuffled_rows(load_iris, 150)
+
+
+@pytest.fixture(scope="session")
+def diabetes():
+    """150 rows, 10 standardised features, a target between 25 and 346."""
+    return shuffled_rows(load_diabetes, 150)
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Return a function from the name of a file of shared/data to its path."""
+    folder = Path(os.environ.get("SKDL_DATA", PROJECT.parent / "shared" / "data"))
+
+    def path_of(name):
+        if not (folder / name).is_file():
+            pytest.skip(f"{folder / name} is missing; SKDL_DATA may name the folder that holds it")
+        return folder / name
+
+    return path_of
+
+
+@pytest.fixture(scope="session")
+def fresh_python():
+    """Return a function that runs code in a new interpreter and returns the finished process."""
+
+    def run(code, *arguments):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            capture_output=True,
+            check=False,
+            cwd=PROJECT,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done
+
+    return run

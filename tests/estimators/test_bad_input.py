@@ -1,0 +1,236 @@
+"""Bad input is told at the door: what was wrong, what was expected, what to do."""
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.exceptions import NotFittedError
+
+from skdl import MLPClassifier, MLPRegressor
+from skdl.exceptions import DivergenceError
+
+SMALL = {"hidden_units": 4, "epochs": 2, "random_state": 0}
+X = np.random.default_rng(0).normal(size=(30, 4))
+Y = X[:, 0]
+LABELS = np.where(Y > 0, "high", "low")
+
+
+def with_entry(array, value):
+    changed = array.copy()
+    changed[(3,) + (0,) * (changed.ndim - 1)] = value
+    return changed
+
+
+BOTH = [
+    ("hidden_units", 2.5, r"hidden_units=2\.5 .*integer"),
+    ("hidden_units", [8, 2.5], r"hidden_units=\[8, 2\.5\] .*integer"),
+    ("hidden_units", 0, "hidden_units=0 .*1"),
+    ("hidden_units", "many", "hidden_units='many' .*integer"),
+    ("hidden_units", True, "hidden_units=True .*integer"),
+    ("hidden_layers", -1, "hidden_layers=-1 .*0"),
+    ("hidden_layers", 1.5, r"hidden_layers=1\.5 .*integer"),
+    ("activation", "rleu", "activation='rleu' .*'relu'"),
+    ("dropout", -0.1, r"dropout=-0\.1 .*\[0, 1\)"),
+    ("dropout", 1.0, r"dropout=1\.0 .*\[0, 1\)"),
+    ("dropout", "0.2", r"dropout='0\.2' .*number"),
+    ("input_dropout", 1, r"input_dropout=1 .*\[0, 1\)"),
+    ("l1", float("nan"), "l1=nan .*>= 0"),
+    ("l2", -1.0, r"l2=-1\.0 .*>= 0"),
+    ("batch_norm", "before", "batch_norm='before' .*'before_activation'"),
+    ("batch_norm", True, "batch_norm=True .*'after_activation'"),
+    ("input_batch_norm", "yes", "input_batch_norm='yes' .*True or False"),
+    ("optimizer", "adm", "optimizer='adm' .*'adam'"),
+    ("learning_rate", -0.1, r"learning_rate=-0\.1 .*> 0"),
+    ("batch_size", 0, "batch_size=0 .*1"),
+    ("epochs", 0, "epochs=0 .*1"),
+    ("epochs", 2.5, r"epochs=2\.5 .*integer"),
+    ("shuffle", "yes", "shuffle='yes' .*True or False"),
+    ("early_stopping", "auto", "early_stopping='auto' .*True or False"),
+    ("validation_fraction", 20, r"validation_fraction=20 .*\(0, 1\)"),
+    ("validation_fraction", 0.0, r"validation_fraction=0\.0 .*\(0, 1\)"),
+    ("validation_fraction", 1.0, r"validation_fraction=1\.0 .*\(0, 1\)"),
+    ("monitor", "val_los", "monitor='val_los' .*'val_loss'"),
+    ("monitor", "val_accuracy", "monitor='val_accuracy' .*metrics"),
+    ("patience", -1, "patience=-1 .*0"),
+    ("min_delta", -0.1, r"min_delta=-0\.1 .*>= 0"),
+    ("metrics", ["acuracy"], "metrics.*'acuracy'.*'accuracy'"),
+    ("callbacks", [object()], "callbacks.*Callback"),
+    ("warm_start", "yes", "warm_start='yes' .*True or False"),
+    ("random_state", "seed", "random_state='seed'"),
+    ("verbose", "loud", "verbose='loud'"),
+]
+REGRESSOR = [
+    ("loss", "hubr", "loss='hubr' .*'huber'"),
+    ("loss", 3, "loss=3 .*'mse'"),
+    ("huber_delta", 0, "huber_delta=0 .*> 0"),
+    ("quantile", 1.5, r"quantile=1\.5 .*\(0, 1\)"),
+    ("target_scaling", "standard", "target_scaling='standard' .*True or False"),
+]
+CLASSIFIER = [
+    ("loss", "crossentrpy", "loss='crossentrpy' .*'crossentropy'"),
+    ("label_smoothing", 1.0, r"label_smoothing=1\.0 .*\[0, 1\)"),
+    ("class_weight", "balancd", "class_weight='balancd' .*'balanced'"),
+    ("class_weight", {"high": -1, "low": 1}, "class_weight.*-1"),
+    ("class_weight", {"hgih": 1}, "class_weight.*'hgih'.*'high'"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "message"), BOTH + REGRESSOR)
+def test_bad_parameter_of_a_regressor(name, value, message):
+    # The parameter counts only with early stopping: say so, or refuse it always.
+    model = MLPRegressor(**SMALL | {"early_stopping": True, name: value})
+    with pytest.raises((ValueError, TypeError), match=rf"(?s)^MLPRegressor: .*{message}"):
+        model.fit(X, Y)
+
+
+@pytest.mark.parametrize(("name", "value", "message"), BOTH + CLASSIFIER)
+def test_bad_parameter_of_a_classifier(name, value, message):
+    model = MLPClassifier(**SMALL | {"early_stopping": True, name: value})
+    with pytest.raises((ValueError, TypeError), match=rf"(?s)^MLPClassifier: .*{message}"):
+        model.fit(X, LABELS)
+
+
+def test_all_bad_parameters_are_reported_at_once():
+    with pytest.raises(ValueError, match=r"(?s)dropout=-1.*epochs=0|epochs=0.*dropout=-1"):
+        MLPRegressor(dropout=-1, epochs=0).fit(X, Y)
+
+
+BAD_FITS = {
+    "NaN in X": (with_entry(X, np.nan), LABELS, {}, "X contains NaN"),
+    "infinity in X": (with_entry(X, np.inf), LABELS, {}, "X contains infinity"),
+    "beyond float32": (with_entry(X, 1e300), LABELS, {}, "X contains .*too large .*float32"),
+    "no rows": (X[:0], LABELS[:0], {}, r"0 sample\(s\)"),
+    "no columns": (X[:, :0], LABELS, {}, r"0 feature\(s\)"),
+    "one class": (X, np.full(30, "low"), {}, "1 class, 'low'.*at least 2 classes"),
+    "lengths": (X, LABELS[:-1], {}, "inconsistent numbers of samples"),
+    "3-d X": (X.reshape(30, 2, 2), LABELS, {}, "dim 3|3 dimensions|3-d"),
+    "words in X": (np.full((30, 4), "word"), LABELS, {}, "could not convert string to float"),
+    "no weights": (X, LABELS, {"sample_weight": np.zeros(30)}, "sample_weight.*zero"),
+    "negative": (X, LABELS, {"sample_weight": -np.ones(30)}, "sample_weight.*negative"),
+    "NaN weights": (X, LABELS, {"sample_weight": np.full(30, np.nan)}, "sample_weight.*NaN"),
+    "too few weights": (X, LABELS, {"sample_weight": np.ones(3)}, "sample_weight"),
+    "one class has weight": (
+        X, LABELS, {"sample_weight": (LABELS == "low") * 1.0}, "1 class.*sample_weight > 0",
+    ),
+    "no X_val": (X, LABELS, {"y_val": LABELS}, "y_val .*without X_val"),
+    "no y_val": (X, LABELS, {"X_val": X}, "X_val .*without y_val"),
+    "only weights": (X, LABELS, {"sample_weight_val": np.ones(30)}, "sample_weight_val .*X_val"),
+    "width of X_val": (X, LABELS, {"X_val": X[:, :3], "y_val": LABELS}, "X.* 3 features"),
+    "NaN in X_val": (
+        X, LABELS, {"X_val": with_entry(X, np.nan), "y_val": LABELS}, "X_val contains NaN",
+    ),
+    "label of y_val": (
+        X, LABELS, {"X_val": X, "y_val": with_entry(LABELS.astype("<U9"), "mid")}, "'mid'.*'high'",
+    ),
+    "groups": (X, LABELS, {"groups": np.arange(3)}, "groups"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD_FITS)
+def test_bad_data_in_fit(case):
+    features, labels, fit_params, message = BAD_FITS[case]
+    # early_stopping so that groups are used; where rows are given, they are the validation rows.
+    model = MLPClassifier(**SMALL, early_stopping=True)
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        model.fit(features, labels, **fit_params)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (with_entry(Y, np.nan), "y contains NaN"),
+        (with_entry(Y, np.inf), "y contains infinity"),
+        (with_entry(np.column_stack([Y, Y]), np.nan), "y contains NaN"),
+        (np.full(30, "word"), "could not convert string|y .*number"),
+        (Y.reshape(30, 1, 1), "dim 3|3 dimensions|3-d|y should be"),
+    ],
+)
+def test_bad_regression_target(y, message):
+    with pytest.raises(ValueError, match=message):
+        MLPRegressor(**SMALL).fit(X, y)
+
+
+def test_negative_counts_are_refused_by_poisson():
+    with pytest.raises(ValueError, match=r"(?i)poisson.*(negative|>= 0)"):
+        MLPRegressor(**SMALL, loss="poisson").fit(X, Y)
+
+
+@pytest.mark.parametrize("Estimator", [MLPClassifier, MLPRegressor])
+def test_too_few_rows_to_split(Estimator):
+    y = [0, 1] if Estimator is MLPClassifier else [0.0, 1.0]
+    model = Estimator(**SMALL, early_stopping=True, validation_fraction=0.9)
+    with pytest.raises(ValueError, match=r"validation_fraction=0\.9.*early_stopping=False"):
+        model.fit(X[:2], y)
+
+
+def test_one_group_cannot_be_split():
+    model = MLPRegressor(**SMALL, early_stopping=True)
+    with pytest.raises(ValueError, match="group"):
+        model.fit(X, Y, groups=np.zeros(30))
+
+
+def test_unseen_label_in_score_error_lists_known_labels():
+    model = MLPClassifier(**SMALL).fit(X, LABELS)
+    with pytest.raises(ValueError, match=r"'middle'.*'high', 'low'"):
+        model.score(X[:2], ["high", "middle"])
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba"])
+def test_features_that_differ_from_those_of_fit(method):
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    predict = getattr(MLPClassifier(**SMALL).fit(frame, LABELS), method)
+    with pytest.raises(ValueError, match=r"3 features.*expecting 4|feature names"):
+        predict(frame[["a", "b", "c"]])
+    with pytest.raises(ValueError, match="feature names"):
+        predict(frame.rename(columns={"a": "z"}))
+    with pytest.raises(ValueError, match="X contains NaN"):
+        predict(frame.replace({frame.iloc[0, 0]: np.nan}))
+
+
+def test_wrong_number_of_features():
+    model = MLPRegressor(**SMALL).fit(X, Y)
+    with pytest.raises(ValueError, match=r"3 features.*expecting 4 features"):
+        model.predict(X[:, :3])
+    with pytest.raises(ValueError, match=r"3 features.*expecting 4 features"):
+        model.predict(sparse.csr_array(X[:, :3]))
+
+
+@pytest.mark.parametrize("Estimator", [MLPClassifier, MLPRegressor])
+def test_predictions_and_model_need_a_fit(Estimator):
+    with pytest.raises(NotFittedError, match=Estimator.__name__):
+        Estimator().predict(X)
+    assert not hasattr(Estimator(), "model_")
+
+
+def test_first_partial_fit_needs_classes_and_later_ones_keep_them():
+    with pytest.raises(ValueError, match="classes"):
+        MLPClassifier(**SMALL).partial_fit(X, LABELS)
+    model = MLPClassifier(**SMALL).partial_fit(X, LABELS, classes=["high", "low"])
+    with pytest.raises(ValueError, match="classes"):
+        model.partial_fit(X, LABELS, classes=["high", "low", "middle"])
+    with pytest.raises(ValueError, match="'middle'"):
+        model.partial_fit(X[:2], ["high", "middle"])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", keras.optimizers.SGD(1e12, clipvalue=1e30)])
+def test_divergence_says_when_and_what_to_try(optimizer):
+    # The instance brings an option that may be left to Keras' own fit: the same error there.
+    model = MLPRegressor(**SMALL, optimizer=optimizer, learning_rate=1e12)
+    with pytest.raises(DivergenceError, match=r"epoch 1\b.*learning_rate"):
+        model.fit(X, Y)
+
+
+def test_divergence_in_a_later_epoch_names_that_epoch():
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay([2], [1e-3, 1e30])
+    model = MLPRegressor(
+        hidden_units=4,
+        epochs=9,
+        batch_size=30,
+        optimizer="sgd",
+        learning_rate=schedule,
+        random_state=0,
+    )
+    # One step an epoch: the third takes the wild step, the loss of the fourth shows it.
+    with pytest.raises(DivergenceError, match="epoch 4"):
+        model.fit(X, Y)

@@ -1,0 +1,403 @@
+"""With shuffling and dropout off and equal initial weights, ``fit`` learns what Keras' fit learns.
+
+Ours average a loss by the sample weights, so twins are compiled with
+``reduction="mean_with_sample_weight"``.
+"""
+
+import logging
+import types
+
+import keras
+import numpy as np
+import pytest
+from sklearn.utils.class_weight import compute_sample_weight
+
+from skdl import MLPClassifier, MLPRegressor
+
+ROWS, VALID = slice(0, 75), slice(75, 110)  # 16 does not divide 75: the last batch has 11 rows
+
+PLAIN = {
+    "hidden_units": 8,
+    "learning_rate": 0.01,
+    "batch_size": 16,
+    "epochs": 5,
+    "shuffle": False,
+    "random_state": 0,
+}
+
+
+@pytest.fixture(autouse=True)
+def path(caplog):
+    """Fail where a fit went to ``keras.Model.fit`` unasked: Keras would be compared to itself."""
+    expected = types.SimpleNamespace(keras=False)
+    with caplog.at_level(logging.INFO, logger="skdl"):
+        yield expected
+    assert ("keras.Model.fit" in caplog.text) == expected.keras
+
+
+def regressor(**params):
+    return MLPRegressor(**PLAIN | {"target_scaling": False} | params)
+
+
+def classifier(**params):
+    return MLPClassifier(**PLAIN | params)
+
+
+def averaged(loss, **numbers):
+    return loss(**numbers, reduction="mean_with_sample_weight")
+
+
+class Quantile(keras.losses.Loss):
+    """max(q e, (q - 1) e), which Keras lacks."""
+
+    def __init__(self, quantile, reduction):
+        super().__init__(reduction=reduction)
+        self.quantile = quantile
+
+    def call(self, y_true, y_pred):
+        error = y_true - y_pred
+        return keras.ops.mean(
+            keras.ops.where(error > 0, self.quantile * error, (self.quantile - 1) * error), axis=-1
+        )
+
+
+def initial_weights_kept_in(weights):
+    class InitialWeights(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            weights.extend(self.model.get_weights())
+
+    return InitialWeights()
+
+
+def keras_twin(estimator, X, y, loss, optimizer=None, **fit_params):
+    """Fit the estimator; return a compiled Keras model as it was before its first step."""
+    weights = []
+    estimator.set_params(callbacks=[initial_weights_kept_in(weights)])
+    estimator.fit(X, y, **fit_params)
+    twin = keras.models.clone_model(estimator.model_)
+    twin.set_weights(weights)
+    twin.compile(optimizer or keras.optimizers.Adam(0.01), loss, jit_compile=False)
+    return twin
+
+
+def fit_twin(twin, X, targets, **fit_params):
+    return twin.fit(
+        X, targets, batch_size=16, epochs=5, shuffle=False, verbose=0, **fit_params
+    ).history
+
+
+def keras_outputs(estimator, X):
+    """Return what the network of an estimator without target scaling must put out."""
+    if hasattr(estimator, "classes_"):
+        probabilities = np.asarray(estimator.predict_proba(X))
+        return probabilities[:, 1:] if estimator.model_.output_shape[1] == 1 else probabilities
+    return estimator.predict(X).reshape(len(X), -1)
+
+
+def assert_equal_predictions(estimator, twin, X):
+    expected = twin.predict(X, verbose=0)
+    np.testing.assert_allclose(keras_outputs(estimator, X), expected, rtol=1e-4, atol=1e-5)
+
+
+def assert_equal_weights(estimator, twin):
+    for ours, theirs in zip(estimator.model_.get_weights(), twin.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
+
+
+@pytest.fixture
+def regression(diabetes):
+    """Targets of both signs, of the order of one."""
+    X, y = diabetes
+    return X, (y - y.mean()) / y.std()
+
+
+def classification_task(kind, iris):
+    """Return X, y as a user gives it and the targets of Keras."""
+    X, y = iris
+    if kind == "binary":
+        names = np.where(y == 1, "versicolor", "other")
+        return X, names, (names == "versicolor")[:, None].astype(float)
+    if kind == "multiclass":
+        return X, np.array(["setosa", "versicolor", "virginica"])[y], np.eye(3)[y]
+    indicators = np.column_stack([y > 0, y == 1]).astype(int)
+    return X, indicators, indicators.astype(float)
+
+
+REGRESSION_LOSSES = {
+    "mse": ({"loss": "mse"}, keras.losses.MeanSquaredError, {}),
+    "mae": ({"loss": "mae"}, keras.losses.MeanAbsoluteError, {}),
+    "huber": ({"loss": "huber"}, keras.losses.Huber, {"delta": 1.0}),
+    "huber_0.3": ({"loss": "huber", "huber_delta": 0.3}, keras.losses.Huber, {"delta": 0.3}),
+    "log_cosh": ({"loss": "log_cosh"}, keras.losses.LogCosh, {}),
+    "quantile": ({"loss": "quantile"}, Quantile, {"quantile": 0.5}),
+    "quantile_0.9": ({"loss": "quantile", "quantile": 0.9}, Quantile, {"quantile": 0.9}),
+}
+CLASSIFICATION_LOSSES = {
+    "crossentropy": (keras.losses.BinaryCrossentropy, keras.losses.CategoricalCrossentropy),
+    "focal": (keras.losses.BinaryFocalCrossentropy, keras.losses.CategoricalFocalCrossentropy),
+}
+OPTIMIZERS = {
+    "adam": ("adam", keras.optimizers.Adam),
+    "adamw": ("adamw", keras.optimizers.AdamW),
+    "rmsprop": ("rmsprop", keras.optimizers.RMSprop),
+    "sgd": ("sgd", keras.optimizers.SGD),
+    "class": (keras.optimizers.Adam, keras.optimizers.Adam),
+}
+OPTIMIZER_OPTIONS = {
+    "amsgrad": lambda: keras.optimizers.Adam(0.01, amsgrad=True, beta_1=0.8, epsilon=1e-3),
+    "adam_weight_decay": lambda: keras.optimizers.Adam(0.01, weight_decay=0.1),
+    "adamw_weight_decay": lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1),
+    "nesterov": lambda: keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True),
+    "momentum": lambda: keras.optimizers.SGD(0.01, momentum=0.9),
+    "centered": lambda: keras.optimizers.RMSprop(0.01, momentum=0.5, centered=True),
+    "schedule": lambda: keras.optimizers.Adam(
+        keras.optimizers.schedules.ExponentialDecay(0.01, decay_steps=7, decay_rate=0.5)
+    ),
+}
+NOT_ELEMENTWISE = {
+    "clipnorm": lambda: keras.optimizers.SGD(0.01, clipnorm=0.1),
+    "global_clipnorm": lambda: keras.optimizers.Adam(0.01, global_clipnorm=0.01),
+    "moving_average": lambda: keras.optimizers.SGD(0.01, use_ema=True, ema_momentum=0.8),
+    "accumulation": lambda: keras.optimizers.Adam(0.01, gradient_accumulation_steps=2),
+}
+REGULARISERS = {
+    "l1": {"l1": 0.01},
+    "l2": {"l2": 0.01},
+    "linear_l1_l2": {"hidden_layers": 0, "l1": 0.01, "l2": 0.01},
+    "batch_norm_before": {"batch_norm": "before_activation"},
+    "batch_norm_after": {"batch_norm": "after_activation"},
+    "input_batch_norm": {"input_batch_norm": True},
+    "all": {
+        "l1": 1e-3,
+        "l2": 1e-3,
+        "batch_norm": "after_activation",
+        "input_batch_norm": True,
+        "activation": "elu",
+    },
+}
+
+
+@pytest.mark.parametrize("name", REGRESSION_LOSSES)
+def test_regression_losses(name, regression):
+    X, y = regression
+    params, loss, numbers = REGRESSION_LOSSES[name]
+    ours = regressor(**params)
+    twin = keras_twin(
+        ours, X[ROWS], y[ROWS], averaged(loss, **numbers), X_val=X[VALID], y_val=y[VALID]
+    )
+    history = fit_twin(twin, X[ROWS], y[ROWS, None], validation_data=(X[VALID], y[VALID, None]))
+    assert_equal_predictions(ours, twin, X)
+    assert_equal_weights(ours, twin)
+    np.testing.assert_allclose(ours.history_["loss"], history["loss"], rtol=1e-4)
+    np.testing.assert_allclose(ours.history_["val_loss"], history["val_loss"], rtol=1e-4)
+
+
+def test_poisson_loss_on_counts(diabetes):
+    X, _ = diabetes
+    counts = np.random.default_rng(0).poisson(np.exp(0.5 * X[:, 2]))
+    ours = regressor(loss="poisson")
+    twin = keras_twin(ours, X[ROWS], counts[ROWS], averaged(keras.losses.Poisson))
+    history = fit_twin(twin, X[ROWS], counts[ROWS, None].astype(float))
+    assert_equal_predictions(ours, twin, X)
+    np.testing.assert_allclose(ours.history_["loss"], history["loss"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("loss", CLASSIFICATION_LOSSES)
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+def test_classification_losses(kind, loss, smoothing, iris):
+    X, y, targets = classification_task(kind, iris)
+    ours = classifier(loss=loss, label_smoothing=smoothing)
+    keras_loss = CLASSIFICATION_LOSSES[loss][kind == "multiclass"]
+    twin = keras_twin(
+        ours,
+        X[ROWS],
+        y[ROWS],
+        averaged(keras_loss, label_smoothing=smoothing),
+        X_val=X[VALID],
+        y_val=y[VALID],
+    )
+    history = fit_twin(twin, X[ROWS], targets[ROWS], validation_data=(X[VALID], targets[VALID]))
+    assert_equal_predictions(ours, twin, X)
+    assert_equal_weights(ours, twin)
+    np.testing.assert_allclose(ours.history_["loss"], history["loss"], rtol=1e-4)
+    np.testing.assert_allclose(ours.history_["val_loss"], history["val_loss"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_by_name_and_class(name, regression):
+    X, y = regression
+    spelling, optimizer = OPTIMIZERS[name]
+    ours = regressor(optimizer=spelling)
+    twin = keras_twin(
+        ours, X[ROWS], y[ROWS], averaged(keras.losses.MeanSquaredError), optimizer(0.01)
+    )
+    fit_twin(twin, X[ROWS], y[ROWS, None])
+    assert_equal_predictions(ours, twin, X)
+    assert_equal_weights(ours, twin)
+
+
+@pytest.mark.parametrize("name", OPTIMIZER_OPTIONS)
+def test_options_of_optimizer_instances(name, regression):
+    X, y = regression
+    ours = regressor(optimizer=OPTIMIZER_OPTIONS[name]())
+    if name == "schedule":
+        ours.set_params(
+            optimizer="adam",
+            learning_rate=keras.optimizers.schedules.ExponentialDecay(0.01, 7, 0.5),
+        )
+    twin = keras_twin(
+        ours,
+        X[ROWS],
+        y[ROWS],
+        averaged(keras.losses.MeanSquaredError),
+        OPTIMIZER_OPTIONS[name](),
+    )
+    fit_twin(twin, X[ROWS], y[ROWS, None])
+    assert_equal_predictions(ours, twin, X)
+    assert_equal_weights(ours, twin)
+
+
+@pytest.mark.parametrize("name", NOT_ELEMENTWISE)
+def test_optimizers_that_are_not_elementwise_are_left_to_keras(name, regression, path):
+    path.keras = True
+    X, y = regression
+    ours = regressor(optimizer=NOT_ELEMENTWISE[name]())
+    twin = keras_twin(
+        ours, X[ROWS], y[ROWS], averaged(keras.losses.MeanSquaredError), NOT_ELEMENTWISE[name]()
+    )
+    fit_twin(twin, X[ROWS], y[ROWS, None])
+    assert_equal_predictions(ours, twin, X)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("name", REGULARISERS)
+def test_regularisers(name, optimizer, regression):
+    X, y = regression
+    ours = regressor(**REGULARISERS[name], optimizer=optimizer)
+    twin = keras_twin(
+        ours,
+        X[ROWS],
+        y[ROWS],
+        averaged(keras.losses.MeanSquaredError),
+        OPTIMIZERS[optimizer][1](0.01),
+        X_val=X[VALID],
+        y_val=y[VALID],
+    )
+    history = fit_twin(twin, X[ROWS], y[ROWS, None], validation_data=(X[VALID], y[VALID, None]))
+    assert_equal_predictions(ours, twin, X)
+    np.testing.assert_allclose(ours.history_["loss"], history["loss"], rtol=1e-4)
+    np.testing.assert_allclose(ours.history_["val_loss"], history["val_loss"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("batch_norm", [None, "before_activation", "after_activation"])
+def test_sample_weights(batch_norm, regression):
+    # Rows of weight 0 leave the loss, but like in Keras not the moments of batch normalisation.
+    X, y = regression
+    weights = np.random.default_rng(0).choice([0.0, 0.5, 3.0], size=75)
+    ours = regressor(batch_norm=batch_norm)
+    twin = keras_twin(
+        ours, X[ROWS], y[ROWS], averaged(keras.losses.MeanSquaredError), sample_weight=weights
+    )
+    fit_twin(twin, X[ROWS], y[ROWS, None], sample_weight=weights)
+    assert_equal_predictions(ours, twin, X)
+
+
+@pytest.mark.parametrize(
+    "class_weight", ["balanced", {"setosa": 1, "versicolor": 5, "virginica": 0.5}]
+)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_class_weights(class_weight, weighted, iris):
+    X, y, targets = classification_task("multiclass", iris)
+    rows = np.flatnonzero((y != "setosa") | (np.arange(len(y)) % 3 == 0))[:75]
+    own = np.random.default_rng(0).uniform(0.5, 2, size=75) if weighted else np.ones(75)
+    ours = classifier(class_weight=class_weight)
+    twin = keras_twin(
+        ours,
+        X[rows],
+        y[rows],
+        averaged(keras.losses.CategoricalCrossentropy),
+        sample_weight=own if weighted else None,
+    )
+    expected = own * compute_sample_weight(class_weight, y[rows])
+    fit_twin(twin, X[rows], targets[rows], sample_weight=expected)
+    assert_equal_predictions(ours, twin, X)
+
+
+def test_scaled_target_comes_back_in_its_own_units(diabetes):
+    X, y = diabetes
+    ours = regressor(target_scaling=True)
+    twin = keras_twin(ours, X[ROWS], y[ROWS], averaged(keras.losses.MeanSquaredError))
+    mean, std = y[ROWS].mean(), y[ROWS].std()
+    fit_twin(twin, X[ROWS], (y[ROWS, None] - mean) / std)
+    expected = mean + std * twin.predict(X, verbose=0)[:, 0]
+    np.testing.assert_allclose(ours.predict(X), expected, rtol=1e-4)
+
+
+def test_several_targets(regression):
+    X, y = regression
+    targets = np.column_stack([y, X[:, 0] - y])
+    ours = regressor()
+    twin = keras_twin(ours, X[ROWS], targets[ROWS], averaged(keras.losses.MeanSquaredError))
+    fit_twin(twin, X[ROWS], targets[ROWS])
+    assert_equal_predictions(ours, twin, X)
+    assert_equal_weights(ours, twin)
+
+
+@pytest.mark.parametrize(
+    ("kind", "metrics"), [("multiclass", ["accuracy"]), ("regression", ["mae", "mse"])]
+)
+def test_metrics_of_both_sides(kind, metrics, iris, regression):
+    if kind == "regression":
+        X, y = regression
+        ours, targets, loss = regressor(metrics=metrics), y[:, None], keras.losses.MeanSquaredError
+    else:
+        X, y, targets = classification_task(kind, iris)
+        ours, loss = classifier(metrics=metrics), keras.losses.CategoricalCrossentropy
+    twin = keras_twin(ours, X[ROWS], y[ROWS], averaged(loss), X_val=X[VALID], y_val=y[VALID])
+    twin.compile(keras.optimizers.Adam(0.01), averaged(loss), metrics=metrics, jit_compile=False)
+    history = fit_twin(twin, X[ROWS], targets[ROWS], validation_data=(X[VALID], targets[VALID]))
+    assert ours.history_.keys() == history.keys()
+    for name, values in history.items():
+        np.testing.assert_allclose(ours.history_[name], values, rtol=1e-4, err_msg=name)
+
+
+def test_callbacks_change_no_bit(regression):
+    X, y = regression
+    watched = regressor(callbacks=[initial_weights_kept_in([])]).fit(X, y)
+    np.testing.assert_array_equal(watched.predict(X), regressor().fit(X, y).predict(X))
+
+
+@pytest.mark.parametrize(
+    ("kind", "spelling"),
+    [
+        ("binary", "binary_crossentropy"),
+        ("multiclass", "categorical_crossentropy"),
+        ("multiclass", "sparse_categorical_crossentropy"),
+        ("multiclass", keras.losses.CategoricalCrossentropy()),
+        ("multiclass", keras.losses.SparseCategoricalCrossentropy()),
+        ("multilabel", "binary_crossentropy"),
+    ],
+)
+def test_keras_spellings_of_crossentropy(kind, spelling, iris):
+    X, y, _ = classification_task(kind, iris)
+    expected = classifier().fit(X, y).predict_proba(X)
+    actual = classifier(loss=spelling).fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "ours"),
+    [
+        ("mean_squared_error", {"loss": "mse"}),
+        ("MeanAbsoluteError", {"loss": "mae"}),
+        (keras.losses.Huber(delta=0.3), {"loss": "huber", "huber_delta": 0.3}),
+        (lambda y_true, y_pred: keras.ops.mean((y_true - y_pred) ** 2, axis=-1), {"loss": "mse"}),
+    ],
+    ids=["name", "class_name", "instance", "callable"],
+)
+def test_keras_spellings_of_regression_losses(spelling, ours, regression):
+    X, y = regression
+    expected = regressor(**ours).fit(X, y).predict(X)
+    actual = regressor(loss=spelling).fit(X, y).predict(X)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
