@@ -116,7 +116,8 @@ def fitted_off_default(Estimator):
 def section(docstring, title):
     """Return the names of a numpydoc section, each with its type line."""
     titled = re.search(rf"(?ms)^{title}\n-+\n(.*?)(?=^\S[^\n]*\n-+$|\Z)", docstring)
-    return dict(re.findall(r"(?m)^(\w+) : (.+)$", titled[1])) if titled else {}
+    lines = re.findall(r"(?m)^(\w+(?:, \w+)*) : (.+)$", titled[1]) if titled else []
+    return {name: kind for names, kind in lines for name in names.split(", ")}
 
 
 def own_methods(Estimator):

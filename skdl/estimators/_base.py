@@ -52,7 +52,6 @@ if TYPE_CHECKING:
 __all__ = ["CALLABLE", "CONSTRAINTS", "BaseNetwork", "is_keras"]
 
 CALLABLE = Predicate(callable, "a callable")
-_CACHES = ("_predictor", "_keras_model")
 
 
 def is_keras(path: str, *, as_class: bool = False) -> Any:
@@ -158,9 +157,10 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         """Return by what to stratify the inner validation split, or None."""
         del y
 
-    def _class_weights(self, y: Any) -> Any:
-        """Return the weight that a row has from its class, or None."""
-        del y
+    def _weigh_classes(self, targets: NDArray[Any], weight: Any, *, reset: bool) -> Any:
+        """Return the rows' weights with those of their classes multiplied in, or None."""
+        del targets, reset
+        return weight
 
     # ------------------------------------------------------------------ fitting
 
@@ -287,24 +287,20 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         if stops_early and X_val is None and self.monitor.startswith("val_"):
             train_index, val_index = self._inner_split(targets, groups, rng)
         in_training = slice(None) if train_index is None else train_index
-        class_weight = self._class_weights(y)
         units_weight = None if weight is None else weight[in_training]
         self._scale_targets(targets[in_training], units_weight, reset=reset)
         scaled = self._scale_targets(targets, None, reset=False)
-        plain_weight = None if weight is None else weight.astype(np.float32)
-        if class_weight is not None:
-            weight = class_weight if weight is None else weight * class_weight
-        row_weight = None if weight is None else weight.astype(np.float32)
+        weight = _as_float32(self._weigh_classes(targets, weight, reset=True))
 
         validation = None
         if val_index is not None:
-            validation = Rows(X, scaled, plain_weight, val_index)
+            validation = Rows(X, scaled, weight, val_index)
         elif X_val is not None:
             validation = self._validation_rows(X_val, y_val, sample_weight_val)
         scale, offset = self._units()
         return Job(
             network=self._network(X.shape[1]),
-            train=Rows(X, scaled, row_weight, train_index),
+            train=Rows(X, scaled, weight, train_index),
             validation=validation,
             optimizer=names.described_optimizer(self.optimizer, self.learning_rate),
             epochs=1 if is_partial else self.epochs,
@@ -356,8 +352,9 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         if sample_weight_val is not None:
             weight = _check_sample_weight(sample_weight_val, X, dtype=np.float32)
             check_weights(type(self).__name__, weight)
-        targets = self._scale_targets(self._encode_targets(y, reset=False), None, reset=False)
-        return Rows(X, targets, weight)
+        targets = self._encode_targets(y, reset=False)
+        weight = _as_float32(self._weigh_classes(targets, weight, reset=False))
+        return Rows(X, self._scale_targets(targets, None, reset=False), weight)
 
     def _inner_split(
         self, targets: NDArray[Any], groups: Any, rng: np.random.RandomState
@@ -396,8 +393,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _take(self, trained: Trained) -> None:
         """Set the fitted attributes from what training left behind."""
-        for cache in _CACHES:
-            self.__dict__.pop(cache, None)
+        self.__dict__.pop("_keras_model", None)
         self._trained = trained
         self.history_ = trained.history
         self.n_iter_ = trained.n_epochs
@@ -407,16 +403,13 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _outputs(self, X: Any) -> NDArray[np.float32]:
         """Return the network's outputs of shape (n_samples, n_outputs) in its own units."""
+        from skdl.training import predict
+
         check_is_fitted(self)
         X = validate_data(
             self, X, reset=False, accept_sparse="csr", accept_large_sparse=False, dtype=np.float32
         )
-        predictor = self.__dict__.get("_predictor")
-        if predictor is None or predictor.trained is not self._trained:
-            from skdl.training import Predictor
-
-            predictor = self._predictor = Predictor(self._trained)
-        return predictor(X)  # type: ignore[no-any-return]
+        return predict(self._trained, X)
 
     @property
     def model_(self) -> keras.Model:
@@ -445,15 +438,19 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         return hasattr(self, "_trained")
 
     def __getstate__(self) -> dict[str, Any]:
-        # Caches hold TensorFlow objects; they are made anew when needed.
+        # The Keras model is built anew when it is asked for.
         state = super().__getstate__()
-        return {name: value for name, value in state.items() if name not in _CACHES}
+        return {name: value for name, value in state.items() if name != "_keras_model"}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.target_tags.required = True
         return tags
+
+
+def _as_float32(weight: Any) -> Any:
+    return None if weight is None else weight.astype(np.float32)
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from sklearn.base import ClassifierMixin, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import DataConversionWarning
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
 
@@ -105,8 +105,8 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, BaseMLP):
     l2 : float >= 0, default=0.0
         Adds ``l2 * sum(w**2)`` over all kernels (not biases) to the loss.
     batch_norm : {"before_activation", "after_activation"} or None, default=None
-        Batch normalisation in every hidden layer (Ioffe and Szegedy 2015), with Keras' momentum
-        of 0.99: its moving moments need a few hundred steps.
+        Batch normalisation in every hidden layer (Ioffe and Szegedy 2015), with a momentum of
+        0.9: Keras' default of 0.99 suits trainings of many thousand steps.
     input_batch_norm : bool, default=False
         Batch normalisation of the inputs.
     loss : str, callable or keras.losses.Loss, default="mse"
@@ -387,8 +387,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     l2 : float >= 0, default=0.0
         Adds ``l2 * sum(w**2)`` over all kernels (not biases) to the loss.
     batch_norm : {"before_activation", "after_activation"} or None, default=None
-        Batch normalisation in every hidden layer (Ioffe and Szegedy 2015), with Keras' momentum
-        of 0.99: its moving moments need a few hundred steps.
+        Batch normalisation in every hidden layer (Ioffe and Szegedy 2015), with a momentum of
+        0.9: Keras' default of 0.99 suits trainings of many thousand steps.
     input_batch_norm : bool, default=False
         Batch normalisation of the inputs.
     loss : str, callable or keras.losses.Loss, default="crossentropy"
@@ -696,11 +696,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _stratification(self, y: NDArray[Any]) -> Any:
         return None if self._is_multilabel else y[:, 0]
 
-    def _class_weights(self, y: Any) -> Any:
+    def _weigh_classes(self, targets: NDArray[Any], weight: Any, *, reset: bool) -> Any:
         if self.class_weight is None:
-            return None
-        y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
-        return compute_sample_weight(self.class_weight, y)
+            return weight
+        labels = targets.astype(int) if self._is_multilabel else self.classes_[targets[:, 0].astype(int)]
+        if self._is_multilabel:
+            by_class = compute_sample_weight(self.class_weight, labels)
+        else:
+            if reset:
+                self._class_factors = compute_class_weight(
+                    self.class_weight, classes=self.classes_, y=labels
+                )
+            by_class = self._class_factors[targets[:, 0].astype(int)]
+        return by_class if weight is None else weight * by_class
 
     def _network(self, n_features: int) -> Network:
         is_binary = not self._is_multilabel and len(self.classes_) == 2  # noqa: PLR2004

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 __all__ = ["mlp"]
 
+# Keras' default of 0.99 takes hundreds of steps to forget where the moving moments started, longer
+# than a whole fit on a small table; until then validation, and so early stopping, sees noise.
+_MOMENTUM = 0.9
+
 
 def mlp(
     *,
@@ -61,15 +65,19 @@ def mlp(
     """
     layers = []
     if input_batch_norm:
-        layers.append(Layer.of("BatchNormalization"))
+        layers.append(_batch_normalization())
     layers.append(Layer.of("Dropout", rate=float(input_dropout)))
     for units in hidden_units:
         layers.append(Layer.of("Dense", units=int(units), l1=float(l1), l2=float(l2)))
         if batch_norm == "before_activation":
-            layers.append(Layer.of("BatchNormalization"))
+            layers.append(_batch_normalization())
         layers.append(Layer.of("Activation", function=activation))
         if batch_norm == "after_activation":
-            layers.append(Layer.of("BatchNormalization"))
+            layers.append(_batch_normalization())
         layers.append(Layer.of("Dropout", rate=float(dropout)))
     layers.append(Layer.of("Dense", units=int(n_outputs), l1=float(l1), l2=float(l2)))
     return Network((int(n_features),), tuple(layers), output_activation, loss)
+
+
+def _batch_normalization() -> Layer:
+    return Layer.of("BatchNormalization", momentum=_MOMENTUM)

@@ -5,7 +5,7 @@ from skdl.training._job import EarlyStopping, Job, Optimizer, Rows, Trained
 from skdl.training._member import Member, compiled_model
 from skdl.training._observers import KerasCallbacks, Observer
 from skdl.training._optimizers import describe_optimizer
-from skdl.training._prediction import Predictor
+from skdl.training._prediction import predict
 from skdl.training._rules import Layout
 from skdl.training._train import train, train_one
 
@@ -17,12 +17,12 @@ __all__ = [
     "Member",
     "Observer",
     "Optimizer",
-    "Predictor",
     "Rows",
     "Trained",
     "compiled_model",
     "describe_optimizer",
     "initial_weights",
+    "predict",
     "train",
     "train_one",
 ]

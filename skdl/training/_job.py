@@ -132,7 +132,7 @@ class Job:
     owner: str = "fit"
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class Trained:
     """What a job leaves behind: arrays and plain Python, small and safe to pickle.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,23 +15,39 @@ if TYPE_CHECKING:
 
     from skdl.training._job import Trained
 
-__all__ = ["Predictor"]
+__all__ = ["predict"]
 
 _MOST_NUMBERS = 4_000_000
 
 
-class Predictor:
-    """Predicts with one trained network.
+# Tensors of networks that are in use; a fitted estimator itself holds arrays only.
+_predictors: weakref.WeakKeyDictionary[Trained, _Predictor] = weakref.WeakKeyDictionary()
+
+
+def predict(trained: Trained, X: Any) -> NDArray[np.float32]:
+    """Return the network's outputs in its own units.
 
     Parameters
     ----------
     trained : Trained
+    X : ndarray or CSR matrix of shape (n_rows, ...), float32
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_outputs), float32
     """
+    predictor = _predictors.get(trained)
+    if predictor is None:
+        predictor = _predictors[trained] = _Predictor(trained)
+    return predictor(X)
+
+
+class _Predictor:
+    """One trained network on the device."""
 
     def __init__(self, trained: Trained) -> None:
         import tensorflow as tf
 
-        self.trained = trained
         network = trained.network
         self._n_outputs = network.layers[-1]["units"]
         widths = [layer.get("units", 0) for layer in network.layers]
@@ -40,7 +57,6 @@ class Predictor:
         self._program = program_for(Kind(network=network))
 
     def __call__(self, X: Any) -> NDArray[np.float32]:
-        """Return the network's outputs of shape (n_rows, n_outputs), float32, in its units."""
         import tensorflow as tf
 
         outputs = np.empty((X.shape[0], self._n_outputs), np.float32)

@@ -127,8 +127,11 @@ class DenseRule(Rule):
 class BatchNormalizationRule(Rule):
     """Batch normalisation whose moments leave padding rows out (Ioffe and Szegedy 2015, Alg. 1)."""
 
-    MOMENTUM = 0.99
     EPSILON = 1e-3
+
+    def structure(self, layer: Layer) -> Hashable:
+        momentum: Hashable = layer["momentum"]
+        return momentum
 
     def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
         del layer
@@ -143,7 +146,7 @@ class BatchNormalizationRule(Rule):
     def apply(self, layer, position, x, variables, numbers, run):  # type: ignore[no-untyped-def]
         import tensorflow as tf
 
-        del layer, position, numbers
+        del position, numbers
         gamma, beta, moving_mean, moving_variance = variables
         updates: list[Any] = []
         mean, variance = moving_mean, moving_variance
@@ -153,7 +156,7 @@ class BatchNormalizationRule(Rule):
             mean = tf.reduce_sum(x * share, 1)
             centred = x - mean[:, None, :]
             variance = tf.reduce_sum(tf.square(centred) * share, 1)
-            pace = (1 - self.MOMENTUM) * run.step_share[:, None]
+            pace = (1 - layer["momentum"]) * run.step_share[:, None]
             updates = [
                 moving_mean + pace * (mean - moving_mean),
                 moving_variance + pace * (variance - moving_variance),

@@ -41,7 +41,7 @@ BOTH = [
     ("batch_norm", True, "batch_norm=True .*'after_activation'"),
     ("input_batch_norm", "yes", "input_batch_norm='yes' .*True or False"),
     ("optimizer", "adm", "optimizer='adm' .*'adam'"),
-    ("learning_rate", -0.1, r"learning_rate=-0\.1 .*> 0"),
+    ("learning_rate", -0.1, r"learning_rate=-0\.1 .*>= 0"),
     ("batch_size", 0, "batch_size=0 .*1"),
     ("epochs", 0, "epochs=0 .*1"),
     ("epochs", 2.5, r"epochs=2\.5 .*integer"),
@@ -216,8 +216,15 @@ def test_first_partial_fit_needs_classes_and_later_ones_keep_them():
 @pytest.mark.parametrize("optimizer", ["sgd", keras.optimizers.SGD(1e12, clipvalue=1e30)])
 def test_divergence_says_when_and_what_to_try(optimizer):
     # The instance brings an option that may be left to Keras' own fit: the same error there.
-    model = MLPRegressor(**SMALL, optimizer=optimizer, learning_rate=1e12)
+    rate = {"learning_rate": 1e12} if optimizer == "sgd" else {}
+    model = MLPRegressor(**SMALL, optimizer=optimizer, **rate)
     with pytest.raises(DivergenceError, match=r"epoch 1\b.*learning_rate"):
+        model.fit(X, Y)
+
+
+def test_two_learning_rates_are_one_too_many():
+    model = MLPRegressor(**SMALL, optimizer=keras.optimizers.Adam(0.1), learning_rate=0.01)
+    with pytest.raises(ValueError, match=r"learning_rate=0\.01 .*optimizer"):
         model.fit(X, Y)
 
 

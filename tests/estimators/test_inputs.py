@@ -106,12 +106,6 @@ def test_labels_come_back_as_they_went_in(labels, iris):
     )
 
 
-def test_log_probabilities_are_finite_where_probabilities_are_nearly_zero(breast_cancer):
-    X, y = breast_cancer
-    model = MLPClassifier(**LEARNS | {"epochs": 100}).fit(X, y)
-    assert np.isfinite(model.predict_log_proba(50 * X)).all()
-
-
 def test_categories_of_pandas_are_labels(iris):
     X, y = iris
     labels = pd.Series(np.array(["a", "b", "c"])[y], dtype="category")
@@ -153,10 +147,16 @@ def test_frame_of_targets(diabetes):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_predictions_have_the_dtype_of_the_features(dtype, diabetes):
-    X, y = diabetes[0].astype(dtype), diabetes[1]
-    assert MLPRegressor(**SMALL).fit(X, y).predict(X).dtype == dtype
-    assert MLPClassifier(**SMALL).fit(X, y > 140).predict_proba(X).dtype == dtype
+def test_predictions_are_float64(dtype, diabetes):
+    X, y = diabetes[0].astype(dtype), diabetes[1].astype(dtype)
+    assert MLPRegressor(**SMALL).fit(X, y).predict(X).dtype == np.float64
+    model = MLPClassifier(**SMALL).fit(X, y > 140)
+    assert model.predict_proba(X).dtype == model.predict_log_proba(X).dtype == np.float64
+
+
+def test_float32_rows_are_trained_on_without_a_copy(diabetes):
+    X = diabetes[0].astype(np.float32)
+    assert np.shares_memory(MLPRegressor()._make_job(X, diabetes[1]).train.X, X)
 
 
 def test_attributes_after_fit(iris):

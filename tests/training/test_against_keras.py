@@ -18,7 +18,6 @@ ROWS, VALID = slice(0, 75), slice(75, 110)  # 16 does not divide 75: the last ba
 
 PLAIN = {
     "hidden_units": 8,
-    "learning_rate": 0.01,
     "batch_size": 16,
     "epochs": 5,
     "shuffle": False,
@@ -36,11 +35,17 @@ def path(caplog):
 
 
 def regressor(**params):
-    return MLPRegressor(**PLAIN | {"target_scaling": False} | params)
+    return MLPRegressor(**PLAIN | {"target_scaling": False} | with_rate(params))
 
 
 def classifier(**params):
-    return MLPClassifier(**PLAIN | params)
+    return MLPClassifier(**PLAIN | with_rate(params))
+
+
+def with_rate(params):
+    """Return the parameters and, unless an optimizer object brings its own, a learning rate."""
+    brings_its_own = isinstance(params.get("optimizer"), keras.optimizers.Optimizer)
+    return params if brings_its_own else {"learning_rate": 0.01} | params
 
 
 def averaged(loss, **numbers):
@@ -241,11 +246,6 @@ def test_optimizers_by_name_and_class(name, regression):
 def test_options_of_optimizer_instances(name, regression):
     X, y = regression
     ours = regressor(optimizer=OPTIMIZER_OPTIONS[name]())
-    if name == "schedule":
-        ours.set_params(
-            optimizer="adam",
-            learning_rate=keras.optimizers.schedules.ExponentialDecay(0.01, 7, 0.5),
-        )
     twin = keras_twin(
         ours,
         X[ROWS],
@@ -256,6 +256,15 @@ def test_options_of_optimizer_instances(name, regression):
     fit_twin(twin, X[ROWS], y[ROWS, None])
     assert_equal_predictions(ours, twin, X)
     assert_equal_weights(ours, twin)
+
+
+def test_schedule_as_learning_rate(regression):
+    X, y = regression
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.01, decay_steps=7, decay_rate=0.5)
+    by_name = regressor(learning_rate=schedule).fit(X, y)
+    by_object = regressor(optimizer=keras.optimizers.Adam(schedule)).fit(X, y)
+    np.testing.assert_array_equal(by_name.predict(X), by_object.predict(X))
+    assert not np.allclose(by_name.predict(X), regressor().fit(X, y).predict(X), rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", NOT_ELEMENTWISE)
@@ -292,15 +301,26 @@ def test_regularisers(name, optimizer, regression):
 
 @pytest.mark.parametrize("batch_norm", [None, "before_activation", "after_activation"])
 def test_sample_weights(batch_norm, regression):
-    # Rows of weight 0 leave the loss, but like in Keras not the moments of batch normalisation.
+    # Weights count in the loss, but as in Keras not in the moments of batch normalisation.
     X, y = regression
-    weights = np.random.default_rng(0).choice([0.0, 0.5, 3.0], size=75)
+    weights = np.random.default_rng(0).choice([0.1, 0.5, 3.0], size=75)
     ours = regressor(batch_norm=batch_norm)
     twin = keras_twin(
         ours, X[ROWS], y[ROWS], averaged(keras.losses.MeanSquaredError), sample_weight=weights
     )
     fit_twin(twin, X[ROWS], y[ROWS, None], sample_weight=weights)
     assert_equal_predictions(ours, twin, X)
+
+
+@pytest.mark.parametrize("batch_norm", [None, "before_activation"])
+def test_rows_of_weight_zero_are_left_out(batch_norm, regression):
+    # Where Keras keeps them in batches and moments, we follow scikit-learn.
+    X, y = regression
+    weights = np.random.default_rng(0).choice([0.0, 1.0, 3.0], size=75)
+    kept = np.flatnonzero(weights)
+    ours = regressor(batch_norm=batch_norm).fit(X[ROWS], y[ROWS], sample_weight=weights)
+    fewer = regressor(batch_norm=batch_norm).fit(X[kept], y[kept], sample_weight=weights[kept])
+    np.testing.assert_array_equal(ours.predict(X), fewer.predict(X))
 
 
 @pytest.mark.parametrize(
