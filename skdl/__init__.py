@@ -6,19 +6,23 @@ Public names are loaded on first use: ``import skdl`` loads neither Keras nor Te
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import joblib
 
 if TYPE_CHECKING:
     from skdl.estimators import MLPClassifier, MLPRegressor
+    from skdl.training import lockstep
 
 __version__ = "0.1.0.dev0"
 
 _HOMES = {
     "MLPClassifier": "skdl.estimators",
     "MLPRegressor": "skdl.estimators",
+    "lockstep": "skdl.training",
 }
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "lockstep"]
 
 
 def __getattr__(name: str) -> object:
@@ -32,3 +36,13 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+def _lockstep_backend(**options: Any) -> Any:
+    from skdl.training import LockstepBackend
+
+    return LockstepBackend(**options)
+
+
+# As joblib's own plug-ins do, so that ``parallel_config(backend="skdl")`` works by name.
+joblib.register_parallel_backend("skdl", _lockstep_backend)

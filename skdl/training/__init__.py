@@ -2,6 +2,7 @@
 
 from skdl.training._initial import initial_weights
 from skdl.training._job import EarlyStopping, Job, Optimizer, Rows, Trained
+from skdl.training._lockstep import LockstepBackend, Session, lockstep
 from skdl.training._member import Member, compiled_model
 from skdl.training._observers import KerasCallbacks, Observer
 from skdl.training._optimizers import describe_optimizer
@@ -14,14 +15,17 @@ __all__ = [
     "Job",
     "KerasCallbacks",
     "Layout",
+    "LockstepBackend",
     "Member",
     "Observer",
     "Optimizer",
     "Rows",
+    "Session",
     "Trained",
     "compiled_model",
     "describe_optimizer",
     "initial_weights",
+    "lockstep",
     "predict",
     "train",
     "train_one",

@@ -131,6 +131,16 @@ class Job:
     keep_optimizer_state: bool = False
     owner: str = "fit"
 
+    def arrays(self) -> list[NDArray[Any]]:
+        """Return the arrays that this job holds on to, some perhaps shared with other jobs."""
+        arrays: list[NDArray[Any]] = []
+        for rows in (self.train, self.validation):
+            if rows is not None:
+                X = rows.X
+                arrays += [X] if isinstance(X, np.ndarray) else [X.data, X.indices, X.indptr]
+                arrays += [rows.y] if rows.weight is None else [rows.y, rows.weight]
+        return arrays
+
 
 @dataclasses.dataclass(eq=False)
 class Trained:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from skdl.training._rules import Layout, size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from skdl.training._member import Member
 
-__all__ = ["worth_compiling"]
+__all__ = ["split_by_memory", "worth_compiling"]
 
 # Measured on two cores (see benchmarks/): what a step costs apart from its arithmetic, what one
 # weight and one activation cost in the plain graph beyond what they cost under XLA, and what
@@ -34,3 +34,34 @@ def worth_compiling(members: Sequence[Member]) -> bool:
         _WEIGHT_SECONDS * n_weights + _ACTIVATION_SECONDS * rows * width
     )
     return n_steps * (_STEP_SECONDS + per_step) > _COMPILE_SECONDS
+
+
+def split_by_memory(
+    positions: Sequence[int], members: Mapping[int, Member], limit: float
+) -> list[list[int]]:
+    """Cut the members of one stack into stacks that take at most `limit` bytes each.
+
+    A member that takes more than that alone still gets a stack of its own.
+    """
+    parts: list[list[int]] = []
+    taken, held = 0.0, set[int]()
+    for i in positions:
+        new = {id(a): a.nbytes for a in members[i].job.arrays()}
+        needed = sum(n for key, n in new.items() if key not in held) + _working_bytes(members[i])
+        if not parts or taken + needed > limit:
+            parts.append([])
+            taken, held = 0.0, set()
+            needed = sum(new.values()) + _working_bytes(members[i])
+        parts[-1].append(i)
+        taken += needed
+        held |= new.keys()
+    return parts
+
+
+def _working_bytes(member: Member) -> int:
+    """Return what one member takes besides its data: weights in many roles, and one batch."""
+    job = member.job
+    roles = 4 + len(member.state)
+    width = sum(v.shape[-1] for v in member.layout.variables) + size(job.network.input_shape)
+    rows = min(job.batch_size, len(job.train))
+    return 4 * (roles * len(member.state[0]) + 4 * rows * width)

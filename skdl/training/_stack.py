@@ -14,7 +14,7 @@ from skdl.training._program import Kind, dims_of, number_names, numbers_of, prog
 from skdl.training._rules import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from skdl.training._member import Member
 
@@ -151,18 +151,20 @@ class Stack:
 
     # ------------------------------------------------------------------ the epoch loop
 
-    def run(self) -> None:
-        """Train until every member is done; results stand in the members."""
+    def epochs(self) -> Iterator[int]:
+        """Train until every member is done; after each epoch, yield how many go on.
+
+        Results stand in the members.
+        """
         for member in self.members:
             member.observe("on_train_begin")
-            if member.job.epochs == 0:
-                member.stop()
-        epoch = 0
         self._drop_stopped()
+        epoch = 0
         while self.members:
             self._run_epoch(epoch)
             self._drop_stopped()
             epoch += 1
+            yield len(self.members)
 
     def _drop_stopped(self) -> None:
         staying = [p for p, member in enumerate(self.members) if not member.stopped]

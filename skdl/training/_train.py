@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING
 
 from skdl.training._keras_path import reason_for_keras, train_with_keras
 from skdl.training._member import Member
-from skdl.training._plan import worth_compiling
+from skdl.training._plan import split_by_memory, worth_compiling
+from skdl.training._rendezvous import Interrupted, current_task
 from skdl.training._stack import Stack, stack_key
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from skdl.training._job import Job, Trained
+    from skdl.training._progress import StackProgress
 
 __all__ = ["train", "train_one"]
 
 _log = logging.getLogger("skdl")
 
 
-def train(jobs: Sequence[Job]) -> list[Trained | BaseException]:
+def train(
+    jobs: Sequence[Job],
+    *,
+    memory_limit: float = math.inf,
+    progress: StackProgress | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> list[Trained | BaseException]:
     """Train jobs, together where they fit into one stack.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    memory_limit : float, default=inf
+        Bytes that one stack may take.
+    progress : StackProgress, optional
+    should_stop : callable, optional
+        Asked between epochs; once it says True, `Interrupted` is raised.
 
     Returns
     -------
@@ -42,12 +60,32 @@ def train(jobs: Sequence[Job]) -> list[Trained | BaseException]:
             stacks.setdefault(stack_key(members[i]), []).append(i)
         except Exception as error:  # noqa: BLE001 - belongs to this job alone
             outcomes[i] = error
-    for positions in stacks.values():
-        own = [members[i] for i in positions]
-        Stack(own, compiled=worth_compiling(own)).run()
-        for i in positions:
-            outcomes[i] = _outcome(members[i])
+    for group in stacks.values():
+        for positions in split_by_memory(group, members, memory_limit):
+            own = [members[i] for i in positions]
+            _run_stack(own, progress, should_stop)
+            for i in positions:
+                outcomes[i] = _outcome(members.pop(i))
     return outcomes  # type: ignore[return-value]
+
+
+def _run_stack(
+    members: list[Member],
+    progress: StackProgress | None,
+    should_stop: Callable[[], bool] | None,
+) -> None:
+    stack = Stack(members, compiled=worth_compiling(members))
+    if progress is not None:
+        progress.start(len(members), max(m.job.epochs for m in members))
+    try:
+        for n_running in stack.epochs():
+            if progress is not None:
+                progress.advance(n_running)
+            if should_stop is not None and should_stop():
+                raise Interrupted("training was stopped from outside")
+    finally:
+        if progress is not None:
+            progress.stop()
 
 
 def _outcome(member: Member) -> Trained | BaseException:
@@ -56,7 +94,10 @@ def _outcome(member: Member) -> Trained | BaseException:
 
 
 def train_one(job: Job) -> Trained:
-    """Train one job and raise what it raises."""
+    """Train one job, together with others if this thread runs a lockstep task; raise its error."""
+    task = current_task()
+    if task is not None:
+        return task.rendezvous.fit(job, task)
     (outcome,) = train([job])
     if isinstance(outcome, BaseException):
         raise outcome

@@ -1,0 +1,206 @@
+"""Lockstep: the joblib backend under which everything that scikit-learn clones trains together."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import psutil
+from joblib import parallel_config
+from joblib.parallel import ThreadingBackend
+
+from skdl._validation import AnyOf, Boolean, Integer, OneOf, Real, check_parameters
+from skdl.training._progress import StackProgress
+from skdl.training._rendezvous import MOST_WAITING, Rendezvous, Task, current_task
+from skdl.training._train import train
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["LockstepBackend", "Session", "lockstep"]
+
+# Share of the free memory that a batch may take unless `memory_limit` says otherwise.
+_FREE_SHARE = 0.5
+
+
+class LockstepBackend(ThreadingBackend):
+    """Joblib backend ``"skdl"``: each task in a thread of its own, fits trained together.
+
+    Parameters
+    ----------
+    nesting_level : int, default=None
+        Set by joblib.
+    inner_max_num_threads : int, default=None
+        Set by joblib; not used.
+    memory_limit : int or None, default=None
+        See `lockstep`.
+    progress : bool, default=False
+        Show a progress bar for each batch.
+    parent : LockstepBackend, default=None
+        The backend of the task that this one is used in.
+    """
+
+    default_n_jobs = -1
+
+    def __init__(
+        self,
+        nesting_level: int | None = None,
+        inner_max_num_threads: int | None = None,
+        *,
+        memory_limit: int | None = None,
+        progress: bool = False,
+        parent: LockstepBackend | None = None,
+    ) -> None:
+        super().__init__(nesting_level=nesting_level, inner_max_num_threads=inner_max_num_threads)
+        self.memory_limit = memory_limit
+        self.progress = progress
+        self._parent = parent
+        self._caller: Task | None = None
+        self._rendezvous = parent._rendezvous if parent is not None else self._new_rendezvous()
+
+    @property
+    def batches(self) -> list[int]:
+        """Number of jobs in each batch trained so far."""
+        return self._rendezvous.batches
+
+    def _new_rendezvous(self) -> Rendezvous:
+        limit = self.memory_limit or int(psutil.virtual_memory().available * _FREE_SHARE)
+        progress = StackProgress() if self.progress else None
+
+        def train_batch(jobs: Any, should_stop: Callable[[], bool]) -> list[Any]:
+            return train(jobs, memory_limit=limit, progress=progress, should_stop=should_stop)
+
+        return Rendezvous(train_batch, limit)
+
+    # ------------------------------------------------------------------ joblib's interface
+
+    def effective_n_jobs(self, n_jobs: int | None) -> int:
+        """Return how many tasks may be under way; whatever is asked for, as many as can wait."""
+        if n_jobs == 0:
+            msg = "n_jobs=0 has no meaning. Expected None or any other integer."
+            raise ValueError(msg)
+        return MOST_WAITING
+
+    def get_nested_backend(self) -> tuple[LockstepBackend, None]:
+        """Return the backend of Parallel calls inside a task: they meet at the same place."""
+        level = (self.nesting_level or 0) + 1
+        return LockstepBackend(nesting_level=level, parent=self), None
+
+    def start_call(self) -> None:
+        """Let a task that calls Parallel wait for the tasks of that call."""
+        self._caller = current_task()
+        if self._caller is not None:
+            self._rendezvous.step_out()
+
+    def stop_call(self) -> None:
+        """Let it go on."""
+        if self._caller is not None:
+            self._rendezvous.step_in()
+            self._caller = None
+
+    def submit(self, func: Callable[[], Any], callback: Any = None) -> Task:
+        """Queue a task; its outcome goes to `callback` in the task's own thread."""
+
+        def run() -> None:
+            try:
+                outcome = (func(), None)
+            except BaseException as error:  # noqa: BLE001 - raised where joblib retrieves it
+                outcome = (None, error)
+            # New tasks that this one's end lets in are queued before it leaves, so that a batch
+            # is never trained while some of its members are still to come.
+            if callback is not None:
+                callback(outcome)
+
+        task = Task(run, self._rendezvous, id(self.parallel))
+        self._rendezvous.submit(task)
+        return task
+
+    def retrieve_result_callback(self, result: tuple[Any, BaseException | None]) -> Any:
+        """Return a task's result or raise its exception."""
+        value, error = result
+        if error is not None:
+            raise error
+        return value
+
+    def terminate(self) -> None:
+        """Do nothing: threads end with their tasks."""
+
+    def abort_everything(self, ensure_ready: bool = True) -> None:  # noqa: FBT001, FBT002
+        """Free the threads of this call, of all calls if it is the outermost."""
+        del ensure_ready
+        if self._parent is not None:
+            self._rendezvous.cancel(id(self.parallel))
+            return
+        batches = self._rendezvous.batches
+        self._rendezvous.close()
+        self._rendezvous = self._new_rendezvous()
+        self._rendezvous.batches = batches
+
+
+class Session:
+    """What `lockstep` gives: a look at what was trained together.
+
+    Attributes
+    ----------
+    batches : list of int
+        Number of fits in each batch trained so far, in order.
+    """
+
+    def __init__(self, backend: LockstepBackend) -> None:
+        self._backend = backend
+
+    @property
+    def batches(self) -> list[int]:
+        """Number of fits in each batch trained so far, in order."""
+        return list(self._backend.batches)
+
+
+_CONSTRAINTS = {
+    "memory_limit": AnyOf(OneOf(None), Real(0, low_open=True, example=4e9)),
+    "verbose": AnyOf(Boolean(), Integer(0)),
+}
+
+
+@contextlib.contextmanager
+def lockstep(*, memory_limit: float | None = None, verbose: int = 0) -> Iterator[Session]:
+    """Train together what scikit-learn's functions clone: folds, grid points, ensemble members.
+
+    Inside this context, functions of scikit-learn that run fits through joblib (``cross_validate``,
+    ``GridSearchCV``, ``BaggingRegressor``, ...) run all of them at once, each in a thread of its
+    own, and the networks among them train as one. Results are those of fits alone, up to
+    rounding. Other estimators run as under joblib's threading backend. `n_jobs` has no effect.
+
+    Parameters
+    ----------
+    memory_limit : float or None, default=None
+        Bytes that data and weights of fits trained at once may take; what does not fit is
+        trained in several batches. None takes half of the memory that is free.
+    verbose : int, default=0
+        1 shows one progress bar for each batch.
+
+    Yields
+    ------
+    session : Session
+        ``session.batches`` says how many fits were trained together.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not as described.
+
+    Examples
+    --------
+    >>> import skdl
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.model_selection import cross_val_score
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> with skdl.lockstep() as session:
+    ...     scores = cross_val_score(skdl.MLPRegressor(16, epochs=5), X, y, cv=10)
+    >>> len(scores), session.batches
+    (10, [10])
+    """
+    check_parameters("lockstep", {"memory_limit": memory_limit, "verbose": verbose}, _CONSTRAINTS)
+    limit = None if memory_limit is None else int(memory_limit)
+    backend = LockstepBackend(memory_limit=limit, progress=bool(verbose))
+    with parallel_config(backend=backend, n_jobs=-1):
+        yield Session(backend)
