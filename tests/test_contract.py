@@ -27,7 +27,14 @@ ESTIMATORS = [
 ]
 
 # At most two checks, each with the measured reason why we cannot pass it.
-EXPECTED_FAILED_CHECKS: dict[str, str] = {}
+NOT_EQUIVALENT = (
+    "asks for rtol 1e-7, but float32 sums depend on the number of rows: 2e-6 with default "
+    "parameters; batch normalisation and the inner split count rows, not weights"
+)
+EXPECTED_FAILED_CHECKS = {
+    "check_sample_weight_equivalence_on_dense_data": NOT_EQUIVALENT,
+    "check_sample_weight_equivalence_on_sparse_data": NOT_EQUIVALENT,
+}
 
 REGULARISED = {"dropout": 0.2, "batch_norm": "before_activation", "early_stopping": True}
 
@@ -135,6 +142,8 @@ def test_scikit_learn_checks_with_default_parameters(estimator, check):
     check(estimator)
 
 
+# Some checks fit rows too few to split; that is what the warning says.
+@pytest.mark.filterwarnings("ignore::skdl.exceptions.EarlyStoppingDataWarning")
 @parametrize_with_checks(
     [Estimator(**REGULARISED) for Estimator in ESTIMATORS],
     expected_failed_checks=expected_failed_checks,

@@ -159,12 +159,12 @@ class Member:
             return index  # type: ignore[return-value]
         return self._order.permutation(index)
 
-    def next_turns(self, n_steps: int, n_noisy: int) -> NDArray[np.uint32]:
-        """Return by how much this member turns the shared noise, step by step."""
+    def next_keys(self, n_steps: int, n_noisy: int) -> NDArray[np.uint32]:
+        """Return by how much this member turns the noise of each step and layer."""
         own = -(-len(self.job.train) // self.job.batch_size)
-        turns = np.zeros((n_steps, n_noisy), np.uint32)
-        turns[:own] = self._noise.integers(0, 2**32, (own, n_noisy), np.uint32)
-        return turns
+        keys = np.zeros((n_steps, n_noisy), np.uint32)
+        keys[:own] = self._noise.integers(0, 2**32, (own, n_noisy), np.uint32)
+        return keys
 
     def rates(self, n_steps: int) -> NDArray[np.float32]:
         """Return the learning rate of each step of the coming epoch."""

@@ -16,10 +16,10 @@ __all__ = ["split_by_memory", "worth_compiling"]
 # Measured on two cores (see benchmarks/): what a step costs apart from its arithmetic, what one
 # weight and one activation cost in the plain graph beyond what they cost under XLA, and what
 # compiling costs. Only their ratios matter.
-_STEP_SECONDS = 2e-4
+_STEP_SECONDS = 5e-4
 _WEIGHT_SECONDS = 4e-9
-_ACTIVATION_SECONDS = 4e-9
-_COMPILE_SECONDS = 1.5
+_ACTIVATION_SECONDS = 3e-9
+_COMPILE_SECONDS = 1.2
 
 
 def worth_compiling(members: Sequence[Member]) -> bool:

@@ -139,8 +139,8 @@ class Program:
         if kind.optimizer is not None:
             self.train = function(
                 self._train, state, slots, dims, numbers, numbers, data, place, units, batches,
-                spec([None], f32), spec([None, None], f32), spec([None, None, None], tf.uint32),
-                spec([], i32),
+                spec([None], f32), spec([None, None], f32), (spec([None], tf.uint32), spec([None, None], i32),
+                spec([None, None, None], tf.uint32)),
             )  # fmt: skip
             self.evaluate = function(
                 self._evaluate, state, dims, numbers, data, place, units, batches
@@ -296,7 +296,7 @@ class Program:
 
     def _train(
         self, state: Any, slots: Any, dims: Any, numbers: Any, optimizer_numbers: Any, data: Any,
-        place: Any, units: Any, batches: Any, steps_before: Any, rates: Any, turns: Any, epoch: Any,
+        place: Any, units: Any, batches: Any, steps_before: Any, rates: Any, noise: Any,
     ) -> tuple[Any, ...]:  # fmt: skip
         """Run one epoch: one optimizer step per batch, all members side by side.
 
@@ -312,8 +312,7 @@ class Program:
         batches : (rows of each batch [T, M, B], how many of them count [T, M])
         steps_before : [M] optimizer steps taken before this epoch
         rates : [T, M] learning rate of each step
-        turns : [T, n_noisy, M] by how much each member turns the shared noise
-        epoch : number of this epoch in the life of the stack
+        noise : (table [n], starts [T, n_noisy], keys [T, n_noisy, M] uint32), see `NoiseTable`
 
         Returns
         -------
@@ -322,6 +321,7 @@ class Program:
         import tensorflow as tf
 
         index, counts = batches
+        table, starts, keys = noise
         n_steps = tf.shape(index)[0]
         m = tf.shape(index)[1]
         columns = {
@@ -334,14 +334,12 @@ class Program:
 
         def noise_at(i: Any) -> Callable[[int, Any], Any]:
             def noise(position: int, shape: Any) -> Any:
+                # A piece of a fixed table, turned by each member's own key (modulo 2**32): every
+                # element is exactly uniform, and costs an addition. A random operation would be
+                # repeated for each member when XLA fuses it, and gives other bits there.
                 k = self.noisy.index(position)
-                shared = tf.random.stateless_uniform(
-                    shape, [epoch * len(self.noisy) + k, i],
-                    minval=None, maxval=None, dtype=tf.uint32, alg="philox",
-                )  # fmt: skip
-                # Turned by a member's own amount (modulo 2**32), so that each mask is exactly
-                # Bernoulli and depends on the member's seed alone.
-                return shared[None] + turns[i, k][:, None, None]
+                piece = tf.gather(table, starts[i, k] + tf.range(tf.reduce_prod(shape)))
+                return tf.reshape(piece, shape)[None] + keys[i, k][:, None, None]
 
             return noise
 

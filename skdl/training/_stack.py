@@ -8,6 +8,7 @@ import numpy as np
 
 from skdl.training._losses import reduction_of
 from skdl.training._metrics import GraphMetric, HostMetric
+from skdl.training._noise import NoiseTable
 from skdl.training._optimizers import rule_options
 from skdl.training._pool import RowPool, batches, chunks
 from skdl.training._program import Kind, dims_of, number_names, numbers_of, program_for
@@ -59,6 +60,7 @@ class Stack:
             Kind(**{**vars(kind), "compiled": True}) if self._compiled else kind
         )
         self._batch_size = min(first.batch_size, max(len(m.job.train) for m in members))
+        self._epoch = 0
         self._load(numbers)
 
     def _load(self, numbers: Any) -> None:
@@ -99,6 +101,9 @@ class Stack:
             for x, y in [(self._pool.x_offsets, self._pool.y_offsets)]
             for start in range(0, len(x), n_members)
         ]
+        widths = [v.shape[-1] for v in Layout.of(self.network).variables]
+        widest = max(*widths, *self.network.input_shape) if self._learn.noisy else 0
+        self._noise = tf.constant(NoiseTable(members[0].job.batch_size * widest).values)
         self._dims = tf.constant(dims_of(self.network), tf.int32)
         for position, member in enumerate(members):
             self._attach(member, position)
@@ -159,11 +164,9 @@ class Stack:
         for member in self.members:
             member.observe("on_train_begin")
         self._drop_stopped()
-        epoch = 0
         while self.members:
-            self._run_epoch(epoch)
+            self._run_epoch()
             self._drop_stopped()
-            epoch += 1
             yield len(self.members)
 
     def _drop_stopped(self) -> None:
@@ -178,7 +181,7 @@ class Stack:
         else:
             self.members = []
 
-    def _run_epoch(self, epoch: int) -> None:
+    def _run_epoch(self) -> None:
         import tensorflow as tf
 
         for member in self.members:
@@ -188,13 +191,14 @@ class Stack:
         index, counts = batches(orders, self._batch_size)
         n_steps = len(index)
         n_noisy = len(self._learn.noisy)
-        turns = np.stack([m.next_turns(n_steps, n_noisy) for m in members], -1)
+        keys = np.stack([m.next_keys(n_steps, n_noisy) for m in members], -1)
+        starts = NoiseTable.starts(self._epoch, n_steps, n_noisy)
         rates = np.stack([m.rates(n_steps) for m in members], -1)
         self._state, self._slots, log, seen = self._learn.train(
             self._state, self._slots, self._dims, self._numbers, self._optimizer_numbers,
             self._data, self._place(0), self._units, (tf.constant(index), tf.constant(counts)),
             tf.constant([m.n_steps for m in members], tf.float32), tf.constant(rates),
-            tf.constant(turns), tf.constant(epoch, tf.int32),
+            (self._noise, tf.constant(starts), tf.constant(keys)),
         )  # fmt: skip
         logs = self._logs(log, seen, 0, orders)
         if self.has_validation:
@@ -206,6 +210,7 @@ class Stack:
             )  # fmt: skip
             for own, more in zip(logs, self._logs(log, seen, 1, orders), strict=True):
                 own.update({f"val_{name}": value for name, value in more.items()})
+        self._epoch += 1
         better = [member.end_epoch(own) for member, own in zip(members, logs, strict=True)]
         self._remember(better)
 

@@ -127,6 +127,9 @@ BAD_FITS = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings(
+    "ignore:overflow encountered in cast"
+)  # scikit-learn, before it says no
 @pytest.mark.parametrize("case", BAD_FITS)
 def test_bad_data_in_fit(case):
     features, labels, fit_params, message = BAD_FITS[case]
@@ -203,9 +206,7 @@ def test_predictions_and_model_need_a_fit(Estimator):
     assert not hasattr(Estimator(), "model_")
 
 
-def test_first_partial_fit_needs_classes_and_later_ones_keep_them():
-    with pytest.raises(ValueError, match="classes"):
-        MLPClassifier(**SMALL).partial_fit(X, LABELS)
+def test_later_partial_fits_keep_the_classes_of_the_first():
     model = MLPClassifier(**SMALL).partial_fit(X, LABELS, classes=["high", "low"])
     with pytest.raises(ValueError, match="classes"):
         model.partial_fit(X, LABELS, classes=["high", "low", "middle"])
@@ -215,10 +216,10 @@ def test_first_partial_fit_needs_classes_and_later_ones_keep_them():
 
 @pytest.mark.parametrize("optimizer", ["sgd", keras.optimizers.SGD(1e12, clipvalue=1e30)])
 def test_divergence_says_when_and_what_to_try(optimizer):
-    # The instance brings an option that may be left to Keras' own fit: the same error there.
+    # All rows are one batch: the first step goes wild, the loss of the second epoch shows it.
     rate = {"learning_rate": 1e12} if optimizer == "sgd" else {}
     model = MLPRegressor(**SMALL, optimizer=optimizer, **rate)
-    with pytest.raises(DivergenceError, match=r"epoch 1\b.*learning_rate"):
+    with pytest.raises(DivergenceError, match=r"epoch 2\b.*learning_rate"):
         model.fit(X, Y)
 
 
@@ -229,6 +230,7 @@ def test_two_learning_rates_are_one_too_many():
 
 
 def test_divergence_in_a_later_epoch_names_that_epoch():
+    # One step an epoch: the fourth step is the wild one, and the fifth epoch shows it.
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay([2], [1e-3, 1e30])
     model = MLPRegressor(
         hidden_units=4,
@@ -238,6 +240,22 @@ def test_divergence_in_a_later_epoch_names_that_epoch():
         learning_rate=schedule,
         random_state=0,
     )
-    # One step an epoch: the third takes the wild step, the loss of the fourth shows it.
-    with pytest.raises(DivergenceError, match="epoch 4"):
+    with pytest.raises(DivergenceError, match="epoch 5"):
+        model.fit(X, Y)
+
+
+def test_divergence_in_the_very_last_step_does_not_end_in_nan_predictions():
+    # The loss of the only epoch is that before its only step, hence finite.
+    model = MLPRegressor(**SMALL | {"epochs": 1}, optimizer="sgd", learning_rate=1e38)
+    with pytest.raises(DivergenceError, match="epoch 1"):
+        model.fit(X, Y)
+
+
+def test_keras_path_tells_divergence_too():
+    class OnBatches(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            pass
+
+    model = MLPRegressor(**SMALL, optimizer="sgd", learning_rate=1e12, callbacks=[OnBatches()])
+    with pytest.raises(DivergenceError, match=r"epoch 2\b.*learning_rate"):
         model.fit(X, Y)

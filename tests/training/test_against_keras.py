@@ -155,13 +155,14 @@ OPTIMIZER_OPTIONS = {
     "nesterov": lambda: keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True),
     "momentum": lambda: keras.optimizers.SGD(0.01, momentum=0.9),
     "centered": lambda: keras.optimizers.RMSprop(0.01, momentum=0.5, centered=True),
+    "clipvalue": lambda: keras.optimizers.SGD(0.01, clipvalue=0.01),
+    "clipnorm": lambda: keras.optimizers.SGD(0.01, clipnorm=0.1),
+    "global_clipnorm": lambda: keras.optimizers.Adam(0.01, global_clipnorm=0.01),
     "schedule": lambda: keras.optimizers.Adam(
         keras.optimizers.schedules.ExponentialDecay(0.01, decay_steps=7, decay_rate=0.5)
     ),
 }
 NOT_ELEMENTWISE = {
-    "clipnorm": lambda: keras.optimizers.SGD(0.01, clipnorm=0.1),
-    "global_clipnorm": lambda: keras.optimizers.Adam(0.01, global_clipnorm=0.01),
     "moving_average": lambda: keras.optimizers.SGD(0.01, use_ema=True, ema_momentum=0.8),
     "accumulation": lambda: keras.optimizers.Adam(0.01, gradient_accumulation_steps=2),
 }
@@ -279,17 +280,26 @@ def test_optimizers_that_are_not_elementwise_are_left_to_keras(name, regression,
     assert_equal_predictions(ours, twin, X)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def robust_adam():
+    """Adam that takes no full steps along gradients which are only rounding.
+
+    With the default epsilon, biases in front of batch normalisation drift, and Keras differs
+    from Keras: by 4e-3 in these predictions after 5 epochs, with XLA and without.
+    """
+    return keras.optimizers.Adam(0.01, epsilon=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", [robust_adam, lambda: keras.optimizers.SGD(0.01)])
 @pytest.mark.parametrize("name", REGULARISERS)
 def test_regularisers(name, optimizer, regression):
     X, y = regression
-    ours = regressor(**REGULARISERS[name], optimizer=optimizer)
+    ours = regressor(**REGULARISERS[name], optimizer=optimizer())
     twin = keras_twin(
         ours,
         X[ROWS],
         y[ROWS],
         averaged(keras.losses.MeanSquaredError),
-        OPTIMIZERS[optimizer][1](0.01),
+        optimizer(),
         X_val=X[VALID],
         y_val=y[VALID],
     )
@@ -304,9 +314,14 @@ def test_sample_weights(batch_norm, regression):
     # Weights count in the loss, but as in Keras not in the moments of batch normalisation.
     X, y = regression
     weights = np.random.default_rng(0).choice([0.1, 0.5, 3.0], size=75)
-    ours = regressor(batch_norm=batch_norm)
+    ours = regressor(batch_norm=batch_norm, optimizer=robust_adam())
     twin = keras_twin(
-        ours, X[ROWS], y[ROWS], averaged(keras.losses.MeanSquaredError), sample_weight=weights
+        ours,
+        X[ROWS],
+        y[ROWS],
+        averaged(keras.losses.MeanSquaredError),
+        robust_adam(),
+        sample_weight=weights,
     )
     fit_twin(twin, X[ROWS], y[ROWS, None], sample_weight=weights)
     assert_equal_predictions(ours, twin, X)

@@ -3,6 +3,7 @@
 import csv
 import itertools
 import logging
+import re
 
 import keras
 import numpy as np
@@ -14,6 +15,9 @@ from sklearn.preprocessing import StandardScaler
 
 from skdl import MLPClassifier, MLPRegressor
 from skdl.exceptions import DivergenceError
+
+# Keras 3.15 with NumPy 2.4, in whatever reads a Keras variable as an array.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy")
 
 PLAIN = {
     "hidden_units": 8,
@@ -160,7 +164,7 @@ def test_terminate_on_nan_stays_in_the_graph(data, log):
     assert fit(data, keras.callbacks.TerminateOnNaN()).n_iter_ == 5
     assert KERAS_PATH not in log.text
     with pytest.raises(DivergenceError, match="epoch 1"):
-        fit(data, keras.callbacks.TerminateOnNaN(), optimizer="sgd", learning_rate=1e12)
+        fit(data, keras.callbacks.TerminateOnNaN(), optimizer="sgd", learning_rate=1e30)
 
 
 def test_lambda_callback_is_told_of_train_and_epochs(data, log):
@@ -236,7 +240,7 @@ def test_batch_hooks_take_the_keras_path_and_the_log_says_why(data, log):
         record.getMessage() for record in log.records if KERAS_PATH in record.getMessage()
     ]
     assert "BatchWatcher" in message
-    assert "on_train_batch_end" in message
+    assert "batches" in message
     np.testing.assert_allclose(
         model.predict(data["X"]), fit(data, batch_size=32).predict(data["X"]), rtol=1e-4, atol=1e-5
     )
@@ -317,9 +321,9 @@ def test_verbose_shows_epoch_and_both_losses(data, capfd):
     model = fit(data, verbose=1, epochs=3)
     shown = "".join(capfd.readouterr())
     assert "3/3" in shown
-    assert f"{model.history_['loss'][-1]:.3f}" in shown
-    assert f"{model.history_['val_loss'][-1]:.3f}" in shown
-    assert "val_loss" in shown
+    for name in ("loss", "val_loss"):
+        last = re.findall(rf"\b{name}\W+([\d.]+)", shown)[-1]
+        assert float(last) == pytest.approx(model.history_[name][-1], rel=1e-2)
 
 
 def test_nothing_is_printed_unless_asked(data, capfd):
