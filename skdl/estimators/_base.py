@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state, column_or_1d
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_consistent_length,
@@ -268,12 +268,13 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         X, y = self._validated(X, y, reset=reset)
         weight = None
         if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-            check_weights(owner, weight)
+            weight = self._checked_weights(sample_weight, X)
         check_validation_pair(owner, X_val, y_val, sample_weight_val)
         if groups is not None:
-            groups = np.asarray(groups)
-            check_consistent_length(X, groups)
+            groups = column_or_1d(groups)
+            if len(groups) != X.shape[0]:
+                msg = f"{owner}: groups has {len(groups)} entries. Expected one per row of X, {X.shape[0]}."
+                raise ValueError(msg)
         if weight is not None and not weight.all():
             kept = np.flatnonzero(weight)
             X, y, weight = X[kept], y[kept], weight[kept]
@@ -344,14 +345,27 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         )  # fmt: skip
         return X, y
 
+    def _checked_weights(self, sample_weight: Any, X: Any) -> NDArray[np.float64]:
+        if np.ndim(sample_weight) == 1:
+            check_weights(type(self).__name__, np.asarray(sample_weight, np.float64))
+        return _check_sample_weight(sample_weight, X, dtype=np.float64)  # type: ignore[no-any-return]
+
     def _validation_rows(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> Any:
         from skdl.training import Rows
 
-        X, y = self._validated(X_val, y_val, reset=False)
+        validate_data(self, X_val, reset=False, skip_check_array=True)
+        X = check_array(
+            X_val, accept_sparse="csr", accept_large_sparse=False, dtype=np.float32,
+            estimator=self, input_name="X_val",
+        )  # fmt: skip
+        y = check_array(
+            y_val, accept_sparse="csr", ensure_2d=False, dtype=None, estimator=self,
+            input_name="y_val",
+        )  # fmt: skip
+        check_consistent_length(X, y)
         weight = None
         if sample_weight_val is not None:
-            weight = _check_sample_weight(sample_weight_val, X, dtype=np.float32)
-            check_weights(type(self).__name__, weight)
+            weight = self._checked_weights(sample_weight_val, X)
         targets = self._encode_targets(y, reset=False)
         weight = _as_float32(self._weigh_classes(targets, weight, reset=False))
         return Rows(X, self._scale_targets(targets, None, reset=False), weight)

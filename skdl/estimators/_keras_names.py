@@ -24,7 +24,8 @@ __all__ = [
     "resolved_metric",
 ]
 
-_NOT_NAMES = {"get", "serialize", "deserialize"}
+# "glu" halves the width of a layer, which an activation must keep.
+_NOT_NAMES = {"get", "serialize", "deserialize", "glu"}
 # Metrics of which more is better, by what stands in their names.
 _MORE_IS_BETTER = (
     "acc", "auc", "precision", "recall", "sensitivity", "specificity",
@@ -40,28 +41,33 @@ def activation_names() -> list[str]:
 
 
 def loss_names() -> list[str]:
-    """Return the names of the functions in ``keras.losses``."""
+    """Return the names of the functions and classes in ``keras.losses``."""
     import keras
 
-    return _functions(keras.losses)
+    return _functions(keras.losses) + _classes(keras.losses, keras.losses.Loss)
 
 
 def metric_names() -> list[str]:
     """Return the names that ``metrics`` takes: functions and classes of ``keras.metrics``."""
     import keras
 
-    classes = [name for name, value in vars(keras.metrics).items() if inspect.isclass(value)]
-    return ["accuracy", "acc", "crossentropy", "ce", *_functions(keras.metrics), *sorted(classes)]
+    short = ["accuracy", "acc", "crossentropy", "ce", "mse", "mae", "mape", "msle", "bce"]
+    return [
+        *short, *_functions(keras.metrics), *_classes(keras.metrics, keras.metrics.Metric)
+    ]  # fmt: skip
 
 
 def optimizer_names() -> list[str]:
     """Return the names of the classes in ``keras.optimizers``, in lower case."""
     import keras
 
-    base = keras.optimizers.Optimizer
+    return [name.lower() for name in _classes(keras.optimizers, keras.optimizers.Optimizer)]
+
+
+def _classes(module: Any, base: type) -> list[str]:
     return sorted(
-        name.lower()
-        for name, value in vars(keras.optimizers).items()
+        name
+        for name, value in vars(module).items()
         if inspect.isclass(value) and issubclass(value, base) and value is not base
     )
 
@@ -90,11 +96,14 @@ def resolved_loss(loss: Any) -> Any:
     """Return the description of a Keras loss, or the function that a name or callable is."""
     import keras
 
+    if isinstance(loss, str):
+        named = keras.losses.get(loss)
+        if not isinstance(named, keras.losses.Loss):
+            return named
+        loss = type(named)
     if inspect.isclass(loss):
-        loss = loss()
-    if isinstance(loss, keras.losses.Loss):
-        return KerasObject.of("losses", loss)
-    return keras.losses.get(loss) if isinstance(loss, str) else loss
+        loss = loss(reduction="mean_with_sample_weight")
+    return KerasObject.of("losses", loss) if isinstance(loss, keras.losses.Loss) else loss
 
 
 def resolved_metric(metric: Any) -> Any:

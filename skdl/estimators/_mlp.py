@@ -16,16 +16,17 @@ from skdl._validation import (
     AnyOf,
     Boolean,
     Constraint,
-    Instance,
     Names,
     OneOf,
     Predicate,
     Real,
+    SequenceOf,
     check_known_labels,
     check_two_classes,
 )
 from skdl.estimators import _keras_names as names
 from skdl.estimators._base import CALLABLE, CONSTRAINTS, BaseNetwork, is_keras
+from skdl.exceptions import InvalidParameterError
 from skdl.networks import KerasObject, Loss, Network, mlp
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ def loss_constraint(own: tuple[str, ...]) -> Constraint:
         Predicate(is_keras("losses.Loss"), "a keras.losses.Loss"),
         CALLABLE,
     )
+
+
+def _is_weights(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(Real(0).accepts, value.values()))
 
 
 class BaseMLP(BaseNetwork):
@@ -481,7 +486,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         **CONSTRAINTS,
         "loss": loss_constraint(CLASSIFICATION_LOSSES),
         "label_smoothing": Real(0, 1, high_open=True, example=0.1),
-        "class_weight": AnyOf(OneOf(None, "balanced"), Instance(dict)),
+        "class_weight": AnyOf(
+            OneOf(None, "balanced"),
+            Predicate(_is_weights, "a dict of a factor >= 0 for each class"),
+            SequenceOf(Predicate(_is_weights, "a dict for each label")),
+        ),
     }
 
     def __init__(
@@ -699,16 +708,30 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _weigh_classes(self, targets: NDArray[Any], weight: Any, *, reset: bool) -> Any:
         if self.class_weight is None:
             return weight
-        labels = targets.astype(int) if self._is_multilabel else self.classes_[targets[:, 0].astype(int)]
         if self._is_multilabel:
-            by_class = compute_sample_weight(self.class_weight, labels)
-        else:
-            if reset:
-                self._class_factors = compute_class_weight(
-                    self.class_weight, classes=self.classes_, y=labels
+            by_row = compute_sample_weight(self.class_weight, targets.astype(int))
+            return by_row if weight is None else weight * by_row
+        codes = targets[:, 0].astype(int)
+        if reset:
+            self._check_class_weight()
+            self._class_factors = compute_class_weight(
+                self.class_weight, classes=self.classes_, y=self.classes_[codes]
+            )
+        by_row = self._class_factors[codes]
+        return by_row if weight is None else weight * by_row
+
+    def _check_class_weight(self) -> None:
+        if isinstance(self.class_weight, dict):
+            known = Names([str(label) for label in self.classes_.tolist()], "class")
+            unknown = [label for label in self.class_weight if label not in self.classes_.tolist()]
+            if unknown:
+                nearest = known.suggest(str(unknown[0]))
+                hint = f" Did you mean {nearest!r}?" if nearest else ""
+                msg = (
+                    f"{type(self).__name__}: class_weight names {unknown}, which are not among "
+                    f"the labels.{hint} Expected some of {self.classes_.tolist()}."
                 )
-            by_class = self._class_factors[targets[:, 0].astype(int)]
-        return by_class if weight is None else weight * by_class
+                raise InvalidParameterError(msg)
 
     def _network(self, n_features: int) -> Network:
         is_binary = not self._is_multilabel and len(self.classes_) == 2  # noqa: PLR2004

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,6 +44,11 @@ class KerasObject:
 
         config = getattr(keras, family).serialize(obj)
         config["config"].pop("name", None)
+        # Keras leaves some arguments of losses, such as Huber's delta, out of their configs.
+        accepted = inspect.signature(type(obj).__init__).parameters
+        for name, value in getattr(obj, "_fn_kwargs", {}).items():
+            if name in accepted:
+                config["config"].setdefault(name, value)
         return cls(family, json.dumps(config, sort_keys=True))
 
     def build(self) -> Any:

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from skdl.networks import preserved_generators
 from skdl.training._member import Member
-from skdl.training._observers import has_batch_hooks
+from skdl.training._observers import KerasCallbacks, has_batch_hooks
 from skdl.training._optimizers import is_elementwise
 from skdl.training._rules import is_supported
 
@@ -35,6 +35,8 @@ def reason_for_keras(job: Job) -> str | None:
 def train_with_keras(job: Job) -> Trained:
     """Train one job by ``keras.Model.fit``, with the engine's seeds and the same observers."""
     member = Member(job)
+    # Keras calls its callbacks itself here.
+    member.observers = [o for o in job.observers if not isinstance(o, KerasCallbacks)]
     model = member.keras_model()
     model.set_weights(member.weights)
     callbacks = [c for observer in job.observers for c in getattr(observer, "callbacks", ())]
@@ -45,6 +47,7 @@ def train_with_keras(job: Job) -> Trained:
             epochs=job.epochs,
             callbacks=[*callbacks, _follower(member)],
             verbose=0,
+            shuffle=False,  # the rows are; Keras would shuffle the batches
         )
     result = member.finish()
     if member.error is not None:

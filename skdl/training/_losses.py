@@ -80,6 +80,8 @@ def _keras_row_losses(loss: Loss, y: Any, predictions: Any) -> Any:
     flat_predictions = tf.reshape(predictions, [-1, tf.shape(predictions)[-1]])
     flat_y.set_shape([None, y.shape[-1]])
     flat_predictions.set_shape([None, predictions.shape[-1]])
+    if loss.target == "labels":
+        flat_y = flat_y[:, 0]
     values = tf.cast(function(flat_y, flat_predictions), tf.float32)
     values = tf.reshape(values, tf.concat([shape, [-1]], 0))
     return tf.reduce_mean(values, -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Member", "compiled_model"]
 
+# Products of larger weights overflow float32.
+_LARGEST = float(np.sqrt(np.finfo(np.float32).max))
+
 
 class Member:
     """A job inside a stack.
@@ -49,6 +53,7 @@ class Member:
 
     def __init__(self, job: Job) -> None:
         self.job = job
+        self.observers = list(job.observers)
         self.metrics: tuple[GraphMetric | HostMetric, ...] = resolve_metrics(
             job.metrics, job.network
         )
@@ -61,6 +66,13 @@ class Member:
         start = job.initial
         self.n_epochs = start.n_epochs if start else 0
         self.n_steps = start.n_steps if start else 0
+        if start and Layout.of(start.network) != self.layout:
+            msg = (
+                f"{job.owner}: the network differs in its layers or widths from the one that was "
+                "trained before. warm_start=True and partial_fit expect the same; use clone(...) "
+                "or warm_start=False to begin anew."
+            )
+            raise ValueError(msg)
         if start:
             weights, statistics = start.weights, start.statistics
             self.history = {name: list(values) for name, values in start.history.items()}
@@ -175,7 +187,7 @@ class Member:
     def observe(self, hook: str, *arguments: Any) -> None:
         """Tell the observers; an exception of theirs ends this member alone."""
         try:
-            for observer in self.job.observers:
+            for observer in self.observers:
                 getattr(observer, hook)(self, *arguments)
         except KeyboardInterrupt:
             raise
@@ -227,6 +239,9 @@ class Member:
         """Return what was learned; the last observers are told first."""
         if self.best_state is not None and self.restores_best:
             self._put((*self.best_state, *self.current_state()[2:]))
+        if self.error is None and not np.all(np.abs(self.current_state()[0]) < _LARGEST):
+            # The last step of all can diverge after its loss was still a number.
+            self.error = DivergenceError(self.job.owner, self.n_epochs, math.nan)
         if self.error is None:
             self.observe("on_train_end")
         return self.snapshot()
@@ -259,6 +274,7 @@ def compiled_model(
             loss=network.loss.to_keras(),
             metrics=[m.build() if isinstance(m, KerasObject) else m for m in metrics],
         )
+        model.optimizer.build(model.trainable_variables)
     return model
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from skdl.networks import KerasObject, preserved_generators
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,15 +27,23 @@ class GraphMetric:
     ----------
     name : str
         Key in the history.
-    function : callable or KerasObject
-        Gives one number per row, or a Keras metric that averages such a function.
+    source : Hashable
+        Equal for metrics that compute the same.
+    function : callable
+        ``function(y_true, y_pred, **keywords)`` gives one number per row.
+    keywords : dict
     root : bool
         Report the square root of the mean.
+    of_labels : bool
+        Targets are class numbers.
     """
 
     name: str
-    function: Callable[..., Any] | KerasObject
+    source: Hashable
+    function: Callable[..., Any] = dataclasses.field(compare=False)
+    keywords: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False)
     root: bool = False
+    of_labels: bool = False
 
     def rows(self, y: Any, predictions: Any) -> Any:
         """Return the metric of each row, ``[M, B]``; the member axis is folded away for it."""
@@ -44,12 +52,9 @@ class GraphMetric:
         shape = tf.shape(predictions)[:2]
         flat_y = tf.reshape(y, tf.stack([-1, tf.shape(y)[-1]]))
         flat = tf.reshape(predictions, tf.stack([-1, tf.shape(predictions)[-1]]))
-        function, keywords = self.function, {}
-        if isinstance(function, KerasObject):
-            with preserved_generators():
-                metric = function.build()
-            function, keywords = metric._fn, metric._fn_kwargs  # noqa: SLF001
-        values = tf.cast(function(flat_y, flat, **keywords), tf.float32)
+        if self.of_labels:
+            flat_y = flat_y[:, 0]
+        values = tf.cast(self.function(flat_y, flat, **self.keywords), tf.float32)
         return tf.reduce_mean(tf.reshape(values, tf.concat([shape, [-1]], 0)), -1)
 
 
@@ -78,8 +83,9 @@ def resolve_metrics(
 def _resolve(metric: Any, network: Network) -> GraphMetric | HostMetric:
     import keras
 
+    of_labels = network.loss.target == "labels"
     if callable(metric) and not isinstance(metric, KerasObject):
-        return GraphMetric(metric.__name__, metric)
+        return GraphMetric(metric.__name__, metric, metric, of_labels=of_labels)
     with preserved_generators():
         if isinstance(metric, KerasObject):
             built = metric.build()
@@ -88,12 +94,12 @@ def _resolve(metric: Any, network: Network) -> GraphMetric | HostMetric:
             name = {"acc": "accuracy", "ce": "crossentropy"}.get(metric, metric)
             built = keras.metrics.get(_by_output(name, network))
             if not isinstance(built, keras.metrics.Metric):
-                return GraphMetric(metric, built)
+                return GraphMetric(metric, built, built, of_labels=of_labels)
     source = KerasObject.of("metrics", built)
     if isinstance(built, keras.metrics.RootMeanSquaredError):
-        return GraphMetric(name, keras.metrics.mean_squared_error, root=True)
+        return GraphMetric(name, source, keras.metrics.mean_squared_error, root=True)
     if isinstance(built, keras.metrics.MeanMetricWrapper):
-        return GraphMetric(name, source)
+        return GraphMetric(name, source, built._fn, built._fn_kwargs, of_labels=of_labels)  # noqa: SLF001
     return HostMetric(name, source)
 
 

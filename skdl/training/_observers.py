@@ -56,7 +56,8 @@ def has_batch_hooks(callback: Any) -> bool:
     kind = type(callback)
     if kind.__module__.startswith("keras.") and kind.__name__ in _KNOWN_AT_EPOCHS:
         if isinstance(callback, keras.callbacks.TensorBoard):
-            return callback.update_freq != "epoch" or bool(callback.profile_batch)
+            profiles = getattr(callback, "_start_batch", 0) or getattr(callback, "_stop_batch", 0)
+            return callback.update_freq != "epoch" or bool(profiles)
         if isinstance(callback, keras.callbacks.ModelCheckpoint | keras.callbacks.BackupAndRestore):
             return callback.save_freq != "epoch"
         if isinstance(callback, keras.callbacks.LambdaCallback):

@@ -114,12 +114,17 @@ class Stack:
         """Let a member reach its state on the device."""
         import tensorflow as tf
 
+        def replaced(tensor: Any, value: Any) -> Any:
+            array = tensor.numpy()
+            array[position] = value
+            return tf.constant(array)
+
         def fetch() -> tuple[Any, ...]:
             return tuple(tensor[position].numpy() for tensor in (*self._state, *self._slots))
 
         def store(state: tuple[Any, ...]) -> None:
             tensors = [
-                tf.tensor_scatter_nd_update(tensor, [[position]], [value])
+                replaced(tensor, value)
                 for tensor, value in zip((*self._state, *self._slots), state, strict=True)
             ]
             self._state, self._slots = tuple(tensors[:2]), tuple(tensors[2:])

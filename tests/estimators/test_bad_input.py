@@ -127,9 +127,8 @@ BAD_FITS = {
 }  # fmt: skip
 
 
-@pytest.mark.filterwarnings(
-    "ignore:overflow encountered in cast"
-)  # scikit-learn, before it says no
+# The warning is NumPy's, in scikit-learn's check, right before that says no.
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
 @pytest.mark.parametrize("case", BAD_FITS)
 def test_bad_data_in_fit(case):
     features, labels, fit_params, message = BAD_FITS[case]
