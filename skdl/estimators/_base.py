@@ -6,6 +6,7 @@ network is trained is the business of `skdl.training`.
 
 from __future__ import annotations
 
+import copy
 import functools
 import warnings
 from abc import ABC, abstractmethod
@@ -330,7 +331,8 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         from skdl.training import KerasCallbacks
 
         observers: list[Observer] = []
-        callbacks = _as_list(self.callbacks)
+        # Copies, as callbacks keep state and would make fit change a parameter.
+        callbacks = copy.deepcopy(_as_list(self.callbacks))
         if callbacks:
             observers.append(KerasCallbacks(callbacks))
         if self.verbose:
@@ -346,9 +348,10 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         return X, y
 
     def _checked_weights(self, sample_weight: Any, X: Any) -> NDArray[np.float64]:
-        if np.ndim(sample_weight) == 1:
-            check_weights(type(self).__name__, np.asarray(sample_weight, np.float64))
-        return _check_sample_weight(sample_weight, X, dtype=np.float64)  # type: ignore[no-any-return]
+        weight = np.asarray(sample_weight, np.float64)
+        if weight.ndim == 1:
+            check_weights(type(self).__name__, weight)
+        return _check_sample_weight(weight, X, dtype=np.float64)  # type: ignore[no-any-return]
 
     def _validation_rows(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> Any:
         from skdl.training import Rows

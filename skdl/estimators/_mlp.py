@@ -476,7 +476,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skdl import MLPClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> network = MLPClassifier(16, epochs=50, dropout=0.1, random_state=0)
+    >>> network = MLPClassifier(16, epochs=100, dropout=0.1, random_state=0)
     >>> pipeline = make_pipeline(StandardScaler(), network).fit(X, y)
     >>> bool(pipeline.score(X, y) > 0.9)
     True
