@@ -27,8 +27,7 @@ __all__ = ["MLPClassifier", "MLPRegressor", "lockstep"]
 
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
-        msg = f"module 'skdl' has no attribute {name!r}"
-        raise AttributeError(msg)
+        raise AttributeError(f"module 'skdl' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

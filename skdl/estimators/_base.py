@@ -10,7 +10,7 @@ import copy
 import functools
 import warnings
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -45,7 +45,7 @@ from skdl.exceptions import EarlyStoppingDataWarning, InvalidParameterError
 
 if TYPE_CHECKING:
     import keras
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from skdl.networks import Network
     from skdl.training import Job, Observer, Trained
@@ -63,8 +63,8 @@ def is_keras(path: str, *, as_class: bool = False) -> Any:
 
         kind = functools.reduce(getattr, path.split("."), keras)
         if as_class:
-            return isinstance(value, type) and issubclass(value, kind)  # type: ignore[arg-type]
-        return isinstance(value, kind)  # type: ignore[arg-type]
+            return isinstance(value, type) and issubclass(value, kind)
+        return isinstance(value, kind)
 
     return test
 
@@ -95,9 +95,7 @@ CONSTRAINTS: dict[str, Constraint] = {
     "optimizer": AnyOf(
         Names(names.optimizer_names, "optimizer"),
         Predicate(is_keras("optimizers.Optimizer"), "a keras.optimizers.Optimizer"),
-        Predicate(
-            is_keras("optimizers.Optimizer", as_class=True), "a class of keras.optimizers"
-        ),
+        Predicate(is_keras("optimizers.Optimizer", as_class=True), "a class of keras.optimizers"),
     ),
     "learning_rate": AnyOf(
         Real(0, example=0.001),
@@ -133,12 +131,12 @@ _DEFAULT_RATE = 0.001
 class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
     """Base of estimators that are one Keras network."""
 
-    _constraints = CONSTRAINTS
+    _constraints: ClassVar[dict[str, Constraint]] = CONSTRAINTS
 
     # ------------------------------------------------------------------ what subclasses say
 
     @abstractmethod
-    def _encode_targets(self, y: Any, *, reset: bool) -> NDArray[np.float32]:
+    def _encode_targets(self, y: Any, *, reset: bool) -> NDArray[Any]:
         """Check targets, learn what they are where `reset`, and return them as columns."""
 
     @abstractmethod
@@ -241,12 +239,11 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         if has_own_rate and not (
             isinstance(self.learning_rate, float) and self.learning_rate == _DEFAULT_RATE
         ):
-            msg = (
+            raise InvalidParameterError(
                 f"{owner}: learning_rate={self.learning_rate!r} was given beside an optimizer "
                 "object, which has a learning rate of its own. Expected one of them: set it in "
                 "the optimizer, or give the optimizer by name."
             )
-            raise InvalidParameterError(msg)
 
     def _make_job(
         self,
@@ -274,8 +271,10 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         if groups is not None:
             groups = column_or_1d(groups)
             if len(groups) != X.shape[0]:
-                msg = f"{owner}: groups has {len(groups)} entries. Expected one per row of X, {X.shape[0]}."
-                raise ValueError(msg)
+                raise ValueError(
+                    f"{owner}: groups has {len(groups)} entries. Expected one per row of X, "
+                    f"{X.shape[0]}."
+                )
         if weight is not None and not weight.all():
             kept = np.flatnonzero(weight)
             X, y, weight = X[kept], y[kept], weight[kept]
@@ -351,7 +350,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         weight = np.asarray(sample_weight, np.float64)
         if weight.ndim == 1:
             check_weights(type(self).__name__, weight)
-        return _check_sample_weight(weight, X, dtype=np.float64)  # type: ignore[no-any-return]
+        return _check_sample_weight(weight, X, dtype=np.float64)
 
     def _validation_rows(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> Any:
         from skdl.training import Rows
@@ -382,11 +381,10 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         rows = np.arange(n_rows, dtype=np.int32)
         if groups is not None:
             if len(np.unique(groups)) == 1:
-                msg = (
+                raise ValueError(
                     f"{owner}: groups holds one group, which cannot stand on both sides of the "
                     "inner validation split. Expected at least 2 groups; or pass X_val and y_val."
                 )
-                raise ValueError(msg)
             splitter = GroupShuffleSplit(1, test_size=self.validation_fraction, random_state=rng)
             train, held_out = next(splitter.split(rows, groups=groups))
             return rows[train], rows[held_out]

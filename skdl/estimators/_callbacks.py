@@ -62,9 +62,12 @@ class EpochBar(Observer):
         from rich import progress
 
         del member
-        columns = ["{task.description}", progress.BarColumn(), "{task.completed:.0f}/{task.total:.0f}"]
         self._bar = progress.Progress(
-            *columns, progress.TimeElapsedColumn(), "{task.fields[values]}"
+            "{task.description}",
+            progress.BarColumn(),
+            "{task.completed:.0f}/{task.total:.0f}",
+            progress.TimeElapsedColumn(),
+            "{task.fields[values]}",
         )
         self._bar.start()
         self._task = self._bar.add_task(self.title, total=self.epochs, values="")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from skdl.networks import KerasObject, preserved_generators
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
     from skdl.training import Optimizer
 
 __all__ = [
@@ -80,7 +78,7 @@ def _functions(module: Any) -> list[str]:
     )
 
 
-def resolved_activation(activation: Any) -> Hashable:
+def resolved_activation(activation: Any) -> Any:
     """Return a name, a callable, or the description of a layer, as networks hold them."""
     import keras
 
@@ -89,7 +87,7 @@ def resolved_activation(activation: Any) -> Hashable:
             activation = activation()
     if isinstance(activation, keras.layers.Layer):
         return KerasObject.of("layers", activation)
-    return activation  # type: ignore[no-any-return]
+    return activation
 
 
 def resolved_loss(loss: Any) -> Any:
@@ -101,8 +99,9 @@ def resolved_loss(loss: Any) -> Any:
         if not isinstance(named, keras.losses.Loss):
             return named
         loss = type(named)
-    if inspect.isclass(loss):
-        loss = loss(reduction="mean_with_sample_weight")
+    if isinstance(loss, type):
+        averaging: Any = loss
+        loss = averaging(reduction="mean_with_sample_weight")
     return KerasObject.of("losses", loss) if isinstance(loss, keras.losses.Loss) else loss
 
 
@@ -129,6 +128,6 @@ def described_optimizer(optimizer: Any, learning_rate: Any) -> Optimizer:
     return describe_optimizer(built, learning_rate)
 
 
-def monitor_mode(monitor: str) -> str:
+def monitor_mode(monitor: str) -> Literal["min", "max"]:
     """Tell whether the monitored value should fall or rise, from its name."""
     return "max" if any(part in monitor.lower() for part in _MORE_IS_BETTER) else "min"

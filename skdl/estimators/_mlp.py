@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin, MultiOutputMixin, RegressorMixin
@@ -317,17 +317,15 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, BaseMLP):
             self._is_multioutput = y.shape[1] > 1
             self.n_outputs_ = y.shape[1]
         if y.shape[1] != self.n_outputs_:
-            msg = (
+            raise ValueError(
                 f"{type(self).__name__}: y has {y.shape[1]} columns. Expected "
                 f"{self.n_outputs_}, as in the first fit."
             )
-            raise ValueError(msg)
         if self._loss_kind() == "poisson" and (y < 0).any():
-            msg = (
+            raise ValueError(
                 f"{type(self).__name__}: loss='poisson' needs targets >= 0, but the least is "
                 f"{y.min():g}. Use another loss, or shift y."
             )
-            raise ValueError(msg)
         return y
 
     def _scale_targets(
@@ -577,11 +575,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if classes is not None:
             labels = np.unique(np.asarray(classes))
             if hasattr(self, "_trained") and not np.array_equal(labels, self.classes_):
-                msg = (
+                raise ValueError(
                     f"{type(self).__name__}: classes={labels.tolist()} differ from those of the "
                     f"first call, {self.classes_.tolist()}. Expected the same, or None."
                 )
-                raise ValueError(msg)
             self._announced = labels
         try:
             return self._partial_fit(X, y, sample_weight)
@@ -681,12 +678,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             kind = type_of_target(y, input_name="y")
             self._is_multilabel = kind == "multilabel-indicator"
             if kind == "multiclass-multioutput":
-                msg = (
+                raise ValueError(
                     f"{owner}: y has several columns that are not 0 and 1. Expected one column "
                     "of labels or a multilabel indicator; wrap the classifier in "
                     "sklearn.multioutput.MultiOutputClassifier for several multiclass targets."
                 )
-                raise ValueError(msg)
         y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
         if self._is_multilabel:
             if reset:
@@ -727,11 +723,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             if unknown:
                 nearest = known.suggest(str(unknown[0]))
                 hint = f" Did you mean {nearest!r}?" if nearest else ""
-                msg = (
+                raise InvalidParameterError(
                     f"{type(self).__name__}: class_weight names {unknown}, which are not among "
                     f"the labels.{hint} Expected some of {self.classes_.tolist()}."
                 )
-                raise InvalidParameterError(msg)
 
     def _network(self, n_features: int) -> Network:
         is_binary = not self._is_multilabel and len(self.classes_) == 2  # noqa: PLR2004
@@ -748,11 +743,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         else:
             function = names.resolved_loss(self.loss)
             spelled = function.config if isinstance(function, KerasObject) else str(function)
-            target = "values" if by_label else "one_hot"
-            loss = Loss(
-                "keras", target="labels" if "sparse" in spelled.lower() else target,
-                function=function,
-            )  # fmt: skip
+            target: Literal["values", "labels", "one_hot"] = "values" if by_label else "one_hot"
+            if "sparse" in spelled.lower():
+                target = "labels"
+            loss = Loss("keras", target=target, function=function)
         if self._is_multilabel:
             return self._mlp(n_features, self.n_outputs_, "sigmoid", loss)
         if is_binary:

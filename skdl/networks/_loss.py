@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["KerasObject", "Loss"]
 
+Family = Literal["layers", "losses", "metrics", "optimizers"]
+
 # Registered with Keras under this package name, so that saved models load.
 PACKAGE = "skdl"
 
@@ -34,11 +36,11 @@ _KERAS_LOSS = {
 class KerasObject:
     """A Keras object as its configuration: equal configurations are equal and share programs."""
 
-    family: Literal["layers", "losses", "metrics", "optimizers"]
+    family: Family
     config: str
 
     @classmethod
-    def of(cls, family: Literal["layers", "losses", "metrics", "optimizers"], obj: Any) -> KerasObject:
+    def of(cls, family: Family, obj: Any) -> KerasObject:
         """Describe a Keras object; the object itself is neither kept nor changed."""
         import keras
 

@@ -30,7 +30,7 @@ class Layer:
     Parameters
     ----------
     kind : str
-        Name of the class in ``keras.layers``; ``"Keras"`` for a layer given as an object.
+        Name of the class in ``keras.layers``.
     config : tuple of (name, value) pairs
         Constructor arguments. ``l1`` and ``l2`` stand for the kernel's regulariser.
     """
@@ -55,16 +55,15 @@ class Layer:
         import keras
 
         config = dict(self.config)
-        if self.kind == "Keras":
-            return config["layer"].build()
         if self.kind == "Dense":
-            penalty = {name: config.pop(name, 0.0) for name in ("l1", "l2")}
+            penalty: dict[str, Any] = {name: config.pop(name, 0.0) for name in ("l1", "l2")}
             if any(penalty.values()):
                 config["kernel_regularizer"] = keras.regularizers.L1L2(**penalty)
         if self.kind == "Activation":
             function = config["function"]
             built = function.build() if isinstance(function, KerasObject) else function
-            return built if isinstance(built, keras.layers.Layer) else keras.layers.Activation(built)
+            is_layer = isinstance(built, keras.layers.Layer)
+            return built if is_layer else keras.layers.Activation(built)
         if self.kind == "Dropout":
             config["seed"] = seed
         return getattr(keras.layers, self.kind)(**config)
@@ -120,5 +119,3 @@ def preserved_generators() -> Iterator[None]:
     finally:
         random.setstate(python_state)
         np.random.set_state(numpy_state)  # noqa: NPY002
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -40,12 +41,13 @@ class Rows:
     weight: NDArray[np.float32] | None = None
     index: NDArray[np.int32] | None = None
 
-    def __post_init__(self) -> None:
-        if self.index is None:
-            self.index = np.arange(self.X.shape[0], dtype=np.int32)
+    @functools.cached_property
+    def rows(self) -> NDArray[np.int32]:
+        """The rows that count, as numbers."""
+        return np.arange(self.X.shape[0], dtype=np.int32) if self.index is None else self.index
 
     def __len__(self) -> int:
-        return len(self.index)  # type: ignore[arg-type]
+        return len(self.rows)
 
 
 @dataclasses.dataclass(frozen=True)

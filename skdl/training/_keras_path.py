@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +58,7 @@ def train_with_keras(job: Job) -> Trained:
 
 def _arrays(job: Job, rows: Rows, index: Any = None) -> tuple[Any, ...]:
     """Return dense inputs, targets as the loss asks for them, and weights of some rows."""
-    index = rows.index if index is None else index
+    index = rows.rows if index is None else index
     X = rows.X[index]
     y = rows.y[index]
     if job.network.loss.target == "one_hot":
@@ -79,7 +80,7 @@ def _dataset(member: Member) -> Any:
             self.order = member.next_order()
 
         def __len__(self) -> int:
-            return -(-len(self.order) // job.batch_size)
+            return math.ceil(len(self.order) / job.batch_size)
 
         def __getitem__(self, i: int) -> tuple[Any, ...]:
             chosen = self.order[i * job.batch_size : (i + 1) * job.batch_size]

@@ -56,7 +56,9 @@ class LockstepBackend(ThreadingBackend):
         self.progress = progress
         self._parent = parent
         self._caller: Task | None = None
-        self._rendezvous = parent._rendezvous if parent is not None else self._new_rendezvous()
+        self._rendezvous: Rendezvous = (
+            self._new_rendezvous() if parent is None else parent._rendezvous  # noqa: SLF001
+        )
 
     @property
     def batches(self) -> list[int]:
@@ -77,8 +79,7 @@ class LockstepBackend(ThreadingBackend):
     def effective_n_jobs(self, n_jobs: int | None) -> int:
         """Return how many tasks may be under way; whatever is asked for, as many as can wait."""
         if n_jobs == 0:
-            msg = "n_jobs=0 has no meaning. Expected None or any other integer."
-            raise ValueError(msg)
+            raise ValueError("n_jobs=0 has no meaning. Expected None or any other integer.")
         return MOST_WAITING
 
     def get_nested_backend(self) -> tuple[LockstepBackend, None]:
@@ -102,6 +103,7 @@ class LockstepBackend(ThreadingBackend):
         """Queue a task; its outcome goes to `callback` in the task's own thread."""
 
         def run() -> None:
+            outcome: tuple[Any, BaseException | None]
             try:
                 outcome = (func(), None)
             except BaseException as error:  # noqa: BLE001 - raised where joblib retrieves it
@@ -125,7 +127,7 @@ class LockstepBackend(ThreadingBackend):
     def terminate(self) -> None:
         """Do nothing: threads end with their tasks."""
 
-    def abort_everything(self, ensure_ready: bool = True) -> None:  # noqa: FBT001, FBT002
+    def abort_everything(self, ensure_ready: bool = True) -> None:
         """Free the threads of this call, of all calls if it is the outermost."""
         del ensure_ready
         if self._parent is not None:

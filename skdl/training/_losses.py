@@ -72,9 +72,9 @@ def reduction_of(loss: Loss) -> str:
 def _keras_row_losses(loss: Loss, y: Any, predictions: Any) -> Any:
     import tensorflow as tf
 
-    function: Callable[..., Any] = (
-        loss.function.build().call if isinstance(loss.function, KerasObject) else loss.function  # type: ignore[union-attr,assignment]
-    )
+    function: Any = loss.function
+    if isinstance(function, KerasObject):
+        function = function.build().call
     shape = tf.shape(predictions)[:2]
     flat_y = tf.reshape(y, [-1, tf.shape(y)[-1]])
     flat_predictions = tf.reshape(predictions, [-1, tf.shape(predictions)[-1]])
@@ -87,19 +87,19 @@ def _keras_row_losses(loss: Loss, y: Any, predictions: Any) -> Any:
     return tf.reduce_mean(values, -1)
 
 
-def _mse(y, z):  # type: ignore[no-untyped-def]
+def _mse(y: Any, z: Any) -> Any:
     import tensorflow as tf
 
     return tf.reduce_mean(tf.square(y - z), -1)
 
 
-def _mae(y, z):  # type: ignore[no-untyped-def]
+def _mae(y: Any, z: Any) -> Any:
     import tensorflow as tf
 
     return tf.reduce_mean(tf.abs(y - z), -1)
 
 
-def _huber(y, z, delta):  # type: ignore[no-untyped-def]
+def _huber(y: Any, z: Any, delta: Any) -> Any:
     # Huber 1964, section 4: quadratic within delta, linear beyond.
     import tensorflow as tf
 
@@ -108,14 +108,14 @@ def _huber(y, z, delta):  # type: ignore[no-untyped-def]
     return tf.reduce_mean(inner * (error - 0.5 * inner), -1)
 
 
-def _log_cosh(y, z):  # type: ignore[no-untyped-def]
+def _log_cosh(y: Any, z: Any) -> Any:
     import tensorflow as tf
 
     error = z - y
     return tf.reduce_mean(error + tf.nn.softplus(-2.0 * error) - math.log(2.0), -1)
 
 
-def _quantile(y, z, quantile):  # type: ignore[no-untyped-def]
+def _quantile(y: Any, z: Any, quantile: Any) -> Any:
     # Koenker and Bassett 1978, Eq. 3.1.
     import tensorflow as tf
 
@@ -123,21 +123,21 @@ def _quantile(y, z, quantile):  # type: ignore[no-untyped-def]
     return tf.reduce_mean(tf.maximum(quantile * error, (quantile - 1.0) * error), -1)
 
 
-def _poisson(y, z):  # type: ignore[no-untyped-def]
+def _poisson(y: Any, z: Any) -> Any:
     # Negative log-likelihood of counts with rate exp(z), without the term in y alone.
     import tensorflow as tf
 
     return tf.reduce_mean(tf.exp(z) - y * z, -1)
 
 
-def _binary_crossentropy(y, z, label_smoothing):  # type: ignore[no-untyped-def]
+def _binary_crossentropy(y: Any, z: Any, label_smoothing: Any) -> Any:
     import tensorflow as tf
 
     y = y * (1.0 - label_smoothing) + 0.5 * label_smoothing
     return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=z), -1)
 
 
-def _categorical_crossentropy(y, z, label_smoothing):  # type: ignore[no-untyped-def]
+def _categorical_crossentropy(y: Any, z: Any, label_smoothing: Any) -> Any:
     # Szegedy et al. 2016, section 7, for the smoothing.
     import tensorflow as tf
 
@@ -146,7 +146,7 @@ def _categorical_crossentropy(y, z, label_smoothing):  # type: ignore[no-untyped
     return -tf.reduce_sum(y * tf.nn.log_softmax(z), -1)
 
 
-def _binary_focal(y, z, gamma, label_smoothing):  # type: ignore[no-untyped-def]
+def _binary_focal(y: Any, z: Any, gamma: Any, label_smoothing: Any) -> Any:
     # Lin et al. 2017, Eq. 4.
     import tensorflow as tf
 
@@ -157,7 +157,7 @@ def _binary_focal(y, z, gamma, label_smoothing):  # type: ignore[no-untyped-def]
     return tf.reduce_mean(tf.pow(1.0 - p_true, gamma) * entropy, -1)
 
 
-def _categorical_focal(y, z, gamma, alpha, label_smoothing):  # type: ignore[no-untyped-def]
+def _categorical_focal(y: Any, z: Any, gamma: Any, alpha: Any, label_smoothing: Any) -> Any:
     # Lin et al. 2017, Eq. 5, with the same alpha for every class, as Keras has it.
     import tensorflow as tf
 

@@ -67,12 +67,11 @@ class Member:
         self.n_epochs = start.n_epochs if start else 0
         self.n_steps = start.n_steps if start else 0
         if start and Layout.of(start.network) != self.layout:
-            msg = (
+            raise ValueError(
                 f"{job.owner}: the network differs in its layers or widths from the one that was "
                 "trained before. warm_start=True and partial_fit expect the same; use clone(...) "
                 "or warm_start=False to begin anew."
             )
-            raise ValueError(msg)
         if start:
             weights, statistics = start.weights, start.statistics
             self.history = {name: list(values) for name, values in start.history.items()}
@@ -108,12 +107,11 @@ class Member:
             never = self.job.epochs + 1
             return Stopper(EarlyStopping("val_loss", "min", never, 0.0, restore_best_weights=False))
         if settings.monitor not in names:
-            msg = (
+            raise ValueError(
                 f"{self.job.owner}: monitor={settings.monitor!r} is not reported by this fit. "
                 f"Expected one of {names}; a metric must be named in `metrics` to be monitored, "
                 "and a name with 'val_' needs validation rows."
             )
-            raise ValueError(msg)
         return Stopper(settings)
 
     def log_names(self) -> list[str]:
@@ -166,10 +164,8 @@ class Member:
 
     def next_order(self) -> NDArray[np.int32]:
         """Return the training rows in the order of the coming epoch."""
-        index = self.job.train.index
-        if not self.job.shuffle:
-            return index  # type: ignore[return-value]
-        return self._order.permutation(index)
+        index = self.job.train.rows
+        return self._order.permutation(index) if self.job.shuffle else index
 
     def next_keys(self, n_steps: int, n_noisy: int) -> NDArray[np.uint32]:
         """Return by how much this member turns the noise of each step and layer."""

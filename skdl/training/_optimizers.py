@@ -16,8 +16,6 @@ from skdl.training._job import Optimizer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from skdl.training._rules import Variable
-
 __all__ = ["SLOTS", "describe_optimizer", "is_elementwise", "optimizer_step"]
 
 # Slots of each rule, by name; a name of the optimizer's options makes a slot depend on it.
@@ -109,7 +107,7 @@ def optimizer_step(
     kind: str,
     options: dict[str, Any],
     numbers: dict[str, Any],
-    variables: Sequence[Any],
+    sizes: Any,
     *,
     w: Any,
     g: Any,
@@ -125,8 +123,8 @@ def optimizer_step(
     kind, options : str and dict
         The rule and its switches.
     numbers : dict of str to tensor of shape [M, 1]
-    variables : sequence of tensor
-        Sizes of the single variables, for clipping by their norms.
+    sizes : tensor of int
+        Of the single variables, for clipping by their norms.
     w, g : tensor of shape [M, P]
         Weights and gradients.
     slots : sequence of tensor of shape [M, P]
@@ -135,7 +133,7 @@ def optimizer_step(
     rate, share : tensor of shape [M, 1]
         Learning rate; 1 for members that take the step.
     """
-    g = _clipped(g, numbers, variables)
+    g = _clipped(g, numbers, sizes)
     if "weight_decay" in numbers:
         # Loshchilov and Hutter 2019, Alg. 2: decay apart from the gradient.
         w = w * (1.0 - share * numbers["weight_decay"] * rate)
@@ -159,7 +157,9 @@ def _clipped(g: Any, numbers: dict[str, Any], sizes: Any) -> Any:
     return g
 
 
-def _sgd(options, numbers, w, g, slots, step, rate, share):  # type: ignore[no-untyped-def]
+def _sgd(
+    options: Any, numbers: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
+) -> tuple[Any, list[Any]]:
     del step
     if not slots:
         return w - share * rate * g, []
@@ -170,7 +170,9 @@ def _sgd(options, numbers, w, g, slots, step, rate, share):  # type: ignore[no-u
     return w + share * velocity, [velocity]
 
 
-def _adam(options, numbers, w, g, slots, step, rate, share):  # type: ignore[no-untyped-def]
+def _adam(
+    options: Any, numbers: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
+) -> tuple[Any, list[Any]]:
     # Kingma and Ba 2015, section 2, last form of the update.
     import tensorflow as tf
 
@@ -184,7 +186,9 @@ def _adam(options, numbers, w, g, slots, step, rate, share):  # type: ignore[no-
     return w - alpha * m / (tf.sqrt(v) + numbers["epsilon"]), [m, v]
 
 
-def _nadam(options, numbers, w, g, slots, step, rate, share):  # type: ignore[no-untyped-def]
+def _nadam(
+    options: Any, numbers: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
+) -> tuple[Any, list[Any]]:
     # Dozat 2016, Alg. 2, with the momentum schedule u_t = b1 (1 - 0.5 * 0.96**t).
     import tensorflow as tf
 
@@ -200,16 +204,21 @@ def _nadam(options, numbers, w, g, slots, step, rate, share):  # type: ignore[no
     return w - share * rate * m_hat / (tf.sqrt(v_hat) + numbers["epsilon"]), [m, v]
 
 
+_NADAM_STEPS = 1000.0
+
+
 def _momentum_product(b1: Any, step: Any) -> Any:
-    # The product of u_1 ... u_t has no closed form; beyond 400 steps it is 0 in float32.
+    # The product of u_1 ... u_t has no closed form; after this many steps it is 0 in float32.
     import tensorflow as tf
 
-    steps = tf.range(1.0, 401.0)[None, :]
+    steps = tf.range(1.0, _NADAM_STEPS + 1.0)[None, :]
     factors = tf.where(steps <= step, b1 * (1.0 - 0.5 * tf.pow(0.96, steps)), 1.0)
-    return tf.reduce_prod(factors, 1, keepdims=True) * tf.cast(step <= 400.0, tf.float32)
+    return tf.reduce_prod(factors, 1, keepdims=True) * tf.cast(step <= _NADAM_STEPS, tf.float32)
 
 
-def _adamax(options, numbers, w, g, slots, step, rate, share):  # type: ignore[no-untyped-def]
+def _adamax(
+    options: Any, numbers: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
+) -> tuple[Any, list[Any]]:
     # Kingma and Ba 2015, Alg. 2.
     import tensorflow as tf
 
@@ -221,7 +230,9 @@ def _adamax(options, numbers, w, g, slots, step, rate, share):  # type: ignore[n
     return w - alpha * m / (u + numbers["epsilon"]), [m, u]
 
 
-def _rmsprop(options, numbers, w, g, slots, step, rate, share):  # type: ignore[no-untyped-def]
+def _rmsprop(
+    options: Any, numbers: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
+) -> tuple[Any, list[Any]]:
     # Tieleman and Hinton 2012, lecture 6e; centred form as in Graves 2013, Eq. 38-41.
     import tensorflow as tf
 
@@ -239,7 +250,9 @@ def _rmsprop(options, numbers, w, g, slots, step, rate, share):  # type: ignore[
     return w - share * increment, new
 
 
-def _adagrad(options, numbers, w, g, slots, step, rate, share):  # type: ignore[no-untyped-def]
+def _adagrad(
+    options: Any, numbers: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
+) -> tuple[Any, list[Any]]:
     # Duchi, Hazan and Singer 2011, section 1.1, diagonal form.
     import tensorflow as tf
 
@@ -248,7 +261,9 @@ def _adagrad(options, numbers, w, g, slots, step, rate, share):  # type: ignore[
     return w - share * rate * g / tf.sqrt(total + numbers["epsilon"]), [total]
 
 
-def _lion(options, numbers, w, g, slots, step, rate, share):  # type: ignore[no-untyped-def]
+def _lion(
+    options: Any, numbers: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
+) -> tuple[Any, list[Any]]:
     # Chen et al. 2023, Alg. 2.
     import tensorflow as tf
 

@@ -30,9 +30,7 @@ def worth_compiling(members: Sequence[Member]) -> bool:
     n_weights = sum(size(v.shape) for v in variables)
     width = sum(v.shape[-1] for v in variables)
     rows = min(job.batch_size, max(len(m.job.train) for m in members))
-    per_step = len(members) * (
-        _WEIGHT_SECONDS * n_weights + _ACTIVATION_SECONDS * rows * width
-    )
+    per_step = len(members) * (_WEIGHT_SECONDS * n_weights + _ACTIVATION_SECONDS * rows * width)
     return n_steps * (_STEP_SECONDS + per_step) > _COMPILE_SECONDS
 
 

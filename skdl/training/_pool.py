@@ -54,7 +54,9 @@ class RowPool:
         import tensorflow as tf
 
         if self.is_sparse:
-            matrix = self._inputs[0] if len(self._inputs) == 1 else sparse.vstack(self._inputs, "csr")
+            matrix = (
+                self._inputs[0] if len(self._inputs) == 1 else sparse.vstack(self._inputs, "csr")
+            )
             inputs: Any = (
                 tf.constant(matrix.data, tf.float32),
                 tf.constant(matrix.indices, tf.int32),
@@ -95,7 +97,7 @@ def _shared(arrays: Sequence[Any]) -> tuple[NDArray[np.int32], list[Any]]:
 
 def _fingerprint(array: Any) -> Hashable:
     data = array.data if sparse.issparse(array) else array
-    return array.shape, zlib.crc32(np.ascontiguousarray(data).view(np.uint8).reshape(-1))
+    return array.shape, zlib.crc32(np.ascontiguousarray(data).tobytes())
 
 
 def _equal(a: Any, b: Any) -> bool:

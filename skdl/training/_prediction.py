@@ -68,5 +68,3 @@ class _Predictor:
                 self._state, self._dims, part
             )[0]
         return outputs
-
-

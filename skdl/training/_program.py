@@ -107,9 +107,7 @@ class Program:
         self.reduction = reduction_of(kind.network.loss)
         self.noisy = [
             position
-            for (position, name), live in zip(
-                number_names(kind.network), kind.live, strict=False
-            )
+            for (position, name), live in zip(number_names(kind.network), kind.live, strict=False)
             if name == "rate" and live
         ]
         n_rows_axes = len(kind.network.input_shape)
@@ -126,6 +124,7 @@ class Program:
         place = (spec([None], i32), spec([None], i32))
         units = (spec([None, None], f32), spec([None, None], f32))
         batches = (spec([None, None, None], i32), spec([None, None], i32))
+        noise = (spec([None], tf.uint32), spec([None, None], i32), spec([None] * 3, tf.uint32))
         slots = tuple(spec([None, None], f32) for _ in range(self.n_slots))
 
         def function(body: Callable[..., Any], *signature: Any) -> Any:
@@ -139,13 +138,17 @@ class Program:
         if kind.optimizer is not None:
             self.train = function(
                 self._train, state, slots, dims, numbers, numbers, data, place, units, batches,
-                spec([None], f32), spec([None, None], f32), (spec([None], tf.uint32), spec([None, None], i32),
-                spec([None, None, None], tf.uint32)),
+                spec([None], f32), spec([None, None], f32), noise,
             )  # fmt: skip
             self.evaluate = function(
                 self._evaluate, state, dims, numbers, data, place, units, batches
             )
         self.predict = function(self._predict, state, dims, spec([None] * (2 + n_rows_axes), f32))
+
+    def _optimizer(self) -> Optimizer:
+        if self.kind.optimizer is None:
+            raise ValueError("this program only predicts")
+        return self.kind.optimizer
 
     @property
     def n_slots(self) -> int:
@@ -324,11 +327,9 @@ class Program:
         table, starts, keys = noise
         n_steps = tf.shape(index)[0]
         m = tf.shape(index)[1]
-        columns = {
-            name: optimizer_numbers[i][:, None]
-            for i, name in enumerate(rule_options(self.kind.optimizer)["names"])
-        }
-        options = rule_options(self.kind.optimizer)
+        optimizer = self._optimizer()
+        options = rule_options(optimizer)
+        columns = {name: optimizer_numbers[i][:, None] for i, name in enumerate(options["names"])}
         sizes = self._sizes(self._shapes(dims, trainable=True))
         n_logs = 1 + len(self.kind.metrics)
 
@@ -361,7 +362,7 @@ class Program:
             if new_statistics is not None:
                 statistics = new_statistics
             weights, slots = optimizer_step(
-                self.kind.optimizer.kind, options, columns, sizes,
+                optimizer.kind, options, columns, sizes,
                 w=weights, g=gradient, slots=slots,
                 step=steps_before[:, None] + tf.cast(i + 1, tf.float32),
                 rate=rates[i][:, None], share=share[:, None],
@@ -447,7 +448,8 @@ class Program:
 
     def _predict(self, state: Any, dims: Any, x: Any) -> Any:
         """Return predictions ``[M, B, K]``, in the network's units, of rows ``[M, B, ...]``."""
-        tensors = self._unpacked(*state, dims)
+        weights, statistics = state
+        tensors = self._unpacked(weights, statistics, dims)
         outputs, _ = self._forward(tensors, (), x, Pass(training=False))
         return activated(outputs, self.kind.network.output_activation)
 

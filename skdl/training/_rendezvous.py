@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from skdl.training._job import Job, Trained
 
-__all__ = ["Interrupted", "Rendezvous", "Task", "current_task", "without_task"]
+__all__ = ["InterruptedTrainingError", "Rendezvous", "Task", "current_task", "without_task"]
 
 _log = logging.getLogger("skdl")
 
@@ -29,7 +29,7 @@ _log = logging.getLogger("skdl")
 MOST_WAITING = 512
 
 
-class Interrupted(RuntimeError):
+class InterruptedTrainingError(RuntimeError):
     """Raised in tasks whose results nobody waits for any more."""
 
 
@@ -130,13 +130,13 @@ class Rendezvous:
             self._running += 1
 
     def cancel(self, owner: Hashable) -> None:
-        """Drop the tasks of one owner; those in a fit see `Interrupted`."""
+        """Drop the tasks of one owner; those in a fit see `InterruptedTrainingError`."""
         with self._lock:
             self._cancelled.add(owner)
             self._queue = collections.deque(t for t in self._queue if t.owner != owner)
             dropped = [w for w in self._waiting if w.task.owner == owner]
             self._waiting = [w for w in self._waiting if w.task.owner != owner]
-            self._release(dropped, [Interrupted("cancelled")] * len(dropped))
+            self._release(dropped, [InterruptedTrainingError("cancelled")] * len(dropped))
             self._advance()
 
     def close(self) -> None:
@@ -145,7 +145,7 @@ class Rendezvous:
             self._closed = True
             self._queue.clear()
             dropped, self._waiting = self._waiting, []
-            self._release(dropped, [Interrupted("cancelled")] * len(dropped))
+            self._release(dropped, [InterruptedTrainingError("cancelled")] * len(dropped))
 
     # ------------------------------------------------------------------ called in a task's thread
 
@@ -154,7 +154,7 @@ class Rendezvous:
         own = _Waiting(job, task)
         with self._lock:
             if self._closed or task.owner in self._cancelled:
-                raise Interrupted("cancelled")
+                raise InterruptedTrainingError("cancelled")
             self._waiting.append(own)
             self._running -= 1
             self._advance()

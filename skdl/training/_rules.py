@@ -31,6 +31,11 @@ class Variable:
     initializer: str = "zeros"
 
 
+def no_noise(position: int, shape: Any) -> Any:
+    """Stand in for noise in a pass that has none."""
+    raise ValueError(f"layer {position} asked for noise of shape {shape} outside training")
+
+
 @dataclasses.dataclass
 class Pass:
     """What a layer may ask of the pass through the network that it is part of.
@@ -49,7 +54,7 @@ class Pass:
     training: bool
     mask: Any = None
     step_share: Any = None
-    noise: Callable[[int, Any], Any] | None = None
+    noise: Callable[[int, Any], Any] = no_noise
 
 
 class Rule:
@@ -105,7 +110,15 @@ class DenseRule(Rule):
     def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
         return (*shape[:-1], layer["units"])
 
-    def apply(self, layer, position, x, variables, numbers, run):  # type: ignore[no-untyped-def]
+    def apply(
+        self,
+        layer: Layer,
+        position: int,
+        x: Any,
+        variables: list[Any],
+        numbers: dict[str, Any],
+        run: Pass,
+    ) -> tuple[Any, list[Any]]:
         import tensorflow as tf
 
         del layer, position, numbers, run
@@ -143,7 +156,15 @@ class BatchNormalizationRule(Rule):
             Variable(position, "moving_variance", width, trainable=False, initializer="ones"),
         ]
 
-    def apply(self, layer, position, x, variables, numbers, run):  # type: ignore[no-untyped-def]
+    def apply(
+        self,
+        layer: Layer,
+        position: int,
+        x: Any,
+        variables: list[Any],
+        numbers: dict[str, Any],
+        run: Pass,
+    ) -> tuple[Any, list[Any]]:
         import tensorflow as tf
 
         del position, numbers
@@ -172,7 +193,15 @@ class ActivationRule(Rule):
         function: Hashable = layer["function"]
         return function
 
-    def apply(self, layer, position, x, variables, numbers, run):  # type: ignore[no-untyped-def]
+    def apply(
+        self,
+        layer: Layer,
+        position: int,
+        x: Any,
+        variables: list[Any],
+        numbers: dict[str, Any],
+        run: Pass,
+    ) -> tuple[Any, list[Any]]:
         import keras
         import tensorflow as tf
 
@@ -193,7 +222,15 @@ class DropoutRule(Rule):
 
     numbers = ("rate",)
 
-    def apply(self, layer, position, x, variables, numbers, run):  # type: ignore[no-untyped-def]
+    def apply(
+        self,
+        layer: Layer,
+        position: int,
+        x: Any,
+        variables: list[Any],
+        numbers: dict[str, Any],
+        run: Pass,
+    ) -> tuple[Any, list[Any]]:
         import tensorflow as tf
 
         del layer, variables

@@ -44,7 +44,7 @@ class Stack:
         n_layer_numbers = sum(p >= 0 for p, _ in number_names(self.network))
         rows = [m.job.train for m in members]
         if self.has_validation:
-            rows += [m.job.validation for m in members]  # type: ignore[misc]
+            rows += [m.job.validation for m in members if m.job.validation is not None]
         self._pool = RowPool(rows)
         kind = Kind(
             network=self.network,
@@ -80,9 +80,7 @@ class Stack:
         n_members = len(members)
         self._data = self._pool.tensors()
         # What belongs to one member stands in these; `_keep` thins them out together.
-        self._state = tuple(
-            tf.constant(np.stack([m.state[i] for m in members])) for i in range(2)
-        )
+        self._state = tuple(tf.constant(np.stack([m.state[i] for m in members])) for i in range(2))
         self._slots = tuple(
             tf.constant(np.stack([m.state[i] for m in members]))
             for i in range(2, len(members[0].state))
@@ -207,7 +205,7 @@ class Stack:
         )  # fmt: skip
         logs = self._logs(log, seen, 0, orders)
         if self.has_validation:
-            orders = [m.job.validation.index for m in members]  # type: ignore[union-attr,misc]
+            orders = [m.job.validation.rows for m in members if m.job.validation is not None]
             index, counts = chunks(orders, self._row_width())
             log, seen = self._score.evaluate(
                 self._state, self._dims, self._numbers, self._data, self._place(1), self._units,
@@ -245,7 +243,9 @@ class Stack:
             logs.append(own)
         return logs
 
-    def _on_host(self, metric: HostMetric, seen: Any, position: int, part: int, order: Any) -> float:
+    def _on_host(
+        self, metric: HostMetric, seen: Any, position: int, part: int, order: Any
+    ) -> float:
         job = self.members[position].job
         rows = job.train if part == 0 else job.validation
         predictions = seen.numpy()[:, position].reshape(-1, seen.shape[-1])[: len(order)]
@@ -267,8 +267,7 @@ class Stack:
         else:
             chosen = tf.constant(better)[:, None]
             self._best = tuple(
-                tf.where(chosen, new, old)
-                for new, old in zip(self._state, self._best, strict=True)
+                tf.where(chosen, new, old) for new, old in zip(self._state, self._best, strict=True)
             )
         for member, is_better in zip(self.members, better, strict=True):
             if is_better:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from skdl.training._keras_path import reason_for_keras, train_with_keras
 from skdl.training._member import Member
 from skdl.training._plan import split_by_memory, worth_compiling
-from skdl.training._rendezvous import Interrupted, current_task
+from skdl.training._rendezvous import InterruptedTrainingError, current_task
 from skdl.training._stack import Stack, stack_key
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def train(
         Bytes that one stack may take.
     progress : StackProgress, optional
     should_stop : callable, optional
-        Asked between epochs; once it says True, `Interrupted` is raised.
+        Asked between epochs; once it says True, `InterruptedTrainingError` is raised.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def _run_stack(
             if progress is not None:
                 progress.advance(n_running)
             if should_stop is not None and should_stop():
-                raise Interrupted("training was stopped from outside")
+                raise InterruptedTrainingError("training was stopped from outside")
     finally:
         if progress is not None:
             progress.stop()
