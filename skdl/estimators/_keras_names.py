@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -119,13 +120,24 @@ def described_optimizer(optimizer: Any, learning_rate: Any) -> Optimizer:
     """Describe an optimizer; an object's own learning rate holds, otherwise the one given."""
     import keras
 
-    from skdl.training import describe_optimizer
+    from skdl.training import describe_optimizer, with_learning_rate
 
     if isinstance(optimizer, keras.optimizers.Optimizer):
         return describe_optimizer(optimizer)
+    return with_learning_rate(_with_defaults(optimizer), learning_rate)
+
+
+@functools.lru_cache(maxsize=32)
+def _with_defaults(optimizer: Any) -> Optimizer:
+    """Describe the optimizer of a name or class; Keras takes milliseconds to make one."""
+    import keras
+
+    from skdl.training import describe_optimizer
+
     with preserved_generators():
-        built = optimizer() if inspect.isclass(optimizer) else keras.optimizers.get(optimizer)
-    return describe_optimizer(built, learning_rate)
+        return describe_optimizer(
+            optimizer() if inspect.isclass(optimizer) else keras.optimizers.get(optimizer)
+        )
 
 
 def monitor_mode(monitor: str) -> Literal["min", "max"]:

@@ -5,7 +5,7 @@ from skdl.training._job import EarlyStopping, Job, Optimizer, Rows, Trained
 from skdl.training._lockstep import LockstepBackend, Session, lockstep
 from skdl.training._member import Member, compiled_model
 from skdl.training._observers import KerasCallbacks, Observer
-from skdl.training._optimizers import describe_optimizer
+from skdl.training._optimizers import describe_optimizer, with_learning_rate
 from skdl.training._prediction import predict
 from skdl.training._rules import Layout
 from skdl.training._train import train, train_one
@@ -29,4 +29,5 @@ __all__ = [
     "predict",
     "train",
     "train_one",
+    "with_learning_rate",
 ]

@@ -7,7 +7,9 @@ coefficients, which are ``[M, 1]``, and so costs nothing.
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import numbers
 from typing import TYPE_CHECKING, Any
 
 from skdl.networks import KerasObject
@@ -16,7 +18,7 @@ from skdl.training._job import Optimizer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["SLOTS", "describe_optimizer", "is_elementwise", "optimizer_step"]
+__all__ = ["SLOTS", "describe_optimizer", "is_elementwise", "optimizer_step", "with_learning_rate"]
 
 # Slots of each rule, by name; a name of the optimizer's options makes a slot depend on it.
 SLOTS: dict[str, Callable[[dict[str, Any]], int]] = {
@@ -37,49 +39,50 @@ _NOT_NUMBERS = {
 }  # fmt: skip
 
 
-def describe_optimizer(optimizer: Any, learning_rate: Any = None) -> Optimizer:
-    """Read a Keras optimizer, which is neither kept nor changed.
-
-    Parameters
-    ----------
-    optimizer : keras.optimizers.Optimizer
-    learning_rate : float or LearningRateSchedule, optional
-        Replaces the optimizer's own.
-    """
+def describe_optimizer(optimizer: Any) -> Optimizer:
+    """Read a Keras optimizer, which is neither kept nor changed."""
     import keras
 
     source = KerasObject.of("optimizers", optimizer)
     config = json.loads(source.config)["config"]
-    if learning_rate is not None:
-        is_schedule = isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule)
-        config["learning_rate"] = (
-            keras.optimizers.schedules.serialize(learning_rate)
-            if is_schedule
-            else float(learning_rate)
-        )
-        described = json.loads(source.config)
-        described["config"] = config
-        source = KerasObject("optimizers", json.dumps(described, sort_keys=True))
     rate = config["learning_rate"]
-    known = type(optimizer) is getattr(keras.optimizers, type(optimizer).__name__, None)
-    elementwise = (
-        known
-        and type(optimizer).__name__ in SLOTS
+    name = type(optimizer).__name__
+    has_rule = (
+        type(optimizer) is getattr(keras.optimizers, name, None)
+        and name in SLOTS
         and not config.get("use_ema")
         and not config.get("gradient_accumulation_steps")
         and not getattr(optimizer, "_exclude_from_weight_decay_variables", None)
         and not getattr(optimizer, "_exclude_from_weight_decay_names", None)
     )
     return Optimizer(
-        kind=type(optimizer).__name__ if elementwise else "Keras",
+        kind=name if has_rule else "Keras",
         numbers=tuple(
-            (name, float(value))
-            for name, value in sorted(config.items())
-            if name not in _NOT_NUMBERS and isinstance(value, int | float)
+            (key, float(value))
+            for key, value in sorted(config.items())
+            if key not in _NOT_NUMBERS and isinstance(value, int | float)
         ),
-        options=tuple((name, bool(config[name])) for name in _SWITCHES if name in config),
+        options=tuple((key, bool(config[key])) for key in _SWITCHES if key in config),
         learning_rate=json.dumps(rate, sort_keys=True) if isinstance(rate, dict) else float(rate),
         source=source,
+    )
+
+
+def with_learning_rate(described: Optimizer, learning_rate: Any) -> Optimizer:
+    """Return the optimizer with another learning rate, a number or a Keras schedule."""
+    rate: Any = learning_rate
+    if isinstance(rate, numbers.Real):
+        rate = float(rate)
+    else:
+        import keras
+
+        rate = keras.optimizers.schedules.serialize(rate)
+    config = json.loads(described.source.config)
+    config["config"]["learning_rate"] = rate
+    return dataclasses.replace(
+        described,
+        learning_rate=rate if isinstance(rate, float) else json.dumps(rate, sort_keys=True),
+        source=KerasObject("optimizers", json.dumps(config, sort_keys=True)),
     )
 
 
