@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from skdl.training._job import Rows
 
-__all__ = ["RowPool", "batches", "chunks"]
+__all__ = ["RowPool", "batches", "bucket", "chunks"]
 
 
 class RowPool:
@@ -149,4 +149,13 @@ def chunks(orders: Sequence[NDArray[np.int32]], width: int) -> tuple[Any, Any]:
         Numbers that a row needs on its way through the network.
     """
     most = max(1, 8_000_000 // max(1, width * len(orders)))
-    return batches(orders, max(1, min(most, max(len(order) for order in orders))))
+    longest = max(len(order) for order in orders)
+    return batches(orders, min(most, bucket(longest)))
+
+
+def bucket(n_rows: int) -> int:
+    """Round a number of rows up to one of a few sizes.
+
+    oneDNN keeps a compiled primitive, 0.3 MB a layer, for every shape that it meets.
+    """
+    return 1 << max(3, (n_rows - 1).bit_length()) if n_rows <= 1024 else -(-n_rows // 1024) * 1024  # noqa: PLR2004

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from skdl.training._pool import bucket
 from skdl.training._program import Kind, dims_of, program_for
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ class _Predictor:
         network = trained.network
         self._n_outputs = network.layers[-1]["units"]
         widths = [layer.get("units", 0) for layer in network.layers]
-        self._rows_at_once = max(256, _MOST_NUMBERS // max(1, *network.input_shape, *widths))
+        self._rows_at_once = bucket(
+            max(1024, _MOST_NUMBERS // max(1, *network.input_shape, *widths))
+        )
         self._state = (tf.constant(trained.weights[None]), tf.constant(trained.statistics[None]))
         self._dims = tf.constant(dims_of(network), tf.int32)
         self._program = program_for(Kind(network=network))
@@ -63,8 +66,9 @@ class _Predictor:
         for start in range(0, X.shape[0], self._rows_at_once):
             part = X[start : start + self._rows_at_once]
             part = part.toarray() if sparse.issparse(part) else part
-            part = tf.constant(np.asarray(part, np.float32)[None])
-            outputs[start : start + len(part[0])] = self._program.predict(
-                self._state, self._dims, part
-            )[0]
+            n_rows = len(part)
+            padded = np.zeros((1, bucket(n_rows), *part.shape[1:]), np.float32)
+            padded[0, :n_rows] = part
+            values = self._program.predict(self._state, self._dims, tf.constant(padded))
+            outputs[start : start + n_rows] = values[0, :n_rows]
         return outputs

@@ -143,7 +143,20 @@ class Program:
             self.evaluate = function(
                 self._evaluate, state, dims, numbers, data, place, units, batches
             )
-        self.predict = function(self._predict, state, dims, spec([None] * (2 + n_rows_axes), f32))
+        self._prediction = function(
+            self._predict, state, dims, spec([None] * (2 + n_rows_axes), f32)
+        )
+        self._lock = threading.Lock()
+        self._traced_prediction: Any = None
+
+    def predict(self, state: Any, dims: Any, x: Any) -> Any:
+        """Return predictions ``[M, B, K]``, in the network's units, of rows ``[M, B, ...]``."""
+        if self._traced_prediction is None:
+            # Threads of a lockstep batch come here all at once; one of them traces.
+            with self._lock:
+                if self._traced_prediction is None:
+                    self._traced_prediction = self._prediction.get_concrete_function()
+        return self._traced_prediction(state, dims, x)
 
     def _optimizer(self) -> Optimizer:
         if self.kind.optimizer is None:
@@ -447,7 +460,6 @@ class Program:
         return log, outputs
 
     def _predict(self, state: Any, dims: Any, x: Any) -> Any:
-        """Return predictions ``[M, B, K]``, in the network's units, of rows ``[M, B, ...]``."""
         weights, statistics = state
         tensors = self._unpacked(weights, statistics, dims)
         outputs, _ = self._forward(tensors, (), x, Pass(training=False))
