@@ -39,6 +39,8 @@ class Member:
     ----------
     job : Job
     history : dict of str to list of float
+    last_epoch : int
+        Number of epochs after which it ends at the latest.
     n_epochs, n_steps : int
         Epochs run and optimizer steps taken, earlier jobs it went on from included.
     stopped : bool
@@ -84,7 +86,7 @@ class Member:
             self._learning_rate = start.learning_rate
         self._order = stream(job.seed, "order", self.n_epochs)
         self._noise = stream(job.seed, "noise", self.n_epochs)
-        self._last_epoch = self.n_epochs + job.epochs
+        self.last_epoch = self.n_epochs + job.epochs
         self._stopper = self._make_stopper()
         self.best_state: tuple[Any, ...] | None = None
 
@@ -167,11 +169,12 @@ class Member:
         index = self.job.train.rows
         return self._order.permutation(index) if self.job.shuffle else index
 
-    def next_keys(self, n_steps: int, n_noisy: int) -> NDArray[np.uint32]:
+    def next_keys(self, n_steps: int, n_layers: int) -> NDArray[np.uint32]:
         """Return by how much this member turns the noise of each step and layer."""
-        own = -(-len(self.job.train) // self.job.batch_size)
-        keys = np.zeros((n_steps, n_noisy), np.uint32)
-        keys[:own] = self._noise.integers(0, 2**32, (own, n_noisy), np.uint32)
+        keys = np.zeros((n_steps, n_layers), np.uint32)
+        if not self.stopped:
+            own = -(-len(self.job.train) // self.job.batch_size)
+            keys[:own] = self._noise.integers(0, 2**32, (own, n_layers), np.uint32)
         return keys
 
     def rates(self, n_steps: int) -> NDArray[np.float32]:
@@ -206,7 +209,7 @@ class Member:
             value = logs[self._stopper.settings.monitor]
             improved = self._stopper.improved(self.n_epochs, value)
             self.stopped = self.stopped or self._stopper.should_stop
-        self.stopped = self.stopped or self.n_epochs >= self._last_epoch
+        self.stopped = self.stopped or self.n_epochs >= self.last_epoch
         self.observe("on_epoch_end", epoch, logs)
         return improved and self.restores_best
 

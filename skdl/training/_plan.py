@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from skdl.training._rules import Layout, size
+from skdl.training._rules import size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from skdl.training._member import Member
 
-__all__ = ["split_by_memory", "worth_compiling"]
+__all__ = ["split_by_memory", "worth_compiling", "worth_recompiling"]
 
 # Measured on two cores (see benchmarks/): what a step costs apart from its arithmetic, what one
 # weight and one activation cost in the plain graph beyond what they cost under XLA, and what
@@ -19,19 +19,38 @@ __all__ = ["split_by_memory", "worth_compiling"]
 _STEP_SECONDS = 5e-4
 _WEIGHT_SECONDS = 4e-9
 _ACTIVATION_SECONDS = 3e-9
-_COMPILE_SECONDS = 1.2
+_COMPILE_SECONDS = 0.5
 
 
 def worth_compiling(members: Sequence[Member]) -> bool:
     """Tell whether what XLA saves on these jobs outweighs the time it takes to compile."""
+    per_step = _STEP_SECONDS + len(members) * _member_seconds(members)
+    return _steps_to_come(members) * per_step > _COMPILE_SECONDS
+
+
+def worth_recompiling(running: Sequence[Member], n_gone: int) -> bool:
+    """Tell whether a compiled stack should be made anew without the places of those who left.
+
+    Under XLA a member costs about as much again as the plain graph takes on top.
+    """
+    saved = _steps_to_come(running) * n_gone * _member_seconds(running)
+    return saved > _COMPILE_SECONDS
+
+
+def _steps_to_come(members: Sequence[Member]) -> int:
+    return max(
+        -(-len(m.job.train) // m.job.batch_size) * (m.last_epoch - m.n_epochs) for m in members
+    )
+
+
+def _member_seconds(members: Sequence[Member]) -> float:
+    """Return what one member adds to a step in the plain graph, beyond its cost under XLA."""
     job = members[0].job
-    n_steps = max(-(-len(m.job.train) // m.job.batch_size) * m.job.epochs for m in members)
-    variables = Layout.of(job.network).variables
+    variables = members[0].layout.variables
     n_weights = sum(size(v.shape) for v in variables)
     width = sum(v.shape[-1] for v in variables)
     rows = min(job.batch_size, max(len(m.job.train) for m in members))
-    per_step = len(members) * (_WEIGHT_SECONDS * n_weights + _ACTIVATION_SECONDS * rows * width)
-    return n_steps * (_STEP_SECONDS + per_step) > _COMPILE_SECONDS
+    return _WEIGHT_SECONDS * n_weights + _ACTIVATION_SECONDS * rows * width
 
 
 def split_by_memory(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from skdl.training._job import Rows
 
-__all__ = ["RowPool", "batches", "bucket", "chunks"]
+__all__ = ["RowPool", "batches", "bucket", "chunks", "rounded_up"]
 
 
 class RowPool:
@@ -49,8 +49,12 @@ class RowPool:
         self._inputs = inputs
         self._targets = targets
 
-    def tensors(self) -> Any:
-        """Return (inputs, targets, weights) as tensors."""
+    def tensors(self, *, padded: bool) -> Any:
+        """Return (inputs, targets, weights) as tensors.
+
+        With `padded`, rows of zeros bring them to one of a few lengths, so that a program that
+        is compiled for one shape serves other numbers of rows.
+        """
         import tensorflow as tf
 
         if self.is_sparse:
@@ -63,15 +67,20 @@ class RowPool:
                 tf.constant(matrix.indptr, tf.int32),
             )
         else:
-            inputs = tf.constant(_joined(self._inputs), tf.float32)
-        y = _joined([y for y, _ in self._targets])
+            inputs = tf.constant(_joined(self._inputs, padded=padded), tf.float32)
+        y = _joined([y for y, _ in self._targets], padded=padded)
         weights = _joined(
-            [np.ones(len(y), np.float32) if w is None else w for y, w in self._targets]
+            [np.ones(len(y), np.float32) if w is None else w for y, w in self._targets],
+            padded=padded,
         )
         return inputs, tf.constant(y, tf.float32), tf.constant(weights, tf.float32)
 
 
-def _joined(arrays: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+def _joined(arrays: list[NDArray[np.float32]], *, padded: bool) -> NDArray[np.float32]:
+    n_rows = sum(len(array) for array in arrays)
+    room = rounded_up(n_rows) - n_rows if padded else 0
+    if room:
+        arrays = [*arrays, np.zeros((room, *arrays[0].shape[1:]), np.float32)]
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
@@ -151,6 +160,12 @@ def chunks(orders: Sequence[NDArray[np.int32]], width: int) -> tuple[Any, Any]:
     most = max(1, 8_000_000 // max(1, width * len(orders)))
     longest = max(len(order) for order in orders)
     return batches(orders, min(most, bucket(longest)))
+
+
+def rounded_up(count: int) -> int:
+    """Round up to 4, 5, 6 or 7 times a power of two: at most a quarter more."""
+    quarter = 1 << max(0, (count - 1).bit_length() - 3)
+    return -(-count // quarter) * quarter
 
 
 def bucket(n_rows: int) -> int:

@@ -105,11 +105,13 @@ class Program:
         self.kind = kind
         self.layout = Layout.of(kind.network)
         self.reduction = reduction_of(kind.network.loss)
-        self.noisy = [
-            position
-            for (position, name), live in zip(number_names(kind.network), kind.live, strict=False)
-            if name == "rate" and live
-        ]
+        # Layers of rate 0 count too, so that the noise of one layer does not depend on others.
+        self._noisy = [p for p, name in number_names(kind.network) if name == "rate"]
+        any_noise = any(
+            name == "rate" and live
+            for (_, name), live in zip(number_names(kind.network), kind.live, strict=False)
+        )
+        self.n_noisy = len(self._noisy) if any_noise else 0
         n_rows_axes = len(kind.network.input_shape)
         f32, i32 = tf.float32, tf.int32
         spec = tf.TensorSpec
@@ -138,7 +140,7 @@ class Program:
         if kind.optimizer is not None:
             self.train = function(
                 self._train, state, slots, dims, numbers, numbers, data, place, units, batches,
-                spec([None], f32), spec([None, None], f32), noise,
+                spec([], i32), spec([None], f32), spec([None, None], f32), noise,
             )  # fmt: skip
             self.evaluate = function(
                 self._evaluate, state, dims, numbers, data, place, units, batches
@@ -312,7 +314,8 @@ class Program:
 
     def _train(
         self, state: Any, slots: Any, dims: Any, numbers: Any, optimizer_numbers: Any, data: Any,
-        place: Any, units: Any, batches: Any, steps_before: Any, rates: Any, noise: Any,
+        place: Any, units: Any, batches: Any, n_steps: Any, steps_before: Any, rates: Any,
+        noise: Any,
     ) -> tuple[Any, ...]:  # fmt: skip
         """Run one epoch: one optimizer step per batch, all members side by side.
 
@@ -326,6 +329,7 @@ class Program:
         place : (offset of each member's rows [M], of its targets [M])
         units : (scale [M, K], offset [M, K])
         batches : (rows of each batch [T, M, B], how many of them count [T, M])
+        n_steps : how many of the T batches there are, the others being room
         steps_before : [M] optimizer steps taken before this epoch
         rates : [T, M] learning rate of each step
         noise : (table [n], starts [T, n_noisy], keys [T, n_noisy, M] uint32), see `NoiseTable`
@@ -338,7 +342,6 @@ class Program:
 
         index, counts = batches
         table, starts, keys = noise
-        n_steps = tf.shape(index)[0]
         m = tf.shape(index)[1]
         optimizer = self._optimizer()
         options = rule_options(optimizer)
@@ -351,7 +354,7 @@ class Program:
                 # A piece of a fixed table, turned by each member's own key (modulo 2**32): every
                 # element is exactly uniform, and costs an addition. A random operation would be
                 # repeated for each member when XLA fuses it, and gives other bits there.
-                k = self.noisy.index(position)
+                k = self._noisy.index(position)
                 piece = tf.gather(table, starts[i, k] + tf.range(tf.reduce_prod(shape)))
                 return tf.reshape(piece, shape)[None] + keys[i, k][:, None, None]
 

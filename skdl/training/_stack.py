@@ -10,7 +10,8 @@ from skdl.training._losses import reduction_of
 from skdl.training._metrics import GraphMetric, HostMetric
 from skdl.training._noise import NoiseTable
 from skdl.training._optimizers import rule_options
-from skdl.training._pool import RowPool, batches, chunks
+from skdl.training._plan import worth_recompiling
+from skdl.training._pool import RowPool, batches, chunks, rounded_up
 from skdl.training._program import Kind, dims_of, number_names, numbers_of, program_for
 from skdl.training._rules import Layout
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from skdl.training._member import Member
 
 __all__ = ["Stack"]
+
+_NO_ROWS = np.zeros(0, np.int32)
 
 
 class Stack:
@@ -78,7 +81,7 @@ class Stack:
             return default if value is None else np.broadcast_to(value, default.shape)
 
         n_members = len(members)
-        self._data = self._pool.tensors()
+        self._data = self._pool.tensors(padded=self._compiled)
         # What belongs to one member stands in these; `_keep` thins them out together.
         self._state = tuple(tf.constant(np.stack([m.state[i] for m in members])) for i in range(2))
         self._slots = tuple(
@@ -100,7 +103,7 @@ class Stack:
             for start in range(0, len(x), n_members)
         ]
         widths = [v.shape[-1] for v in Layout.of(self.network).variables]
-        widest = max(*widths, *self.network.input_shape) if self._learn.noisy else 0
+        widest = max(*widths, *self.network.input_shape) if self._learn.n_noisy else 0
         self._noise = tf.constant(NoiseTable(members[0].job.batch_size * widest).values)
         self._dims = tf.constant(dims_of(self.network), tf.int32)
         for position, member in enumerate(members):
@@ -166,46 +169,61 @@ class Stack:
         """
         for member in self.members:
             member.observe("on_train_begin")
-        self._drop_stopped()
-        while self.members:
+        running = self._release_stopped()
+        while running:
             self._run_epoch()
-            self._drop_stopped()
-            yield len(self.members)
+            running = self._release_stopped()
+            yield running
 
-    def _drop_stopped(self) -> None:
-        staying = [p for p, member in enumerate(self.members) if not member.stopped]
-        if len(staying) == len(self.members):
-            return
+    def _release_stopped(self) -> int:
+        """Let members go that have stopped; return how many go on.
+
+        A compiled program is made for one number of members, so there the places of those who
+        left stay in the stack, without rows, until thinning it out saves more than it costs.
+        """
         for position, member in enumerate(self.members):
-            if member.stopped:
+            if member.stopped and member.fetch is not None:
                 self._release(member, position)
-        if staying:
-            self._keep(staying)
-        else:
-            self.members = []
+        staying = [p for p, member in enumerate(self.members) if not member.stopped]
+        n_gone = len(self.members) - len(staying)
+        if staying and n_gone:
+            running = [self.members[p] for p in staying]
+            if not self._compiled or worth_recompiling(running, n_gone):
+                self._keep(staying)
+        return len(staying)
 
     def _run_epoch(self) -> None:
         import tensorflow as tf
 
-        for member in self.members:
-            member.observe("on_epoch_begin", member.n_epochs)
         members = self.members
-        orders = [member.next_order() for member in members]
+        running = [member for member in members if not member.stopped]
+        for member in running:
+            member.observe("on_epoch_begin", member.n_epochs)
+        orders = [_NO_ROWS if m.stopped else m.next_order() for m in members]
         index, counts = batches(orders, self._batch_size)
         n_steps = len(index)
-        n_noisy = len(self._learn.noisy)
-        keys = np.stack([m.next_keys(n_steps, n_noisy) for m in members], -1)
-        starts = NoiseTable.starts(self._epoch, n_steps, n_noisy)
-        rates = np.stack([m.rates(n_steps) for m in members], -1)
+        if self._compiled:
+            room = rounded_up(n_steps) - n_steps
+            index = np.pad(index, ((0, room), (0, 0), (0, 0)))
+            counts = np.pad(counts, ((0, room), (0, 0)))
+        n_places, n_noisy = len(index), self._learn.n_noisy
+        keys = np.stack([m.next_keys(n_places, n_noisy) for m in members], -1)
+        starts = NoiseTable.starts(self._epoch, n_places, n_noisy)
+        rates = np.stack([m.rates(n_places) for m in members], -1)
         self._state, self._slots, log, seen = self._learn.train(
             self._state, self._slots, self._dims, self._numbers, self._optimizer_numbers,
             self._data, self._place(0), self._units, (tf.constant(index), tf.constant(counts)),
+            tf.constant(n_steps),
             tf.constant([m.n_steps for m in members], tf.float32), tf.constant(rates),
             (self._noise, tf.constant(starts), tf.constant(keys)),
         )  # fmt: skip
         logs = self._logs(log, seen, 0, orders)
         if self.has_validation:
-            orders = [m.job.validation.rows for m in members if m.job.validation is not None]
+            orders = [
+                _NO_ROWS if m.stopped else m.job.validation.rows
+                for m in members
+                if m.job.validation is not None
+            ]
             index, counts = chunks(orders, self._row_width())
             log, seen = self._score.evaluate(
                 self._state, self._dims, self._numbers, self._data, self._place(1), self._units,
@@ -214,7 +232,10 @@ class Stack:
             for own, more in zip(logs, self._logs(log, seen, 1, orders), strict=True):
                 own.update({f"val_{name}": value for name, value in more.items()})
         self._epoch += 1
-        better = [member.end_epoch(own) for member, own in zip(members, logs, strict=True)]
+        better = [
+            not member.stopped and member.end_epoch(own)
+            for member, own in zip(members, logs, strict=True)
+        ]
         self._remember(better)
 
     def _place(self, part: int) -> Any:
@@ -237,7 +258,7 @@ class Stack:
                     value = values[position, column]
                     own[metric.name] = float(np.sqrt(value)) if metric.root else float(value)
                     column += 1
-                else:
+                elif not member.stopped:
                     own[metric.name] = self._on_host(metric, seen, position, part, orders[position])
             own["loss"] = float(own["loss"])
             logs.append(own)
