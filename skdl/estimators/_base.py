@@ -84,7 +84,7 @@ CONSTRAINTS: dict[str, Constraint] = {
     "activation": AnyOf(
         Names(names.activation_names, "activation"),
         CALLABLE,
-        Predicate(is_keras("layers.Layer"), "a Keras layer without weights"),
+        Predicate(is_keras("layers.Layer"), "a Keras layer"),
     ),
     "dropout": _RATE,
     "input_dropout": _RATE,

@@ -99,7 +99,7 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, BaseMLP):
         Number of hidden layers, used when `hidden_units` is an int; 0 gives a linear model.
     activation : str, callable or Keras layer, default="relu"
         Activation of the hidden layers: a name of ``keras.activations``, a function of single
-        rows, or a Keras layer without weights such as ``keras.layers.LeakyReLU(0.1)``.
+        rows, or a Keras layer such as ``keras.layers.LeakyReLU(0.1)``.
     dropout : float in [0, 1), default=0.0
         Share of each hidden layer's units that is dropped at random in every training step
         (Srivastava et al. 2014).
@@ -379,7 +379,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Number of hidden layers, used when `hidden_units` is an int; 0 gives a linear model.
     activation : str, callable or Keras layer, default="relu"
         Activation of the hidden layers: a name of ``keras.activations``, a function of single
-        rows, or a Keras layer without weights such as ``keras.layers.LeakyReLU(0.1)``.
+        rows, or a Keras layer such as ``keras.layers.LeakyReLU(0.1)``.
     dropout : float in [0, 1), default=0.0
         Share of each hidden layer's units that is dropped at random in every training step
         (Srivastava et al. 2014).

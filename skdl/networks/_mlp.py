@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from skdl.networks._loss import KerasObject
 from skdl.networks._network import Layer, Network
 
 if TYPE_CHECKING:
@@ -71,12 +72,18 @@ def mlp(
         layers.append(Layer.of("Dense", units=int(units), l1=float(l1), l2=float(l2)))
         if batch_norm == "before_activation":
             layers.append(_batch_normalization())
-        layers.append(Layer.of("Activation", function=activation))
+        layers.append(_activation(activation))
         if batch_norm == "after_activation":
             layers.append(_batch_normalization())
         layers.append(Layer.of("Dropout", rate=float(dropout)))
     layers.append(Layer.of("Dense", units=int(n_outputs), l1=float(l1), l2=float(l2)))
     return Network((int(n_features),), tuple(layers), output_activation, loss)
+
+
+def _activation(activation: Hashable) -> Layer:
+    if isinstance(activation, KerasObject):
+        return Layer.of("Keras", layer=activation)
+    return Layer.of("Activation", function=activation)
 
 
 def _batch_normalization() -> Layer:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl.networks._loss import KerasObject, Loss
-
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
     import keras
+
+    from skdl.networks._loss import Loss
 
 __all__ = ["Layer", "Network"]
 
@@ -30,7 +30,7 @@ class Layer:
     Parameters
     ----------
     kind : str
-        Name of the class in ``keras.layers``.
+        Name of the class in ``keras.layers``; ``"Keras"`` for a layer given as an object.
     config : tuple of (name, value) pairs
         Constructor arguments. ``l1`` and ``l2`` stand for the kernel's regulariser.
     """
@@ -59,11 +59,10 @@ class Layer:
             penalty: dict[str, Any] = {name: config.pop(name, 0.0) for name in ("l1", "l2")}
             if any(penalty.values()):
                 config["kernel_regularizer"] = keras.regularizers.L1L2(**penalty)
+        if self.kind == "Keras":
+            return self["layer"].build()
         if self.kind == "Activation":
-            function = config["function"]
-            built = function.build() if isinstance(function, KerasObject) else function
-            is_layer = isinstance(built, keras.layers.Layer)
-            return built if is_layer else keras.layers.Activation(built)
+            return keras.layers.Activation(config["function"])
         if self.kind == "Dropout":
             config["seed"] = seed
         return getattr(keras.layers, self.kind)(**config)

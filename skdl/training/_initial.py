@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skdl.training._rules import Layout, Variable
+from skdl.training._keras_rule import KerasRule
+from skdl.training._rules import Layout, Variable, layers_with_shapes, rule_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +30,15 @@ def draw_weights(network: Network, seed: int) -> tuple[NDArray[np.float32], NDAr
     """Return the flat weights and statistics a job of this seed starts from."""
     generator = stream(seed, "weights")
     layout = Layout.of(network)
-    return layout.join([_draw(variable, generator) for variable in layout.variables])
+    arrays: list[NDArray[np.float32]] = []
+    for position, (layer, shape) in enumerate(layers_with_shapes(network)):
+        own = [v for v in layout.variables if v.layer == position]
+        rule = rule_of(layer)
+        if own and isinstance(rule, KerasRule):
+            arrays += rule.draw(layer, shape, int(generator.integers(2**31)))
+        else:
+            arrays += [_draw(variable, generator) for variable in own]
+    return layout.join(arrays)
 
 
 def _draw(variable: Variable, generator: np.random.Generator) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from skdl.networks import preserved_generators
 from skdl.training._member import Member
 from skdl.training._observers import KerasCallbacks, has_batch_hooks
 from skdl.training._optimizers import is_elementwise
-from skdl.training._rules import is_supported
+from skdl.training._rules import is_faithful
 
 if TYPE_CHECKING:
     from skdl.training._job import Job, Rows, Trained
@@ -22,8 +22,8 @@ __all__ = ["reason_for_keras", "train_with_keras"]
 
 def reason_for_keras(job: Job) -> str | None:
     """Return why a job must be trained by Keras itself, or None."""
-    if not is_supported(job.network):
-        return "a layer has no stacked rule"
+    if not is_faithful(job.network):
+        return "a layer keeps statistics or noise of its own, or adds to the loss"
     if not is_elementwise(job.optimizer):
         return "the optimizer has no stacked rule, or averages or accumulates over steps"
     for observer in job.observers:

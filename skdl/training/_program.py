@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from skdl.training._losses import activated, prepared_targets, reduction_of, row_losses
 from skdl.training._optimizers import n_slots, optimizer_step, rule_options
-from skdl.training._rules import RULES, Layout, Pass, size
+from skdl.training._rules import Layout, Pass, rule_of, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -53,6 +53,12 @@ class Kind:
     compiled: bool = False
 
     @property
+    def is_static(self) -> bool:
+        """Whether widths are built in: under XLA, and where Keras layers have weights."""
+        own = {v.layer for v in Layout.of(self.network).variables}
+        return self.compiled or any(self.network.layers[i].kind == "Keras" for i in own)
+
+    @property
     def key(self) -> Hashable:
         """Equal for kinds that share a program."""
         optimizer = self.optimizer
@@ -63,14 +69,14 @@ class Kind:
             self.metrics,
             self.collect,
             self.sparse,
-            Layout.of(self.network) if self.compiled else None,
+            Layout.of(self.network) if self.is_static else None,
         )
 
 
 def structure_of(network: Network) -> Hashable:
     """Return what two networks must share to be trained in one graph, widths apart."""
     return (
-        tuple((layer.kind, RULES[layer.kind].structure(layer)) for layer in network.layers),
+        tuple((layer.kind, rule_of(layer).structure(layer)) for layer in network.layers),
         len(network.input_shape),
         network.output_activation,
         network.loss.structure,
@@ -82,7 +88,7 @@ def number_names(network: Network) -> list[tuple[int, str]]:
     names = [
         (position, name)
         for position, layer in enumerate(network.layers)
-        for name in RULES[layer.kind].numbers
+        for name in rule_of(layer).numbers
     ]
     return names + [(-1, name) for name, _ in network.loss.numbers]
 
@@ -175,7 +181,7 @@ class Program:
     def _shapes(self, dims: Any, *, trainable: bool) -> list[Any]:
         """Return each variable's shape: open numbers from `dims`, or given ones under XLA."""
         variables = self.layout.part(trainable=trainable)
-        if self.kind.compiled:
+        if self.kind.is_static:
             return [list(v.shape) for v in variables]
         start = 0 if trainable else sum(len(v.shape) for v in self.layout.part(trainable=True))
         shapes = []
@@ -188,7 +194,7 @@ class Program:
     def _sizes(self, shapes: list[Any]) -> Any:
         import tensorflow as tf
 
-        if self.kind.compiled:
+        if self.kind.is_static:
             return [size(tuple(shape)) for shape in shapes]
         return tf.stack([tf.reduce_prod(shape) for shape in shapes])
 
@@ -205,7 +211,8 @@ class Program:
             parts = tf.split(flat, self._sizes(shapes), axis=1, num=len(variables))
             for variable, part, shape in zip(variables, parts, shapes, strict=True):
                 tensor = tf.reshape(part, tf.concat([tf.shape(flat)[:1], shape], 0))
-                tensor.set_shape([None] * (1 + len(variable.shape)))
+                known = variable.shape if self.kind.is_static else [None] * len(variable.shape)
+                tensor.set_shape([None, *known])
                 tensors[variable] = tensor
         return tensors
 
@@ -223,10 +230,12 @@ class Program:
         import tensorflow as tf
 
         new = []
+        if self.kind.is_static:
+            x.set_shape([None, None, *self.kind.network.input_shape])
         for position, layer in enumerate(self.kind.network.layers):
             own = [tensors[v] for v in self.layout.variables if v.layer == position]
             live = self._live(position, numbers)
-            x, updates = RULES[layer.kind].apply(layer, position, x, own, live, run)
+            x, updates = rule_of(layer).apply(layer, position, x, own, live, run)
             new += updates
         return x, tf.concat(new, 1) if new else None
 
@@ -235,7 +244,7 @@ class Program:
         total: Any = 0.0
         for position, layer in enumerate(self.kind.network.layers):
             own = [tensors[v] for v in self.layout.variables if v.layer == position]
-            total += RULES[layer.kind].penalty(own, self._live(position, numbers))
+            total += rule_of(layer).penalty(own, self._live(position, numbers))
         return total
 
     def _gathered(self, rows: Any, index: Any, dims: Any) -> Any:

@@ -10,14 +10,21 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from skdl.networks import KerasObject
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Sequence
 
     from skdl.networks import Layer, Network
 
-__all__ = ["RULES", "Layout", "Pass", "Rule", "Variable", "is_supported"]
+__all__ = [
+    "Layout",
+    "Pass",
+    "Rule",
+    "Variable",
+    "is_faithful",
+    "layers_with_shapes",
+    "rule_of",
+    "size",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +83,11 @@ class Rule:
         """Return the shape of one row after the layer."""
         del layer
         return shape
+
+    def is_faithful(self, layer: Layer, shape: tuple[int, ...]) -> bool:
+        """Tell whether training through this rule is what Keras does."""
+        del layer, shape
+        return True
 
     def apply(
         self,
@@ -209,8 +221,6 @@ class ActivationRule(Rule):
         function = layer["function"]
         if isinstance(function, str):
             return keras.activations.get(function)(x), []
-        if isinstance(function, KerasObject):
-            function = function.build()
         shape = tf.shape(x)
         rows = tf.reshape(x, tf.concat([[-1], shape[2:]], 0))
         rows.set_shape([None, *x.shape[2:]])
@@ -243,19 +253,6 @@ class DropoutRule(Rule):
         return tf.where(kept, x / (1.0 - rate), tf.zeros([], x.dtype)), []
 
 
-RULES: dict[str, Rule] = {
-    "Activation": ActivationRule(),
-    "BatchNormalization": BatchNormalizationRule(),
-    "Dense": DenseRule(),
-    "Dropout": DropoutRule(),
-}
-
-
-def is_supported(network: Network) -> bool:
-    """Tell whether every layer of the network has a stacked rule."""
-    return all(layer.kind in RULES for layer in network.layers)
-
-
 @dataclasses.dataclass(frozen=True)
 class Layout:
     """Where each variable of a network lies in the flat vectors of weights and statistics."""
@@ -265,11 +262,9 @@ class Layout:
     @classmethod
     def of(cls, network: Network) -> Layout:
         """Return the layout of a network whose layers all have rules."""
-        shape, variables = network.input_shape, []
-        for position, layer in enumerate(network.layers):
-            rule = RULES[layer.kind]
-            variables += rule.variables(layer, position, shape)
-            shape = rule.output_shape(layer, shape)
+        variables = []
+        for position, (layer, shape) in enumerate(layers_with_shapes(network)):
+            variables += rule_of(layer).variables(layer, position, shape)
         return cls(tuple(variables))
 
     def part(self, *, trainable: bool) -> tuple[Variable, ...]:
@@ -297,6 +292,36 @@ class Layout:
         empty = np.zeros(0, np.float32)
         weights, statistics = (np.concatenate([empty, *parts[t]]) for t in (True, False))
         return weights, statistics
+
+
+def rule_of(layer: Layer) -> Rule:
+    """Return the rule by which a layer computes."""
+    from skdl.training._keras_rule import KerasRule
+
+    return _RULES.get(layer.kind) or KerasRule()
+
+
+_RULES: dict[str, Rule] = {
+    "Activation": ActivationRule(),
+    "BatchNormalization": BatchNormalizationRule(),
+    "Dense": DenseRule(),
+    "Dropout": DropoutRule(),
+}
+
+
+def layers_with_shapes(network: Network) -> Iterator[tuple[Layer, tuple[int, ...]]]:
+    """Yield each layer with the shape of one row in front of it."""
+    shape = network.input_shape
+    for layer in network.layers:
+        yield layer, shape
+        shape = rule_of(layer).output_shape(layer, shape)
+
+
+def is_faithful(network: Network) -> bool:
+    """Tell whether the engine may train the network: rows meet in no layer unknown to it."""
+    return all(
+        rule_of(layer).is_faithful(layer, shape) for layer, shape in layers_with_shapes(network)
+    )
 
 
 def size(shape: tuple[int, ...]) -> int:
