@@ -55,10 +55,11 @@ class LockstepBackend(ThreadingBackend):
         self.memory_limit = memory_limit
         self.progress = progress
         self._parent = parent
-        self._caller: Task | None = None
+        self._called_from_task = False
         self._rendezvous: Rendezvous = (
             self._new_rendezvous() if parent is None else parent._rendezvous  # noqa: SLF001
         )
+        self._entered = self._rendezvous
 
     @property
     def batches(self) -> list[int]:
@@ -88,16 +89,28 @@ class LockstepBackend(ThreadingBackend):
         return LockstepBackend(nesting_level=level, parent=self), None
 
     def start_call(self) -> None:
-        """Let a task that calls Parallel wait for the tasks of that call."""
-        self._caller = current_task()
-        if self._caller is not None:
-            self._rendezvous.step_out()
+        """Count the caller among those who run, while it hands out tasks.
+
+        Otherwise the first of them would be trained before the others are there.
+        """
+        self._entered = self._rendezvous
+        self._called_from_task = current_task() is not None
+        if not self._called_from_task:
+            self._entered.step_in()
+
+    @contextlib.contextmanager
+    def retrieval_context(self) -> Iterator[None]:
+        """Let the caller wait for its tasks, which may train meanwhile."""
+        self._entered.step_out()
+        try:
+            yield
+        finally:
+            self._entered.step_in()
 
     def stop_call(self) -> None:
-        """Let it go on."""
-        if self._caller is not None:
-            self._rendezvous.step_in()
-            self._caller = None
+        """Leave the caller to itself again."""
+        if not self._called_from_task:
+            self._entered.step_out()
 
     def submit(self, func: Callable[[], Any], callback: Any = None) -> Task:
         """Queue a task; its outcome goes to `callback` in the task's own thread."""

@@ -119,13 +119,13 @@ class Rendezvous:
             self._advance()
 
     def step_out(self) -> None:
-        """Let the calling task wait for tasks of its own."""
+        """Let the calling thread wait for tasks that it handed out."""
         with self._lock:
             self._running -= 1
             self._advance()
 
     def step_in(self) -> None:
-        """Let the calling task run on."""
+        """Let the calling thread run on."""
         with self._lock:
             self._running += 1
 

@@ -5,9 +5,10 @@ import logging
 import keras
 import numpy as np
 import pytest
+from sklearn.model_selection import cross_val_score
+
 from skdl import MLPRegressor, lockstep
 from skdl.training import initial_weights
-from sklearn.model_selection import cross_val_score
 
 
 @pytest.fixture
@@ -37,9 +38,8 @@ def predictions_of_keras(estimator, X, y):
         (keras.layers.PReLU(), False),
         (keras.layers.Dense(5), False),
         (keras.layers.PReLU(alpha_regularizer="l2"), True),
-        (keras.layers.GaussianNoise(0.0), True),
     ],
-    ids=["no weights", "weights", "other width", "penalty", "noise"],
+    ids=["no weights", "weights", "other width", "penalty"],
 )
 def test_layer_objects_train_as_in_keras(layer, trained_by_keras, rows, caplog):
     X, y = rows
@@ -49,6 +49,12 @@ def test_layer_objects_train_as_in_keras(layer, trained_by_keras, rows, caplog):
     np.testing.assert_allclose(
         estimator.predict(X), predictions_of_keras(estimator, X, y), rtol=1e-4, atol=1e-5
     )
+
+
+def test_layers_with_noise_of_their_own_are_left_to_keras(rows, caplog):
+    with caplog.at_level(logging.INFO, logger="skdl"):
+        network(keras.layers.GaussianNoise(0.1)).fit(*rows)
+    assert "keras.Model.fit" in caplog.text
 
 
 def test_initial_weights_of_a_layer_object_follow_the_seed(rows):
