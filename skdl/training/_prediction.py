@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 
+from skdl.training._job import Trained
 from skdl.training._pool import bucket
 from skdl.training._program import Kind, dims_of, program_for
+from skdl.training._rules import Layout, size
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
-    from skdl.training._job import Trained
+    from skdl.networks import Network
 
-__all__ = ["predict"]
+__all__ = ["predict", "traced_meanwhile"]
 
 _MOST_NUMBERS = 4_000_000
 
@@ -41,6 +47,24 @@ def predict(trained: Trained, X: Any) -> NDArray[np.float32]:
     if predictor is None:
         predictor = _predictors[trained] = _Predictor(trained)
     return predictor(X)
+
+
+@contextlib.contextmanager
+def traced_meanwhile(network: Network) -> Iterator[None]:
+    """Trace the program that predicts while something else, such as XLA, takes its time."""
+    n_weights, n_statistics = (
+        sum(size(v.shape) for v in Layout.of(network).part(trainable=trainable))
+        for trainable in (True, False)
+    )
+    weights, statistics = np.zeros(n_weights, np.float32), np.zeros(n_statistics, np.float32)
+    untrained = Trained(network, weights, statistics, {}, 0, 0)
+    row = np.zeros((1, *network.input_shape), np.float32)
+    thread = threading.Thread(target=lambda: _Predictor(untrained)(row))
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 class _Predictor:

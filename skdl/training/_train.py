@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from skdl.training._keras_path import reason_for_keras, train_with_keras
 from skdl.training._member import Member
 from skdl.training._plan import split_by_memory, worth_compiling
+from skdl.training._prediction import traced_meanwhile
 from skdl.training._rendezvous import InterruptedTrainingError, current_task
 from skdl.training._stack import Stack, stack_key
 
@@ -74,15 +76,18 @@ def _run_stack(
     progress: StackProgress | None,
     should_stop: Callable[[], bool] | None,
 ) -> None:
-    stack = Stack(members, compiled=worth_compiling(members))
+    compiled = worth_compiling(members)
+    stack = Stack(members, compiled=compiled)
+    meanwhile = traced_meanwhile(stack.network) if compiled else contextlib.nullcontext()
     if progress is not None:
         progress.start(len(members), max(m.job.epochs for m in members))
     try:
-        for n_running in stack.epochs():
-            if progress is not None:
-                progress.advance(n_running)
-            if should_stop is not None and should_stop():
-                raise InterruptedTrainingError("training was stopped from outside")
+        with meanwhile:
+            for n_running in stack.epochs():
+                if progress is not None:
+                    progress.advance(n_running)
+                if should_stop is not None and should_stop():
+                    raise InterruptedTrainingError("training was stopped from outside")
     finally:
         if progress is not None:
             progress.stop()

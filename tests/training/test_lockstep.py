@@ -223,6 +223,14 @@ def test_nested_cross_validation_three_levels_deep(regression):
     np.testing.assert_allclose(together, cross_val_score(search, *regression, cv=3), rtol=1e-3)
 
 
+def test_callers_that_wake_late_are_waited_for(regression):
+    # joblib looks every 10 ms whether a call's tasks are done: each outer fold at other times.
+    for _ in range(8):
+        with skdl.lockstep() as session:
+            by_nested_search(*regression)
+        assert session.batches == [4 * 3 * 2, 4]
+
+
 def test_estimators_not_ours_give_the_same(regression, classification):
     forest = RandomForestRegressor(5, random_state=0)
     grid = GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=3)
@@ -278,8 +286,8 @@ def fit_folds(X, y, cv):
 def test_tasks_that_are_submitted_late_join_the_batch(regression, monkeypatch):
     submit = _lockstep.LockstepBackend.submit
 
-    def submit_slowly(self, *arguments):
-        task = submit(self, *arguments)
+    def submit_slowly(self, *arguments, **options):
+        task = submit(self, *arguments, **options)
         time.sleep(0.03)  # a task is through with its fit before the next one comes
         return task
 
@@ -470,6 +478,41 @@ def test_callback_that_cross_validates_does_not_hang(regression):
         cross_val_score(regressor(callbacks=Calling(cross_validate_inside)), *regression, cv=3)
     assert session.batches == [3]
     assert len(inner) == 3 * 2
+
+
+@hangs_show
+def test_lockstep_inside_a_task_of_lockstep_does_not_hang(regression):
+    sizes = []
+
+    def fit_inside():
+        with skdl.lockstep() as inner:
+            scores = cross_val_score(regressor(), *regression, cv=3)
+        sizes.append(sum(inner.batches))
+        return scores
+
+    with skdl.lockstep():
+        found = Parallel()(delayed(fit_inside)() for _ in range(4))
+    assert len(sizes) == 4
+    expected = cross_val_score(regressor(), *regression, cv=3)
+    np.testing.assert_allclose(found, [expected] * 4, rtol=1e-3)
+
+
+@hangs_show
+def test_failed_calls_do_not_cancel_later_ones(regression):
+    X, y = regression
+
+    def fail_then_fit():
+        found = []
+        for _ in range(10):
+            with pytest.raises(ZeroDivisionError):
+                Parallel()(delayed(fail)() for _ in range(2))
+            (fitted,) = Parallel()([delayed(regressor().fit)(X, y)])
+            found.append(fitted.predict(X))
+        return found
+
+    with skdl.lockstep():
+        (found,) = Parallel()([delayed(fail_then_fit)()])
+    assert len(found) == 10
 
 
 class FitsOften(RegressorMixin, BaseEstimator):
