@@ -216,6 +216,7 @@ def mixed_fits(draw):
             "early_stopping": draw(st.booleans()),
             # numbers of a member
             "dropout": draw(st.sampled_from([0.0, 0.3])),
+            "input_dropout": draw(st.sampled_from([0.0, 0.2])),
             "l1": draw(st.sampled_from([0.0, 1e-3])),
             "l2": draw(st.sampled_from([0.0, 1e-2])),
             "learning_rate": draw(st.floats(1e-4, 3e-2)),

@@ -1,16 +1,17 @@
 """Lockstep: scikit-learn's own functions train what they clone together, and survive faults."""
 
+import contextlib
 import functools
+import gc
 import textwrap
 import threading
 import time
-import warnings
 
 import keras
 import numpy as np
 import pytest
 from joblib import Parallel, delayed, parallel_config
-from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
+from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import (
@@ -504,9 +505,11 @@ def test_failed_calls_do_not_cancel_later_ones(regression):
     def fail_then_fit():
         found = []
         for _ in range(10):
-            with pytest.raises(ZeroDivisionError):
+            with contextlib.suppress(ZeroDivisionError):
                 Parallel()(delayed(fail)() for _ in range(2))
-            (fitted,) = Parallel()([delayed(regressor().fit)(X, y)])
+            for _ in range(2):
+                gc.collect()  # so that a call may get the place in memory of the one that failed
+                (fitted,) = Parallel()([delayed(regressor().fit)(X, y)])
             found.append(fitted.predict(X))
         return found
 
