@@ -11,7 +11,7 @@ from joblib.parallel import ThreadingBackend
 
 from skdl._validation import AnyOf, Boolean, Integer, OneOf, Real, check_parameters
 from skdl.training._progress import StackProgress
-from skdl.training._rendezvous import MOST_WAITING, Rendezvous, Task, current_task
+from skdl.training._rendezvous import MOST_WAITING, Call, Rendezvous, Task, current_task, is_leading
 from skdl.training._train import train
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class LockstepBackend(ThreadingBackend):
         self._rendezvous: Rendezvous = (
             self._new_rendezvous() if parent is None else parent._rendezvous  # noqa: SLF001
         )
-        self._entered = self._rendezvous
+        self._call = Call(self._rendezvous)
 
     @property
     def batches(self) -> list[int]:
@@ -81,7 +81,8 @@ class LockstepBackend(ThreadingBackend):
         """Return how many tasks may be under way; whatever is asked for, as many as can wait."""
         if n_jobs == 0:
             raise ValueError("n_jobs=0 has no meaning. Expected None or any other integer.")
-        return MOST_WAITING
+        # A callback of a batch in training cannot wait for the next batch.
+        return 1 if is_leading() else MOST_WAITING
 
     def get_nested_backend(self) -> tuple[LockstepBackend, None]:
         """Return the backend of Parallel calls inside a task: they meet at the same place."""
@@ -93,31 +94,35 @@ class LockstepBackend(ThreadingBackend):
 
         Otherwise the first of them would be trained before the others are there.
         """
-        self._entered = self._rendezvous
-        self._called_from_task = current_task() is not None
-        if not self._called_from_task:
-            self._entered.step_in()
+        self._call = Call(self._rendezvous)
+        task = current_task()
+        self._is_counted = task is not None and task.rendezvous is self._rendezvous
+        if not self._is_counted:
+            self._rendezvous.step_in()
 
     @contextlib.contextmanager
     def retrieval_context(self) -> Iterator[None]:
         """Let the caller wait for its tasks, which may train meanwhile."""
-        self._entered.step_out()
+        call = self._call
+        call.wait()
         try:
             yield
         finally:
-            self._entered.step_in()
+            call.wake()
 
     def stop_call(self) -> None:
         """Leave the caller to itself again."""
-        if not self._called_from_task:
-            self._entered.step_out()
+        if not self._is_counted:
+            self._call.rendezvous.step_out()
 
     def submit(self, func: Callable[[], Any], callback: Any = None) -> Task:
         """Queue a task; its outcome goes to `callback` in the task's own thread."""
+        call = self._call
 
         def run() -> None:
             outcome: tuple[Any, BaseException | None]
             try:
+                call.rendezvous.check(call)
                 outcome = (func(), None)
             except BaseException as error:  # noqa: BLE001 - raised where joblib retrieves it
                 outcome = (None, error)
@@ -125,9 +130,11 @@ class LockstepBackend(ThreadingBackend):
             # is never trained while some of its members are still to come.
             if callback is not None:
                 callback(outcome)
+            call.ended(failed=outcome[1] is not None)
 
-        task = Task(run, self._rendezvous, id(self.parallel))
-        self._rendezvous.submit(task)
+        task = Task(run, call.rendezvous, call)
+        call.began()
+        call.rendezvous.submit(task)
         return task
 
     def retrieve_result_callback(self, result: tuple[Any, BaseException | None]) -> Any:
@@ -144,7 +151,7 @@ class LockstepBackend(ThreadingBackend):
         """Free the threads of this call, of all calls if it is the outermost."""
         del ensure_ready
         if self._parent is not None:
-            self._rendezvous.cancel(id(self.parallel))
+            self._rendezvous.cancel(self._call)
             return
         batches = self._rendezvous.batches
         self._rendezvous.close()

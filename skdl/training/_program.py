@@ -235,9 +235,18 @@ class Program:
         for position, layer in enumerate(self.kind.network.layers):
             own = [tensors[v] for v in self.layout.variables if v.layer == position]
             live = self._live(position, numbers)
+            if run.training and self._is_cancelled_bias(position):
+                # Its gradient is zero but for rounding, which Adam blows up to full steps; the
+                # moving mean lags behind them, and so company would show in the predictions.
+                own = [own[0], tf.stop_gradient(own[1])]
             x, updates = rule_of(layer).apply(layer, position, x, own, live, run)
             new += updates
         return x, tf.concat(new, 1) if new else None
+
+    def _is_cancelled_bias(self, position: int) -> bool:
+        """Tell whether this layer's bias is taken off again by batch normalisation."""
+        kinds = [layer.kind for layer in self.kind.network.layers[position : position + 2]]
+        return kinds == ["Dense", "BatchNormalization"]
 
     def _penalty(self, tensors: dict[Any, Any], numbers: Any) -> Any:
         """Return the regularisers' part of the loss, ``[M]`` or 0."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from joblib import cpu_count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable
 
     from skdl.training._job import Job, Trained
 
@@ -33,6 +33,51 @@ class InterruptedTrainingError(RuntimeError):
     """Raised in tasks whose results nobody waits for any more."""
 
 
+class Call:
+    """One call of Parallel, whose caller waits for its tasks.
+
+    The caller counts as running again from the end of its last task, not from the moment at which
+    it notices: otherwise those who notice first would be trained without the others.
+
+    Parameters
+    ----------
+    rendezvous : Rendezvous
+    """
+
+    def __init__(self, rendezvous: Rendezvous) -> None:
+        self.rendezvous = rendezvous
+        self._lock = threading.Lock()
+        self._n_open = 0
+        self._is_waiting = False
+
+    def began(self) -> None:
+        """Take note of one more task."""
+        with self._lock:
+            self._n_open += 1
+
+    def ended(self, *, failed: bool) -> None:
+        """Take note that a task is about to leave; the caller acts on the last and on failures."""
+        with self._lock:
+            self._n_open -= 1
+            is_over = failed or not self._n_open
+        if is_over:
+            self.wake()
+
+    def wait(self) -> None:
+        """Let the caller wait, unless all tasks have ended."""
+        with self._lock:
+            self._is_waiting = self._n_open > 0
+            if self._is_waiting:
+                self.rendezvous.step_out()
+
+    def wake(self) -> None:
+        """Let the caller run on, if it waits."""
+        with self._lock:
+            if self._is_waiting:
+                self.rendezvous.step_in()
+            self._is_waiting = False
+
+
 @dataclasses.dataclass(eq=False)
 class Task:
     """A piece of work that may fit.
@@ -42,13 +87,13 @@ class Task:
     run : callable
         Without arguments; must not raise.
     rendezvous : Rendezvous
-    owner : Hashable
-        Who asked for it: tasks of one owner are cancelled together.
+    owner : Call
+        Who asked for it: tasks of one call are cancelled together.
     """
 
     run: Callable[[], None]
     rendezvous: Rendezvous
-    owner: Hashable
+    owner: Call
 
 
 @dataclasses.dataclass(eq=False)
@@ -70,15 +115,20 @@ def current_task() -> Task | None:
     return getattr(_local, "task", None)
 
 
+def is_leading() -> bool:
+    """Tell whether this thread trains a batch, whose callbacks run in it."""
+    return getattr(_local, "is_leading", False)
+
+
 class without_task:  # noqa: N801 - reads as a statement
     """Context in which a fit trains at once, as it does in a thread without a task."""
 
     def __enter__(self) -> None:
         self._task = current_task()
-        _local.task = None
+        _local.task, _local.is_leading = None, True
 
     def __exit__(self, *_: object) -> None:
-        _local.task = self._task
+        _local.task, _local.is_leading = self._task, False
 
 
 class Rendezvous:
@@ -107,7 +157,7 @@ class Rendezvous:
         self._running = 0
         self._is_training = False
         self._closed = False
-        self._cancelled: set[Hashable] = set()
+        self._cancelled: set[Call] = set()
         self.batches: list[int] = []
 
     # ------------------------------------------------------------------ called by the backend
@@ -129,7 +179,12 @@ class Rendezvous:
         with self._lock:
             self._running += 1
 
-    def cancel(self, owner: Hashable) -> None:
+    def check(self, owner: Call) -> None:
+        """Raise `InterruptedTrainingError` if nobody waits for this call's tasks any more."""
+        if self._closed or owner in self._cancelled:
+            raise InterruptedTrainingError("cancelled")
+
+    def cancel(self, owner: Call) -> None:
         """Drop the tasks of one owner; those in a fit see `InterruptedTrainingError`."""
         with self._lock:
             self._cancelled.add(owner)
@@ -143,9 +198,10 @@ class Rendezvous:
         """Drop all tasks and stop training after this epoch; nothing may be submitted again."""
         with self._lock:
             self._closed = True
-            self._queue.clear()
             dropped, self._waiting = self._waiting, []
             self._release(dropped, [InterruptedTrainingError("cancelled")] * len(dropped))
+            # What is queued still starts, and ends at once: a task may be waiting for it.
+            self._advance()
 
     # ------------------------------------------------------------------ called in a task's thread
 
@@ -153,8 +209,7 @@ class Rendezvous:
         """Wait for the batch, have it trained, and return this job's outcome or raise it."""
         own = _Waiting(job, task)
         with self._lock:
-            if self._closed or task.owner in self._cancelled:
-                raise InterruptedTrainingError("cancelled")
+            self.check(task.owner)
             self._waiting.append(own)
             self._running -= 1
             self._advance()
