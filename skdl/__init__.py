@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import joblib
 
+from skdl import _compile_cache
+
 if TYPE_CHECKING:
     from skdl.estimators import MLPClassifier, MLPRegressor
     from skdl.training import lockstep
@@ -42,6 +44,8 @@ def _lockstep_backend(**options: Any) -> Any:
 
     return LockstepBackend(**options)
 
+
+_compile_cache.enable()
 
 # As joblib's own plug-ins do, so that ``parallel_config(backend="skdl")`` works by name.
 joblib.register_parallel_backend("skdl", _lockstep_backend)

@@ -162,6 +162,10 @@ class Stack:
 
     # ------------------------------------------------------------------ the epoch loop
 
+    def trace(self) -> None:
+        """Trace the program that trains, ahead of the first epoch."""
+        self._learn.train.get_concrete_function()
+
     def epochs(self) -> Iterator[int]:
         """Train until every member is done; after each epoch, yield how many go on.
 

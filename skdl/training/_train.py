@@ -78,7 +78,12 @@ def _run_stack(
 ) -> None:
     compiled = worth_compiling(members)
     stack = Stack(members, compiled=compiled)
-    meanwhile = traced_meanwhile(stack.network) if compiled else contextlib.nullcontext()
+    meanwhile: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+    if compiled:
+        # First, as TensorFlow numbers functions as they come, and finds compilations on disk by
+        # these numbers among others.
+        stack.trace()
+        meanwhile = traced_meanwhile(stack.network)
     if progress is not None:
         progress.start(len(members), max(m.job.epochs for m in members))
     try:

@@ -1,0 +1,90 @@
+"""XLA's compilations on disk, so that a new process need not compile what an old one did.
+
+TensorFlow reads the setting when it is loaded, so it is made when skdl is imported first. The
+folder holds machine code that will be run: it belongs to the user alone, or is not used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import platform
+import stat
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+__all__ = ["SWITCH", "enable", "folder_for"]
+
+SWITCH = "SKDL_COMPILE_CACHE"
+_FLAG = "--tf_xla_persistent_cache_directory"
+_MOST_BYTES = 256 * 1024**2
+
+_log = logging.getLogger("skdl")
+
+
+def enable() -> Path | None:
+    """Make TensorFlow keep its compilations; return where, or None where it will not.
+
+    It will not if the environment variable ``SKDL_COMPILE_CACHE`` is ``off``, if TensorFlow is
+    loaded already or has such a folder from the user, and if the folder is not safe: each of these
+    costs the time to compile and nothing else.
+    """
+    choice = os.environ.get(SWITCH, "")
+    flags = os.environ.get("TF_XLA_FLAGS", "")
+    if choice == "off" or _FLAG in flags or "tensorflow" in sys.modules:
+        return None
+    try:
+        folder = folder_for(Path(choice) if choice else _user_folder())
+        _prune(folder)
+    except (OSError, PackageNotFoundError) as error:
+        _log.info("compilations are not kept on disk: %s", error)
+        return None
+    os.environ["TF_XLA_FLAGS"] = f"{flags} {_FLAG}={folder}".strip()
+    return folder
+
+
+def folder_for(base: Path) -> Path:
+    """Return the folder for these versions and this processor, made if need be.
+
+    Raises
+    ------
+    PermissionError
+        If the folder belongs to somebody else, others may write to it, or it is a link.
+    """
+    made_for = [version("tensorflow"), version("keras"), _processor()]
+    folder = base / "xla" / hashlib.sha256("\n".join(made_for).encode()).hexdigest()[:16]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    is_own = hasattr(os, "getuid") and found.st_uid == os.getuid()
+    if not stat.S_ISDIR(found.st_mode) or not is_own or found.st_mode & 0o077:
+        raise PermissionError(
+            f"{folder} must be a folder of this user with mode 0700. Remove it, or name another "
+            f"in the environment variable {SWITCH}."
+        )
+    return folder
+
+
+def _user_folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skdl"
+
+
+def _processor() -> str:
+    """Name the processor and what it can do: code made for one may not run on another."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
+    told = {line for line in lines if line.startswith(("model name", "flags", "Features"))}
+    return "\n".join([platform.machine(), *sorted(told)])
+
+
+def _prune(folder: Path) -> None:
+    """Remove the oldest compilations once there are too many."""
+    files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)
+    total = 0
+    for file in files:
+        total += file.stat().st_size
+        if total > _MOST_BYTES:
+            file.unlink(missing_ok=True)

@@ -1,0 +1,99 @@
+"""Compilations on disk: kept for the user alone, bounded, and easy to switch off."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from skdl import _compile_cache
+
+FIT = """
+import numpy as np, skdl, skdl.training._train
+skdl.training._train.worth_compiling = lambda members: True
+X = np.random.default_rng(0).normal(size=(40, 3))
+network = skdl.MLPRegressor(4, epochs=2, random_state=0).fit(X, X[:, 0])
+print(network.predict(X).tobytes().hex())
+"""
+
+
+@pytest.fixture
+def fresh(monkeypatch, tmp_path):
+    """A process in which TensorFlow was not loaded and nothing is set."""
+    for name in ("TF_XLA_FLAGS", _compile_cache.SWITCH):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_folder_belongs_to_the_user_alone(fresh):
+    folder = _compile_cache.enable()
+    assert folder.is_relative_to(fresh)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert str(folder) in os.environ["TF_XLA_FLAGS"]
+
+
+def test_folder_that_others_may_read_is_refused(fresh):
+    _compile_cache.enable().chmod(0o755)
+    os.environ.pop("TF_XLA_FLAGS")
+    assert _compile_cache.enable() is None
+    assert "TF_XLA_FLAGS" not in os.environ
+    with pytest.raises(PermissionError, match="mode 0700"):
+        _compile_cache.folder_for(fresh / "skdl")
+
+
+def test_link_in_place_of_the_folder_is_refused(fresh):
+    folder = _compile_cache.folder_for(fresh)
+    folder.rmdir()
+    elsewhere = fresh / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    folder.symlink_to(elsewhere)
+    with pytest.raises(PermissionError, match="Remove it"):
+        _compile_cache.folder_for(fresh)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (_compile_cache.SWITCH, "off"),
+        ("TF_XLA_FLAGS", "--tf_xla_persistent_cache_directory=/somewhere"),
+    ],
+)
+def test_user_has_the_last_word(fresh, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    assert _compile_cache.enable() is None
+    assert os.environ.get("TF_XLA_FLAGS", "") in {"", value}
+
+
+def test_other_flags_are_kept(fresh, monkeypatch):
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_max_cluster_size=7")
+    _compile_cache.enable()
+    assert os.environ["TF_XLA_FLAGS"].startswith("--tf_xla_max_cluster_size=7 ")
+
+
+def test_oldest_compilations_go_first(fresh, monkeypatch):
+    folder = _compile_cache.enable()
+    for age in (3, 2, 1):
+        file = folder / f"{age}"
+        file.write_bytes(b"x" * 100)
+        os.utime(file, (1000 - age, 1000 - age))
+    monkeypatch.setattr(_compile_cache, "_MOST_BYTES", 200)
+    os.environ.pop("TF_XLA_FLAGS")
+    _compile_cache.enable()
+    assert sorted(file.name for file in folder.iterdir()) == ["1", "2"]
+
+
+@pytest.mark.slow
+def test_second_process_finds_the_compilation_and_predicts_the_same_bits(tmp_path):
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "TF_XLA_FLAGS": ""}
+    environment.pop(_compile_cache.SWITCH, None)
+    outputs, counts = [], []
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", FIT], env=environment, capture_output=True, text=True, check=True
+        )
+        outputs.append(done.stdout)
+        counts.append(sum(file.is_file() for file in tmp_path.rglob("*")))
+    assert outputs[0] == outputs[1]
+    assert counts[0] == counts[1] > 0
