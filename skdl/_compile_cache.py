@@ -1,7 +1,8 @@
 """XLA's compilations on disk, so that a new process need not compile what an old one did.
 
-TensorFlow reads the setting when it is loaded, so it is made when skdl is imported first. The
-folder holds machine code that will be run: it belongs to the user alone, or is not used.
+Off unless asked for, as TensorFlow then logs errors that mean nothing ("feature +prefer-no-gather
+is not supported"). TensorFlow reads the setting when it is loaded, so skdl must be imported before it.
+The folder holds machine code that will be run: it belongs to the user alone, or is not used.
 """
 
 from __future__ import annotations
@@ -27,16 +28,16 @@ _log = logging.getLogger("skdl")
 def enable() -> Path | None:
     """Make TensorFlow keep its compilations; return where, or None where it will not.
 
-    It will not if the environment variable ``SKDL_COMPILE_CACHE`` is ``off``, if TensorFlow is
-    loaded already or has such a folder from the user, and if the folder is not safe: each of these
-    costs the time to compile and nothing else.
+    It will if the environment variable ``SKDL_COMPILE_CACHE`` is ``on`` or names a folder; but not
+    if TensorFlow is loaded already or has such a folder from the user, or if the folder is not
+    safe. Each of these costs the time to compile and nothing else.
     """
-    choice = os.environ.get(SWITCH, "")
+    choice = os.environ.get(SWITCH, "off")
     flags = os.environ.get("TF_XLA_FLAGS", "")
-    if choice == "off" or _FLAG in flags or "tensorflow" in sys.modules:
+    if choice in {"", "off"} or _FLAG in flags or "tensorflow" in sys.modules:
         return None
     try:
-        folder = folder_for(Path(choice) if choice else _user_folder())
+        folder = folder_for(_user_folder() if choice == "on" else Path(choice))
         _prune(folder)
     except (OSError, PackageNotFoundError) as error:
         _log.info("compilations are not kept on disk: %s", error)

@@ -20,9 +20,9 @@ print(network.predict(X).tobytes().hex())
 @pytest.fixture
 def fresh(monkeypatch, tmp_path):
     """A process in which TensorFlow was not loaded and nothing is set."""
-    for name in ("TF_XLA_FLAGS", _compile_cache.SWITCH):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    monkeypatch.setenv(_compile_cache.SWITCH, "on")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return tmp_path
 
@@ -57,6 +57,7 @@ def test_link_in_place_of_the_folder_is_refused(fresh):
     ("name", "value"),
     [
         (_compile_cache.SWITCH, "off"),
+        (_compile_cache.SWITCH, ""),
         ("TF_XLA_FLAGS", "--tf_xla_persistent_cache_directory=/somewhere"),
     ],
 )
@@ -86,8 +87,7 @@ def test_oldest_compilations_go_first(fresh, monkeypatch):
 
 @pytest.mark.slow
 def test_second_process_finds_the_compilation_and_predicts_the_same_bits(tmp_path):
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "TF_XLA_FLAGS": ""}
-    environment.pop(_compile_cache.SWITCH, None)
+    environment = {**os.environ, _compile_cache.SWITCH: str(tmp_path), "TF_XLA_FLAGS": ""}
     outputs, counts = [], []
     for _ in range(2):
         done = subprocess.run(
