@@ -1,8 +1,8 @@
 """XLA's compilations on disk, so that a new process need not compile what an old one did.
 
-Off unless asked for, as TensorFlow then logs errors that mean nothing ("feature +prefer-no-gather
-is not supported"). TensorFlow reads the setting when it is loaded, so skdl must be imported before it.
-The folder holds machine code that will be run: it belongs to the user alone, or is not used.
+Off unless asked for: TensorFlow logs errors that mean nothing when it finds a compilation. It reads
+the setting when it is loaded, so skdl must be imported before it. The folder holds machine code
+that will be run: it belongs to the user alone, or is not used.
 """
 
 from __future__ import annotations

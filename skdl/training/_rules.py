@@ -181,21 +181,44 @@ class BatchNormalizationRule(Rule):
 
         del position, numbers
         gamma, beta, moving_mean, moving_variance = variables
-        updates: list[Any] = []
-        mean, variance = moving_mean, moving_variance
-        if run.training:
-            share = run.mask / tf.maximum(tf.reduce_sum(run.mask, 1, keepdims=True), 1.0)
-            share = share[:, :, None]
+        if not run.training:
+            scale = gamma * tf.math.rsqrt(moving_variance + self.EPSILON)
+            return (x - moving_mean[:, None, :]) * scale[:, None, :] + beta[:, None, :], []
+        share = run.mask / tf.maximum(tf.reduce_sum(run.mask, 1, keepdims=True), 1.0)
+        x, mean, variance = self._normalised(x, gamma, beta, share[:, :, None])
+        pace = (1 - layer["momentum"]) * run.step_share[:, None]
+        return x, [
+            moving_mean + pace * (mean - moving_mean),
+            moving_variance + pace * (variance - moving_variance),
+        ]
+
+    def _normalised(self, x: Any, gamma: Any, beta: Any, share: Any) -> Any:
+        """Return normalised rows and the batch's moments.
+
+        The gradient is written out (Ioffe and Szegedy 2015, section 3, with each row's share in
+        place of 1/m): half the operations of the automatic one, and half the time to compile.
+        """
+        import tensorflow as tf
+
+        @tf.custom_gradient
+        def normalised(x: Any, gamma: Any, beta: Any) -> Any:
             mean = tf.reduce_sum(x * share, 1)
             centred = x - mean[:, None, :]
             variance = tf.reduce_sum(tf.square(centred) * share, 1)
-            pace = (1 - layer["momentum"]) * run.step_share[:, None]
-            updates = [
-                moving_mean + pace * (mean - moving_mean),
-                moving_variance + pace * (variance - moving_variance),
-            ]
-        scale = gamma * tf.math.rsqrt(variance + self.EPSILON)
-        return (x - mean[:, None, :]) * scale[:, None, :] + beta[:, None, :], updates
+            inverse = tf.math.rsqrt(variance + self.EPSILON)
+            unit = centred * inverse[:, None, :]
+
+            def gradient(up: Any, *_: Any) -> Any:
+                # The moments leave only into the moving ones, which have no gradient.
+                along_gamma = tf.reduce_sum(up * unit, 1)
+                along_beta = tf.reduce_sum(up, 1)
+                common = along_beta[:, None, :] + unit * along_gamma[:, None, :]
+                along_x = (gamma * inverse)[:, None, :] * (up - share * common)
+                return along_x, along_gamma, along_beta
+
+            return (unit * gamma[:, None, :] + beta[:, None, :], mean, variance), gradient
+
+        return normalised(x, gamma, beta)
 
 
 class ActivationRule(Rule):
