@@ -592,6 +592,8 @@ INTERRUPTED = """
     import skdl
     from sklearn.model_selection import GridSearchCV, cross_val_score
 
+    # A shell that runs the tests in the background has its children ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     X = np.random.default_rng(0).normal(size=(60, 3))
     y = X[:, 0]
     TIMES = []
