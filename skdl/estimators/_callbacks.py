@@ -80,3 +80,5 @@ class EpochBar(Observer):
     def on_train_end(self, member: Member) -> None:
         del member
         self._bar.stop()
+
+    on_failure = on_train_end

@@ -241,8 +241,9 @@ class Member:
         if self.error is None and not np.all(np.abs(self.current_state()[0]) < _LARGEST):
             # The last step of all can diverge after its loss was still a number.
             self.error = DivergenceError(self.job.owner, self.n_epochs, math.nan)
-        if self.error is None:
-            self.observe("on_train_end")
+        failure = self.error
+        self.observe("on_train_end" if failure is None else "on_failure")
+        self.error = failure or self.error
         return self.snapshot()
 
     def snapshot(self) -> Trained:

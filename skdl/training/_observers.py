@@ -48,6 +48,9 @@ class Observer:
     def on_train_end(self, member: Member) -> None:
         """Act after the last epoch, the best weights restored if that was asked for."""
 
+    def on_failure(self, member: Member) -> None:
+        """Act, instead of `on_train_end`, after an error ended the job."""
+
 
 def has_batch_hooks(callback: Any) -> bool:
     """Tell whether a Keras callback acts on batches, which only Keras' own loop can serve."""
