@@ -133,6 +133,11 @@ class Job:
     keep_optimizer_state: bool = False
     owner: str = "fit"
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of one epoch; the last batch may be smaller."""
+        return -(-len(self.train) // self.batch_size)
+
     def arrays(self) -> list[NDArray[Any]]:
         """Return the arrays that this job holds on to, some perhaps shared with other jobs."""
         arrays: list[NDArray[Any]] = []

@@ -173,7 +173,7 @@ class Member:
         """Return by how much this member turns the noise of each step and layer."""
         keys = np.zeros((n_steps, n_layers), np.uint32)
         if not self.stopped:
-            own = -(-len(self.job.train) // self.job.batch_size)
+            own = self.job.steps_per_epoch
             keys[:own] = self._noise.integers(0, 2**32, (own, n_layers), np.uint32)
         return keys
 
@@ -197,7 +197,7 @@ class Member:
         """Take in an epoch's logs; tell whether its weights are the best so far."""
         epoch = self.n_epochs
         self.n_epochs += 1
-        self.n_steps += -(-len(self.job.train) // self.job.batch_size)
+        self.n_steps += self.job.steps_per_epoch
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
         bad = [n for n, v in logs.items() if n in {"loss", "val_loss"} and not np.isfinite(v)]

@@ -38,9 +38,7 @@ def worth_recompiling(running: Sequence[Member], n_gone: int) -> bool:
 
 
 def _steps_to_come(members: Sequence[Member]) -> int:
-    return max(
-        -(-len(m.job.train) // m.job.batch_size) * (m.last_epoch - m.n_epochs) for m in members
-    )
+    return max(m.job.steps_per_epoch * (m.last_epoch - m.n_epochs) for m in members)
 
 
 def _member_seconds(members: Sequence[Member]) -> float:

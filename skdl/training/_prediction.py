@@ -52,6 +52,9 @@ def predict(trained: Trained, X: Any) -> NDArray[np.float32]:
 @contextlib.contextmanager
 def traced_meanwhile(network: Network) -> Iterator[None]:
     """Trace the program that predicts while something else, such as XLA, takes its time."""
+    if program_for(Kind(network=network)).has_traced_prediction:
+        yield
+        return
     n_weights, n_statistics = (
         sum(size(v.shape) for v in Layout.of(network).part(trainable=trainable))
         for trainable in (True, False)

@@ -166,6 +166,11 @@ class Program:
                     self._traced_prediction = self._prediction.get_concrete_function()
         return self._traced_prediction(state, dims, x)
 
+    @property
+    def has_traced_prediction(self) -> bool:
+        """Whether `predict` can go ahead at once."""
+        return self._traced_prediction is not None
+
     def _optimizer(self) -> Optimizer:
         if self.kind.optimizer is None:
             raise ValueError("this program only predicts")
