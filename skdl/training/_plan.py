@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from skdl.training._rules import size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from skdl.training._member import Member
 
-__all__ = ["split_by_memory", "worth_compiling", "worth_recompiling"]
+__all__ = ["fit_together", "split_by_memory", "worth_compiling", "worth_recompiling"]
 
 # Measured on two cores (see benchmarks/): what a step costs apart from its arithmetic, what one
 # weight and one activation cost in the plain graph beyond what they cost under XLA, and what
@@ -51,26 +52,37 @@ def _member_seconds(members: Sequence[Member]) -> float:
     return _WEIGHT_SECONDS * n_weights + _ACTIVATION_SECONDS * rows * width
 
 
-def split_by_memory(
-    positions: Sequence[int], members: Mapping[int, Member], limit: float
-) -> list[list[int]]:
+def split_by_memory(members: Sequence[Member], limit: float) -> list[list[Member]]:
     """Cut the members of one stack into stacks that take at most `limit` bytes each.
 
     A member that takes more than that alone still gets a stack of its own.
     """
-    parts: list[list[int]] = []
-    taken, held = 0.0, set[int]()
-    for i in positions:
-        new = {id(a): a.nbytes for a in members[i].job.arrays()}
-        needed = sum(n for key, n in new.items() if key not in held) + _working_bytes(members[i])
-        if not parts or taken + needed > limit:
-            parts.append([])
-            taken, held = 0.0, set()
-            needed = sum(new.values()) + _working_bytes(members[i])
-        parts[-1].append(i)
-        taken += needed
-        held |= new.keys()
+    parts: list[list[Member]] = []
+    taken, held = 0, set[int]()
+    for member in members:
+        if parts and taken + _bytes_of(member, held) <= limit:
+            parts[-1].append(member)
+        else:
+            parts.append([member])
+            taken, held = 0, set()
+        taken += _bytes_of(member, held)
+        held |= {id(a) for a in member.job.arrays()}
     return parts
+
+
+def fit_together(stacks: Sequence[Sequence[Member]], limit: float) -> bool:
+    """Tell whether several stacks may be held at once."""
+    taken, held = 0, set[int]()
+    for member in itertools.chain.from_iterable(stacks):
+        taken += _bytes_of(member, held)
+        held |= {id(a) for a in member.job.arrays()}
+    return taken <= limit
+
+
+def _bytes_of(member: Member, held: set[int]) -> int:
+    """Return what a member takes beside the arrays that are held already."""
+    arrays = {id(a): a.nbytes for a in member.job.arrays() if id(a) not in held}
+    return sum(arrays.values()) + _working_bytes(member)
 
 
 def _working_bytes(member: Member) -> int:

@@ -12,11 +12,15 @@ from skdl.training._noise import NoiseTable
 from skdl.training._optimizers import rule_options
 from skdl.training._plan import worth_recompiling
 from skdl.training._pool import RowPool, batches, chunks, rounded_up
+from skdl.training._prediction import traced_meanwhile
 from skdl.training._program import Kind, dims_of, number_names, numbers_of, program_for
 from skdl.training._rules import Layout
+from skdl.training._xla import quick_compilation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from skdl.training._member import Member
 
@@ -162,9 +166,14 @@ class Stack:
 
     # ------------------------------------------------------------------ the epoch loop
 
-    def trace(self) -> None:
-        """Trace the program that trains, ahead of the first epoch."""
-        self._learn.train.get_concrete_function()
+    def prepare(self) -> None:
+        """Trace and compile the program that trains, ahead of the first epoch."""
+        if self._compiled:
+            # First, as TensorFlow numbers functions as they come, and finds compilations on disk
+            # by these numbers among others.
+            self._learn.train.get_concrete_function()
+            with traced_meanwhile(self.network), quick_compilation():
+                self._train([m.job.train.rows for m in self.members], is_rehearsal=True)
 
     def epochs(self) -> Iterator[int]:
         """Train until every member is done; after each epoch, yield how many go on.
@@ -204,23 +213,7 @@ class Stack:
         for member in running:
             member.observe("on_epoch_begin", member.n_epochs)
         orders = [_NO_ROWS if m.stopped else m.next_order() for m in members]
-        index, counts = batches(orders, self._batch_size)
-        n_steps = len(index)
-        if self._compiled:
-            room = rounded_up(n_steps) - n_steps
-            index = np.pad(index, ((0, room), (0, 0), (0, 0)))
-            counts = np.pad(counts, ((0, room), (0, 0)))
-        n_places, n_noisy = len(index), self._learn.n_noisy
-        keys = np.stack([m.next_keys(n_places, n_noisy) for m in members], -1)
-        starts = NoiseTable.starts(self._epoch, n_places, n_noisy)
-        rates = np.stack([m.rates(n_places) for m in members], -1)
-        self._state, self._slots, log, seen = self._learn.train(
-            self._state, self._slots, self._dims, self._numbers, self._optimizer_numbers,
-            self._data, self._place(0), self._units, (tf.constant(index), tf.constant(counts)),
-            tf.constant(n_steps),
-            tf.constant([m.n_steps for m in members], tf.float32), tf.constant(rates),
-            (self._noise, tf.constant(starts), tf.constant(keys)),
-        )  # fmt: skip
+        self._state, self._slots, log, seen = self._train(orders)
         logs = self._logs(log, seen, 0, orders)
         if self.has_validation:
             orders = [
@@ -241,6 +234,32 @@ class Stack:
             for member, own in zip(members, logs, strict=True)
         ]
         self._remember(better)
+
+    def _train(self, orders: list[NDArray[np.int32]], *, is_rehearsal: bool = False) -> Any:
+        """Run the program that trains for one epoch, or for no step at all in a rehearsal."""
+        import tensorflow as tf
+
+        members = self.members
+        index, counts = batches(orders, self._batch_size)
+        n_steps = 0 if is_rehearsal else len(index)
+        if self._compiled:
+            room = rounded_up(len(index)) - len(index)
+            index = np.pad(index, ((0, room), (0, 0), (0, 0)))
+            counts = np.pad(counts, ((0, room), (0, 0)))
+        n_places, n_noisy = len(index), self._learn.n_noisy
+        if is_rehearsal:
+            keys = np.zeros((n_places, n_noisy, len(members)), np.uint32)
+        else:
+            keys = np.stack([m.next_keys(n_places, n_noisy) for m in members], -1)
+        starts = NoiseTable.starts(self._epoch, n_places, n_noisy)
+        rates = np.stack([m.rates(n_places) for m in members], -1)
+        return self._learn.train(
+            self._state, self._slots, self._dims, self._numbers, self._optimizer_numbers,
+            self._data, self._place(0), self._units, (tf.constant(index), tf.constant(counts)),
+            tf.constant(n_steps),
+            tf.constant([m.n_steps for m in members], tf.float32), tf.constant(rates),
+            (self._noise, tf.constant(starts), tf.constant(keys)),
+        )  # fmt: skip
 
     def _place(self, part: int) -> Any:
         import tensorflow as tf

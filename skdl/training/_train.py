@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import logging
 import math
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from skdl.training._keras_path import reason_for_keras, train_with_keras
 from skdl.training._member import Member
-from skdl.training._plan import split_by_memory, worth_compiling
-from skdl.training._prediction import traced_meanwhile
+from skdl.training._plan import fit_together, split_by_memory, worth_compiling
 from skdl.training._rendezvous import InterruptedTrainingError, current_task
 from skdl.training._stack import Stack, stack_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Sequence
 
     from skdl.training._job import Job, Trained
     from skdl.training._progress import StackProgress
@@ -49,8 +49,8 @@ def train(
         In the order of `jobs`; an exception where that job failed.
     """
     outcomes: list[Trained | BaseException | None] = [None] * len(jobs)
-    members: dict[int, Member] = {}
-    stacks: dict[Hashable, list[int]] = {}
+    position: dict[Member, int] = {}
+    groups: dict[Hashable, list[Member]] = {}
     for i, job in enumerate(jobs):
         try:
             reason = reason_for_keras(job)
@@ -58,41 +58,58 @@ def train(
                 _log.info("%s trains through keras.Model.fit: %s.", job.owner, reason)
                 outcomes[i] = train_with_keras(job)
                 continue
-            members[i] = Member(job)
-            stacks.setdefault(stack_key(members[i]), []).append(i)
+            member = Member(job)
+            groups.setdefault(stack_key(member), []).append(member)
+            position[member] = i
         except Exception as error:  # noqa: BLE001 - belongs to this job alone
             outcomes[i] = error
-    for group in stacks.values():
-        for positions in split_by_memory(group, members, memory_limit):
-            own = [members[i] for i in positions]
-            _run_stack(own, progress, should_stop)
-            for i in positions:
-                outcomes[i] = _outcome(members.pop(i))
+    parts = [p for group in groups.values() for p in split_by_memory(group, memory_limit)]
+    for part, coming in _prepared(parts, memory_limit):
+        try:
+            _run(coming.result(), progress, should_stop)
+            found = [_outcome(member) for member in part]
+        except InterruptedTrainingError:
+            raise
+        except Exception as error:  # noqa: BLE001 - belongs to this stack alone
+            found = [error] * len(part)
+        for member, outcome in zip(part, found, strict=True):
+            outcomes[position[member]] = outcome
+        # Its tensors must be free before the next but one is prepared.
+        del coming
     return outcomes  # type: ignore[return-value]
 
 
-def _run_stack(
-    members: list[Member],
-    progress: StackProgress | None,
-    should_stop: Callable[[], bool] | None,
+def _prepared(
+    parts: list[list[Member]], memory_limit: float
+) -> Iterator[tuple[list[Member], Future[Stack]]]:
+    """Yield the members of each stack and the stack to come; while one runs, the next compiles."""
+    with ThreadPoolExecutor(1, thread_name_prefix="skdl-compile") as pool:
+        following: Future[Stack] | None = None
+        for part, after in itertools.zip_longest(parts, parts[1:]):
+            coming = following or pool.submit(_ready, part)
+            is_room = after is not None and fit_together([part, after], memory_limit)
+            following = pool.submit(_ready, after) if is_room else None
+            yield part, coming
+            del coming
+
+
+def _ready(members: list[Member]) -> Stack:
+    stack = Stack(members, compiled=worth_compiling(members))
+    stack.prepare()
+    return stack
+
+
+def _run(
+    stack: Stack, progress: StackProgress | None, should_stop: Callable[[], bool] | None
 ) -> None:
-    compiled = worth_compiling(members)
-    stack = Stack(members, compiled=compiled)
-    meanwhile: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
-    if compiled:
-        # First, as TensorFlow numbers functions as they come, and finds compilations on disk by
-        # these numbers among others.
-        stack.trace()
-        meanwhile = traced_meanwhile(stack.network)
     if progress is not None:
-        progress.start(len(members), max(m.job.epochs for m in members))
+        progress.start(len(stack.members), max(m.job.epochs for m in stack.members))
     try:
-        with meanwhile:
-            for n_running in stack.epochs():
-                if progress is not None:
-                    progress.advance(n_running)
-                if should_stop is not None and should_stop():
-                    raise InterruptedTrainingError("training was stopped from outside")
+        for n_running in stack.epochs():
+            if progress is not None:
+                progress.advance(n_running)
+            if should_stop is not None and should_stop():
+                raise InterruptedTrainingError("training was stopped from outside")
     finally:
         if progress is not None:
             progress.stop()
