@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "DivergenceError",
     "DivergenceWarning",
+    "DuplicateRowsWarning",
     "EarlyStoppingDataWarning",
     "InvalidParameterError",
 ]
@@ -48,6 +49,10 @@ class DivergenceError(RuntimeError):
 
 class DivergenceWarning(UserWarning):
     """Training diverged, and the fit went on with the weights of an earlier epoch."""
+
+
+class DuplicateRowsWarning(UserWarning):
+    """Rows to test on have exact twins among the rows to train on, which flatters the scores."""
 
 
 class EarlyStoppingDataWarning(UserWarning):

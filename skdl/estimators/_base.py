@@ -10,6 +10,7 @@ import copy
 import functools
 import warnings
 from abc import ABC, abstractmethod
+from numbers import Real as RealNumber
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -41,6 +42,8 @@ from skdl._validation import (
 )
 from skdl.estimators import _keras_names as names
 from skdl.estimators._callbacks import EpochBar, SklearnCallbacks
+from skdl.estimators._held_out import HeldOut
+from skdl.estimators._search_space import Choice, Number
 from skdl.exceptions import EarlyStoppingDataWarning, InvalidParameterError
 
 if TYPE_CHECKING:
@@ -161,6 +164,14 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         del targets, reset
         return weight
 
+    def _search_space(self) -> dict[str, Choice | Number]:
+        """Return what an automatic search varies; it replaces what these parameters are set to."""
+        space: dict[str, Choice | Number] = {}
+        # An optimizer object and a schedule are learning rates that the user chose.
+        if isinstance(self.optimizer, str | type) and isinstance(self.learning_rate, RealNumber):
+            space["learning_rate"] = Number(1e-4, 1e-2, log=True)
+        return {**space, "batch_size": Choice(32, 64, 128)}
+
     # ------------------------------------------------------------------ fitting
 
     @with_callbacks
@@ -211,6 +222,9 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         job = self._make_job(
             X, y, sample_weight, X_val, y_val, sample_weight_val, groups, initial=initial
         )
+        held_out = HeldOut.current()
+        if held_out is not None:
+            held_out.attach(self, job)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         data = {"estimator": self, "X": X, "y": y, "metadata": metadata}
         root = self._init_callback_context(max_subtasks=self.epochs)

@@ -26,6 +26,7 @@ from skdl._validation import (
 )
 from skdl.estimators import _keras_names as names
 from skdl.estimators._base import CALLABLE, CONSTRAINTS, BaseNetwork, is_keras
+from skdl.estimators._search_space import Choice, Number
 from skdl.exceptions import InvalidParameterError
 from skdl.networks import KerasObject, Loss, Network, mlp
 
@@ -86,6 +87,20 @@ class BaseMLP(BaseNetwork):
             batch_norm=self.batch_norm,
             input_batch_norm=bool(self.input_batch_norm),
         )
+
+    def _search_space(self) -> dict[str, Choice | Number]:
+        return {
+            "hidden_units": Choice(32, 64, 128, 256),
+            "hidden_layers": Number(1, 4),
+            "dropout": Number(0.0, 0.5, step=0.05),
+            "l1": Number(1e-7, 1e-3, log=True),
+            "l2": Number(1e-6, 1e-2, log=True),
+            "batch_norm": Choice(None, "before_activation"),
+            **super()._search_space(),
+        }
+
+    def _loss_kind(self) -> str:
+        return _ALIASES.get(self.loss, self.loss) if isinstance(self.loss, str) else "keras"
 
 
 class MLPRegressor(MultiOutputMixin, RegressorMixin, BaseMLP):
@@ -349,8 +364,14 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, BaseMLP):
     def _units(self) -> tuple[Any, Any]:
         return self.target_scale_.astype(np.float32), self.target_offset_.astype(np.float32)
 
-    def _loss_kind(self) -> str:
-        return _ALIASES.get(self.loss, self.loss) if isinstance(self.loss, str) else "keras"
+    def _search_space(self) -> dict[str, Choice | Number]:
+        space = super()._search_space()
+        # Other losses say what is to be predicted, such as a quantile: not for a search to change.
+        if self._loss_kind() in {"mse", "mae", "huber"}:
+            # Down to 0.1 standard deviations it is nearly "mae", which needs no choice of its own.
+            space["loss"] = Choice("mse", "huber")
+            space["huber_delta"] = Number(0.1, 3.0, log=True, only_if=("loss", "huber"))
+        return space
 
     def _network(self, n_features: int) -> Network:
         kind = self._loss_kind()
@@ -698,6 +719,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         check_known_labels(owner, y, self.classes_)
         return np.searchsorted(self.classes_, y).astype(np.float32)[:, None]
 
+    def _search_space(self) -> dict[str, Choice | Number]:
+        space = super()._search_space()
+        if self._loss_kind() in CLASSIFICATION_LOSSES:
+            space["label_smoothing"] = Number(0.0, 0.2, step=0.05)
+        return space
+
     def _stratification(self, y: NDArray[Any]) -> Any:
         return None if self._is_multilabel else y[:, 0]
 
@@ -731,7 +758,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _network(self, n_features: int) -> Network:
         is_binary = not self._is_multilabel and len(self.classes_) == 2  # noqa: PLR2004
         by_label = self._is_multilabel or is_binary
-        name = _ALIASES.get(self.loss, self.loss) if isinstance(self.loss, str) else "keras"
+        name = self._loss_kind()
         own = {"label_smoothing": float(self.label_smoothing)}
         if name == "focal":
             own["gamma"] = _FOCAL_GAMMA

@@ -108,6 +108,12 @@ class Job:
         The target's units: metrics are taken of ``output * scale + offset``.
     initial : Trained, optional
         Where to go on from, optimizer state included if it holds one.
+    held_out : Rows, optional
+        Rows that are scored after each epoch for the observers alone: they steer nothing, and
+        the history does not hold them (see `Member.held_out`).
+    held_out_score : callable, optional
+        Takes predictions of the held-out rows, of shape (n_rows, n_outputs) in the target's
+        units, and returns a number, reported as ``"score"``.
     observers : sequence of Observer
         Told of every epoch of this job.
     keep_optimizer_state : bool
@@ -129,6 +135,8 @@ class Job:
     target_scale: NDArray[np.float32] | None = None
     target_offset: NDArray[np.float32] | None = None
     initial: Trained | None = None
+    held_out: Rows | None = None
+    held_out_score: Callable[[NDArray[np.float32]], float] | None = None
     observers: Sequence[Observer] = ()
     keep_optimizer_state: bool = False
     owner: str = "fit"
@@ -141,7 +149,7 @@ class Job:
     def arrays(self) -> list[NDArray[Any]]:
         """Return the arrays that this job holds on to, some perhaps shared with other jobs."""
         arrays: list[NDArray[Any]] = []
-        for rows in (self.train, self.validation):
+        for rows in (self.train, self.validation, self.held_out):
             if rows is not None:
                 X = rows.X
                 arrays += [X] if isinstance(X, np.ndarray) else [X.data, X.indices, X.indptr]

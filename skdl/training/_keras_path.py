@@ -15,6 +15,8 @@ from skdl.training._optimizers import is_elementwise
 from skdl.training._rules import is_faithful
 
 if TYPE_CHECKING:
+    import keras
+
     from skdl.training._job import Job, Rows, Trained
 
 __all__ = ["reason_for_keras", "train_with_keras"]
@@ -109,8 +111,27 @@ def _follower(member: Member) -> Any:
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             del epoch
+            if member.job.held_out is not None:
+                member.held_out = _held_out(self.model, member.job)
             if member.end_epoch({name: float(logs[name]) for name in member.log_names()}):
                 member.best_state = member.current_state()
             self.model.stop_training = self.model.stop_training or member.stopped
 
     return Follower()
+
+
+def _held_out(model: keras.Model, job: Job) -> dict[str, float]:
+    """Return loss, metrics and score of the held-out rows."""
+    rows = job.held_out
+    assert rows is not None  # noqa: S101 - for the type checker
+    X, y, *weights = _arrays(job, rows)
+    weight = weights[0] if weights else None
+    logs = model.evaluate(X, y, sample_weight=weight, return_dict=True, verbose=0)
+    if job.held_out_score is not None:
+        predictions = np.asarray(model.predict(X, verbose=0), np.float32)
+        if job.target_scale is not None:
+            predictions *= job.target_scale
+        if job.target_offset is not None:
+            predictions += job.target_offset
+        logs["score"] = job.held_out_score(predictions)
+    return logs

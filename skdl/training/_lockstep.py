@@ -11,7 +11,15 @@ from joblib.parallel import ThreadingBackend
 
 from skdl._validation import AnyOf, Boolean, Integer, OneOf, Real, check_parameters
 from skdl.training._progress import StackProgress
-from skdl.training._rendezvous import MOST_WAITING, Call, Rendezvous, Task, current_task, is_leading
+from skdl.training._rendezvous import (
+    MOST_WAITING,
+    AbandonCall,
+    Call,
+    Rendezvous,
+    Task,
+    current_task,
+    is_leading,
+)
 from skdl.training._train import train
 
 if TYPE_CHECKING:
@@ -124,6 +132,8 @@ class LockstepBackend(ThreadingBackend):
             try:
                 call.rendezvous.check(call)
                 outcome = (func(), None)
+            except AbandonCall as error:
+                outcome = (None, error.reason)
             except BaseException as error:  # noqa: BLE001 - raised where joblib retrieves it
                 outcome = (None, error)
             # New tasks that this one's end lets in are queued before it leaves, so that a batch

@@ -16,6 +16,7 @@ from skdl.training._initial import draw_weights, stream
 from skdl.training._job import EarlyStopping, Job, Optimizer, Trained
 from skdl.training._metrics import GraphMetric, HostMetric, resolve_metrics
 from skdl.training._optimizers import n_slots
+from skdl.training._rendezvous import AbandonCall
 from skdl.training._rules import Layout
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Member:
         Number of epochs after which it ends at the latest.
     n_epochs, n_steps : int
         Epochs run and optimizer steps taken, earlier jobs it went on from included.
+    held_out : dict of str to float
+        Loss, metrics and score of the held-out rows after the last epoch.
     stopped : bool
         Whether it has trained for the last time.
     error : BaseException or None
@@ -61,6 +64,7 @@ class Member:
         )
         self.layout = Layout.of(job.network)
         self.history: dict[str, list[float]] = {}
+        self.held_out: dict[str, float] = {}
         self.stopped = False
         self.error: BaseException | None = None
         self.fetch: Callable[[], tuple[Any, ...]] | None = None
@@ -146,6 +150,16 @@ class Member:
     def stop(self) -> None:
         """Ask for this epoch to be the last."""
         self.stopped = True
+
+    def abandon(self, reason: Exception) -> None:
+        """End this member now, and with it the call of Parallel that it belongs to.
+
+        Parameters
+        ----------
+        reason : Exception
+            What the caller of Parallel sees, whatever its tasks make of exceptions.
+        """
+        self.error, self.stopped = AbandonCall(reason), True
 
     def keras_model(self) -> keras.Model:
         """Return a new compiled Keras model of this member's network."""

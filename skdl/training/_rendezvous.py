@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
     from skdl.training._job import Job, Trained
 
-__all__ = ["InterruptedTrainingError", "Rendezvous", "Task", "current_task", "without_task"]
+__all__ = [
+    "AbandonCall",
+    "InterruptedTrainingError",
+    "Rendezvous",
+    "Task",
+    "current_task",
+    "without_task",
+]
 
 _log = logging.getLogger("skdl")
 
@@ -31,6 +38,22 @@ MOST_WAITING = 512
 
 class InterruptedTrainingError(RuntimeError):
     """Raised in tasks whose results nobody waits for any more."""
+
+
+class AbandonCall(BaseException):
+    """Ends all tasks of one call of Parallel, whose caller sees the reason instead.
+
+    No `Exception`, as scikit-learn takes those for a fit that failed and goes on.
+
+    Parameters
+    ----------
+    reason : Exception
+        What the caller of Parallel is to see, or of ``fit`` where there is no lockstep.
+    """
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Call:

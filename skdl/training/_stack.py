@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from skdl.training._job import Job
     from skdl.training._member import Member
 
 __all__ = ["Stack"]
@@ -44,15 +46,18 @@ class Stack:
         first = members[0].job
         self.members = list(members)
         self.network = first.network
-        self.has_validation = first.validation is not None
         graph = tuple(m for m in members[0].metrics if isinstance(m, GraphMetric))
         host = [m for m in members[0].metrics if isinstance(m, HostMetric)]
         numbers = np.array([numbers_of(m.job.network) for m in members], np.float32)
         n_layer_numbers = sum(p >= 0 for p, _ in number_names(self.network))
-        rows = [m.job.train for m in members]
-        if self.has_validation:
-            rows += [m.job.validation for m in members if m.job.validation is not None]
-        self._pool = RowPool(rows)
+        # The rows of each role, one entry per member; roles that nobody has are left out.
+        roles = {
+            "train": [m.job.train for m in members],
+            "validation": [m.job.validation for m in members if m.job.validation is not None],
+            "held_out": [m.job.held_out for m in members if m.job.held_out is not None],
+        }
+        self._roles = [role for role, rows in roles.items() if rows]
+        self._pool = RowPool([entry for rows in roles.values() for entry in rows])
         kind = Kind(
             network=self.network,
             optimizer=first.optimizer,
@@ -63,8 +68,13 @@ class Stack:
         )
         self._compiled = compiled and not host and not kind.sparse
         self._score = program_for(kind)
+        # Predictions of held-out rows come back where somebody scores them on the host.
+        is_scored = any(m.job.held_out_score is not None for m in members)
+        self._score_held_out = (
+            program_for(dataclasses.replace(kind, collect=True)) if is_scored else self._score
+        )
         self._learn = program_for(
-            Kind(**{**vars(kind), "compiled": True}) if self._compiled else kind
+            dataclasses.replace(kind, compiled=True) if self._compiled else kind
         )
         self._batch_size = min(first.batch_size, max(len(m.job.train) for m in members))
         self._epoch = 0
@@ -101,11 +111,13 @@ class Stack:
             tf.constant(np.stack([given(m.job.target_scale, ones) for m in members])),
             tf.constant(np.stack([given(m.job.target_offset, zeros) for m in members])),
         )
-        self._places = [
-            (x[start : start + n_members], y[start : start + n_members])
-            for x, y in [(self._pool.x_offsets, self._pool.y_offsets)]
-            for start in range(0, len(x), n_members)
-        ]
+        self._places = {
+            role: tuple(
+                offsets[i * n_members : (i + 1) * n_members]
+                for offsets in (self._pool.x_offsets, self._pool.y_offsets)
+            )
+            for i, role in enumerate(self._roles)
+        }
         widths = [v.shape[-1] for v in Layout.of(self.network).variables]
         widest = max(*widths, *self.network.input_shape) if self._learn.n_noisy else 0
         self._noise = tf.constant(NoiseTable(members[0].job.batch_size * widest).values)
@@ -160,7 +172,10 @@ class Stack:
         self._numbers = columns(self._numbers)
         self._optimizer_numbers = columns(self._optimizer_numbers)
         self._units = tuple(rows(t) for t in self._units)
-        self._places = [(x[positions], y[positions]) for x, y in self._places]
+        self._places = {
+            role: tuple(offsets[positions] for offsets in place)
+            for role, place in self._places.items()
+        }
         for position, member in enumerate(self.members):
             self._attach(member, position)
 
@@ -206,28 +221,19 @@ class Stack:
         return len(staying)
 
     def _run_epoch(self) -> None:
-        import tensorflow as tf
-
         members = self.members
         running = [member for member in members if not member.stopped]
         for member in running:
             member.observe("on_epoch_begin", member.n_epochs)
         orders = [_NO_ROWS if m.stopped else m.next_order() for m in members]
         self._state, self._slots, log, seen = self._train(orders)
-        logs = self._logs(log, seen, 0, orders)
-        if self.has_validation:
-            orders = [
-                _NO_ROWS if m.stopped else m.job.validation.rows
-                for m in members
-                if m.job.validation is not None
-            ]
-            index, counts = chunks(orders, self._row_width())
-            log, seen = self._score.evaluate(
-                self._state, self._dims, self._numbers, self._data, self._place(1), self._units,
-                (tf.constant(index), tf.constant(counts)),
-            )  # fmt: skip
-            for own, more in zip(logs, self._logs(log, seen, 1, orders), strict=True):
+        logs = self._logs(log, seen, "train", orders)
+        if "validation" in self._roles:
+            for own, more in zip(logs, self._evaluate("validation"), strict=True):
                 own.update({f"val_{name}": value for name, value in more.items()})
+        if "held_out" in self._roles:
+            for member, own in zip(members, self._evaluate("held_out"), strict=True):
+                member.held_out = own
         self._epoch += 1
         better = [
             not member.stopped and member.end_epoch(own)
@@ -255,26 +261,45 @@ class Stack:
         rates = np.stack([m.rates(n_places) for m in members], -1)
         return self._learn.train(
             self._state, self._slots, self._dims, self._numbers, self._optimizer_numbers,
-            self._data, self._place(0), self._units, (tf.constant(index), tf.constant(counts)),
-            tf.constant(n_steps),
+            self._data, self._place("train"), self._units,
+            (tf.constant(index), tf.constant(counts)), tf.constant(n_steps),
             tf.constant([m.n_steps for m in members], tf.float32), tf.constant(rates),
             (self._noise, tf.constant(starts), tf.constant(keys)),
         )  # fmt: skip
 
-    def _place(self, part: int) -> Any:
+    def _evaluate(self, role: str) -> list[dict[str, float]]:
+        """Score the rows that running members have in this role; return one dict per member."""
         import tensorflow as tf
 
-        return tuple(tf.constant(offsets) for offsets in self._places[part])
+        orders = [_NO_ROWS if m.stopped else getattr(m.job, role).rows for m in self.members]
+        index, counts = chunks(orders, self._row_width())
+        program = self._score_held_out if role == "held_out" else self._score
+        log, seen = program.evaluate(
+            self._state, self._dims, self._numbers, self._data, self._place(role), self._units,
+            (tf.constant(index), tf.constant(counts)),
+        )  # fmt: skip
+        return self._logs(log, seen, role, orders)
+
+    def _place(self, role: str) -> Any:
+        import tensorflow as tf
+
+        return tuple(tf.constant(offsets) for offsets in self._places[role])
 
     def _row_width(self) -> int:
         return sum(v.shape[-1] for v in Layout.of(self.network).variables if v.name == "kernel")
 
-    def _logs(self, log: Any, seen: Any, part: int, orders: Any) -> list[dict[str, float]]:
+    def _logs(self, log: Any, seen: Any, role: str, orders: Any) -> list[dict[str, float]]:
         """Return one dict per member, metrics in the order in which they were asked for."""
         values = log.numpy().astype(float)
+        seen = seen.numpy()
+
+        def predictions(position: int) -> NDArray[np.float32]:
+            own = seen[:, position]  # of shape (n_batches, n_rows of a batch, n_outputs)
+            return own.reshape(-1, own.shape[-1])[: len(orders[position])]
+
         logs = []
         for position, member in enumerate(self.members):
-            own = {"loss": values[position, 0]}
+            own = {"loss": float(values[position, 0])}
             column = 1
             for metric in member.metrics:
                 if isinstance(metric, GraphMetric):
@@ -282,18 +307,17 @@ class Stack:
                     own[metric.name] = float(np.sqrt(value)) if metric.root else float(value)
                     column += 1
                 elif not member.stopped:
-                    own[metric.name] = self._on_host(metric, seen, position, part, orders[position])
-            own["loss"] = float(own["loss"])
+                    y = getattr(member.job, role).y[orders[position]]
+                    own[metric.name] = self._on_host(metric, predictions(position), member.job, y)
+            score = member.job.held_out_score
+            if role == "held_out" and score is not None and not member.stopped:
+                own["score"] = score(predictions(position))
             logs.append(own)
         return logs
 
     def _on_host(
-        self, metric: HostMetric, seen: Any, position: int, part: int, order: Any
+        self, metric: HostMetric, predictions: NDArray[np.float32], job: Job, y: NDArray[np.float32]
     ) -> float:
-        job = self.members[position].job
-        rows = job.train if part == 0 else job.validation
-        predictions = seen.numpy()[:, position].reshape(-1, seen.shape[-1])[: len(order)]
-        y = rows.y[order]  # type: ignore[union-attr]
         if self.network.loss.target == "one_hot":
             y = np.eye(predictions.shape[1], dtype=np.float32)[y[:, 0].astype(int)]
         elif job.target_scale is not None:
@@ -326,6 +350,7 @@ def stack_key(member: Member) -> Any:
         job.batch_size,
         member.metrics,
         job.validation is not None,
+        job.held_out is not None,
         reduction_of(job.network.loss),
         type(job.train.X).__name__,
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from skdl.training._keras_path import reason_for_keras, train_with_keras
 from skdl.training._member import Member
 from skdl.training._plan import fit_together, split_by_memory, worth_compiling
-from skdl.training._rendezvous import InterruptedTrainingError, current_task
+from skdl.training._rendezvous import AbandonCall, InterruptedTrainingError, current_task
 from skdl.training._stack import Stack, stack_key
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def train(
             member = Member(job)
             groups.setdefault(stack_key(member), []).append(member)
             position[member] = i
-        except Exception as error:  # noqa: BLE001 - belongs to this job alone
+        except (Exception, AbandonCall) as error:  # noqa: BLE001 - belongs to this job alone
             outcomes[i] = error
     parts = [p for group in groups.values() for p in split_by_memory(group, memory_limit)]
     for part, coming in _prepared(parts, memory_limit):
@@ -126,6 +126,8 @@ def train_one(job: Job) -> Trained:
     if task is not None:
         return task.rendezvous.fit(job, task)
     (outcome,) = train([job])
+    if isinstance(outcome, AbandonCall):
+        raise outcome.reason
     if isinstance(outcome, BaseException):
         raise outcome
     return outcome

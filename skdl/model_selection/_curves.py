@@ -1,0 +1,103 @@
+"""Training curves of all folds: one tidy table, and the mean over the folds.
+
+Folds that stopped early are carried on at their last value: from there on, more epochs would not
+have changed them, so the mean at epoch e is what the folds would have come to with ``epochs=e``.
+The alternatives mislead. A mean over the folds that are still training compares epochs on
+different folds, and the late ones on those that happen to learn for longest; a mean over the
+epochs that all folds reached is cut short by the first fold to stop. The price is that a fold
+which stopped because it began to overfit says nothing against later epochs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import ArrayLike
+
+    History = Mapping[str, Sequence[float]]
+
+__all__ = ["mean_curve", "tidy_histories"]
+
+
+def tidy_histories(
+    histories: Sequence[History], iterations: ArrayLike, folds: ArrayLike
+) -> pd.DataFrame:
+    """Return one row for each split, epoch and metric.
+
+    Parameters
+    ----------
+    histories : sequence of dict of str to sequence of float
+        For each split, the values per epoch of each metric; empty where there are none.
+    iterations, folds : array-like of shape (n_splits,)
+        Numbers of each split.
+
+    Returns
+    -------
+    table : DataFrame
+        Columns ``iteration``, ``fold``, ``epoch`` (from 1), ``metric`` and ``value``.
+    """
+    splits = zip(np.asarray(iterations), np.asarray(folds), histories, strict=True)
+    curves = [
+        (iteration, fold, metric, np.asarray(values, float))
+        for iteration, fold, history in splits
+        for metric, values in history.items()
+    ]
+    lengths = [len(values) for *_, values in curves]
+
+    def repeated(column: int, dtype: Any) -> Any:
+        return np.repeat(np.array([curve[column] for curve in curves], dtype), lengths)
+
+    epochs = [np.arange(1, length + 1) for length in lengths]
+    values = [values for *_, values in curves]
+    return pd.DataFrame(
+        {
+            "iteration": repeated(0, int),
+            "fold": repeated(1, int),
+            "epoch": np.concatenate([np.empty(0, int), *epochs]),
+            "metric": pd.Series(repeated(2, object), dtype="str"),
+            "value": np.concatenate([np.empty(0), *values]),
+        }
+    )
+
+
+def mean_curve(histories: Sequence[History], metric: str) -> pd.DataFrame:
+    """Return the mean over the folds at each epoch of the longest fold.
+
+    Parameters
+    ----------
+    histories : sequence of dict of str to sequence of float
+        For each split, the values per epoch of each metric; those without `metric` do not count.
+    metric : str
+        Name of a curve, such as ``"test_loss"``.
+
+    Returns
+    -------
+    curve : DataFrame
+        Indexed by ``epoch`` (from 1): ``mean`` and ``std`` over all folds, those that stopped
+        earlier carried on at their last finite value, and ``n_folds``, how many were trained in
+        that epoch.
+    """
+    curves = [np.asarray(history[metric], float) for history in histories if metric in history]
+    lengths = np.array([len(curve) for curve in curves], int)
+    n_epochs = int(lengths.max(initial=0))
+    values = np.full((len(curves), n_epochs), np.nan)
+    for row, curve in zip(values, curves, strict=True):
+        row[: len(curve)] = curve
+    # A fold that diverged went back to where its loss was finite, and stays there too.
+    values[~np.isfinite(values)] = np.nan
+    by_epoch = pd.DataFrame(values).ffill(axis="columns")
+    epochs = np.arange(1, n_epochs + 1)
+    return pd.DataFrame(
+        {
+            "mean": by_epoch.mean().to_numpy(),
+            "std": by_epoch.std().to_numpy(),
+            "n_folds": (lengths[:, None] >= epochs).sum(0),
+        },
+        index=pd.Index(epochs, name="epoch"),
+    )

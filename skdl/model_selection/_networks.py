@@ -1,0 +1,42 @@
+"""Finding our networks inside the estimators that hold them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skdl.estimators._base import BaseNetwork
+
+__all__ = ["nested_networks"]
+
+
+def nested_networks(estimator: Any) -> dict[str, BaseNetwork]:
+    """Return the networks of an estimator, itself included, by the prefix of their parameters.
+
+    Parameters
+    ----------
+    estimator : object
+        A network, or a Pipeline, TransformedTargetRegressor or the like around some.
+
+    Returns
+    -------
+    networks : dict of str to BaseNetwork
+        ``{"": estimator}`` for a network itself; otherwise prefixes such as ``"mlp__"``, so that
+        ``prefix + "epochs"`` is what ``set_params`` takes.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skdl.estimators import MLPRegressor
+    >>> nested_networks(make_pipeline(StandardScaler(), MLPRegressor()))
+    {'mlpregressor__': MLPRegressor()}
+    """
+    if isinstance(estimator, BaseNetwork):
+        return {"": estimator}
+    if not hasattr(estimator, "get_params"):
+        return {}
+    return {
+        f"{name}__": value
+        for name, value in estimator.get_params(deep=True).items()
+        if isinstance(value, BaseNetwork)
+    }
