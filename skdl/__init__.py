@@ -14,6 +14,7 @@ from skdl import _compile_cache
 
 if TYPE_CHECKING:
     from skdl.estimators import MLPClassifier, MLPRegressor
+    from skdl.model_selection import OptunaPruning
     from skdl.training import lockstep
 
 __version__ = "0.1.0.dev0"
@@ -21,10 +22,11 @@ __version__ = "0.1.0.dev0"
 _HOMES = {
     "MLPClassifier": "skdl.estimators",
     "MLPRegressor": "skdl.estimators",
+    "OptunaPruning": "skdl.model_selection",
     "lockstep": "skdl.training",
 }
 
-__all__ = ["MLPClassifier", "MLPRegressor", "lockstep"]
+__all__ = ["MLPClassifier", "MLPRegressor", "OptunaPruning", "lockstep"]
 
 
 def __getattr__(name: str) -> object:

@@ -45,13 +45,14 @@ from skdl.estimators._callbacks import EpochBar, SklearnCallbacks
 from skdl.estimators._held_out import HeldOut
 from skdl.estimators._search_space import Choice, Number
 from skdl.exceptions import EarlyStoppingDataWarning, InvalidParameterError
+from skdl.training import Observer
 
 if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
     from skdl.networks import Network
-    from skdl.training import Job, Observer, Trained
+    from skdl.training import Job, Trained
 
 __all__ = ["CALLABLE", "CONSTRAINTS", "BaseNetwork", "is_keras"]
 
@@ -72,7 +73,10 @@ def is_keras(path: str, *, as_class: bool = False) -> Any:
     return test
 
 
-_CALLBACK = Predicate(is_keras("callbacks.Callback"), "a keras.callbacks.Callback")
+_CALLBACK = Predicate(
+    lambda value: isinstance(value, Observer) or is_keras("callbacks.Callback")(value),
+    "a keras.callbacks.Callback",
+)
 _METRIC = AnyOf(
     Names(names.metric_names, "metric"),
     CALLABLE,
@@ -346,8 +350,9 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         observers: list[Observer] = []
         # Copies, as callbacks keep state and would make fit change a parameter.
         callbacks = copy.deepcopy(_as_list(self.callbacks))
-        if callbacks:
-            observers.append(KerasCallbacks(callbacks))
+        observers += [c for c in callbacks if isinstance(c, Observer)]
+        if keras_callbacks := [c for c in callbacks if not isinstance(c, Observer)]:
+            observers.append(KerasCallbacks(keras_callbacks))
         if self.verbose:
             observers.append(EpochBar(type(self).__name__, self.epochs))
         return observers

@@ -58,6 +58,9 @@ class HeldOut(Observer):
         Per epoch, what the network reports, and of the held-out rows ``test_loss``,
         ``test_<metric>`` and, with a `scorer`, ``test_score``; the latter is NaN where the scorer
         failed. Empty if no network was followed.
+    kept_epoch : int or None
+        Number of epochs after which the network had the weights that it was left with: its best
+        where those were restored, else all. None unless it was followed to the end.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class HeldOut(Observer):
         self._score_params = dict(score_params or {})
         self._observers = observers
         self.history: dict[str, list[float]] = {}
+        self.kept_epoch: int | None = None
 
     @staticmethod
     def current() -> HeldOut | None:
@@ -99,7 +103,7 @@ class HeldOut(Observer):
                 return
             X, y, around = way
             job.held_out = network._validation_rows(X, y, None)  # noqa: SLF001 - ours, one row up
-        except ValueError as error:
+        except Exception as error:  # noqa: BLE001 - transformers are the user's code
             # Labels that no training row has, for one; the fold's own score will speak of them.
             _log.info("held-out rows are not scored each epoch: %s", error)
             return
@@ -112,6 +116,9 @@ class HeldOut(Observer):
         held_out = {f"test_{name}": value for name, value in member.held_out.items()}
         for name, value in (logs | held_out).items():
             self.history.setdefault(name, []).append(value)
+
+    def on_train_end(self, member: Member) -> None:
+        self.kept_epoch = member.kept_epoch
 
     def _scoring(
         self, network: BaseNetwork, around: Callable[[Any], Any], X: Any

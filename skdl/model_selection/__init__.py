@@ -3,7 +3,9 @@
 from skdl.model_selection._cross_validate import cross_validate
 from skdl.model_selection._duplicates import duplicate_groups
 from skdl.model_selection._ensemble import AveragingClassifier, AveragingRegressor
+from skdl.model_selection._pruning import OptunaPruning
 from skdl.model_selection._result import CrossValidationResult
+from skdl.model_selection._search import OptunaSearchCV
 from skdl.model_selection._split import IteratedKFold, train_validation_test_split
 
 __all__ = [
@@ -11,6 +13,8 @@ __all__ = [
     "AveragingRegressor",
     "CrossValidationResult",
     "IteratedKFold",
+    "OptunaPruning",
+    "OptunaSearchCV",
     "cross_validate",
     "duplicate_groups",
     "train_validation_test_split",

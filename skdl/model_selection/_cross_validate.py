@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,10 +28,10 @@ from skdl.model_selection._folds import Fold, Folds
 from skdl.model_selection._networks import nested_networks
 from skdl.model_selection._result import CrossValidationResult
 from skdl.model_selection._routing import params_for_contender, routed
-from skdl.model_selection._split import check_folds
+from skdl.model_selection._split import CONSTRAINTS, check_folds, splits_per_iteration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -41,16 +42,22 @@ _BASELINE = "baseline"
 # An integer `cv` means the same splits every time, as it does in scikit-learn.
 _SEED = 0
 
-_IS_ESTIMATOR = Predicate(lambda value: hasattr(value, "fit"), "an estimator")
+
+def _is_estimator(value: object) -> bool:
+    return hasattr(value, "fit") and not isinstance(value, type)
+
+
 _CONSTRAINTS = {
-    "estimator": _IS_ESTIMATOR,
+    "estimator": Predicate(_is_estimator, "an estimator, an instance and not a class"),
+    "cv": CONSTRAINTS["cv"],
+    "n_iterations": CONSTRAINTS["n_iterations"],
     "baseline": Boolean(),
     "compare_with": AnyOf(
         OneOf(None),
         Predicate(
             lambda value: (
                 isinstance(value, dict)
-                and all(isinstance(k, str) and hasattr(v, "fit") for k, v in value.items())
+                and all(isinstance(k, str) and _is_estimator(v) for k, v in value.items())
             ),
             "a dict from names to estimators",
         ),
@@ -59,6 +66,12 @@ _CONSTRAINTS = {
     "return_estimator": Boolean(),
     "return_predictions": Boolean(),
     "return_indices": Boolean(),
+    "params": AnyOf(
+        OneOf(None),
+        Predicate(
+            lambda value: isinstance(value, Mapping), "a dict from names of arguments to values"
+        ),
+    ),
     "error_score": AnyOf(
         OneOf("raise"), Real(), Predicate(lambda v: isinstance(v, float) and np.isnan(v), "nan")
     ),
@@ -228,7 +241,7 @@ def cross_validate(
         ).run(contender, n_jobs=n_jobs, verbose=verbose)
         others[other] = _of_contender(other, its_folds, metrics, error_score)
 
-    per_iteration = _splits_per_iteration(splitter, len(splits))
+    per_iteration = splits_per_iteration(splitter, len(splits))
     iterations, numbers = np.divmod(np.arange(len(splits)), per_iteration)
     return CrossValidationResult(
         scores,
@@ -239,11 +252,13 @@ def cross_validate(
         iterations=iterations,
         folds=numbers,
         histories=[fold.history for fold in folds],
+        kept_epochs=[fold.kept_epoch for fold in folds],
         contenders=others,
         predictions=_joined(folds, iterations, numbers) if return_predictions else None,
         X=X,
         y=y,
         fit_params=routes.estimator.fit,
+        scoring=scoring if isinstance(scoring, str) else None,
     )
 
 
@@ -313,15 +328,6 @@ def _of_contender(
         missing = np.full(len(folds), error_score)
         return {"fit_time": missing * np.nan, **{f"test_{m}": missing for m in metrics}}
     return _as_dict(folds, error_score, return_train_score=False)
-
-
-def _splits_per_iteration(splitter: Any, n_splits: int) -> int:
-    """Return how many splits make one pass over the rows."""
-    for name in ("n_iterations", "n_repeats"):
-        n_iterations = getattr(splitter, name, None)
-        if n_iterations and n_splits % n_iterations == 0:
-            return n_splits // int(n_iterations)
-    return n_splits
 
 
 def _joined(

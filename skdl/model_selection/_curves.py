@@ -1,7 +1,9 @@
 """Training curves of all folds: one tidy table, and the mean over the folds.
 
-Folds that stopped early are carried on at their last value: from there on, more epochs would not
-have changed them, so the mean at epoch e is what the folds would have come to with ``epochs=e``.
+Folds that stopped early are carried on at the value of the weights that they kept, which are those
+of their last epoch or, where those were restored, of their best: from there on, more epochs would
+not have changed them, so the mean at epoch e is what the folds would have come to with
+``epochs=e``.
 The alternatives mislead. A mean over the folds that are still training compares epochs on
 different folds, and the late ones on those that happen to learn for longest; a mean over the
 epochs that all folds reached is cut short by the first fold to stop. The price is that a fold
@@ -66,7 +68,9 @@ def tidy_histories(
     )
 
 
-def mean_curve(histories: Sequence[History], metric: str) -> pd.DataFrame:
+def mean_curve(
+    histories: Sequence[History], metric: str, kept_epochs: Sequence[int | None] | None = None
+) -> pd.DataFrame:
     """Return the mean over the folds at each epoch of the longest fold.
 
     Parameters
@@ -75,20 +79,28 @@ def mean_curve(histories: Sequence[History], metric: str) -> pd.DataFrame:
         For each split, the values per epoch of each metric; those without `metric` do not count.
     metric : str
         Name of a curve, such as ``"test_loss"``.
+    kept_epochs : sequence of int or None, default=None
+        For each split, the epoch (from 1) whose weights were kept; None is the last.
 
     Returns
     -------
     curve : DataFrame
         Indexed by ``epoch`` (from 1): ``mean`` and ``std`` over all folds, those that stopped
-        earlier carried on at their last finite value, and ``n_folds``, how many were trained in
-        that epoch.
+        earlier carried on at the value of the epoch they kept, or their last finite one, and
+        ``n_folds``, how many were trained in that epoch.
     """
-    curves = [np.asarray(history[metric], float) for history in histories if metric in history]
+    kept_epochs = [None] * len(histories) if kept_epochs is None else kept_epochs
+    curves, kept = [], []
+    for history, epoch in zip(histories, kept_epochs, strict=True):
+        if metric in history:
+            curves.append(np.asarray(history[metric], float))
+            kept.append(len(history[metric]) if epoch is None else epoch)
     lengths = np.array([len(curve) for curve in curves], int)
     n_epochs = int(lengths.max(initial=0))
     values = np.full((len(curves), n_epochs), np.nan)
-    for row, curve in zip(values, curves, strict=True):
+    for row, curve, epoch in zip(values, curves, kept, strict=True):
         row[: len(curve)] = curve
+        row[len(curve) :] = curve[epoch - 1]
     # A fold that diverged went back to where its loss was finite, and stays there too.
     values[~np.isfinite(values)] = np.nan
     by_epoch = pd.DataFrame(values).ffill(axis="columns")

@@ -44,11 +44,14 @@ class Fold:
         See `HeldOut`; empty where the estimator holds no network.
     predictions : DataFrame or None
         Of the held-out rows.
+    kept_epoch : int or None
+        See `HeldOut`.
     """
 
     result: dict[str, Any]
     history: dict[str, list[float]]
-    predictions: pd.DataFrame | None
+    predictions: pd.DataFrame | None = None
+    kept_epoch: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +160,7 @@ class Folds:
         predictions = None
         if self.return_predictions and result["fit_error"] is None:
             predictions = _predictions(estimator, X_test, y_test, test)
-        return Fold(result, held_out.history, predictions)
+        return Fold(result, held_out.history, predictions, held_out.kept_epoch)
 
 
 def _predictions(estimator: Any, X: Any, y: Any, rows: NDArray[Any]) -> pd.DataFrame:

@@ -104,7 +104,7 @@ class JournalLock(JournalFileOpenLock):
             self._lock_path.rename(aside)
             if _read(aside) != holder:
                 # Somebody was faster and holds the lock by now: put theirs back.
-                with contextlib.suppress(FileExistsError):
+                with contextlib.suppress(OSError):
                     os.link(aside, self._lock_path)
             aside.unlink()
 
@@ -114,21 +114,26 @@ def _create(path: Path, text: bytes) -> None:
 
     A file made first and written then may be left empty by a process that is killed.
     """
-    nameless = getattr(os, "O_TMPFILE", None)
-    try:
-        if nameless is None:
-            raise OSError  # noqa: TRY301 - handled like a file system that cannot do it
-        descriptor = os.open(path.parent, nameless | os.O_WRONLY, 0o644)
-    except OSError:
-        nameless = None
+    nameless = _open_nameless(path.parent)
+    if nameless is None:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+    else:
+        descriptor = nameless
     try:
         os.write(descriptor, text)
         if nameless is not None:
             # Only if a folder is named does Python let the system follow the link in /proc.
-            os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor)
+            os.link(f"/proc/self/fd/{nameless}", path, src_dir_fd=nameless)
     finally:
         os.close(descriptor)
+
+
+def _open_nameless(folder: Path) -> int | None:
+    """Open a file that has no name yet; None where there is no such thing."""
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o644)
+    except (AttributeError, OSError):
+        return None  # only Linux has it, and not on every file system
 
 
 def _read(lock_path: Path) -> bytes:

@@ -81,12 +81,17 @@ class Heartbeat:
     storage : optuna.storages.BaseStorage
     lease_seconds : float
         Others may take a trial for lost when its signature has not changed for so long.
+
+    Attributes
+    ----------
+    signature : dict
+        What the trials of this worker carry at the moment.
     """
 
     def __init__(self, storage: BaseStorage, lease_seconds: float) -> None:
         self._storage = storage
         self._interval = lease_seconds / 4
-        self._signature = {
+        self.signature = {
             **process_identity(),
             "token": uuid.uuid4().hex,
             "lease_seconds": lease_seconds,
@@ -112,9 +117,10 @@ class Heartbeat:
         # The thread may be waiting for a database that does not answer; Ctrl-C need not.
         self._thread.join(LONGEST_GOODBYE_SECONDS)
 
-    def begin(self, trial_id: int) -> None:
-        """Sign a trial, now and from now on."""
-        self._storage.set_trial_user_attr(trial_id, SIGNATURE, self._signature)
+    def begin(self, trial_id: int, *, is_signed: bool = False) -> None:
+        """Sign a trial, unless it was made with the signature, and keep it signed."""
+        if not is_signed:
+            self._storage.set_trial_user_attr(trial_id, SIGNATURE, self.signature)
         with self._lock:
             self._trial_ids.add(trial_id)
 
@@ -125,7 +131,7 @@ class Heartbeat:
 
     def _renew(self) -> None:
         while not self._is_over.wait(self._interval):
-            self._signature = {**self._signature, "beat": self._signature["beat"] + 1}
+            self.signature = {**self.signature, "beat": self.signature["beat"] + 1}
             for trial_id in sorted(self._trial_ids):
                 with self._lock:
                     if trial_id in self._trial_ids:
@@ -133,7 +139,7 @@ class Heartbeat:
 
     def _renew_one(self, trial_id: int) -> None:
         try:
-            self._storage.set_trial_user_attr(trial_id, SIGNATURE, self._signature)
+            self._storage.set_trial_user_attr(trial_id, SIGNATURE, self.signature)
         except UpdateFinishedTrialError:
             self._trial_ids.discard(trial_id)  # somebody took it for lost
         except Exception as error:  # noqa: BLE001 - a database may be back at the next beat

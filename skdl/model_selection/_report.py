@@ -35,6 +35,8 @@ class Report:
         Number of folds, those that failed included.
     summary : DataFrame
         As from ``CrossValidationResult.summary()``; the first row of each metric is ours.
+    scoring : str or None
+        What the metric ``score`` is, where it has a name.
     curve : Series or None
         Mean test loss by epoch.
     best_epoch : int or None
@@ -45,6 +47,7 @@ class Report:
     splits: str
     n_splits: int
     summary: pd.DataFrame
+    scoring: str | None
     curve: pd.Series | None
     best_epoch: int | None
 
@@ -53,7 +56,7 @@ class Report:
         for metric, group in self.summary.groupby(level="metric", sort=False):
             decimals = _decimals(group["std"])
             yield (
-                str(metric),
+                self.scoring if self.scoring and metric == "score" else str(metric),
                 [
                     (
                         str(name),

@@ -59,6 +59,8 @@ class CrossValidationResult(dict[str, Any]):
         Of each split, the values per epoch of ``loss``, ``val_loss`` (inner validation rows),
         ``test_loss`` (the fold's held-out rows) and metrics; empty dicts where the estimator is
         no network.
+    kept_epochs : list of int or None
+        Of each split, the epoch (from 1) whose weights the network was left with, if known.
     contenders : dict of str to dict of str to array-like
         Scores of the baseline and of other estimators on the very same splits, by name.
     predictions : DataFrame or None
@@ -67,6 +69,8 @@ class CrossValidationResult(dict[str, Any]):
         All rows.
     fit_params : dict of str to object
         Arguments of ``fit``, for all rows, such as ``sample_weight``.
+    scoring : str or None
+        What ``score`` is, where it has a name.
     """
 
     def __init__(
@@ -85,6 +89,8 @@ class CrossValidationResult(dict[str, Any]):
         X: Any,
         y: Any,
         fit_params: Mapping[str, Any],
+        kept_epochs: Sequence[int | None] | None = None,
+        scoring: str | None = None,
     ) -> None:
         super().__init__(scores)
         self._metrics = list(metrics)
@@ -99,6 +105,8 @@ class CrossValidationResult(dict[str, Any]):
         self._X = X
         self._y = y
         self._fit_params = dict(fit_params)
+        self._kept_epochs = None if kept_epochs is None else list(kept_epochs)
+        self._scoring = scoring
 
     @property
     def _sizes(self) -> NDArray[np.int_]:
@@ -196,7 +204,8 @@ class CrossValidationResult(dict[str, Any]):
         curve : DataFrame
             Indexed by ``epoch`` (from 1): ``mean`` and ``std`` over all folds, and ``n_folds``,
             how many were trained in that epoch. Folds that stopped earlier are carried on at
-            their last value, as more epochs would not have changed them.
+            their last value, or that of the epoch whose weights they went back to, as more epochs
+            would not have changed them.
 
         Raises
         ------
@@ -207,13 +216,13 @@ class CrossValidationResult(dict[str, Any]):
         if metric not in known:
             reason = f"Expected one of {known}." if known else self._why_no_histories()
             raise ValueError(f"curve: there is no history of {metric!r}. {reason}")
-        return mean_curve(self._histories, metric)
+        return mean_curve(self._histories, metric, self._kept_epochs)
 
     @property
     def best_epoch(self) -> int:
         """Epoch (from 1) after which the mean ``test_loss`` over the folds is lowest.
 
-        The first of several. Folds that stopped early count with their last value (see `curve`).
+        The first of several. Folds that stopped early count as described for `curve`.
         """
         try:
             mean = self.curve("test_loss")["mean"]
@@ -304,6 +313,7 @@ class CrossValidationResult(dict[str, Any]):
             splits=f"{times}{folds}, {n_train:,.0f} rows to train on, {n_test:,.0f} to test on",
             n_splits=len(self._splits),
             summary=self.summary(),
+            scoring=self._scoring,
             curve=self.curve()["mean"] if has_curve else None,
             best_epoch=getattr(self, "best_epoch", None),
         )

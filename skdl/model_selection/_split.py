@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["IteratedKFold", "check_folds", "train_validation_test_split"]
+__all__ = ["CONSTRAINTS", "IteratedKFold", "check_folds", "train_validation_test_split"]
 
 _SIZE = AnyOf(Real(0, 1, low_open=True, high_open=True, example=0.2), Integer(1))
 
@@ -53,7 +53,7 @@ def _is_splitter(value: object) -> bool:
     return has_splits and not isinstance(value, str | bytes | type)
 
 
-_CONSTRAINTS: dict[str, Constraint] = {
+CONSTRAINTS: dict[str, Constraint] = {
     "cv": AnyOf(
         OneOf(None),
         Integer(2, example=5),
@@ -148,7 +148,7 @@ class IteratedKFold(BaseCrossValidator):
         self.random_state = random_state
         self.stratified = stratified
         # As in scikit-learn, a splitter has no `fit` and checks its parameters at once.
-        check_parameters("IteratedKFold", vars(self), _CONSTRAINTS)
+        check_parameters("IteratedKFold", vars(self), CONSTRAINTS)
 
     def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
         """Return the number of splits: folds times iterations.
@@ -265,9 +265,9 @@ def check_folds(
     IteratedKFold(n_iterations=10, n_splits=5, random_state=0, stratified=False)
     """
     values = {"cv": cv, "n_iterations": n_iterations, "random_state": random_state}
-    check_parameters(owner, values, _CONSTRAINTS)
+    check_parameters(owner, values, CONSTRAINTS)
     folds = check_cv(cv, y, classifier=is_classifier)
-    if cv is None or _CONSTRAINTS["n_splits"].accepts(cv):
+    if cv is None or CONSTRAINTS["n_splits"].accepts(cv):
         if n_iterations > 1:
             stratified = isinstance(folds, StratifiedKFold)
             return IteratedKFold(folds.n_splits, n_iterations, random_state, stratified=stratified)
@@ -282,6 +282,15 @@ def check_folds(
             f"example cv=5, or n_iterations=1 with cv=IteratedKFold(5, {n_iterations})."
         )
     return folds
+
+
+def splits_per_iteration(splitter: Any, n_splits: int) -> int:
+    """Return how many splits make one pass over the rows."""
+    for name in ("n_iterations", "n_repeats"):
+        n_iterations = getattr(splitter, name, None)
+        if n_iterations and n_splits % n_iterations == 0:
+            return n_splits // int(n_iterations)
+    return n_splits
 
 
 def train_validation_test_split(
@@ -345,7 +354,7 @@ def train_validation_test_split(
     owner = "train_validation_test_split"
     sizes = {"validation_size": validation_size, "test_size": test_size}
     values = {**sizes, "random_state": random_state, "shuffle": shuffle}
-    check_parameters(owner, values, _CONSTRAINTS)
+    check_parameters(owner, values, CONSTRAINTS)
     _check_company(owner, shuffle=shuffle, stratify=stratify, groups=groups)
     if not arrays:
         raise ValueError(f"{owner}: there is nothing to split. Pass at least one array.")

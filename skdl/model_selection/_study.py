@@ -6,12 +6,11 @@ no locks. That is enough for a budget that is met exactly, by any number of proc
 1. A worker looks at the study. What counts against the budget are the trials that have ended
    (completed, pruned, failed for a reason of their own) and those that run. If that leaves no
    room, it waits and looks again; it returns once enough trials have *ended*.
-2. If there is room, it adds a waiting trial, unless there is one, asks Optuna for a trial, signs
-   it (see `_lease`), and looks once more. If the study now holds more than the budget, others had
-   the same idea at the same time: it makes its trial a waiting one again and tries later.
-   Whoever of them was the last to sign has seen all the others, so not all can stay, and never
-   too many. A trial given back is simply the next one to be asked for: it has no parameters, has
-   not ended, and nothing remembers it.
+2. If there is room, it takes a waiting trial or makes a new one, signs it (see `_lease`), and
+   looks once more. If the study now holds more than the budget, others had the same idea at the
+   same time: it makes its trial a waiting one and tries again a little later. Whoever of them was
+   the last has seen all the others, so there are never too many. A trial given back has no
+   parameters and has not ended; it is the next one to be taken, now or in a longer run.
 3. It evaluates the trial and tells Optuna how it ended.
 4. Whoever looks also takes note of running trials whose worker is gone. It tells Optuna that they
    failed, which works for one only, marks them as not counted, and enqueues their parameters
@@ -29,7 +28,7 @@ import logging
 import math
 import random
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
@@ -280,36 +279,47 @@ class _Worker:
         return list(self._open.values())
 
     def _claim(self, view: _View) -> bool:
-        if self._heartbeat and not view.has_waiting:
-            # Unlike a trial that Optuna makes, this one can be told for ours from the beginning,
-            # should this process be killed before it has signed it.
-            self._add_waiting({SIGNATURE: None})
-        trial = self._study.ask()
+        """Begin a trial; False if there was no room for it after all."""
+        try:
+            trial = self._take_or_make(view)
+        except UpdateFinishedTrialError:
+            return False  # this process was stopped meanwhile, and others took it for dead
         self._open[trial.number] = trial
         self._own.add(trial.number)
-        try:
-            if self._heartbeat:
-                self._heartbeat.begin(trial._trial_id)  # noqa: SLF001 - no public way
-            view = self._look()
-            if trial.number in view.running and view.n_claimed <= self._budget:
-                return True
-            self._give_back(trial)
-        except UpdateFinishedTrialError:
-            pass  # this process was asleep for so long that others took it for dead
-        del self._open[trial.number]
+        view = self._look()
+        if trial.number in view.running and view.n_claimed <= self._budget:
+            return True
+        self._give_back(trial)
         self._pause(SHORTEST_PAUSE_SECONDS)
         return False
 
-    def _add_waiting(self, user_attrs: dict[str, Any]) -> None:
-        waiting = optuna.trial.create_trial(state=TrialState.WAITING, user_attrs=user_attrs)
-        self._study.add_trial(waiting)
+    def _take_or_make(self, view: _View) -> optuna.Trial:
+        """Return a running trial that is signed, if others can see it."""
+        if self._heartbeat is None or view.has_waiting:
+            trial = self._study.ask()
+            if self._heartbeat:
+                self._heartbeat.begin(trial._trial_id)  # noqa: SLF001 - no public way
+            return trial
+        # As `ask` does it, but signed in the same step: should this process be killed at once,
+        # the trial can be told for lost at once.
+        self._study._thread_local.cached_all_trials = None  # noqa: SLF001
+        template = optuna.trial.create_trial(
+            state=TrialState.RUNNING, user_attrs={SIGNATURE: self._heartbeat.signature}
+        )
+        study_id = self._study._study_id  # noqa: SLF001
+        trial_id = self._storage.create_new_trial(study_id, template)
+        self._heartbeat.begin(trial_id, is_signed=True)
+        return optuna.Trial(self._study, trial_id)
 
     def _give_back(self, trial: optuna.Trial) -> None:
         trial_id = trial._trial_id  # noqa: SLF001 - no public way
-        if self._heartbeat:
-            self._heartbeat.end(trial_id)
-            self._storage.set_trial_user_attr(trial_id, SIGNATURE, None)
-        self._storage.set_trial_state_values(trial_id, TrialState.WAITING)
+        del self._open[trial.number]
+        # Nothing to be given back if this process was stopped for so long that others took it.
+        with contextlib.suppress(UpdateFinishedTrialError):
+            if self._heartbeat:
+                self._heartbeat.end(trial_id)
+                self._storage.set_trial_user_attr(trial_id, SIGNATURE, None)
+            self._storage.set_trial_state_values(trial_id, TrialState.WAITING)
 
     # ------------------------------------------------------------------ evaluating and telling
 
@@ -344,14 +354,15 @@ class _Worker:
         try:
             if self._heartbeat:
                 self._heartbeat.end(trial._trial_id)  # noqa: SLF001 - no public way
-            if self._frozen(trial).state.is_finished():
-                raise UpdateFinishedTrialError  # noqa: TRY301 - the same, found out earlier
             if outcome.reason:
                 trial.set_user_attr(REASON, outcome.reason)
             if not outcome.is_counted:
                 trial.set_user_attr(_UNCOUNTED, True)  # noqa: FBT003 - a value, not a switch
             frozen = self._study.tell(trial, outcome.values, outcome.state)
-        except UpdateFinishedTrialError:
+        except (UpdateFinishedTrialError, ValueError):
+            # Optuna has the latter for trials that have ended, and for values that do not fit.
+            if not self._frozen(trial).state.is_finished():
+                raise
             _log.warning(
                 "Trial %d ended after its lease had run out, and others do it again: what was "
                 "found here is dropped. Was this process stopped for a while?",
@@ -409,7 +420,8 @@ class _Worker:
 def _is_signed(trial: FrozenTrial) -> bool:
     """Tell whether a running trial is one of ours, and not one of plain Optuna.
 
-    A trial without a signature that has parameters was ours to wait for, and taken by others.
+    A retry that has parameters but no signature was taken by somebody who does not sign; one that
+    has neither, by a worker of ours that was killed before it could.
     """
     attrs = trial.user_attrs
     return SIGNATURE in attrs and (attrs[SIGNATURE] is not None or not trial.params)

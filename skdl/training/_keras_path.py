@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 
-from skdl.networks import preserved_generators
-from skdl.training._member import Member
+from skdl.networks import KerasObject, preserved_generators
+from skdl.training._member import Member, compiled_model
 from skdl.training._observers import KerasCallbacks, has_batch_hooks
 from skdl.training._optimizers import is_elementwise
 from skdl.training._rules import is_faithful
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     import keras
 
     from skdl.training._job import Job, Rows, Trained
+    from skdl.training._metrics import GraphMetric, HostMetric
 
 __all__ = ["reason_for_keras", "train_with_keras"]
 
@@ -40,7 +40,7 @@ def train_with_keras(job: Job) -> Trained:
     member = Member(job)
     # Keras calls its callbacks itself here.
     member.observers = [o for o in job.observers if not isinstance(o, KerasCallbacks)]
-    model = member.keras_model()
+    model = compiled_model(job.network, job.optimizer, _metrics(member), job.seed)
     model.set_weights(member.weights)
     callbacks = [c for observer in job.observers for c in getattr(observer, "callbacks", ())]
     with preserved_generators():
@@ -56,6 +56,38 @@ def train_with_keras(job: Job) -> Trained:
     if member.error is not None:
         raise member.error
     return result
+
+
+def _metrics(member: Member) -> list[Any]:
+    """Return Keras metrics that see targets and predictions in the target's units."""
+    import keras
+
+    job = member.job
+    if job.target_scale is None:
+        return list(job.metrics)
+    scale, offset = job.target_scale, 0.0 if job.target_offset is None else job.target_offset
+
+    class InUnits(keras.metrics.Metric):
+        def __init__(self, metric: GraphMetric | HostMetric) -> None:
+            super().__init__(name=metric.name)
+            self.metric = (
+                metric.source.build()
+                if isinstance(metric.source, KerasObject)
+                else keras.metrics.MeanMetricWrapper(metric.function, metric.name)
+            )
+
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+            y_true = keras.ops.cast(y_true, y_pred.dtype)
+            self.metric.update_state(y_true * scale + offset, y_pred * scale + offset, sample_weight)
+
+        def result(self) -> Any:
+            return self.metric.result()
+
+        def reset_state(self) -> None:
+            self.metric.reset_state()
+
+    with preserved_generators():
+        return [InUnits(metric) for metric in member.metrics]
 
 
 def _arrays(job: Job, rows: Rows, index: Any = None) -> tuple[Any, ...]:
@@ -79,17 +111,17 @@ def _dataset(member: Member) -> Any:
     class Batches(keras.utils.PyDataset):
         def __init__(self) -> None:
             super().__init__()
-            self.order = member.next_order()
+            self.epoch = -1
 
         def __len__(self) -> int:
-            return math.ceil(len(self.order) / job.batch_size)
+            return job.steps_per_epoch
 
         def __getitem__(self, i: int) -> tuple[Any, ...]:
+            # Keras' own signs are of no use: it says that an epoch ended before the first began.
+            if self.epoch != member.n_epochs:
+                self.epoch, self.order = member.n_epochs, member.next_order()
             chosen = self.order[i * job.batch_size : (i + 1) * job.batch_size]
             return _arrays(job, job.train, chosen)
-
-        def on_epoch_end(self) -> None:
-            self.order = member.next_order()
 
     return Batches()
 

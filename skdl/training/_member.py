@@ -207,6 +207,18 @@ class Member:
         except BaseException as error:  # noqa: BLE001 - given back to the caller of fit
             self.error, self.stopped = error, True
 
+    def scored(
+        self, score: Callable[[NDArray[np.float32]], float], predictions: NDArray[np.float32]
+    ) -> float:
+        """Return the score of predictions; an exception of its function ends this member alone."""
+        try:
+            return float(score(predictions))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - given back to the caller of fit
+            self.error, self.stopped = error, True
+            return math.nan
+
     def end_epoch(self, logs: dict[str, float]) -> bool:
         """Take in an epoch's logs; tell whether its weights are the best so far."""
         epoch = self.n_epochs
@@ -247,6 +259,12 @@ class Member:
         """Whether the best epoch's weights are to be kept."""
         settings = self.job.early_stopping
         return settings is not None and settings.restore_best_weights
+
+    @property
+    def kept_epoch(self) -> int:
+        """Number of epochs after which it had the weights that it would end with now."""
+        best = self._stopper.best_epoch if self._stopper is not None and self.restores_best else 0
+        return best or self.n_epochs
 
     def finish(self) -> Trained:
         """Return what was learned; the last observers are told first."""

@@ -311,7 +311,7 @@ class Stack:
                     own[metric.name] = self._on_host(metric, predictions(position), member.job, y)
             score = member.job.held_out_score
             if role == "held_out" and score is not None and not member.stopped:
-                own["score"] = score(predictions(position))
+                own["score"] = member.scored(score, predictions(position))
             logs.append(own)
         return logs
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
+import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,7 @@ def train(
         except InterruptedTrainingError:
             raise
         except Exception as error:  # noqa: BLE001 - belongs to this stack alone
-            found = [error] * len(part)
+            found = [_failure(member, error) for member in part]
         for member, outcome in zip(part, found, strict=True):
             outcomes[position[member]] = outcome
         # Its tensors must be free before the next but one is prepared.
@@ -83,7 +84,8 @@ def _prepared(
     parts: list[list[Member]], memory_limit: float
 ) -> Iterator[tuple[list[Member], Future[Stack]]]:
     """Yield the members of each stack and the stack to come; while one runs, the next compiles."""
-    with ThreadPoolExecutor(1, thread_name_prefix="skdl-compile") as pool:
+    pool = ThreadPoolExecutor(1, thread_name_prefix="skdl-compile")
+    try:
         following: Future[Stack] | None = None
         for part, after in itertools.zip_longest(parts, parts[1:]):
             coming = following or pool.submit(_ready, part)
@@ -91,6 +93,9 @@ def _prepared(
             following = pool.submit(_ready, after) if is_room else None
             yield part, coming
             del coming
+    finally:
+        # After Ctrl-C nobody waits for what is still to be compiled.
+        pool.shutdown(cancel_futures=True)
 
 
 def _ready(members: list[Member]) -> Stack:
@@ -118,6 +123,15 @@ def _run(
 def _outcome(member: Member) -> Trained | BaseException:
     result = member.finish()
     return member.error if member.error is not None else result
+
+
+def _failure(member: Member, error: Exception) -> BaseException:
+    """End a member whose stack failed, so that nothing keeps the stack's tensors."""
+    member.fetch = member.store = None
+    traceback.clear_frames(error.__traceback__)
+    member.error = error
+    member.observe("on_failure")
+    return error
 
 
 def train_one(job: Job) -> Trained:

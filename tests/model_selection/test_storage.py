@@ -25,7 +25,7 @@ def storage(request, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("storage", "kind"),
+    ("named", "kind"),
     [
         (None, InMemoryStorage),
         ("study.log", JournalStorage),
@@ -34,9 +34,9 @@ def storage(request, tmp_path):
         ("sqlite:///:memory:", InMemoryStorage),
     ],
 )
-def test_storage_follows_from_how_it_is_named(storage, kind, tmp_path, monkeypatch):
+def test_storage_follows_from_how_it_is_named(named, kind, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    found = open_study(storage, "study", ["maximize"])._storage
+    found = open_study(named, "study", ["maximize"])._storage
     assert isinstance(getattr(found, "_backend", found) if kind is RDBStorage else found, kind)
 
 

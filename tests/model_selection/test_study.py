@@ -2,12 +2,14 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
+from skdl.model_selection import _study
 from skdl.model_selection._lease import SIGNATURE, process_identity
 from skdl.model_selection._storage import open_study
 from skdl.model_selection._study import REASON, RETRY_OF, Outcome, is_counted, run_study
@@ -123,13 +125,17 @@ def test_trials_together_are_all_under_way_before_any_is_evaluated(any_study):
     assert batches == [["RUNNING"] * n for n in (4, 4, 2)]
 
 
-def test_nothing_is_begun_after_the_timeout(any_study):
+def test_nothing_is_begun_after_the_timeout(any_study, monkeypatch):
+    now = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=time.sleep)
+    monkeypatch.setattr(_study, "time", clock)
+
     def evaluate(trials):
-        time.sleep(0.2)
+        now[0] += 10.0
         return x_of(trials)
 
-    run_study(any_study, evaluate, n_trials=None, timeout=0.3)
-    assert states(any_study) == ["COMPLETE"] * 2
+    run_study(any_study, evaluate, n_trials=None, timeout=25)
+    assert states(any_study) == ["COMPLETE"] * 3
 
 
 def test_callbacks_see_ended_trials_and_may_stop_the_study(any_study):
@@ -372,15 +378,15 @@ def test_worker_killed_before_it_could_sign_a_trial_is_noticed(reopen):
 
 def test_trial_beyond_the_budget_is_given_back(reopen):
     study = reopen()
-    ask = study.ask
+    create = study._storage.create_new_trial
 
-    def others_ask_too():
-        study.ask = ask
-        trial = ask()
+    def others_create_one_too(*arguments):
+        study._storage.create_new_trial = create
+        trial_id = create(*arguments)
         add_running(reopen(), ELSEWHERE)
-        return trial
+        return trial_id
 
-    study.ask = others_ask_too
+    study._storage.create_new_trial = others_create_one_too
     run_study(study, x_of, n_trials=1, timeout=0.3)
     assert states(study) == ["WAITING", "RUNNING"]
     run_study(study, x_of, n_trials=1)

@@ -1,0 +1,101 @@
+"""What a search shows while it runs: a line per running trial, the best so far, the counts."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from typing import TYPE_CHECKING, Any, Self
+
+from optuna.trial import TrialState
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+__all__ = ["SearchProgress"]
+
+
+class SearchProgress:
+    """Context that shows a search in the terminal or notebook.
+
+    Parameters
+    ----------
+    is_shown : bool
+    n_trials : int or None
+        How many there will be in the study, if that is known.
+    n_epochs : int or None
+        Length of a trial's line, if that is known.
+    """
+
+    def __init__(self, n_trials: int | None, n_epochs: int | None, *, is_shown: bool) -> None:
+        self._is_shown = is_shown
+        self._n_trials = n_trials
+        self._n_epochs = n_epochs
+        self._lines: dict[int, Any] = {}
+        self._counts = dict.fromkeys(("finished", "pruned", "failed", "lost"), 0)
+        self._best = -math.inf
+        self._is_waiting = False
+
+    def __enter__(self) -> Self:
+        if self._is_shown:
+            from rich import progress
+
+            self._bars = progress.Progress(
+                "{task.description}",
+                progress.BarColumn(bar_width=30),
+                progress.MofNCompleteColumn(),
+                progress.TimeElapsedColumn(),
+                "{task.fields[note]}",
+            )
+            self._bars.start()
+            self._total = self._bars.add_task("trials", total=self._n_trials, note="")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_shown:
+            self._bars.stop()
+
+    def begin_with(self, trials: list[FrozenTrial]) -> None:
+        """Count the trials that the study holds already."""
+        for trial in trials:
+            self._count(trial)
+        self._show_total()
+
+    def event(self, event: str, trials: list[FrozenTrial]) -> None:
+        """Take in what the study loop tells."""
+        self._is_waiting = event == "waiting"
+        for trial in trials:
+            if event == "begun" and self._is_shown:
+                self._lines[trial.number] = self._bars.add_task(
+                    f"  trial {trial.number}", total=self._n_epochs, note=""
+                )
+            elif event == "finished":
+                self._count(trial)
+                if self._is_shown and trial.number in self._lines:
+                    self._bars.remove_task(self._lines.pop(trial.number))
+            elif event == "lost":
+                self._counts["lost"] += 1
+        self._show_total()
+
+    def epoch(self, number: int, epoch: int, value: float) -> None:
+        """Show how far a trial is."""
+        if number in self._lines:
+            self._bars.update(self._lines[number], completed=epoch, note=f"{value:.4g}")
+
+    def _count(self, trial: FrozenTrial) -> None:
+        state = {TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}.get(trial.state)
+        self._counts[state or "finished"] += 1
+        with contextlib.suppress(RuntimeError):  # several objectives have no best value
+            if trial.state == TrialState.COMPLETE and trial.value is not None:
+                self._best = max(self._best, trial.value)
+
+    def _show_total(self) -> None:
+        if not self._is_shown:
+            return
+        counts = self._counts
+        n_done = counts["finished"] + counts["pruned"] + counts["failed"]
+        told = [f"{n} {name}" for name, n in counts.items() if n or name == "finished"]
+        if self._best > -math.inf:
+            told.insert(0, f"best {self._best:.4g}")
+        if self._is_waiting:
+            told.append("waiting for trials of other processes")
+        self._bars.update(self._total, completed=n_done, note=", ".join(told))
