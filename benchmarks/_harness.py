@@ -20,6 +20,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT_MARK = "benchmark-result:"
+# Names the file descriptor on which a child's `tell` reaches the terminal of the parent.
+PROGRESS_VARIABLE = "SKDL_BENCHMARK_PROGRESS"
 
 
 class PeerMissingError(Exception):
@@ -40,6 +42,12 @@ def median_seconds(function, *args, calls):
     """Return the median seconds of several equal calls, after one call that is not counted."""
     function(*args)
     return statistics.median(timed(function, *args)[0] for _ in range(calls))
+
+
+def tell(text):
+    """Show a line in the parent's terminal while the child is at work; its output is kept."""
+    if PROGRESS_VARIABLE in os.environ:
+        os.write(int(os.environ[PROGRESS_VARIABLE]), f"    {text}\n".encode())
 
 
 def run_as_child(tasks):
@@ -91,15 +99,24 @@ def run_in_fresh_process(script, *, keep_caches=False, timeout_seconds=3600, **r
         environment["PYTHONPATH"] = os.pathsep.join(
             [*filter(None, [os.environ.get("PYTHONPATH")]), str(ROOT)]
         )
-        finished = subprocess.run(
-            [sys.executable, script, "--child", json.dumps(request)],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout_seconds,
-            check=False,
-        )
+        # Windows cannot hand a descriptor on: there, children are silent.
+        progress = [os.dup(sys.stderr.fileno())] if os.name == "posix" else []
+        if progress:
+            environment[PROGRESS_VARIABLE] = str(progress[0])
+        try:
+            finished = subprocess.run(
+                [sys.executable, script, "--child", json.dumps(request)],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=timeout_seconds,
+                check=False,
+                pass_fds=progress,
+            )
+        finally:
+            for descriptor in progress:
+                os.close(descriptor)
     for line in reversed(finished.stdout.splitlines()):
         # Progress bars that a peer prints without a line end may stand in front of the mark.
         _, mark, answer = line.partition(RESULT_MARK)
@@ -198,7 +215,9 @@ def _versions(packages):
 
 def add_common_arguments(parser):
     """Add the options that every benchmark has."""
-    parser.add_argument("--repeats", type=int, default=3, help="fresh processes per timing (3)")
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="fresh processes per timing (%(default)s)"
+    )
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables here too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the medians here")
     parser.add_argument(

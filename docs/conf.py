@@ -1,6 +1,10 @@
 """Sphinx configuration."""
 
 import importlib.metadata
+from pathlib import Path
+
+import skdl
+from skdl.estimators import describe_space
 
 project = "skdl"
 author = "The skdl developers"
@@ -16,7 +20,7 @@ extensions = [
     "numpydoc",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "generated/search_spaces.rst"]
 default_role = "code"
 
 autosummary_generate = True
@@ -41,3 +45,28 @@ html_theme_options = {
 # One page tree of two levels: the left side bar would repeat the top bar.
 html_sidebars = {"**": []}
 html_show_sourcelink = False
+
+
+def write_search_spaces(app):
+    """Write what an automatic search varies, read from the estimators themselves."""
+    lines = []
+    for kind in (skdl.MLPRegressor, skdl.MLPClassifier):
+        lines += [
+            f'.. list-table:: What ``"auto"`` searches for :class:`~skdl.{kind.__name__}`',
+            "   :header-rows: 1",
+            "   :widths: 25 75",
+            "",
+            "   * - parameter",
+            "     - values",
+        ]
+        for name, values in describe_space(kind()):
+            lines += [f"   * - ``{name}``", f"     - {values}"]
+        lines.append("")
+    folder = Path(app.srcdir) / "generated"
+    folder.mkdir(exist_ok=True)
+    (folder / "search_spaces.rst").write_text("\n".join(lines), encoding="utf-8")
+
+
+def setup(app):
+    """Connect what is written at the beginning of a build."""
+    app.connect("builder-inited", write_search_spaces)

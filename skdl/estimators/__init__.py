@@ -1,5 +1,6 @@
 """Estimators: what users construct."""
 
 from skdl.estimators._mlp import MLPClassifier, MLPRegressor
+from skdl.estimators._search_space import describe_space
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "describe_space"]

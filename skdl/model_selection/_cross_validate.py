@@ -341,4 +341,6 @@ def _joined(
             table.insert(0, "fold", number)
             table.insert(0, "iteration", iteration)
             tables.append(table)
+    if not tables:
+        return pd.DataFrame(columns=["iteration", "fold", "row", "y_true", "y_pred"])
     return pd.concat(tables, ignore_index=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,12 @@ from sklearn.base import clone, is_classifier
 # Private, and used all the same: this is how scikit-learn's own functions fit and score one split,
 # so ours agree with them to the last warning.
 from sklearn.model_selection._validation import _fit_and_score
+from sklearn.utils import parallel
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
 from skdl.estimators._held_out import HeldOut
-from skdl.model_selection._lockstep import together
+from skdl.model_selection._lockstep import configured, together
 from skdl.model_selection._networks import nested_networks
 
 if TYPE_CHECKING:
@@ -115,11 +117,13 @@ class Folds:
         fold = functools.partial(
             self._fold, verbose=verbose, epoch_scorer=epoch_scorer, observers=observers
         )
-        tasks = (delayed(fold)(clone(estimator), *split) for split in self.splits)
+        arguments = ((clone(estimator), *split) for split in self.splits)
         if not nested_networks(estimator):
-            return list(Parallel(n_jobs=n_jobs)(tasks))
+            run = parallel.delayed(fold)
+            return list(parallel.Parallel(n_jobs=n_jobs)(run(*each) for each in arguments))
+        run = delayed(configured(fold))
         with together(verbose=verbose):
-            return list(Parallel()(tasks))
+            return list(Parallel()(run(*each) for each in arguments))
 
     def _fold(
         self,
@@ -159,7 +163,10 @@ class Folds:
             )
         predictions = None
         if self.return_predictions and result["fit_error"] is None:
-            predictions = _predictions(estimator, X_test, y_test, test)
+            # Where rows cannot be predicted, scoring has failed and said so.
+            ignored = () if self.error_score == "raise" else (Exception,)
+            with contextlib.suppress(*ignored):
+                predictions = _predictions(estimator, X_test, y_test, test)
         return Fold(result, held_out.history, predictions, held_out.kept_epoch)
 
 

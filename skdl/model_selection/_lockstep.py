@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Any
 
 from joblib.parallel import get_active_backend
+from sklearn import config_context, get_config
 
 from skdl.training import LockstepBackend, lockstep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["together"]
+__all__ = ["configured", "together"]
+
+
+def configured(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that runs under scikit-learn's configuration of now, in any thread.
+
+    For joblib's ``delayed``. That of ``sklearn.utils.parallel`` sets the warning filters as well,
+    which Python keeps once for all threads: of folds in lockstep, some would lose their warnings.
+    """
+    return functools.partial(_run_configured, get_config(), function)
+
+
+def _run_configured(
+    config: Mapping[str, Any], function: Callable[..., Any], *args: Any, **kwargs: Any
+) -> Any:
+    with config_context(**config):
+        return function(*args, **kwargs)
 
 
 @contextlib.contextmanager

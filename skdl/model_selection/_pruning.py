@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from optuna.exceptions import TrialPruned
 from optuna.study import StudyDirection
+from optuna.trial import BaseTrial
 
 from skdl.estimators._keras_names import monitor_mode
 from skdl.exceptions import InvalidParameterError
@@ -34,12 +35,14 @@ class MeanCurve(Observer):
     Parameters
     ----------
     value_of : callable
-        ``value_of(member, logs)`` returns a fold's value after an epoch.
+        ``value_of(member, logs)`` returns a fold's value after an epoch, of any kind.
     give_up : callable
-        ``give_up(value, epoch)`` is told the mean over the folds once per epoch, counted from 1,
-        and says whether the trial ends here.
+        ``give_up(values, epoch)`` is told those of the folds once per epoch, counted from 1, and
+        says whether the trial ends here.
     n_folds : int or None, default=None
         Folds that there will be; None for those that begin together.
+    may_end_early : bool, default=True
+        Whether `give_up` ever says so.
 
     Attributes
     ----------
@@ -49,14 +52,17 @@ class MeanCurve(Observer):
 
     def __init__(
         self,
-        value_of: Callable[[Member, dict[str, float]], float],
-        give_up: Callable[[float, int], bool],
+        value_of: Callable[[Member, dict[str, float]], Any],
+        give_up: Callable[[list[Any], int], bool],
         n_folds: int | None = None,
+        *,
+        may_end_early: bool = True,
     ) -> None:
+        self.may_end_early = may_end_early
         self._value_of = value_of
         self._give_up = give_up
         self._n_folds = n_folds
-        self._curves: dict[Member, list[float]] = {}
+        self._curves: dict[Member, list[Any]] = {}
         self._n_reported = 0
         self.n_epochs = 0
         self._lock = threading.Lock()
@@ -70,20 +76,20 @@ class MeanCurve(Observer):
         with self._lock:
             self._curves[member].append(self._value_of(member, logs))
             self.n_epochs += 1
-            while (value := self._next_mean()) is not None:
+            while values := self._next_values():
                 self._n_reported += 1
-                if self._give_up(value, self._n_reported):
+                if self._give_up(values, self._n_reported):
                     for fold in self._curves:
                         fold.abandon(TrialPruned(f"Pruned after epoch {self._n_reported}."))
                     return
 
-    def _next_mean(self) -> float | None:
-        """Return the mean of the next epoch, once all folds have come so far or have ended.
+    def _next_values(self) -> list[Any]:
+        """Return the folds' values of the next epoch, once all have come so far or have ended.
 
         A fold that ended earlier counts with its last value, or its best if it went back to it.
         """
         if self._n_folds is not None and len(self._curves) < self._n_folds:
-            return None
+            return []
         values = []
         n_reached = 0
         for member, curve in self._curves.items():
@@ -91,14 +97,12 @@ class MeanCurve(Observer):
                 values.append(curve[self._n_reported])
                 n_reached += 1
             elif member.stopped and curve:
-                values.append(curve[member.kept_epoch - member.n_epochs - 1])
+                # A fold that diverged reported nothing in its last epoch.
+                n_kept = member.kept_epoch - (member.last_epoch - member.job.epochs)
+                values.append(curve[min(n_kept, len(curve)) - 1])
             elif not member.stopped:
-                return None
-        if not n_reached:
-            return None
-        # A fold that cannot be scored (one class only, say) is left out of the mean.
-        known = [value for value in values if not np.isnan(value)]
-        return float(np.mean(known)) if known else float("nan")
+                return []
+        return values if n_reached else []
 
 
 class OptunaPruning(Observer):
@@ -113,7 +117,8 @@ class OptunaPruning(Observer):
     Parameters
     ----------
     trial : optuna.Trial
-        Of a study with one objective.
+        Of a study with one objective. A ``FixedTrial`` or ``FrozenTrial``, with which an objective
+        is called again by hand, never prunes.
     monitor : str or None, default=None
         What to report: a name in ``history_``. None is ``"val_loss"`` where there are validation
         rows (``early_stopping=True``, or `X_val`), else ``"loss"``.
@@ -121,8 +126,8 @@ class OptunaPruning(Observer):
     Raises
     ------
     InvalidParameterError
-        If `trial` is none, or its study has several objectives; from ``fit``, if the fit does not
-        report `monitor`.
+        If `trial` is none, or its study has several objectives; from ``cross_val_score`` or the
+        like, whatever its `error_score` is, if the fits do not report `monitor`.
 
     Notes
     -----
@@ -151,12 +156,21 @@ class OptunaPruning(Observer):
     [1, 2, 3]
     """
 
+    may_end_early = True
+
     def __init__(self, trial: optuna.Trial, monitor: str | None = None) -> None:
-        directions = list(getattr(getattr(trial, "study", None), "directions", ()))
+        if not isinstance(trial, BaseTrial):
+            raise InvalidParameterError(
+                f"OptunaPruning: trial={trial!r} is no trial of Optuna. Expected the one that the "
+                "objective was called with."
+            )
+        study = getattr(trial, "study", None)
+        directions = [StudyDirection.MINIMIZE] if study is None else study.directions
         if len(directions) != 1:
             raise InvalidParameterError(
-                f"OptunaPruning: trial={trial!r} has {len(directions)} objectives. Expected a "
-                "trial of a study with one: Optuna cannot prune for several."
+                f"OptunaPruning: trial {trial.number} belongs to a study with {len(directions)} "
+                "objectives. Expected a study with one: Optuna cannot prune for several. Leave "
+                "the callback out."
             )
         self.trial = trial
         self.monitor = monitor
@@ -184,7 +198,16 @@ class OptunaPruning(Observer):
                 UserWarning,
                 stacklevel=2,
             )
-        if not self._n_ended:
+        names = member.log_names()
+        if self.monitor is not None and self.monitor not in names:
+            # No error of this fit alone, of which error_score would make a missing score.
+            error = InvalidParameterError(
+                f"OptunaPruning: monitor={self.monitor!r} is not reported by this fit. Expected "
+                f"one of {names}; a metric must be named in `metrics`, and a name with 'val_' "
+                "needs validation rows."
+            )
+            member.abandon(error)
+        elif not self._n_ended:
             self._curve.on_train_begin(member)
 
     def on_epoch_end(self, member: Member, epoch: int, logs: dict[str, float]) -> None:
@@ -198,17 +221,11 @@ class OptunaPruning(Observer):
     on_failure = on_train_end
 
     def _value_of(self, member: Member, logs: dict[str, float]) -> float:
-        name = self.monitor or ("val_loss" if "val_loss" in logs else "loss")
-        if name not in logs:
-            raise InvalidParameterError(
-                f"OptunaPruning: monitor={name!r} is not reported by this fit. Expected one of "
-                f"{list(logs)}; a metric must be named in `metrics`, and a name with 'val_' needs "
-                "validation rows."
-            )
         del member
+        name = self.monitor or ("val_loss" if "val_loss" in logs else "loss")
         is_better_small = monitor_mode(name) == "min"
         return -logs[name] if self._maximizes == is_better_small else logs[name]
 
-    def _report(self, value: float, epoch: int) -> bool:
-        self.trial.report(value, epoch)
+    def _report(self, values: list[float], epoch: int) -> bool:
+        self.trial.report(float(np.mean(values)), epoch)
         return self.trial.should_prune()

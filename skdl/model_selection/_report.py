@@ -81,9 +81,10 @@ class Report:
                     f"{name}: {n_failed} of {self.n_splits} folds failed and are left out."
                 )
         if self.curve is not None and self.best_epoch is not None:
+            more = " It is the last: more may do better." * (self.best_epoch == len(self.curve))
             notes.append(
                 f"Best epoch: {self.best_epoch} of {len(self.curve)} (mean test loss "
-                f"{self.curve[self.best_epoch]:.4g})."
+                f"{self.curve[self.best_epoch]:.4g}).{more}"
             )
         return [*notes, _SOURCE]
 

@@ -97,14 +97,13 @@ def params_for_contender(
     """
     if not get_config()["enable_metadata_routing"]:
         return {k: v for k, v in params.items() if has_fit_parameter(estimator, k)}, {}
-    wanted: list[dict[str, Any]] = []
+    routes = []
     for consumer, method in ((estimator, "fit"), (scorer, "score")):
         names = get_routing_for_object(consumer).consumes(method, list(params))
-        wanted.append({name: params[name] for name in names})
-    router = (
-        MetadataRouter(owner="compare_with")
-        .add(estimator=estimator, method_mapping=MethodMapping().add(caller="fit", callee="fit"))
-        .add(scorer=scorer, method_mapping=MethodMapping().add(caller="fit", callee="score"))
-    )
-    found = process_routing(router, "fit", **wanted[0], **wanted[1])
-    return dict(found.estimator.fit), dict(found.scorer.score)
+        # Each by itself: what the scorer asks for, the estimator need not have an opinion on.
+        router = MetadataRouter(owner="compare_with").add(
+            consumer=consumer, method_mapping=MethodMapping().add(caller="fit", callee=method)
+        )
+        found = process_routing(router, "fit", **{name: params[name] for name in names})
+        routes.append(dict(found.consumer[method]))
+    return routes[0], routes[1]

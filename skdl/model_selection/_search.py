@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import time
 import warnings
 from typing import TYPE_CHECKING, Any, Self
 
-import joblib
 import numpy as np
 import optuna
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
-from optuna.samplers import BaseSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from sklearn.base import clone, is_classifier
-from sklearn.exceptions import FitFailedWarning
+from sklearn.metrics._scorer import _MultimetricScorer
 from sklearn.model_selection import GroupKFold
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import check_random_state, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import _check_method_params
 
+from skdl._compat import CallbackSupportMixin, with_callbacks
 from skdl._validation import (
     AnyOf,
     Boolean,
@@ -27,28 +28,32 @@ from skdl._validation import (
     OneOf,
     Predicate,
     Real,
+    SequenceOf,
     check_parameters,
 )
 from skdl.exceptions import InvalidParameterError
+from skdl.model_selection._comparable import check_comparable
 from skdl.model_selection._folds import Folds
 from skdl.model_selection._networks import nested_networks
 from skdl.model_selection._progress import SearchProgress
-from skdl.model_selection._search_results import cv_results, finished_trials
+from skdl.model_selection._search_results import check_outcome, cv_results, finished_trials
+from skdl.model_selection._search_tasks import SearchTasks
 from skdl.model_selection._space import make_space
 from skdl.model_selection._split import check_folds, splits_per_iteration
 from skdl.model_selection._storage import open_study
 from skdl.model_selection._study import run_study
-from skdl.model_selection._trials import Trials
+from skdl.model_selection._trials import SCORES, Trials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from optuna.trial import FrozenTrial
 
     from skdl.model_selection._space import Space
 
 __all__ = ["OptunaSearchCV"]
 
 _OWNER = "OptunaSearchCV"
-_DATA = "skdl:data"
 # Shuffles of an integer `cv` with several iterations: the same in every process of a search.
 _SEED = 0
 
@@ -69,6 +74,9 @@ _CONSTRAINTS: dict[str, Constraint] = {
         Predicate(callable, "a function of cv_results_"),
     ),
     "trials_together": Integer(1, example=4),
+    "callbacks": AnyOf(
+        OneOf(None), SequenceOf(Predicate(callable, "a function of study and trial"))
+    ),
     "verbose": AnyOf(Boolean(), Integer(0)),
     "return_train_score": Boolean(),
     "error_score": AnyOf(
@@ -82,7 +90,8 @@ _CONSTRAINTS: dict[str, Constraint] = {
 }
 
 
-class OptunaSearchCV(BaseSearchCV):
+# The mixin is a base of scikit-learn's class too, from 1.9 on.
+class OptunaSearchCV(BaseSearchCV, CallbackSupportMixin):
     """Search for good parameters with Optuna; all folds of a trial train side by side.
 
     A search of scikit-learn's kind, for use wherever ``GridSearchCV`` stands. As the folds of a
@@ -144,8 +153,8 @@ class OptunaSearchCV(BaseSearchCV):
     verbose : int, default=0
         1 shows running trials, the best score so far and how many were pruned.
     error_score : "raise" or float, default=nan
-        Score of a fold whose fit fails. With nan, its trial is recorded as failed, with the
-        reason, and the search goes on.
+        Score of a fold whose fit or scorer fails. With nan, its trial is recorded as failed, with
+        the reason, and the search goes on; a number counts among the other folds' scores.
     return_train_score : bool, default=False
         Score the training rows too.
 
@@ -155,9 +164,9 @@ class OptunaSearchCV(BaseSearchCV):
         All trials; larger values are better.
     cv_results_ : dict of str to array
         As scikit-learn's, one entry per finished trial, whichever process ran it. Beyond its keys
-        ``trial_number``, ``state`` (``"complete"``, ``"pruned"`` or ``"failed"``), ``reason``,
-        ``n_epochs`` (summed over the folds) and ``seconds``. Scores of trials that were pruned
-        or failed are NaN.
+        ``trial_number``, ``state`` (``"complete"``, ``"pruned"`` or ``"failed"``), ``reason`` (of
+        a failure, of single folds too), ``n_epochs`` (summed over the folds) and ``seconds``.
+        Scores of trials that were pruned or failed are NaN.
     best_params_, best_score_, best_index_ :
         Of the best trial that was completed.
     best_estimator_ : object
@@ -178,6 +187,9 @@ class OptunaSearchCV(BaseSearchCV):
     -----
     After Ctrl-C the error goes on its way, and what was finished stands in the attributes,
     ``best_estimator_`` apart; with a `storage`, the next ``fit`` goes on from there.
+
+    Callbacks of scikit-learn (``set_callbacks``, from its release 1.9 on) are told of the search,
+    of each trial that this process runs, and of the refit; they can end the search.
 
     Examples
     --------
@@ -243,6 +255,7 @@ class OptunaSearchCV(BaseSearchCV):
         self.random_state = random_state
         self.callbacks = callbacks
 
+    @with_callbacks
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Search, then fit the best parameters on all rows.
 
@@ -266,15 +279,18 @@ class OptunaSearchCV(BaseSearchCV):
             If a parameter is not as described, or `param_distributions` names one that the
             estimator does not have; before the first trial.
         ValueError
-            If no trial was completed; or if the study in `storage` was made with other data.
+            If no trial was completed; or if the study in `storage` was made with other data, or
+            for another `scoring`.
         """
         self._check_search_parameters()
+        self._forget()
         scorers, refit_metric = self._get_scorers()
         X, y = indexable(X, y)
         params = _check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
         base = clone(self.estimator)
         space = make_space(base, self.param_distributions)
+        _try_out(space)
         split_params = {k: v for k, v in routed.splitter.split.items() if v is not None}
         splitter = check_folds(
             self.cv,
@@ -289,46 +305,54 @@ class OptunaSearchCV(BaseSearchCV):
         self.n_splits_ = len(splits)
 
         metrics = _metric_names(scorers)
+        if callable(self.scoring) and isinstance(self.refit, str):
+            refit_metric = self.refit  # of the dict that the function may return
+            metrics = [refit_metric]
         objectives = [refit_metric] if refit_metric in metrics else metrics
-        self.multimetric_ = metrics != ["score"]
+        self.multimetric_ = isinstance(scorers, _MultimetricScorer)
         self.scorer_ = scorers._scorers if self.multimetric_ else scorers  # noqa: SLF001
         is_network = bool(nested_networks(base))
         pruner = self._make_pruner(base, is_judged=is_network and len(objectives) == 1)
-        study = open_study(
+        study = self.study_ = open_study(
             self.storage,
             self.study_name,
             ["maximize"] * len(objectives),
-            self.sampler if self.sampler is not None else self._make_sampler(),
+            self._make_sampler(),
             pruner,
             load_if_exists=self.load_if_exists,
         )
-        self.study_ = study
-        _check_data(study, X, y, splits, self.storage)
-
-        folds = Folds(
-            X,
-            y,
-            splits,
-            scorers,
-            fit_params=routed.estimator.fit,
-            score_params=routed.scorer.score,
-            error_score=self.error_score,
-            return_train_score=self.return_train_score,
-        )
+        if self.storage is not None:
+            check_comparable(study, space, (X, y, splits), self.scoring, objectives)
+        tasks = self._begin_tasks(X, y, params)
         progress = SearchProgress(
             self.n_trials, _n_epochs(base) if is_network else None, is_shown=bool(self.verbose)
         )
         trials = Trials(
             estimator=base,
             space=space,
-            folds=folds,
+            folds=Folds(
+                X,
+                y,
+                splits,
+                scorers,
+                fit_params=routed.estimator.fit,
+                score_params=routed.scorer.score,
+                error_score=self.error_score,
+                return_train_score=self.return_train_score,
+            ),
+            metrics=metrics,
             objectives=objectives,
-            epoch_scorer=_single(scorers, objectives[0]),
             pruner=pruner,
             splits_per_iteration=splits_per_iteration(splitter, len(splits)),
             n_jobs=self.n_jobs,
             progress=progress,
         )
+
+        def on_event(event: Any, trials: list[FrozenTrial]) -> None:
+            progress.event(event, trials)
+            if tasks.event(event, trials):
+                study.stop()
+
         try:
             with progress:
                 progress.begin_with(finished_trials(study))
@@ -339,15 +363,17 @@ class OptunaSearchCV(BaseSearchCV):
                     timeout=self.timeout,
                     trials_together=self.trials_together,
                     callbacks=self.callbacks or (),
-                    on_event=progress.event,
+                    on_event=on_event,
                 )
         except KeyboardInterrupt:
-            self._take_results(study, space, metrics, refit_metric)
+            self._take_results(space, metrics, objectives)
             raise
-        self._take_results(study, space, metrics, refit_metric)
-        self._tell_of_failures()
+        tasks.end_search()
+        self._take_results(space, metrics, objectives)
+        check_outcome(self.cv_results_, self.timeout)
         if self.refit is not False:
-            self._fit_best(base, X, y, routed.estimator.fit)
+            self._fit_best(base, tasks, X, y, routed.estimator.fit)
+        tasks.end()
         return self
 
     # ------------------------------------------------------------------ before the search
@@ -361,7 +387,24 @@ class OptunaSearchCV(BaseSearchCV):
                 "least one of them."
             )
 
+    def _forget(self) -> None:
+        """Drop what an earlier fit has left behind: this one may be interrupted."""
+        for name in [name for name in vars(self) if name.endswith("_") and name[0] != "_"]:
+            delattr(self, name)
+
+    def _begin_tasks(self, X: Any, y: Any, params: dict[str, Any]) -> SearchTasks:
+        """Tell scikit-learn's callbacks that the search begins."""
+        weight = params.get("sample_weight")
+        metadata = None if weight is None else {"sample_weight": weight}
+        data = {"estimator": self, "X": X, "y": y, "metadata": metadata}
+        root = self._init_callback_context(max_subtasks=1 + (self.refit is not False))
+        root.call_on_fit_task_begin(**data)
+        # Those that others run, or have lost, cannot be foreseen.
+        return SearchTasks(root, data, self.n_trials if self.storage is None else None)
+
     def _make_sampler(self) -> BaseSampler:
+        if self.sampler is not None:
+            return copy.deepcopy(self.sampler)  # the study changes it
         seed = None
         if self.random_state is not None:
             seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -375,18 +418,22 @@ class OptunaSearchCV(BaseSearchCV):
 
     def _make_pruner(self, estimator: Any, *, is_judged: bool) -> BasePruner:
         if isinstance(self.pruner, BasePruner):
-            return self.pruner
+            return copy.deepcopy(self.pruner)  # Hyperband's takes its measures from a study
         if self.pruner is None or not is_judged:
             return NopPruner()
         return MedianPruner(n_startup_trials=5, n_warmup_steps=max(1, _n_epochs(estimator) // 20))
 
     # ------------------------------------------------------------------ after the search
 
-    def _take_results(
-        self, study: optuna.Study, space: Space, metrics: list[str], refit_metric: str
-    ) -> None:
+    def _take_results(self, space: Space, metrics: list[str], objectives: list[str]) -> None:
         """Set the attributes that follow from the study."""
-        trials = finished_trials(study)
+        trials = finished_trials(self.study_)
+        if callable(self.scoring):
+            # One score, or a dict of them: only a call tells.
+            scored = [t for t in trials if SCORES in t.user_attrs]
+            metrics = list(scored[0].user_attrs[SCORES]["test"][0]) if scored else ["score"]
+            self.multimetric_ = metrics != ["score"]
+            objectives = [name if name in metrics else "score" for name in objectives]
         results = cv_results(
             trials, space, metrics, self.n_splits_, return_train_score=self.return_train_score
         )
@@ -395,47 +442,20 @@ class OptunaSearchCV(BaseSearchCV):
         if not is_complete.any():
             return
         if callable(self.refit):
-            self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
-        elif refit_metric in metrics:
-            self.best_index_ = int(results[f"rank_test_{refit_metric}"].argmin())
-            self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
+            self.best_index_ = self._select_best_index(self.refit, objectives[0], results)
+        elif len(objectives) == 1:
+            self.best_index_ = int(results[f"rank_test_{objectives[0]}"].argmin())
+            self.best_score_ = results[f"mean_test_{objectives[0]}"][self.best_index_]
         else:
             return
         self.best_params_ = results["params"][self.best_index_]
 
-    def _tell_of_failures(self) -> None:
-        """Warn of trials that failed; raise if none was completed."""
-        results = self.cv_results_
-        is_failed = results["state"] == "failed"
-        n_trials = len(is_failed)
-        if not is_failed.any():
-            if n_trials and not (results["state"] == "complete").any():
-                raise ValueError(
-                    f"{_OWNER}: all {n_trials} trials were pruned. Expected at least one that was "
-                    "not; let the pruner wait for longer, or pass pruner=None."
-                )
-            if not n_trials:
-                raise ValueError(
-                    f"{_OWNER}: no trial was finished. Expected at least one; allow more time "
-                    "than timeout={self.timeout!r}."
-                )
-            return
-        first = int(is_failed.argmax())
-        told = (
-            f"{_OWNER}: {is_failed.sum()} of {n_trials} trials failed. The first, trial "
-            f"{results['trial_number'][first]}: {results['reason'][first]}"
-        )
-        if not (results["state"] == "complete").any():
-            raise ValueError(f"{told} None was completed. Pass error_score='raise' to see where.")
-        warnings.warn(
-            f"{told} cv_results_ holds the others' reasons.", FitFailedWarning, stacklevel=3
-        )
-
-    def _fit_best(self, base: Any, X: Any, y: Any, fit_params: dict[str, Any]) -> None:
+    def _fit_best(
+        self, base: Any, tasks: SearchTasks, X: Any, y: Any, fit_params: dict[str, Any]
+    ) -> None:
         self.best_estimator_ = clone(base).set_params(**clone(self.best_params_, safe=False))
         start = time.monotonic()
-        targets = () if y is None else (y,)
-        self.best_estimator_.fit(X, *targets, **fit_params)
+        tasks.refit(self.best_estimator_, X, *(() if y is None else (y,)), **fit_params)
         self.refit_time_ = time.monotonic() - start
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
@@ -473,26 +493,17 @@ def _metric_names(scorers: Any) -> list[str]:
     return list(getattr(scorers, "_scorers", None) or ["score"])
 
 
-def _single(scorers: Any, name: str) -> Callable[..., float]:
-    """Return the scorer of one metric."""
-    return getattr(scorers, "_scorers", {}).get(name, scorers)
-
-
 def _n_epochs(estimator: Any) -> int:
     return max(network.epochs for network in nested_networks(estimator).values())
 
 
-def _check_data(study: optuna.Study, X: Any, y: Any, splits: Any, storage: Any) -> None:
-    """Refuse a study that was made with other rows or splits: its scores would not compare."""
-    if storage is None:
-        return
-    own = joblib.hash((X, y, splits))
-    found = study.user_attrs.get(_DATA)
-    if found is None:
-        study.set_user_attr(_DATA, own)
-    elif found != own:
-        raise ValueError(
-            f"{_OWNER}: study_name={study.study_name!r} holds trials for other data or splits, "
-            "whose scores do not compare. Expected the X, y and cv that it was made with; pass "
-            "another study_name, and storage=None in nested cross-validation."
-        )
+def _try_out(space: Space) -> None:
+    """Call a function of the user's once, so that a wrong name is told before the first trial."""
+    if space.names is None:
+        trial = optuna.create_study(sampler=RandomSampler(seed=0)).ask()
+        try:
+            space.suggest(trial)
+        except InvalidParameterError:
+            raise
+        except Exception:  # noqa: BLE001 - may be meant for this draw of parameters alone
+            return

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from optuna.trial import TrialState
 from scipy.stats import rankdata
+from sklearn.exceptions import FitFailedWarning
 
+from skdl._compat import HAS_CALLBACKS
 from skdl.model_selection._study import REASON, is_counted
 from skdl.model_selection._trials import N_EPOCHS, SCORES, SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import optuna
     from numpy.typing import NDArray
@@ -21,7 +24,9 @@ if TYPE_CHECKING:
 
     from skdl.model_selection._space import Space
 
-__all__ = ["cv_results", "finished_trials"]
+__all__ = ["check_outcome", "cv_results", "finished_trials"]
+
+_OWNER = "OptunaSearchCV"
 
 _STATES = {
     TrialState.COMPLETE: "complete",
@@ -67,7 +72,8 @@ def cv_results(
     results : dict of str to array
         One entry per trial. Beyond scikit-learn's keys ``trial_number``, ``state`` (``complete``,
         ``pruned``, ``failed``), ``reason``, ``n_epochs`` (summed over the folds) and ``seconds``.
-        Scores of trials that were pruned or failed are NaN, and rank last.
+        Scores of trials that were pruned or failed are NaN, and rank last; the parameters of one
+        that failed before it had them are empty.
     """
     results: dict[str, Any] = {
         "trial_number": np.array([t.number for t in trials], int),
@@ -76,7 +82,7 @@ def cv_results(
         "n_epochs": np.array([t.user_attrs.get(N_EPOCHS, 0) for t in trials], int),
         "seconds": np.array([t.user_attrs.get(SECONDS, math.nan) for t in trials], float),
     }
-    params = [space.params_of(t) for t in trials]
+    params = [_params_of(t, space) for t in trials]
     results["params"] = params
     for name in dict.fromkeys(name for each in params for name in each):
         column = np.ma.MaskedArray(np.empty(len(trials), object), mask=True)
@@ -103,6 +109,62 @@ def cv_results(
                 filled = np.where(np.isnan(mean), lowest, mean)
                 results[f"rank_{name}"] = rankdata(-filled, method="min").astype(np.int32)
     return results
+
+
+def check_outcome(results: Mapping[str, Any], timeout: float | None) -> None:
+    """Warn of trials that failed; raise if none was completed.
+
+    Parameters
+    ----------
+    results : mapping
+        From `cv_results`.
+    timeout : float or None
+        The search's.
+
+    Raises
+    ------
+    ValueError
+        With the first reason.
+    """
+    is_complete = results["state"] == "complete"
+    is_failed = (results["state"] == "failed") | (is_complete & (results["reason"] != ""))
+    n_trials = len(is_failed)
+    if not is_failed.any():
+        if n_trials and not is_complete.any():
+            raise ValueError(
+                f"{_OWNER}: all {n_trials} trials were pruned. Expected at least one that was "
+                "not; let the pruner wait for longer, or pass pruner=None."
+            )
+        if not n_trials:
+            raise ValueError(
+                f"{_OWNER}: no trial was finished. Expected at least one; allow more time "
+                f"than timeout={timeout!r}."
+            )
+        return
+    first = int(is_failed.argmax())
+    told = (
+        f"{_OWNER}: {is_failed.sum()} of {n_trials} trials failed, in some folds at least. The "
+        f"first is trial {results['trial_number'][first]}: {results['reason'][first]}"
+    )
+    if not is_complete.any():
+        raise ValueError(
+            f"{told}\nNone was completed. Pass error_score='raise' to see where it fails."
+        )
+    warnings.warn(
+        f"{told}\nThe others' reasons stand in cv_results_['reason'].",
+        FitFailedWarning,
+        stacklevel=3 + HAS_CALLBACKS,  # whose decorator is a frame of its own
+    )
+
+
+def _params_of(trial: FrozenTrial, space: Space) -> dict[str, Any]:
+    """Return a trial's parameters; those that it never got are no reason to lose the others."""
+    try:
+        return space.params_of(trial)
+    except Exception:
+        if trial.state == TrialState.COMPLETE:
+            raise
+        return {}
 
 
 def _table(rows: Sequence[Sequence[float | None] | None], n_splits: int) -> NDArray[np.float64]:

@@ -12,8 +12,12 @@ from joblib import Parallel, delayed
 from optuna.exceptions import TrialPruned
 from optuna.pruners import NopPruner, WilcoxonPruner
 from sklearn.base import clone
+from sklearn.metrics._scorer import _MultimetricScorer
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.validation import _check_method_params
 
-from skdl.model_selection._lockstep import together
+from skdl.exceptions import InvalidParameterError
+from skdl.model_selection._lockstep import configured, together
 from skdl.model_selection._pruning import MeanCurve
 from skdl.model_selection._study import Outcome
 
@@ -25,7 +29,6 @@ if TYPE_CHECKING:
     from skdl.model_selection._folds import Fold, Folds
     from skdl.model_selection._progress import SearchProgress
     from skdl.model_selection._space import Space
-    from skdl.training import Member
 
 __all__ = ["N_EPOCHS", "SCORES", "SECONDS", "Trials"]
 
@@ -33,6 +36,8 @@ __all__ = ["N_EPOCHS", "SCORES", "SECONDS", "Trials"]
 SCORES = "skdl:scores"
 N_EPOCHS = "skdl:n_epochs"
 SECONDS = "skdl:seconds"
+
+_LONGEST_REASON = 1000
 
 
 @dataclasses.dataclass
@@ -46,10 +51,10 @@ class Trials:
     space : Space
     folds : Folds
         The splits, the same for all trials.
+    metrics : list of str
+        ``["score"]`` where there is one without a name.
     objectives : list of str
-        Metrics to maximize; ``"score"`` where there is one without a name.
-    epoch_scorer : callable
-        Scores held-out rows after each epoch, in the units of the objective.
+        Those of the metrics that are to be maximized.
     pruner : optuna.pruners.BasePruner
     splits_per_iteration : int
         How many splits a pruner that judges fold by fold lets train together.
@@ -61,51 +66,76 @@ class Trials:
     estimator: Any
     space: Space
     folds: Folds
+    metrics: list[str]
     objectives: list[str]
-    epoch_scorer: Callable[..., float]
     pruner: optuna.pruners.BasePruner
     splits_per_iteration: int
     n_jobs: int | None
     progress: SearchProgress
 
+    def __post_init__(self) -> None:
+        # Scores and losses must not meet in one study, so the first score decides for all trials.
+        self._is_scored_by_epoch = False
+        self._epoch_scorer = _scorer_of(self.folds.scorer, self.objectives[0])
+
+    @property
+    def _prunes_by_epoch(self) -> bool:
+        is_by_fold_or_never = isinstance(self.pruner, NopPruner | WilcoxonPruner)
+        return not is_by_fold_or_never and len(self.objectives) == 1
+
     def __call__(self, trials: list[optuna.Trial]) -> list[Outcome]:
         """Evaluate trials together; return how each ended."""
-        asked = [(trial, self.space.suggest(trial)) for trial in trials]
+        # One after another, as a sampler looks at what it has suggested to the others.
+        asked = [(trial, self._suggested(trial)) for trial in trials]
         if len(asked) == 1:
             return [self._outcome(*asked[0])]
+        run = delayed(configured(self._outcome))
         with together():
-            return list(Parallel()(delayed(self._outcome)(*each) for each in asked))
+            return list(Parallel()(run(*each) for each in asked))
 
-    def _outcome(self, trial: optuna.Trial, params: dict[str, Any]) -> Outcome:
+    def _suggested(self, trial: optuna.Trial) -> dict[str, Any] | Outcome:
+        """Return a trial's parameters, or how it ended if a function of the user's raises."""
+        try:
+            return self.space.suggest(trial)
+        except InvalidParameterError:
+            raise  # no trial would fare better
+        except Exception as error:  # noqa: BLE001 - recorded with the trial
+            return self._ended_by(error)
+
+    def _outcome(self, trial: optuna.Trial, params: dict[str, Any] | Outcome) -> Outcome:
         start = time.monotonic()
         curve = MeanCurve(
-            _epoch_value,
-            lambda value, epoch: self._report(trial, value, epoch),
+            lambda member, _: (member.held_out.get("score"), member.held_out.get("loss")),
+            lambda values, epoch: self._report(trial, self._mean(values), epoch),
             n_folds=len(self.folds.splits),
+            may_end_early=self._prunes_by_epoch,
         )
-        try:
-            estimator = clone(self.estimator).set_params(**params)
-            folds = self._run(trial, estimator, curve)
-        except TrialPruned as error:
-            outcome = Outcome.pruned(str(error))
-        except Exception as error:
-            if self.folds.error_score == "raise":
-                raise
-            outcome = Outcome.failed(f"{type(error).__name__}: {error}")
-        else:
-            outcome = self._judged(trial, folds)
+        outcome = params if isinstance(params, Outcome) else self._tried(trial, params, curve)
         trial.set_user_attr(N_EPOCHS, curve.n_epochs)
         trial.set_user_attr(SECONDS, time.monotonic() - start)
         return outcome
 
+    def _tried(self, trial: optuna.Trial, params: dict[str, Any], curve: MeanCurve) -> Outcome:
+        try:
+            folds = self._run(trial, clone(self.estimator).set_params(**params), curve)
+        except Exception as error:  # noqa: BLE001 - recorded with the trial
+            return self._ended_by(error)
+        return self._judged(trial, folds)
+
+    def _ended_by(self, error: Exception) -> Outcome:
+        if isinstance(error, TrialPruned):
+            return Outcome.pruned(str(error))
+        if self.folds.error_score == "raise":
+            raise error
+        return Outcome.failed(_shortened(f"{type(error).__name__}: {error}"))
+
     def _run(self, trial: optuna.Trial, estimator: Any, curve: MeanCurve) -> list[Fold]:
         if isinstance(self.pruner, WilcoxonPruner) and len(self.objectives) == 1:
             return self._run_fold_by_fold(trial, estimator, curve)
-        is_judged = not isinstance(self.pruner, NopPruner) and len(self.objectives) == 1
         return self.folds.run(
             estimator,
             n_jobs=self.n_jobs,
-            epoch_scorer=self.epoch_scorer if is_judged else None,
+            epoch_scorer=self._epoch_scorer if self._prunes_by_epoch else None,
             observers=[curve],
         )
 
@@ -123,48 +153,92 @@ class Trials:
             folds = dataclasses.replace(self.folds, splits=part)
             done += folds.run(estimator, n_jobs=self.n_jobs, observers=[curve])
             for i in range(start, len(done)):
-                trial.report(_scores_of(done[i]).get(self.objectives[0], math.nan), i)
+                trial.report(self._value(_scores_of(done[i]), self.objectives[0]), i)
             if trial.should_prune():
                 raise TrialPruned(f"Pruned after {len(done)} of {n_splits} folds.")
         return done
 
     def _report(self, trial: optuna.Trial, value: float, epoch: int) -> bool:
         self.progress.epoch(trial.number, epoch, value)
-        if isinstance(self.pruner, NopPruner | WilcoxonPruner) or len(self.objectives) > 1:
+        if not self._prunes_by_epoch:
             return False
         trial.report(value, epoch)
         return trial.should_prune()
 
+    def _mean(self, values: Sequence[tuple[float | None, float | None]]) -> float:
+        """Return the mean score of the folds, or their mean negative loss if nothing is scored."""
+        # A fold that cannot be scored (one class only, say) is left out.
+        scores = [score for score, _ in values if score is not None and not math.isnan(score)]
+        self._is_scored_by_epoch = self._is_scored_by_epoch or bool(scores)
+        if not self._is_scored_by_epoch:
+            return -float(np.mean([math.nan if loss is None else loss for _, loss in values]))
+        return float(np.mean(scores)) if scores else math.nan
+
     def _judged(self, trial: optuna.Trial, folds: Sequence[Fold]) -> Outcome:
         """Record the scores of all folds, and return what they come to."""
         failed = [f.result["fit_error"] for f in folds if f.result["fit_error"] is not None]
-        if len(failed) == len(folds):
-            return Outcome.failed(_last_line(failed[0]))
-        error = dict.fromkeys(_names(folds), self.folds.error_score)
+        names = next((list(s) for s in map(_scores_of, folds) if s), self.metrics)
+        error = dict.fromkeys(names, self.folds.error_score)
         scores: dict[str, Any] = {
             part: [_scores_of(fold, part) or error for fold in folds]
-            for part in ("test", "train")
-            if f"{part}_scores" in folds[0].result
+            for part in (("test", "train") if self.folds.return_train_score else ("test",))
         }
         for name in ("fit_time", "score_time"):
             scores[name] = [fold.result[name] for fold in folds]
         # JSON, in which databases keep it, has no NaN.
         trial.set_user_attr(SCORES, _without_nan(scores))
-        values = [float(np.mean([s[name] for s in scores["test"]])) for name in self.objectives]
+        values = [
+            float(np.mean([self._value(s, name) for s in scores["test"]]))
+            for name in self.objectives
+        ]
+        reason = _shortened(_exception(failed[0])) if failed else ""
         if any(map(math.isnan, values)):
-            return Outcome.failed(_last_line(failed[0]) if failed else "a score is NaN")
-        return Outcome.completed(values)
+            return Outcome.failed(reason or self._scoring_error(folds))
+        return dataclasses.replace(Outcome.completed(values), reason=reason)
+
+    def _value(self, scores: dict[str, float], name: str) -> float:
+        """Return the score of an objective, NaN for a fit that failed."""
+        if not scores:
+            return math.nan
+        # Only a call tells whether a function of the user's returns one score or a dict of them.
+        found = scores.get(name, scores.get("score"))
+        if found is None:
+            raise InvalidParameterError(
+                f"OptunaSearchCV: scoring returned a dict of {list(scores)}, and refit does not "
+                "name one of them. Expected the name of the one to maximize, for example "
+                f"refit={next(iter(scores))!r}."
+            )
+        return found
+
+    def _scoring_error(self, folds: Sequence[Fold]) -> str:
+        """Return why a score is NaN, which scikit-learn tells in a warning alone."""
+        scorer = self.folds.scorer
+        if isinstance(scorer, _MultimetricScorer):
+            scorer = _MultimetricScorer(scorers=scorer._scorers, raise_exc=True)  # noqa: SLF001
+        for fold, (train, test) in zip(folds, self.folds.splits, strict=True):
+            if not any(map(math.isnan, _scores_of(fold).values())):
+                continue
+            estimator = fold.result["estimator"]
+            X, y = _safe_split(estimator, self.folds.X, self.folds.y, test, train)
+            params = _check_method_params(self.folds.X, self.folds.score_params, indices=test)
+            try:
+                scorer(estimator, X, *(() if y is None else (y,)), **params)
+            except Exception as error:  # noqa: BLE001 - a scorer is the user's code
+                return _shortened(f"{type(error).__name__}: {error}")
+        return "a score is NaN"
 
 
-def _epoch_value(member: Member, logs: dict[str, float]) -> float:
-    """Return a fold's value after an epoch, larger is better: its score, or else its loss."""
-    del logs
-    score = member.held_out.get("score", math.nan)
-    return score if not math.isnan(score) else -member.held_out.get("loss", math.nan)
+def _scorer_of(scorers: Any, name: str) -> Callable[..., float]:
+    """Return the scorer of one metric."""
+    if isinstance(scorers, _MultimetricScorer):
+        # Not the scorer itself: this one hands on no weights that it does not take.
+        scorers = _MultimetricScorer(scorers={name: scorers._scorers[name]}, raise_exc=True)  # noqa: SLF001
 
+    def score(*args: Any, **kwargs: Any) -> float:
+        found = scorers(*args, **kwargs)
+        return found[name] if isinstance(found, dict) else found
 
-def _names(folds: Sequence[Fold]) -> list[str]:
-    return list(next(s for s in map(_scores_of, folds) if s))
+    return score
 
 
 def _scores_of(fold: Fold, part: str = "test") -> dict[str, float]:
@@ -175,11 +249,18 @@ def _scores_of(fold: Fold, part: str = "test") -> dict[str, float]:
     return dict(scores) if isinstance(scores, dict) else {"score": scores}
 
 
-def _last_line(error: str) -> str:
+def _exception(trace: str) -> str:
     """Return what a traceback ends with: the exception and its message."""
-    lines = error.strip().splitlines()
-    start = max(i for i, line in enumerate(lines) if not line.startswith(" "))
+    frames, _, rest = trace.strip().rpartition("Traceback (most recent call last):\n")
+    del frames
+    lines = rest.splitlines()
+    start = next((i for i, line in enumerate(lines) if not line.startswith(" ")), 0)
     return "\n".join(lines[start:])
+
+
+def _shortened(reason: str) -> str:
+    """Return a reason that is fit for a table: TensorFlow tells of whole graphs."""
+    return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]} ..."
 
 
 def _without_nan(value: Any) -> Any:

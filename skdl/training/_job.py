@@ -120,6 +120,8 @@ class Job:
         Return the optimizer's state for a later job to go on from.
     owner : str
         Whose errors these are: the estimator's name.
+    call : object
+        What `Member.abandon` ends: all jobs of one call. None for a job on its own.
     """
 
     network: Network
@@ -140,6 +142,12 @@ class Job:
     observers: Sequence[Observer] = ()
     keep_optimizer_state: bool = False
     owner: str = "fit"
+    call: object = None
+
+    @property
+    def may_end_early(self) -> bool:
+        """Whether an observer is likely to end it long before its last epoch."""
+        return any(observer.may_end_early for observer in self.observers)
 
     @property
     def steps_per_epoch(self) -> int:

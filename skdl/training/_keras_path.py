@@ -78,7 +78,9 @@ def _metrics(member: Member) -> list[Any]:
 
         def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
             y_true = keras.ops.cast(y_true, y_pred.dtype)
-            self.metric.update_state(y_true * scale + offset, y_pred * scale + offset, sample_weight)
+            self.metric.update_state(
+                y_true * scale + offset, y_pred * scale + offset, sample_weight
+            )
 
         def result(self) -> Any:
             return self.metric.result()

@@ -20,14 +20,14 @@ from skdl.training._rendezvous import AbandonCall
 from skdl.training._rules import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import keras
     from numpy.typing import NDArray
 
     from skdl.networks import Network
 
-__all__ = ["Member", "compiled_model"]
+__all__ = ["Member", "compiled_model", "end_abandoned_calls"]
 
 # Products of larger weights overflow float32.
 _LARGEST = float(np.sqrt(np.finfo(np.float32).max))
@@ -293,6 +293,19 @@ class Member:
             slots=tuple(np.array(s) for s in slots) if self.job.keep_optimizer_state else (),
             learning_rate=self._learning_rate,
         )
+
+
+def end_abandoned_calls(members: Iterable[Member]) -> None:
+    """End the members whose call another one has abandoned."""
+    members = list(members)
+    reasons = {
+        id(member.job.call): member.error.reason
+        for member in members
+        if isinstance(member.error, AbandonCall) and member.job.call is not None
+    }
+    for member in members:
+        if member.error is None and id(member.job.call) in reasons:
+            member.abandon(reasons[id(member.job.call)])
 
 
 def compiled_model(

@@ -34,7 +34,15 @@ class Observer:
     """Base of what is told of a job's epochs; epochs count from 0, as in Keras.
 
     An exception raised here ends this job, and no other, and reaches the caller of ``fit``.
+
+    Attributes
+    ----------
+    may_end_early : bool
+        Whether it is likely to end jobs long before their last epoch, so that what pays only over
+        many epochs, such as compiling, is put off.
     """
+
+    may_end_early = False
 
     def on_train_begin(self, member: Member) -> None:
         """Act before the first epoch."""

@@ -23,9 +23,23 @@ _ACTIVATION_SECONDS = 3e-9
 _COMPILE_SECONDS = 0.5
 
 
-def worth_compiling(members: Sequence[Member]) -> bool:
-    """Tell whether what XLA saves on these jobs outweighs the time it takes to compile."""
+def worth_compiling(members: Sequence[Member], n_epochs: int = 0) -> bool:
+    """Tell whether what XLA saves on these jobs outweighs the time it takes to compile.
+
+    Jobs that may be ended early first have to train for so long that compiling would have paid:
+    whenever they end, they then cost at most twice what the better choice would have cost.
+
+    Parameters
+    ----------
+    members : sequence of Member
+    n_epochs : int, default=0
+        Epochs that they have trained so far.
+    """
     per_step = _STEP_SECONDS + len(members) * _member_seconds(members)
+    if any(m.job.may_end_early for m in members):
+        n_steps = n_epochs * max(m.job.steps_per_epoch for m in members)
+        if n_steps * per_step < _COMPILE_SECONDS:
+            return False
     return _steps_to_come(members) * per_step > _COMPILE_SECONDS
 
 

@@ -230,6 +230,7 @@ class Rendezvous:
 
     def fit(self, job: Job, task: Task) -> Trained:
         """Wait for the batch, have it trained, and return this job's outcome or raise it."""
+        job.call = task.owner
         own = _Waiting(job, task)
         with self._lock:
             self.check(task.owner)

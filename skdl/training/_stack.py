@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdl.training._losses import reduction_of
+from skdl.training._member import end_abandoned_calls
 from skdl.training._metrics import GraphMetric, HostMetric
 from skdl.training._noise import NoiseTable
 from skdl.training._optimizers import rule_options
-from skdl.training._plan import worth_recompiling
+from skdl.training._plan import worth_compiling, worth_recompiling
 from skdl.training._pool import RowPool, batches, chunks, rounded_up
 from skdl.training._prediction import traced_meanwhile
 from skdl.training._program import Kind, dims_of, number_names, numbers_of, program_for
@@ -66,7 +67,9 @@ class Stack:
             collect=bool(host),
             sparse=self._pool.is_sparse,
         )
-        self._compiled = compiled and not host and not kind.sparse
+        self._kind = kind
+        self._may_compile = not host and not kind.sparse
+        self._compiled = compiled and self._may_compile
         self._score = program_for(kind)
         # Predictions of held-out rows come back where somebody scores them on the host.
         is_scored = any(m.job.held_out_score is not None for m in members)
@@ -199,9 +202,19 @@ class Stack:
             member.observe("on_train_begin")
         running = self._release_stopped()
         while running:
+            if self._may_compile and not self._compiled:
+                self._compile_if_worth()
             self._run_epoch()
             running = self._release_stopped()
             yield running
+
+    def _compile_if_worth(self) -> None:
+        """Go over to XLA if that pays by now."""
+        if self._epoch and worth_compiling(self.members, self._epoch):
+            self._compiled = True
+            self._learn = program_for(dataclasses.replace(self._kind, compiled=True))
+            self._data = self._pool.tensors(padded=True)
+            self.prepare()
 
     def _release_stopped(self) -> int:
         """Let members go that have stopped; return how many go on.
@@ -209,6 +222,7 @@ class Stack:
         A compiled program is made for one number of members, so there the places of those who
         left stay in the stack, without rows, until thinning it out saves more than it costs.
         """
+        end_abandoned_calls(self.members)
         for position, member in enumerate(self.members):
             if member.stopped and member.fetch is not None:
                 self._release(member, position)

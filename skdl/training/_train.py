@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from skdl.training._keras_path import reason_for_keras, train_with_keras
-from skdl.training._member import Member
+from skdl.training._member import Member, end_abandoned_calls
 from skdl.training._plan import fit_together, split_by_memory, worth_compiling
 from skdl.training._rendezvous import AbandonCall, InterruptedTrainingError, current_task
 from skdl.training._stack import Stack, stack_key
@@ -75,6 +75,7 @@ def train(
             found = [_failure(member, error) for member in part]
         for member, outcome in zip(part, found, strict=True):
             outcomes[position[member]] = outcome
+        end_abandoned_calls(position)
         # Its tensors must be free before the next but one is prepared.
         del coming
     return outcomes  # type: ignore[return-value]

@@ -257,6 +257,29 @@ def test_keras_path_gives_the_same_attributes(data):
         np.testing.assert_allclose(by_keras.history_[name], values, rtol=1e-4, err_msg=name)
 
 
+def test_keras_path_takes_rows_in_the_order_of_the_graph(data):
+    # Rounding grows over the steps; another order of rows would be off by percents at once.
+    params = {"shuffle": True, "batch_size": 32, "epochs": 3}
+    graph, by_keras = fit(data, **params), fit(data, BatchWatcher(lambda _: None), **params)
+    np.testing.assert_allclose(by_keras.history_["loss"], graph.history_["loss"], rtol=1e-5)
+    np.testing.assert_allclose(by_keras.predict(data["X"]), graph.predict(data["X"]), atol=1e-4)
+
+
+def furthest(y_true, y_pred):
+    return keras.ops.max(keras.ops.abs(y_true - y_pred), axis=-1)
+
+
+def test_keras_path_reports_metrics_in_the_units_of_the_target(data):
+    metrics = ["mae", keras.metrics.RootMeanSquaredError(), keras.metrics.R2Score(), furthest]
+    data = {**data, "y": data["y"] * 50 + 100, "y_val": data["y_val"] * 50 + 100}
+    params = {"target_scaling": True, "metrics": metrics, "epochs": 2}
+    by_keras = fit(data, BatchWatcher(lambda _: None), **params)
+    for name, values in fit(data, **params).history_.items():
+        np.testing.assert_allclose(by_keras.history_[name], values, rtol=1e-4, err_msg=name)
+    error = np.abs(by_keras.predict(data["X_val"]) - data["y_val"]).mean()
+    assert by_keras.history_["val_mae"][-1] == pytest.approx(error, rel=1e-4)
+
+
 @pytest.fixture
 def sklearn_callback():
     return pytest.importorskip("sklearn.callback", reason="needs scikit-learn 1.9")

@@ -110,7 +110,7 @@ def fifty_different_fits():
 @pytest.mark.slow
 @pytest.mark.parametrize("compiled", [False, True], ids=["plain", "xla"])
 def test_each_of_50_members_equals_its_job_alone(compiled, stack_sizes, monkeypatch):
-    monkeypatch.setattr(_train, "worth_compiling", lambda members: compiled)
+    monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: compiled)
     fits = fifty_different_fits()
     together = fitted_together(fits)
     assert stack_sizes == [50]
@@ -135,7 +135,7 @@ def test_each_of_50_members_equals_its_job_alone(compiled, stack_sizes, monkeypa
 def test_plain_and_compiled_graph_agree(monkeypatch):
     fits = fifty_different_fits()[:3]
     plain = fitted_together(fits)
-    monkeypatch.setattr(_train, "worth_compiling", lambda members: True)
+    monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: True)
     for one, other in zip(fitted_together(fits), plain, strict=True):
         assert one.n_iter_ == other.n_iter_
         assert distance(one, other) < TOLERANCE
@@ -154,7 +154,7 @@ def some_fits(n_fits, **params):
 @pytest.mark.parametrize("compiled", [False, True], ids=["plain", "xla"])
 @pytest.mark.parametrize("batch_norm", [None, "before_activation"])
 def test_diverging_member_hurts_nobody_else(batch_norm, compiled, stack_sizes, monkeypatch):
-    monkeypatch.setattr(_train, "worth_compiling", lambda members: compiled)
+    monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: compiled)
     rates = [1e-3, 1e25, 1e-3]
     fits = some_fits(3, learning_rate=rates, batch_norm=batch_norm, optimizer="sgd")
     together = fitted_together(fits)
