@@ -322,7 +322,8 @@ class OptunaSearchCV(BaseSearchCV, CallbackSupportMixin):
             load_if_exists=self.load_if_exists,
         )
         if self.storage is not None:
-            check_comparable(study, space, (X, y, splits), self.scoring, objectives)
+            arrays = [X, y, *(part for split in splits for part in split)]
+            check_comparable(study, space, arrays, scoring=self.scoring, objectives=objectives)
         tasks = self._begin_tasks(X, y, params)
         progress = SearchProgress(
             self.n_trials, _n_epochs(base) if is_network else None, is_shown=bool(self.verbose)
