@@ -40,6 +40,8 @@ class Kind:
     metrics : tuple of GraphMetric
     sparse : bool
         Rows come as a CSR matrix.
+    row_dtype : {"float32", "uint8"}
+        Of the rows to train on and to score; batches of them become float32.
     compiled : bool
         By XLA, for given shapes.
     """
@@ -50,6 +52,7 @@ class Kind:
     metrics: tuple[GraphMetric, ...] = ()
     collect: bool = False
     sparse: bool = False
+    row_dtype: str = "float32"
     compiled: bool = False
 
     @property
@@ -69,6 +72,7 @@ class Kind:
             self.metrics,
             self.collect,
             self.sparse,
+            self.row_dtype,
             Layout.of(self.network) if self.is_static else None,
         )
 
@@ -124,7 +128,7 @@ class Program:
         if kind.sparse:
             rows: Any = tuple(spec([None], t) for t in (f32, i32, i32))
         else:
-            rows = spec([None] * (1 + n_rows_axes), f32)
+            rows = spec([None] * (1 + n_rows_axes), tf.as_dtype(kind.row_dtype))
         state = (spec([None, None], f32), spec([None, None], f32))
         dims = spec([None], i32)
         numbers = spec([None, None], f32)
@@ -251,7 +255,7 @@ class Program:
     def _is_cancelled_bias(self, position: int) -> bool:
         """Tell whether this layer's bias is taken off again by batch normalisation."""
         kinds = [layer.kind for layer in self.kind.network.layers[position : position + 2]]
-        return kinds == ["Dense", "BatchNormalization"]
+        return kinds[0] in {"Dense", "Conv1D", "Conv2D"} and kinds[1:] == ["BatchNormalization"]
 
     def _penalty(self, tensors: dict[Any, Any], numbers: Any) -> Any:
         """Return the regularisers' part of the loss, ``[M]`` or 0."""
@@ -266,7 +270,7 @@ class Program:
         import tensorflow as tf
 
         if not self.kind.sparse:
-            return tf.gather(rows, index)
+            return tf.cast(tf.gather(rows, index), tf.float32)
         values, columns, starts = rows
         flat = tf.reshape(index, [-1])
         first = tf.gather(starts, flat)
@@ -379,7 +383,8 @@ class Program:
                 # repeated for each member when XLA fuses it, and gives other bits there.
                 k = self._noisy.index(position)
                 piece = tf.gather(table, starts[i, k] + tf.range(tf.reduce_prod(shape)))
-                return tf.reshape(piece, shape)[None] + keys[i, k][:, None, None]
+                turn = tf.reshape(keys[i, k], [-1] + [1] * shape.shape[0])
+                return tf.reshape(piece, shape)[None] + turn
 
             return noise
 

@@ -22,7 +22,10 @@ __all__ = [
     "Variable",
     "is_faithful",
     "layers_with_shapes",
+    "penalty_of_kernel",
+    "row_sizes",
     "rule_of",
+    "runs_alone",
     "size",
 ]
 
@@ -68,6 +71,8 @@ class Rule:
     """Base of all rules: a layer without variables and numbers that changes no shape."""
 
     numbers: tuple[str, ...] = ()
+    # Whether members of a stack must go through this layer one after another.
+    runs_alone = False
 
     def structure(self, layer: Layer) -> Hashable:
         """Return what is built into the trace."""
@@ -138,15 +143,20 @@ class DenseRule(Rule):
         return tf.matmul(x, kernel) + bias[:, None, :], []
 
     def penalty(self, variables: list[Any], numbers: dict[str, Any]) -> Any:
-        import tensorflow as tf
+        return penalty_of_kernel(variables[0], numbers)
 
-        kernel, _ = variables
-        penalty: Any = 0.0
-        if "l1" in numbers:
-            penalty += numbers["l1"] * tf.reduce_sum(tf.abs(kernel), [1, 2])
-        if "l2" in numbers:
-            penalty += numbers["l2"] * tf.reduce_sum(tf.square(kernel), [1, 2])
-        return penalty
+
+def penalty_of_kernel(kernel: Any, numbers: dict[str, Any]) -> Any:
+    """Return ``l1 * sum(|w|) + l2 * sum(w**2)`` of each member, ``[M]`` or 0."""
+    import tensorflow as tf
+
+    penalty: Any = 0.0
+    axes = list(range(1, len(kernel.shape)))
+    if "l1" in numbers:
+        penalty += numbers["l1"] * tf.reduce_sum(tf.abs(kernel), axes)
+    if "l2" in numbers:
+        penalty += numbers["l2"] * tf.reduce_sum(tf.square(kernel), axes)
+    return penalty
 
 
 class BatchNormalizationRule(Rule):
@@ -179,7 +189,15 @@ class BatchNormalizationRule(Rule):
     ) -> tuple[Any, list[Any]]:
         import tensorflow as tf
 
-        del position, numbers
+        if len(x.shape) > 3:  # noqa: PLR2004 - [M, B, ..., C]
+            # Each position of an image counts as a row of its own.
+            shape = tf.shape(x)
+            n_positions = tf.reduce_prod(shape[2:-1])
+            x = tf.reshape(x, [shape[0], shape[1] * n_positions, shape[-1]])
+            mask = tf.repeat(run.mask, n_positions, axis=1) if run.training else None
+            flat = dataclasses.replace(run, mask=mask)
+            x, updates = self.apply(layer, position, x, variables, numbers, flat)
+            return tf.reshape(x, shape), updates
         gamma, beta, moving_mean, moving_variance = variables
         if not run.training:
             scale = gamma * tf.math.rsqrt(moving_variance + self.EPSILON)
@@ -269,7 +287,7 @@ class DropoutRule(Rule):
         del layer, variables
         if not run.training or "rate" not in numbers:
             return x, []
-        rate = numbers["rate"][:, None, None]
+        rate = tf.reshape(numbers["rate"], [-1] + [1] * (len(x.shape) - 1))
         # Dropped where the 32-bit noise lies below rate * 2**32, in steps of 2**-24 (float32).
         threshold = tf.cast(tf.cast(rate * 2.0**24, tf.uint32) * 256, tf.uint32)
         kept = run.noise(position, tf.shape(x)[1:]) >= threshold
@@ -319,9 +337,10 @@ class Layout:
 
 def rule_of(layer: Layer) -> Rule:
     """Return the rule by which a layer computes."""
+    from skdl.training._conv_rules import CONV_RULES
     from skdl.training._keras_rule import KerasRule
 
-    return _RULES.get(layer.kind) or KerasRule()
+    return _RULES.get(layer.kind) or CONV_RULES.get(layer.kind) or KerasRule()
 
 
 _RULES: dict[str, Rule] = {
@@ -345,6 +364,18 @@ def is_faithful(network: Network) -> bool:
     return all(
         rule_of(layer).is_faithful(layer, shape) for layer, shape in layers_with_shapes(network)
     )
+
+
+def runs_alone(network: Network) -> bool:
+    """Tell whether members of a stack of this network train one after another."""
+    return any(rule_of(layer).runs_alone for layer in network.layers)
+
+
+def row_sizes(network: Network) -> list[int]:
+    """Return how many numbers one row has in front of each layer, and behind the last."""
+    shapes = [shape for _, shape in layers_with_shapes(network)]
+    last = network.layers[-1]
+    return [size(s) for s in [*shapes, rule_of(last).output_shape(last, shapes[-1])]]
 
 
 def size(shape: tuple[int, ...]) -> int:
