@@ -46,7 +46,7 @@ class RowPool:
             offsets.append(seen[key])
         self.y_offsets = np.array(offsets, np.int32)
         self.is_sparse = sparse.issparse(inputs[0])
-        self.row_dtype = "uint8" if inputs[0].dtype == np.uint8 else "float32"
+        self.row_dtype = "uint8" if all(i.dtype == np.uint8 for i in inputs) else "float32"
         self._inputs = inputs
         self._targets = targets
 
@@ -107,7 +107,7 @@ def _shared(arrays: Sequence[Any]) -> tuple[NDArray[np.int32], list[Any]]:
 
 def _fingerprint(array: Any) -> Hashable:
     data = array.data if sparse.issparse(array) else array
-    return array.shape, zlib.crc32(np.ascontiguousarray(data))
+    return array.shape, zlib.crc32(np.ascontiguousarray(data).data)
 
 
 def _equal(a: Any, b: Any) -> bool:

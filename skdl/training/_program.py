@@ -116,8 +116,9 @@ class Program:
         self.layout = Layout.of(kind.network)
         self.reduction = reduction_of(kind.network.loss)
         # Layers of rate 0 count too, so that the noise of one layer does not depend on others.
-        self._noisy = [p for p, name in number_names(kind.network) if name == "rate"]
-        any_noise = any(
+        rules = [rule_of(layer) for layer in kind.network.layers]
+        self._noisy = [p for p, rule in enumerate(rules) if rule.draws_noise]
+        any_noise = any(rules[p].draws_noise and not rules[p].numbers for p in self._noisy) or any(
             name == "rate" and live
             for (_, name), live in zip(number_names(kind.network), kind.live, strict=False)
         )
@@ -392,7 +393,10 @@ class Program:
             x, y, weight, mask = self._batch(data, place, index[i], counts[i], dims)
             rows_here = tf.cast(counts[i], tf.float32)
             share = tf.minimum(rows_here, 1.0)
-            run = Pass(training=True, mask=mask, step_share=share, noise=noise_at(i))
+            run = Pass(
+                training=True, mask=mask, step_share=share, noise=noise_at(i),
+                key=lambda position: keys[i, self._noisy.index(position)],
+            )  # fmt: skip
             with tf.GradientTape() as tape:
                 tape.watch(weights)
                 tensors = self._unpacked(weights, statistics, dims)

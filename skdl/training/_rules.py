@@ -46,6 +46,11 @@ def no_noise(position: int, shape: Any) -> Any:
     raise ValueError(f"layer {position} asked for noise of shape {shape} outside training")
 
 
+def no_key(position: int) -> Any:
+    """Stand in for keys in a pass that has none."""
+    raise ValueError(f"layer {position} asked for a key outside training")
+
+
 @dataclasses.dataclass
 class Pass:
     """What a layer may ask of the pass through the network that it is part of.
@@ -59,12 +64,15 @@ class Pass:
         1 for members that take this step, 0 for those that have no rows left this epoch.
     noise : callable
         ``noise(layer, shape)`` gives uint32 noise ``[M, B, ...]``, each member's own.
+    key : callable
+        ``key(layer)`` gives one uint32 number ``[M]``, each member's own in every step.
     """
 
     training: bool
     mask: Any = None
     step_share: Any = None
     noise: Callable[[int, Any], Any] = no_noise
+    key: Callable[[int], Any] = no_key
 
 
 class Rule:
@@ -73,6 +81,8 @@ class Rule:
     numbers: tuple[str, ...] = ()
     # Whether members of a stack must go through this layer one after another.
     runs_alone = False
+    # Whether it draws from the member's own noise in training.
+    draws_noise = False
 
     def structure(self, layer: Layer) -> Hashable:
         """Return what is built into the trace."""
@@ -272,6 +282,7 @@ class DropoutRule(Rule):
     """Inverted dropout (Srivastava et al. 2014, section 10): kept units grow by 1 / (1 - rate)."""
 
     numbers = ("rate",)
+    draws_noise = True
 
     def apply(
         self,
@@ -337,10 +348,14 @@ class Layout:
 
 def rule_of(layer: Layer) -> Rule:
     """Return the rule by which a layer computes."""
+    from skdl.training._augmentation_rule import AUGMENTATION_RULES
     from skdl.training._conv_rules import CONV_RULES
     from skdl.training._keras_rule import KerasRule
 
-    return _RULES.get(layer.kind) or CONV_RULES.get(layer.kind) or KerasRule()
+    for rules in (_RULES, CONV_RULES, AUGMENTATION_RULES):
+        if layer.kind in rules:
+            return rules[layer.kind]
+    return KerasRule()
 
 
 _RULES: dict[str, Rule] = {
