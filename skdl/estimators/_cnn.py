@@ -126,7 +126,7 @@ class BaseCNN(BaseNetwork):
         steps = ", ".join(f"{name}: {_by(shape)}" for name, shape in shapes)
         given = f" (n_features={shape[1]})" if len(shape) == 2 else ""  # noqa: PLR2004
         raise ValueError(
-            f"{type(self).__name__}: the {shapes[-1][0]} leaves nothing of rows of shape "
+            f"{type(self).__name__}: {shapes[-1][0]} leaves nothing of rows of shape "
             f"{_by(self.image_shape_)}{given}: {steps}. Expected fewer conv_blocks, a smaller "
             "pool_size, pooling=None, padding='same', or larger images."
         )

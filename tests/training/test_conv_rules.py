@@ -10,7 +10,7 @@ from skdl.training._augmentation_rule import AUGMENTATION_RULES, _seed_class
 from skdl.training._initial import initial_weights
 from skdl.training._optimizers import describe_optimizer
 from skdl.training._plan import worth_compiling
-from skdl.training._rules import Pass
+from skdl.training._rules import Pass, rule_of
 
 ROWS = {"image": (9, 7, 2), "signal": (12, 3)}
 SIDES = {"image": ((3, 2), (2, 2)), "signal": ((3,), (2,))}
@@ -58,12 +58,19 @@ def trained(*jobs):
     return outcomes
 
 
+def one_hot(y):
+    return np.eye(3)[y[:, 0].astype(int)]
+
+
 def learned_by_keras(job):
     """Return the model and history that Keras' own fit makes of a job."""
     model = job.network.to_keras()
     model.set_weights(initial_weights(job))
     model.compile(robust_adam(), job.network.loss.to_keras(), jit_compile=False)
-    validation = job.validation and (job.validation.X, np.eye(3)[job.validation.y[:, 0].astype(int)])
+    validation = job.validation and (
+        job.validation.X,
+        np.eye(3)[job.validation.y[:, 0].astype(int)],
+    )
     history = model.fit(
         job.train.X[job.train.rows],
         np.eye(3)[job.train.y[job.train.rows, 0].astype(int)],
@@ -92,8 +99,12 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize("kind", ROWS)
-@pytest.mark.parametrize("variant", VARIANTS)
+SIGNALS = ("plain", "valid", "average", "global_max", "batch_norm_before")
+
+
+@pytest.mark.parametrize(
+    ("variant", "kind"), [(v, "image") for v in VARIANTS] + [(v, "signal") for v in SIGNALS]
+)
 def test_equal_to_keras_fit(variant, kind):
     # 16 does not divide 43: the last batch has 11 rows.
     X, y = data_of(kind)
@@ -101,16 +112,12 @@ def test_equal_to_keras_fit(variant, kind):
     (ours,) = trained(job)
     model, history = learned_by_keras(job)
     expected = model.predict(X, verbose=0)
-    np.testing.assert_allclose(activated(ours, X), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(predict(ours, X), expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(ours.history["loss"], history["loss"], rtol=1e-4)
     np.testing.assert_allclose(ours.history["val_loss"], history["val_loss"], rtol=1e-4)
     weights = Layout.of(job.network).split(ours.weights, ours.statistics)
     for ours_, theirs in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_allclose(ours_, theirs, rtol=1e-3, atol=1e-4)
-
-
-def activated(result, X):
-    return predict(result, X)
 
 
 @pytest.mark.parametrize("batch_norm", [None, "before_activation"])
@@ -128,7 +135,7 @@ def test_members_of_unequal_rows_each_equal_keras(batch_norm):
     for job, result in zip(jobs, trained(*jobs), strict=True):
         model, history = learned_by_keras(job)
         expected = model.predict(X, verbose=0)
-        np.testing.assert_allclose(activated(result, X), expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(predict(result, X), expected, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(result.history["loss"], history["loss"], rtol=1e-4)
 
 
@@ -137,7 +144,7 @@ def test_bytes_are_rescaled_in_the_network():
     job = job_of(network_of("image", scale=1 / 255), X, y)
     (ours,) = trained(job)
     model, _ = learned_by_keras(job)
-    np.testing.assert_allclose(activated(ours, X), model.predict(X, verbose=0), rtol=1e-4)
+    np.testing.assert_allclose(predict(ours, X), model.predict(X, verbose=0), rtol=1e-4)
     (of_floats,) = trained(job_of(job.network, X.astype(np.float32), y))
     np.testing.assert_array_equal(of_floats.weights, ours.weights)
 
@@ -187,15 +194,18 @@ def test_a_member_that_stops_early_leaves_the_others_running():
     assert [result.n_epochs for result in trained(*jobs)] == [4, 2, 4]
 
 
-def test_dropout_between_convolutions_drops_the_share_asked_for():
-    X, y = data_of("image", 400)
-    # All of a constant image but the dropped values reaches the global mean.
-    network = network_of("image", conv_dropout=0.4)
-    (ours,) = trained(job_of(network, X, y, epochs=1))
-    (without,) = trained(job_of(network_of("image"), X, y, epochs=1))
-    assert not np.allclose(ours.weights, without.weights)
-    again = trained(job_of(network, X, y, epochs=1))[0]
-    np.testing.assert_array_equal(ours.weights, again.weights)
+def test_dropout_of_images_drops_the_share_asked_for():
+    import tensorflow as tf
+
+    layer = Layer.of("Dropout", rate=0.4)
+    noise = np.random.default_rng(0).integers(0, 2**32, (1, 50, 6, 6, 4), np.uint32)
+    run = Pass(training=True, noise=lambda position, shape: tf.constant(noise))
+    ones = tf.ones([1, 50, 6, 6, 4])
+    dropped, _ = rule_of(layer).apply(layer, 0, ones, [], {"rate": tf.constant([0.4])}, run)
+    values, counts = np.unique(dropped.numpy(), return_counts=True)
+    np.testing.assert_allclose(values, [0, 1 / 0.6], rtol=1e-6)
+    # Its standard deviation is 0.006.
+    assert counts[0] / counts.sum() == pytest.approx(0.4, abs=0.02)
 
 
 @pytest.mark.parametrize("name", ["flip", "shift", "rotate", "zoom", "contrast"])
@@ -208,9 +218,7 @@ def test_augmentation_is_what_the_keras_layer_makes_of_the_same_seed(name):
     key = tf.constant([12345], tf.uint32)
     run = Pass(training=True, key=lambda position: key)
 
-    @tf.function(
-        input_signature=[tf.TensorSpec([None] * 5, tf.float32)], autograph=False
-    )
+    @tf.function(input_signature=[tf.TensorSpec([None] * 5, tf.float32)], autograph=False)
     def ours(x):
         return rule.apply(layer, 0, x, [], {}, run)[0]
 
