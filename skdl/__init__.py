@@ -13,20 +13,29 @@ import joblib
 from skdl import _compile_cache
 
 if TYPE_CHECKING:
-    from skdl.estimators import MLPClassifier, MLPRegressor
+    from skdl.estimators import CNNClassifier, CNNRegressor, MLPClassifier, MLPRegressor
     from skdl.model_selection import OptunaPruning
     from skdl.training import lockstep
 
 __version__ = "0.1.0.dev0"
 
 _HOMES = {
+    "CNNClassifier": "skdl.estimators",
+    "CNNRegressor": "skdl.estimators",
     "MLPClassifier": "skdl.estimators",
     "MLPRegressor": "skdl.estimators",
     "OptunaPruning": "skdl.model_selection",
     "lockstep": "skdl.training",
 }
 
-__all__ = ["MLPClassifier", "MLPRegressor", "OptunaPruning", "lockstep"]
+__all__ = [
+    "CNNClassifier",
+    "CNNRegressor",
+    "MLPClassifier",
+    "MLPRegressor",
+    "OptunaPruning",
+    "lockstep",
+]
 
 
 def __getattr__(name: str) -> object:

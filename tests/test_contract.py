@@ -49,14 +49,11 @@ REGULARISED = {
 
 OFF_DEFAULT = {
     "hidden_units": (6, 4),
-    "hidden_layers": 1,
     "activation": "tanh",
     "dropout": 0.1,
-    "input_dropout": 0.05,
     "l1": 1e-4,
     "l2": 1e-3,
     "batch_norm": "after_activation",
-    "input_batch_norm": True,
     "optimizer": "rmsprop",
     "learning_rate": 0.01,
     "batch_size": 16,
@@ -103,6 +100,35 @@ COPIES = {
 }
 
 
+# The checks' rows have as few as two features: a signal that can be halved once.
+SMALL_CNN = {"conv_blocks": 1, "filters": 8, "hidden_units": 64}
+OFF_DEFAULT_MLP = {"hidden_layers": 1, "input_dropout": 0.05, "input_batch_norm": True}
+OFF_DEFAULT_CNN = {
+    "conv_blocks": 1,
+    "filters": (4,),
+    "kernel_size": 1,
+    "convs_per_block": 2,
+    "padding": "valid",
+    "pooling": "average",
+    "pool_size": 1,
+    "global_pooling": "max",
+    "hidden_layers": 2,
+    "image_shape": (2, 2),
+    "dimensions": 2,
+    "rescale": 0.5,
+    "augment": ("flip", ("shift", 0.3)),
+    "conv_dropout": 0.05,
+}
+
+
+def is_convolutional(Estimator):
+    return "conv_blocks" in defaults_of(Estimator)
+
+
+def small(Estimator, **parameters):
+    return Estimator(**(SMALL_CNN if is_convolutional(Estimator) else {}), **parameters)
+
+
 def expected_failed_checks(estimator):
     return EXPECTED_FAILED_CHECKS
 
@@ -114,7 +140,8 @@ def defaults_of(function):
 
 def with_every_parameter_off_default(Estimator):
     of_the_kind = OFF_DEFAULT_CLASSIFIER if is_classifier(Estimator()) else OFF_DEFAULT_REGRESSOR
-    return Estimator(**copy.deepcopy(OFF_DEFAULT | of_the_kind))
+    layers = OFF_DEFAULT_CNN if is_convolutional(Estimator) else OFF_DEFAULT_MLP
+    return Estimator(**copy.deepcopy(OFF_DEFAULT | of_the_kind | layers))
 
 
 def data_for(Estimator):
@@ -145,7 +172,7 @@ def own_methods(Estimator):
 
 
 @parametrize_with_checks(
-    [Estimator() for Estimator in ESTIMATORS], expected_failed_checks=expected_failed_checks
+    [small(Estimator) for Estimator in ESTIMATORS], expected_failed_checks=expected_failed_checks
 )
 def test_scikit_learn_checks_with_default_parameters(estimator, check):
     check(estimator)
@@ -154,7 +181,7 @@ def test_scikit_learn_checks_with_default_parameters(estimator, check):
 # Some checks fit rows too few to split; that is what the warning says.
 @pytest.mark.filterwarnings("ignore::skdl.exceptions.EarlyStoppingDataWarning")
 @parametrize_with_checks(
-    [Estimator(**REGULARISED) for Estimator in ESTIMATORS],
+    [small(Estimator, **REGULARISED) for Estimator in ESTIMATORS],
     expected_failed_checks=expected_failed_checks,
 )
 def test_scikit_learn_checks_with_regularisation(estimator, check):

@@ -1,6 +1,7 @@
 """Estimators: what users construct."""
 
+from skdl.estimators._cnn import CNNClassifier, CNNRegressor
 from skdl.estimators._mlp import MLPClassifier, MLPRegressor
 from skdl.estimators._search_space import describe_space
 
-__all__ = ["MLPClassifier", "MLPRegressor", "describe_space"]
+__all__ = ["CNNClassifier", "CNNRegressor", "MLPClassifier", "MLPRegressor", "describe_space"]

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from skdl.networks import Network
     from skdl.training import Job, Trained
 
-__all__ = ["CALLABLE", "CONSTRAINTS", "BaseNetwork", "is_keras"]
+__all__ = ["CALLABLE", "CONSTRAINTS", "BaseNetwork", "is_keras", "units_per_layer"]
 
 CALLABLE = Predicate(callable, "a callable")
 
@@ -139,6 +139,12 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
     """Base of estimators that are one Keras network."""
 
     _constraints: ClassVar[dict[str, Constraint]] = CONSTRAINTS
+    # What scikit-learn's checks of arrays should let through.
+    _accepted_rows: ClassVar[dict[str, Any]] = {
+        "accept_sparse": "csr",
+        "accept_large_sparse": False,
+        "dtype": np.float32,
+    }
 
     # ------------------------------------------------------------------ what subclasses say
 
@@ -147,8 +153,13 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         """Check targets, learn what they are where `reset`, and return them as columns."""
 
     @abstractmethod
-    def _network(self, n_features: int) -> Network:
-        """Return the network that the parameters describe, for the targets seen."""
+    def _network(self, shape: tuple[int, ...]) -> Network:
+        """Return the network that the parameters describe, for rows of `shape`."""
+
+    def _rows(self, X: Any, *, reset: bool) -> Any:
+        """Return checked rows in the form in which the network takes them."""
+        del reset
+        return X
 
     def _scale_targets(self, y: NDArray[Any], weight: Any, *, reset: bool) -> NDArray[np.float32]:
         """Bring encoded targets into the network's units."""
@@ -318,7 +329,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
             validation = self._validation_rows(X_val, y_val, sample_weight_val)
         scale, offset = self._units()
         return Job(
-            network=self._network(X.shape[1]),
+            network=self._network(X.shape[1:]),
             train=Rows(X, scaled, weight, train_index),
             validation=validation,
             optimizer=names.described_optimizer(self.optimizer, self.learning_rate),
@@ -358,12 +369,11 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         return observers
 
     def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
-        """Return float32 rows and targets as an array; `X` is not copied if it is float32."""
+        """Return rows as the network takes them and targets as an array; float32 is not copied."""
         X, y = validate_data(
-            self, X, y, reset=reset, accept_sparse="csr", accept_large_sparse=False,
-            dtype=np.float32, multi_output=True, y_numeric=False,
-        )  # fmt: skip
-        return X, y
+            self, X, y, reset=reset, multi_output=True, y_numeric=False, **self._accepted_rows
+        )
+        return self._rows(X, reset=reset), y
 
     def _checked_weights(self, sample_weight: Any, X: Any) -> NDArray[np.float64]:
         weight = np.asarray(sample_weight, np.float64)
@@ -375,10 +385,8 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         from skdl.training import Rows
 
         validate_data(self, X_val, reset=False, skip_check_array=True)
-        X = check_array(
-            X_val, accept_sparse="csr", accept_large_sparse=False, dtype=np.float32,
-            estimator=self, input_name="X_val",
-        )  # fmt: skip
+        X = check_array(X_val, estimator=self, input_name="X_val", **self._accepted_rows)
+        X = self._rows(X, reset=False)
         y = check_array(
             y_val, accept_sparse="csr", ensure_2d=False, dtype=None, estimator=self,
             input_name="y_val",
@@ -440,10 +448,8 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         from skdl.training import predict
 
         check_is_fitted(self)
-        X = validate_data(
-            self, X, reset=False, accept_sparse="csr", accept_large_sparse=False, dtype=np.float32
-        )
-        return predict(self._trained, X)
+        X = validate_data(self, X, reset=False, **self._accepted_rows)
+        return predict(self._trained, self._rows(X, reset=False))
 
     @property
     def model_(self) -> keras.Model:
@@ -481,6 +487,12 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         tags.input_tags.sparse = True
         tags.target_tags.required = True
         return tags
+
+
+def units_per_layer(hidden_units: Any, hidden_layers: int) -> list[int]:
+    """Return the units of each hidden layer; one number stands for every layer."""
+    is_count = np.ndim(hidden_units) == 0
+    return [hidden_units] * hidden_layers if is_count else list(hidden_units)
 
 
 def _as_float32(weight: Any) -> Any:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from skdl.networks._loss import Loss
 
-__all__ = ["mlp"]
+__all__ = ["activated", "dense_layers", "mlp"]
 
 # Keras' default of 0.99 takes hundreds of steps to forget where the moving moments started, longer
 # than a whole fit on a small table; until then validation, and so early stopping, sees noise.
@@ -66,25 +66,50 @@ def mlp(
     """
     layers = []
     if input_batch_norm:
-        layers.append(_batch_normalization())
+        layers.append(batch_normalization())
     layers.append(Layer.of("Dropout", rate=float(input_dropout)))
-    for units in hidden_units:
-        layers.append(Layer.of("Dense", units=int(units), l1=float(l1), l2=float(l2)))
-        if batch_norm == "before_activation":
-            layers.append(_batch_normalization())
-        layers.append(_activation(activation))
-        if batch_norm == "after_activation":
-            layers.append(_batch_normalization())
-        layers.append(Layer.of("Dropout", rate=float(dropout)))
-    layers.append(Layer.of("Dense", units=int(n_outputs), l1=float(l1), l2=float(l2)))
+    layers += dense_layers(
+        n_outputs=n_outputs, hidden_units=hidden_units, activation=activation, dropout=dropout,
+        l1=l1, l2=l2, batch_norm=batch_norm,
+    )  # fmt: skip
     return Network((int(n_features),), tuple(layers), output_activation, loss)
 
 
-def _activation(activation: Hashable) -> Layer:
-    if isinstance(activation, KerasObject):
-        return Layer.of("Keras", layer=activation)
-    return Layer.of("Activation", function=activation)
+def dense_layers(
+    *,
+    n_outputs: int,
+    hidden_units: Sequence[int],
+    activation: Hashable,
+    dropout: float,
+    l1: float,
+    l2: float,
+    batch_norm: Literal["before_activation", "after_activation"] | None,
+) -> list[Layer]:
+    """Return the hidden layers of a perceptron and its output before activation, as `mlp`."""
+    layers = []
+    for units in hidden_units:
+        layers.append(Layer.of("Dense", units=int(units), l1=float(l1), l2=float(l2)))
+        layers += activated(activation, batch_norm)
+        layers.append(Layer.of("Dropout", rate=float(dropout)))
+    layers.append(Layer.of("Dense", units=int(n_outputs), l1=float(l1), l2=float(l2)))
+    return layers
 
 
-def _batch_normalization() -> Layer:
+def activated(
+    activation: Hashable, batch_norm: Literal["before_activation", "after_activation"] | None
+) -> list[Layer]:
+    """Return an activation with batch normalisation on the side where it is asked for."""
+    layers = [
+        Layer.of("Keras", layer=activation)
+        if isinstance(activation, KerasObject)
+        else Layer.of("Activation", function=activation)
+    ]
+    if batch_norm is not None:
+        place = 0 if batch_norm == "before_activation" else 1
+        layers.insert(place, batch_normalization())
+    return layers
+
+
+def batch_normalization() -> Layer:
+    """Return batch normalisation with the momentum that suits short trainings."""
     return Layer.of("BatchNormalization", momentum=_MOMENTUM)

@@ -55,7 +55,7 @@ class Layer:
         import keras
 
         config = dict(self.config)
-        if self.kind == "Dense":
+        if self.kind in {"Dense", "Conv1D", "Conv2D"}:
             penalty: dict[str, Any] = {name: config.pop(name, 0.0) for name in ("l1", "l2")}
             if any(penalty.values()):
                 config["kernel_regularizer"] = keras.regularizers.L1L2(**penalty)
@@ -63,7 +63,7 @@ class Layer:
             return self["layer"].build()
         if self.kind == "Activation":
             return keras.layers.Activation(config["function"])
-        if self.kind == "Dropout":
+        if self.kind == "Dropout" or self.kind.startswith("Random"):
             config["seed"] = seed
         return getattr(keras.layers, self.kind)(**config)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skdl.training._keras_rule import KerasRule
-from skdl.training._rules import Layout, Variable, layers_with_shapes, rule_of
+from skdl.training._rules import Layout, Variable, layers_with_shapes, rule_of, size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,8 +43,8 @@ def draw_weights(network: Network, seed: int) -> tuple[NDArray[np.float32], NDAr
 
 def _draw(variable: Variable, generator: np.random.Generator) -> NDArray[np.float32]:
     if variable.initializer == "glorot_uniform":
-        # Glorot and Bengio 2010, Eq. 16.
-        fan_in, fan_out = variable.shape
+        # Glorot and Bengio 2010, Eq. 16; each weight of a convolution is used at one position.
+        fan_in, fan_out = (size(variable.shape[:-2]) * n for n in variable.shape[-2:])
         limit = np.float32(np.sqrt(6 / (fan_in + fan_out)))
         return (generator.random(variable.shape, dtype=np.float32) * 2 - 1) * limit
     fill = {"zeros": 0.0, "ones": 1.0}[variable.initializer]

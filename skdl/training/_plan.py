@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from skdl.training._rules import size
+from skdl.training._rules import runs_alone, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +35,9 @@ def worth_compiling(members: Sequence[Member], n_epochs: int = 0) -> bool:
     n_epochs : int, default=0
         Epochs that they have trained so far.
     """
+    if runs_alone(members[0].job.network):
+        # Convolutions that XLA compiles for a CPU take 40 times as long as TensorFlow's own.
+        return False
     per_step = _STEP_SECONDS + len(members) * _member_seconds(members)
     if any(m.job.may_end_early for m in members):
         n_steps = n_epochs * max(m.job.steps_per_epoch for m in members)
@@ -103,6 +106,9 @@ def _working_bytes(member: Member) -> int:
     """Return what one member takes besides its data: weights in many roles, and one batch."""
     job = member.job
     roles = 4 + len(member.state)
+    if runs_alone(job.network):
+        # One batch is held at a time, whoever's it is.
+        return 4 * roles * len(member.state[0])
     width = sum(v.shape[-1] for v in member.layout.variables) + size(job.network.input_shape)
     rows = min(job.batch_size, len(job.train))
     return 4 * (roles * len(member.state[0]) + 4 * rows * width)

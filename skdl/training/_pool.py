@@ -46,6 +46,7 @@ class RowPool:
             offsets.append(seen[key])
         self.y_offsets = np.array(offsets, np.int32)
         self.is_sparse = sparse.issparse(inputs[0])
+        self.row_dtype = "uint8" if all(i.dtype == np.uint8 for i in inputs) else "float32"
         self._inputs = inputs
         self._targets = targets
 
@@ -67,7 +68,7 @@ class RowPool:
                 tf.constant(matrix.indptr, tf.int32),
             )
         else:
-            inputs = tf.constant(_joined(self._inputs, padded=padded), tf.float32)
+            inputs = tf.constant(_joined(self._inputs, padded=padded), self.row_dtype)
         y = _joined([y for y, _ in self._targets], padded=padded)
         weights = _joined(
             [np.ones(len(y), np.float32) if w is None else w for y, w in self._targets],
@@ -76,11 +77,11 @@ class RowPool:
         return inputs, tf.constant(y, tf.float32), tf.constant(weights, tf.float32)
 
 
-def _joined(arrays: list[NDArray[np.float32]], *, padded: bool) -> NDArray[np.float32]:
+def _joined(arrays: list[NDArray[Any]], *, padded: bool) -> NDArray[Any]:
     n_rows = sum(len(array) for array in arrays)
     room = rounded_up(n_rows) - n_rows if padded else 0
     if room:
-        arrays = [*arrays, np.zeros((room, *arrays[0].shape[1:]), np.float32)]
+        arrays = [*arrays, np.zeros((room, *arrays[0].shape[1:]), arrays[0].dtype)]
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
@@ -106,7 +107,7 @@ def _shared(arrays: Sequence[Any]) -> tuple[NDArray[np.int32], list[Any]]:
 
 def _fingerprint(array: Any) -> Hashable:
     data = array.data if sparse.issparse(array) else array
-    return array.shape, zlib.crc32(np.ascontiguousarray(data).tobytes())
+    return array.shape, zlib.crc32(np.ascontiguousarray(data).data)
 
 
 def _equal(a: Any, b: Any) -> bool:

@@ -14,7 +14,7 @@ from scipy import sparse
 from skdl.training._job import Trained
 from skdl.training._pool import bucket
 from skdl.training._program import Kind, dims_of, program_for
-from skdl.training._rules import Layout, size
+from skdl.training._rules import Layout, row_sizes, runs_alone, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,10 +85,9 @@ class _Predictor:
 
         network = trained.network
         self._n_outputs = network.layers[-1]["units"]
-        widths = [layer.get("units", 0) for layer in network.layers]
-        self._rows_at_once = bucket(
-            max(1024, _MOST_NUMBERS // max(1, *network.input_shape, *widths))
-        )
+        at_once = _MOST_NUMBERS // max(row_sizes(network))
+        # Images can be so large that few fit; tables are not.
+        self._rows_at_once = bucket(max(8 if runs_alone(network) else 1024, at_once))
         self._state = (tf.constant(trained.weights[None]), tf.constant(trained.statistics[None]))
         self._dims = tf.constant(dims_of(network), tf.int32)
         self._program = program_for(Kind(network=network))

@@ -40,6 +40,8 @@ class Kind:
     metrics : tuple of GraphMetric
     sparse : bool
         Rows come as a CSR matrix.
+    row_dtype : {"float32", "uint8"}
+        Of the rows to train on and to score; batches of them become float32.
     compiled : bool
         By XLA, for given shapes.
     """
@@ -50,6 +52,7 @@ class Kind:
     metrics: tuple[GraphMetric, ...] = ()
     collect: bool = False
     sparse: bool = False
+    row_dtype: str = "float32"
     compiled: bool = False
 
     @property
@@ -69,6 +72,7 @@ class Kind:
             self.metrics,
             self.collect,
             self.sparse,
+            self.row_dtype,
             Layout.of(self.network) if self.is_static else None,
         )
 
@@ -112,8 +116,9 @@ class Program:
         self.layout = Layout.of(kind.network)
         self.reduction = reduction_of(kind.network.loss)
         # Layers of rate 0 count too, so that the noise of one layer does not depend on others.
-        self._noisy = [p for p, name in number_names(kind.network) if name == "rate"]
-        any_noise = any(
+        rules = [rule_of(layer) for layer in kind.network.layers]
+        self._noisy = [p for p, rule in enumerate(rules) if rule.draws_noise]
+        any_noise = any(rules[p].draws_noise and not rules[p].numbers for p in self._noisy) or any(
             name == "rate" and live
             for (_, name), live in zip(number_names(kind.network), kind.live, strict=False)
         )
@@ -124,7 +129,7 @@ class Program:
         if kind.sparse:
             rows: Any = tuple(spec([None], t) for t in (f32, i32, i32))
         else:
-            rows = spec([None] * (1 + n_rows_axes), f32)
+            rows = spec([None] * (1 + n_rows_axes), tf.as_dtype(kind.row_dtype))
         state = (spec([None, None], f32), spec([None, None], f32))
         dims = spec([None], i32)
         numbers = spec([None, None], f32)
@@ -251,7 +256,7 @@ class Program:
     def _is_cancelled_bias(self, position: int) -> bool:
         """Tell whether this layer's bias is taken off again by batch normalisation."""
         kinds = [layer.kind for layer in self.kind.network.layers[position : position + 2]]
-        return kinds == ["Dense", "BatchNormalization"]
+        return kinds[0] in {"Dense", "Conv1D", "Conv2D"} and kinds[1:] == ["BatchNormalization"]
 
     def _penalty(self, tensors: dict[Any, Any], numbers: Any) -> Any:
         """Return the regularisers' part of the loss, ``[M]`` or 0."""
@@ -266,7 +271,7 @@ class Program:
         import tensorflow as tf
 
         if not self.kind.sparse:
-            return tf.gather(rows, index)
+            return tf.cast(tf.gather(rows, index), tf.float32)
         values, columns, starts = rows
         flat = tf.reshape(index, [-1])
         first = tf.gather(starts, flat)
@@ -379,7 +384,8 @@ class Program:
                 # repeated for each member when XLA fuses it, and gives other bits there.
                 k = self._noisy.index(position)
                 piece = tf.gather(table, starts[i, k] + tf.range(tf.reduce_prod(shape)))
-                return tf.reshape(piece, shape)[None] + keys[i, k][:, None, None]
+                turn = tf.reshape(keys[i, k], [-1] + [1] * shape.shape[0])
+                return tf.reshape(piece, shape)[None] + turn
 
             return noise
 
@@ -387,7 +393,10 @@ class Program:
             x, y, weight, mask = self._batch(data, place, index[i], counts[i], dims)
             rows_here = tf.cast(counts[i], tf.float32)
             share = tf.minimum(rows_here, 1.0)
-            run = Pass(training=True, mask=mask, step_share=share, noise=noise_at(i))
+            run = Pass(
+                training=True, mask=mask, step_share=share, noise=noise_at(i),
+                key=lambda position: keys[i, self._noisy.index(position)],
+            )  # fmt: skip
             with tf.GradientTape() as tape:
                 tape.watch(weights)
                 tensors = self._unpacked(weights, statistics, dims)

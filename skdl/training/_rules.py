@@ -22,7 +22,10 @@ __all__ = [
     "Variable",
     "is_faithful",
     "layers_with_shapes",
+    "penalty_of_kernel",
+    "row_sizes",
     "rule_of",
+    "runs_alone",
     "size",
 ]
 
@@ -43,6 +46,11 @@ def no_noise(position: int, shape: Any) -> Any:
     raise ValueError(f"layer {position} asked for noise of shape {shape} outside training")
 
 
+def no_key(position: int) -> Any:
+    """Stand in for keys in a pass that has none."""
+    raise ValueError(f"layer {position} asked for a key outside training")
+
+
 @dataclasses.dataclass
 class Pass:
     """What a layer may ask of the pass through the network that it is part of.
@@ -56,18 +64,25 @@ class Pass:
         1 for members that take this step, 0 for those that have no rows left this epoch.
     noise : callable
         ``noise(layer, shape)`` gives uint32 noise ``[M, B, ...]``, each member's own.
+    key : callable
+        ``key(layer)`` gives one uint32 number ``[M]``, each member's own in every step.
     """
 
     training: bool
     mask: Any = None
     step_share: Any = None
     noise: Callable[[int, Any], Any] = no_noise
+    key: Callable[[int], Any] = no_key
 
 
 class Rule:
     """Base of all rules: a layer without variables and numbers that changes no shape."""
 
     numbers: tuple[str, ...] = ()
+    # Whether members of a stack must go through this layer one after another.
+    runs_alone = False
+    # Whether it draws from the member's own noise in training.
+    draws_noise = False
 
     def structure(self, layer: Layer) -> Hashable:
         """Return what is built into the trace."""
@@ -138,15 +153,20 @@ class DenseRule(Rule):
         return tf.matmul(x, kernel) + bias[:, None, :], []
 
     def penalty(self, variables: list[Any], numbers: dict[str, Any]) -> Any:
-        import tensorflow as tf
+        return penalty_of_kernel(variables[0], numbers)
 
-        kernel, _ = variables
-        penalty: Any = 0.0
-        if "l1" in numbers:
-            penalty += numbers["l1"] * tf.reduce_sum(tf.abs(kernel), [1, 2])
-        if "l2" in numbers:
-            penalty += numbers["l2"] * tf.reduce_sum(tf.square(kernel), [1, 2])
-        return penalty
+
+def penalty_of_kernel(kernel: Any, numbers: dict[str, Any]) -> Any:
+    """Return ``l1 * sum(|w|) + l2 * sum(w**2)`` of each member, ``[M]`` or 0."""
+    import tensorflow as tf
+
+    penalty: Any = 0.0
+    axes = list(range(1, len(kernel.shape)))
+    if "l1" in numbers:
+        penalty += numbers["l1"] * tf.reduce_sum(tf.abs(kernel), axes)
+    if "l2" in numbers:
+        penalty += numbers["l2"] * tf.reduce_sum(tf.square(kernel), axes)
+    return penalty
 
 
 class BatchNormalizationRule(Rule):
@@ -179,7 +199,15 @@ class BatchNormalizationRule(Rule):
     ) -> tuple[Any, list[Any]]:
         import tensorflow as tf
 
-        del position, numbers
+        if len(x.shape) > 3:  # noqa: PLR2004 - [M, B, ..., C]
+            # Each position of an image counts as a row of its own.
+            shape = tf.shape(x)
+            n_positions = tf.reduce_prod(shape[2:-1])
+            x = tf.reshape(x, [shape[0], shape[1] * n_positions, shape[-1]])
+            mask = tf.repeat(run.mask, n_positions, axis=1) if run.training else None
+            flat = dataclasses.replace(run, mask=mask)
+            x, updates = self.apply(layer, position, x, variables, numbers, flat)
+            return tf.reshape(x, shape), updates
         gamma, beta, moving_mean, moving_variance = variables
         if not run.training:
             scale = gamma * tf.math.rsqrt(moving_variance + self.EPSILON)
@@ -254,6 +282,7 @@ class DropoutRule(Rule):
     """Inverted dropout (Srivastava et al. 2014, section 10): kept units grow by 1 / (1 - rate)."""
 
     numbers = ("rate",)
+    draws_noise = True
 
     def apply(
         self,
@@ -269,7 +298,7 @@ class DropoutRule(Rule):
         del layer, variables
         if not run.training or "rate" not in numbers:
             return x, []
-        rate = numbers["rate"][:, None, None]
+        rate = tf.reshape(numbers["rate"], [-1] + [1] * (len(x.shape) - 1))
         # Dropped where the 32-bit noise lies below rate * 2**32, in steps of 2**-24 (float32).
         threshold = tf.cast(tf.cast(rate * 2.0**24, tf.uint32) * 256, tf.uint32)
         kept = run.noise(position, tf.shape(x)[1:]) >= threshold
@@ -319,9 +348,14 @@ class Layout:
 
 def rule_of(layer: Layer) -> Rule:
     """Return the rule by which a layer computes."""
+    from skdl.training._augmentation_rule import AUGMENTATION_RULES
+    from skdl.training._conv_rules import CONV_RULES
     from skdl.training._keras_rule import KerasRule
 
-    return _RULES.get(layer.kind) or KerasRule()
+    for rules in (_RULES, CONV_RULES, AUGMENTATION_RULES):
+        if layer.kind in rules:
+            return rules[layer.kind]
+    return KerasRule()
 
 
 _RULES: dict[str, Rule] = {
@@ -345,6 +379,18 @@ def is_faithful(network: Network) -> bool:
     return all(
         rule_of(layer).is_faithful(layer, shape) for layer, shape in layers_with_shapes(network)
     )
+
+
+def runs_alone(network: Network) -> bool:
+    """Tell whether members of a stack of this network train one after another."""
+    return any(rule_of(layer).runs_alone for layer in network.layers)
+
+
+def row_sizes(network: Network) -> list[int]:
+    """Return how many numbers one row has in front of each layer, and behind the last."""
+    shapes = [shape for _, shape in layers_with_shapes(network)]
+    last = network.layers[-1]
+    return [size(s) for s in [*shapes, rule_of(last).output_shape(last, shapes[-1])]]
 
 
 def size(shape: tuple[int, ...]) -> int:

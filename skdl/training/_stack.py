@@ -17,7 +17,7 @@ from skdl.training._plan import worth_compiling, worth_recompiling
 from skdl.training._pool import RowPool, batches, chunks, rounded_up
 from skdl.training._prediction import traced_meanwhile
 from skdl.training._program import Kind, dims_of, number_names, numbers_of, program_for
-from skdl.training._rules import Layout
+from skdl.training._rules import Layout, row_sizes, runs_alone
 from skdl.training._xla import quick_compilation
 
 if TYPE_CHECKING:
@@ -67,9 +67,11 @@ class Stack:
             metrics=graph,
             collect=bool(host),
             sparse=self._pool.is_sparse,
+            row_dtype=self._pool.row_dtype,
         )
         self._kind = kind
-        self._may_compile = not host and not kind.sparse
+        self._runs_alone = runs_alone(self.network)
+        self._may_compile = not host and not kind.sparse and not self._runs_alone
         self._compiled = compiled and self._may_compile
         self._score = program_for(kind)
         # Predictions of held-out rows come back where somebody scores them on the host.
@@ -122,8 +124,7 @@ class Stack:
             )
             for i, role in enumerate(self._roles)
         }
-        widths = [v.shape[-1] for v in Layout.of(self.network).variables]
-        widest = max(*widths, *self.network.input_shape) if self._learn.n_noisy else 0
+        widest = max(row_sizes(self.network)) if self._learn.n_noisy else 0
         self._noise = tf.constant(NoiseTable(members[0].job.batch_size * widest).values)
         self._dims = tf.constant(dims_of(self.network), tf.int32)
         for position, member in enumerate(members):
@@ -263,7 +264,6 @@ class Stack:
 
         members = self.members
         index, counts = batches(orders, self._batch_size)
-        n_steps = 0 if is_rehearsal else len(index)
         if self._compiled:
             room = rounded_up(len(index)) - len(index)
             index = np.pad(index, ((0, room), (0, 0), (0, 0)))
@@ -275,13 +275,23 @@ class Stack:
             keys = np.stack([m.next_keys(n_places, n_noisy) for m in members], -1)
         starts = NoiseTable.starts(self._epoch, n_places, n_noisy)
         rates = np.stack([m.rates(n_places) for m in members], -1)
-        return self._learn.train(
-            self._state, self._slots, self._dims, self._numbers, self._optimizer_numbers,
-            self._data, self._place("train"), self._units,
-            (tf.constant(index), tf.constant(counts)), tf.constant(n_steps),
-            tf.constant([m.n_steps for m in members], tf.float32), tf.constant(rates),
-            (self._noise, tf.constant(starts), tf.constant(keys)),
-        )  # fmt: skip
+        steps_before = np.array([m.n_steps for m in members], np.float32)
+        by_member = (self._state, self._slots, self._place("train"), self._units)
+
+        def train(some: slice) -> Any:
+            state, slots, place, units = _part(by_member, some)
+            numbers, optimizer_numbers = _part((self._numbers, self._optimizer_numbers), some, 1)
+            n_own = 0 if is_rehearsal else n_steps_of(counts[:, some])
+            return self._learn.train(
+                state, slots, self._dims, numbers, optimizer_numbers, self._data, place, units,
+                (tf.constant(index[:, some]), tf.constant(counts[:, some])), tf.constant(n_own),
+                tf.constant(steps_before[some]), tf.constant(rates[:, some]),
+                (self._noise, tf.constant(starts), tf.constant(keys[:, :, some])),
+            )  # fmt: skip
+
+        parts = [train(some) for some in self._turns()]
+        states, slots, logs, seen = zip(*parts, strict=True)
+        return _joined(states), _joined(slots), _joined(logs), seen
 
     def _evaluate(self, role: str) -> list[dict[str, float]]:
         """Score the rows that running members have in this role; return one dict per member."""
@@ -290,11 +300,24 @@ class Stack:
         orders = [_NO_ROWS if m.stopped else getattr(m.job, role).rows for m in self.members]
         index, counts = chunks(orders, self._row_width())
         program = self._score_held_out if role == "held_out" else self._score
-        log, seen = program.evaluate(
-            self._state, self._dims, self._numbers, self._data, self._place(role), self._units,
-            (tf.constant(index), tf.constant(counts)),
-        )  # fmt: skip
-        return self._logs(log, seen, role, orders)
+        by_member = (self._state, self._place(role), self._units)
+
+        def evaluate(some: slice) -> Any:
+            state, place, units = _part(by_member, some)
+            n_own = max(1, n_steps_of(counts[:, some]))
+            return program.evaluate(
+                state, self._dims, _part(self._numbers, some, 1), self._data, place, units,
+                (tf.constant(index[:n_own, some]), tf.constant(counts[:n_own, some])),
+            )  # fmt: skip
+
+        logs, seen = zip(*[evaluate(some) for some in self._turns()], strict=True)
+        return self._logs(_joined(logs), seen, role, orders)
+
+    def _turns(self) -> list[slice]:
+        """Return which members run at once: all, or one after another."""
+        if self._runs_alone:
+            return [slice(i, i + 1) for i in range(len(self.members))]
+        return [slice(None)]
 
     def _place(self, role: str) -> Any:
         import tensorflow as tf
@@ -302,15 +325,19 @@ class Stack:
         return tuple(tf.constant(offsets) for offsets in self._places[role])
 
     def _row_width(self) -> int:
+        if self._runs_alone:
+            # What goes into a layer and what comes out, one member at a time.
+            return 2 * max(row_sizes(self.network)) // len(self.members)
         return sum(v.shape[-1] for v in Layout.of(self.network).variables if v.name == "kernel")
 
     def _logs(self, log: Any, seen: Any, role: str, orders: Any) -> list[dict[str, float]]:
         """Return one dict per member, metrics in the order in which they were asked for."""
         values = log.numpy().astype(float)
-        seen = seen.numpy()
+        # Per member, of shape (n_batches, n_rows of a batch, n_outputs).
+        by_member = [own for part in seen for own in part.numpy().swapaxes(0, 1)]
 
         def predictions(position: int) -> NDArray[np.float32]:
-            own = seen[:, position]  # of shape (n_batches, n_rows of a batch, n_outputs)
+            own = by_member[position]
             return own.reshape(-1, own.shape[-1])[: len(orders[position])]
 
         logs = []
@@ -358,6 +385,30 @@ class Stack:
                 member.best_state = ()
 
 
+def n_steps_of(counts: NDArray[np.int32]) -> int:
+    """Return in how many steps there are rows at all."""
+    return int((counts > 0).any(1).sum())
+
+
+def _part(tensors: Any, some: slice, axis: int = 0) -> Any:
+    """Return some members' part of each tensor."""
+    import tensorflow as tf
+
+    if some == slice(None):
+        return tensors
+    where = (slice(None),) * axis + (some,)
+    return tf.nest.map_structure(lambda tensor: tensor[where], tensors)
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """Undo `_part`."""
+    import tensorflow as tf
+
+    if len(parts) == 1:
+        return parts[0]
+    return tf.nest.map_structure(lambda *tensors: tf.concat(tensors, 0), *parts)
+
+
 def stack_key(member: Member) -> Any:
     """Return what members of one stack share."""
     job = member.job
@@ -369,4 +420,5 @@ def stack_key(member: Member) -> Any:
         job.held_out is not None,
         reduction_of(job.network.loss),
         type(job.train.X).__name__,
+        job.train.X.dtype == np.uint8,
     )
