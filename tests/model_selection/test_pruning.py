@@ -1,5 +1,6 @@
 """OptunaPruning: scikit-learn's own functions around it, pruned on the mean over their folds."""
 
+import functools
 import pickle
 from contextlib import nullcontext
 
@@ -106,7 +107,9 @@ def test_mean_over_folds_is_reported_and_pruned_on(storage, inside_pipeline, err
         trial.suggest_float("x", 0, 1)
         with skdl.lockstep() as session:
             try:
-                return cross_val_score(estimator(trial), *data, cv=CV, error_score=error_score).mean()
+                return cross_val_score(
+                    estimator(trial), *data, cv=CV, error_score=error_score
+                ).mean()
             finally:
                 assert session.batches == [CV]
 
@@ -242,11 +245,11 @@ def test_validation_loss_is_what_is_watched_where_there_is_one(data):
 def test_wrong_monitor_reaches_the_caller(context, error_score, callbacks, data):
     estimator = network(trial_of(), monitor="val_rmse", callbacks=callbacks)
     told = r"monitor='val_rmse' is not reported by this fit.*\['loss'\].*named in `metrics`"
+    call = estimator.fit
+    if context is skdl.lockstep:
+        call = functools.partial(cross_val_score, estimator, cv=CV, error_score=error_score)
     with context(), pytest.raises(InvalidParameterError, match=told):
-        if context is skdl.lockstep:
-            cross_val_score(estimator, *data, cv=CV, error_score=error_score)
-        else:
-            estimator.fit(*data)
+        call(*data)
 
 
 def test_without_lockstep_the_first_fold_is_judged_and_a_warning_says_so(data):

@@ -11,6 +11,8 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from skdl import MLPRegressor
 from skdl.exceptions import InvalidParameterError
@@ -86,8 +88,9 @@ def test_trial_that_diverges(together, pruner, data):
 
 def test_trial_whose_parameters_are_refused(data):
     search = searched(pipeline(), {"mlp__batch_size": [16, -1, 32]})
-    with pytest.warns(FitFailedWarning, match="1 of 3.*batch_size=-1"):
+    with pytest.warns(FitFailedWarning, match="1 of 3.*batch_size=-1") as told:
         search.fit(*data)
+    assert told[0].filename == __file__
     check_second_failed(search, "InvalidParameterError: MLPRegressor: batch_size=-1")
 
 
@@ -183,7 +186,9 @@ def test_trial_that_fails_in_some_folds(data):
     assert list(results["state"]) == ["complete", "complete"]
     assert results["reason"][1] == "RuntimeError: not this row,\nplease"
     assert [results[f"split{i}_test_score"][1] for i in (1, 2)] == [-5, -5]
-    assert results["mean_test_score"][1] == pytest.approx((results["split0_test_score"][1] - 10) / 3)
+    assert results["mean_test_score"][1] == pytest.approx(
+        (results["split0_test_score"][1] - 10) / 3
+    )
 
 
 @pytest.mark.parametrize("scoring", [None, ["r2", "neg_mean_absolute_error"]])
@@ -213,9 +218,9 @@ def test_function_of_the_trial_that_raises(data):
     check_second_failed(search, "LookupError: no such place")
     assert search.cv_results_["params"][1] == {}
     with pytest.raises(LookupError, match="no such place"):
-        searched(
-            pipeline(), space, sampler=InOrder(0.01, 0.02, 0.03), error_score="raise"
-        ).fit(*data)
+        searched(pipeline(), space, sampler=InOrder(0.01, 0.02, 0.03), error_score="raise").fit(
+            *data
+        )
 
 
 def test_all_failed_is_an_error_with_the_reason(data):
@@ -306,6 +311,39 @@ def test_ctrl_c_while_folds_train(kept, tmp_path, data):
         (again,) = [t for t in search.study_.trials if t.user_attrs.get(RETRY_OF) == cut.number]
         assert again.params == cut.params
     assert search.predict(data[0]).shape == (60,)
+
+
+@pytest.mark.parametrize(("statement", "nth"), [("SELECT", 4), ("INSERT", 5), ("UPDATE", 2)])
+def test_ctrl_c_inside_a_transaction_leaves_no_lock(statement, nth, tmp_path, monkeypatch, data):
+    """SQLite's lock lasts for as long as the statement lives that Ctrl-C has cut short."""
+    monkeypatch.setattr("skdl.model_selection._storage.SECONDS_TO_WAIT_FOR_SQLITE", 2.0)
+    left = None
+
+    def callback(study, trial):
+        nonlocal left
+        left = nth if trial.number == 1 else left
+
+    def interrupt(connection, cursor, text, *arguments):
+        nonlocal left
+        if left and text.startswith(statement):
+            left -= 1
+            if not left:
+                raise KeyboardInterrupt
+
+    search = searched(
+        Ridge(), {"alpha": FloatDistribution(0.1, 1)}, n_trials=5, callbacks=[callback],
+        sampler=None, storage=f"sqlite:///{tmp_path / 'study.db'}", study_name="it",
+    )  # fmt: skip
+    event.listen(Engine, "after_cursor_execute", interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            search.fit(*data)
+    finally:
+        event.remove(Engine, "after_cursor_execute", interrupt)
+    check_kept(search, 2)
+    left = None
+    search.fit(*data)
+    assert list(search.cv_results_["state"]) == ["complete"] * 5
 
 
 @pytest.mark.parametrize("together", [1, 2])
