@@ -12,7 +12,15 @@ project_copyright = "The skdl developers, BSD-3-Clause"
 release = importlib.metadata.version("skdl")
 version = release
 
-ROUTED_METHODS = ("fit", "partial_fit", "predict", "predict_proba", "predict_log_proba", "score")
+ROUTED_METHODS = (
+    "fit",
+    "partial_fit",
+    "predict",
+    "predict_proba",
+    "predict_log_proba",
+    "score",
+    "split",
+)
 
 extensions = [
     "sphinx.ext.autodoc",
@@ -26,7 +34,9 @@ default_role = "code"
 autosummary_generate = True
 # What scikit-learn adds to every estimator is documented there, with links that lead nowhere here.
 autodoc_default_options = {
-    "inherited-members": "BaseEstimator, ClassifierMixin, RegressorMixin, _MetadataRequester",
+    "inherited-members": (
+        "BaseEstimator, BaseSearchCV, ClassifierMixin, RegressorMixin, _MetadataRequester"
+    ),
     "exclude-members": ", ".join(
         ["get_metadata_routing", *(f"set_{method}_request" for method in ROUTED_METHODS)]
     ),

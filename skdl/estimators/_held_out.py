@@ -132,6 +132,8 @@ class HeldOut(Observer):
 
         def score(predictions: NDArray[np.float32]) -> float:
             nonlocal outputs
+            if not np.isfinite(predictions).all():
+                return np.nan  # it diverges, of which scorers would warn
             outputs = predictions
             if offset is not None:
                 outputs = outputs - offset

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import joblib
+import numpy as np
 from optuna.trial import TrialState
+from scipy import sparse
 
 from skdl.model_selection._search_results import finished_trials
 
@@ -24,7 +26,12 @@ _SCORING = "skdl:scoring"
 
 
 def check_comparable(
-    study: optuna.Study, space: Space, rows: Any, scoring: Any, objectives: Sequence[str]
+    study: optuna.Study,
+    space: Space,
+    arrays: Sequence[Any],
+    *,
+    scoring: Any,
+    objectives: Sequence[str],
 ) -> None:
     """Refuse a study whose trials were made with other rows, splits, scoring or parameters.
 
@@ -33,8 +40,8 @@ def check_comparable(
     study : optuna.Study
         What it lacks is noted in it, for those to come.
     space : Space
-    rows : object
-        All that stands for data and splits; compared by its hash.
+    arrays : sequence of array-like
+        Data and splits, compared by their values.
     scoring : object
         As the user passed it.
     objectives : sequence of str
@@ -49,7 +56,7 @@ def check_comparable(
     _check(
         study,
         _DATA,
-        joblib.hash(rows),
+        joblib.hash([_values(array) for array in arrays]),
         "other data or splits",
         "the X, y and cv that it was made with (a cv that shuffles needs a random_state; in nested "
         "cross-validation leave storage=None)",
@@ -70,6 +77,21 @@ def _check(study: optuna.Study, key: str, own: str, wrong: str, expected: str) -
             f"{_OWNER}: study_name={study.study_name!r} holds trials for {wrong}, whose scores do "
             f"not compare. Expected {expected}; or pass another study_name."
         )
+
+
+def _values(array: Any) -> Any:
+    """Return what an array holds, however it lies in memory: its hash would tell of that too."""
+    if sparse.issparse(array):
+        array = array.tocsc().sorted_indices()
+        parts = (array.data, array.indices.astype(np.int64), array.indptr.astype(np.int64))
+        return [array.shape, *parts]
+    if hasattr(array, "columns"):
+        series = (
+            array.iloc[:, i] if hasattr(array, "iloc") else array[:, i]
+            for i in range(array.shape[1])
+        )
+        return [list(map(str, array.columns)), *map(_values, series)]
+    return np.ascontiguousarray(array) if hasattr(array, "__array__") else array
 
 
 def _described(scoring: Any) -> str:

@@ -149,7 +149,8 @@ def cross_validate(
     Returns
     -------
     result : CrossValidationResult
-        A dict as scikit-learn returns it, and more.
+        A dict as scikit-learn returns it, and more. Networks wait for one another, so their
+        ``fit_time`` and ``score_time`` are shares of what all folds took together.
 
     Raises
     ------

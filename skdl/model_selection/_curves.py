@@ -100,7 +100,7 @@ def mean_curve(
     values = np.full((len(curves), n_epochs), np.nan)
     for row, curve, epoch in zip(values, curves, kept, strict=True):
         row[: len(curve)] = curve
-        row[len(curve) :] = curve[epoch - 1]
+        row[len(curve) :] = curve[min(epoch, len(curve)) - 1]
     # A fold that diverged went back to where its loss was finite, and stays there too.
     values[~np.isfinite(values)] = np.nan
     by_epoch = pd.DataFrame(values).ffill(axis="columns")

@@ -20,8 +20,9 @@ __all__ = ["configured", "together"]
 def configured(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that runs under scikit-learn's configuration of now, in any thread.
 
-    For joblib's ``delayed``. That of ``sklearn.utils.parallel`` sets the warning filters as well,
-    which Python keeps once for all threads: of folds in lockstep, some would lose their warnings.
+    For joblib's ``delayed``. That of ``sklearn.utils.parallel`` also sets the warning filters for
+    as long as a task takes. Python keeps one list of them for all threads, and where threads end
+    in another order than they began, it stays changed.
     """
     return functools.partial(_run_configured, get_config(), function)
 

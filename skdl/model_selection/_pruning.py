@@ -67,6 +67,11 @@ class MeanCurve(Observer):
         self.n_epochs = 0
         self._lock = threading.Lock()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all folds have trained for the last time."""
+        return all(member.stopped for member in self._curves)
+
     def on_train_begin(self, member: Member) -> None:
         with self._lock:
             self._curves[member] = []
@@ -190,14 +195,6 @@ class OptunaPruning(Observer):
         )
 
     def on_train_begin(self, member: Member) -> None:
-        if self._n_ended == 1:
-            warnings.warn(
-                "OptunaPruning: folds are trained one after another, so the trial was judged on "
-                "the first alone. Wrap the call in `with skdl.lockstep():` to prune on the mean "
-                "over all folds.",
-                UserWarning,
-                stacklevel=2,
-            )
         names = member.log_names()
         if self.monitor is not None and self.monitor not in names:
             # No error of this fit alone, of which error_score would make a missing score.
@@ -209,9 +206,17 @@ class OptunaPruning(Observer):
             member.abandon(error)
         elif not self._n_ended:
             self._curve.on_train_begin(member)
+        elif self._n_ended == 1:
+            warnings.warn(
+                "OptunaPruning: folds are trained one after another, so the trial was judged on "
+                "the first alone. Wrap the call in `with skdl.lockstep():` to prune on the mean "
+                "over all folds; networks that train through Keras itself always come one by one.",
+                UserWarning,
+                stacklevel=2,
+            )
 
     def on_epoch_end(self, member: Member, epoch: int, logs: dict[str, float]) -> None:
-        if not self._n_ended:
+        if not self._n_ended and member.error is None:
             self._curve.on_epoch_end(member, epoch, logs)
 
     def on_train_end(self, member: Member) -> None:

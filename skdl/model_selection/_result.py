@@ -137,7 +137,8 @@ class CrossValidationResult(dict[str, Any]):
             - ``n_folds``: folds with a score; those that failed are left out;
             - ``difference``: mean score less ours, over the folds that have both;
             - ``p_value``: of a two-sided paired test that this difference is 0;
-            - ``fit_time``: mean seconds per fold.
+            - ``fit_time``: mean seconds per fold; for networks, which train together, each fold's
+              share.
 
         Raises
         ------

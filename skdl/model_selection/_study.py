@@ -28,6 +28,7 @@ import logging
 import math
 import random
 import time
+import traceback
 from typing import TYPE_CHECKING, Literal
 
 import optuna
@@ -164,6 +165,9 @@ def run_study(
                 if trials := worker.ask(trials_together):
                     worker.evaluate(trials, evaluate, callbacks)
         except BaseException as error:
+            if not isinstance(error, Exception):
+                # A statement that Ctrl-C cut short locks SQLite for as long as a frame holds it.
+                traceback.clear_frames(error.__traceback__)
             worker.abandon(error)
             raise
 

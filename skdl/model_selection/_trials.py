@@ -97,16 +97,20 @@ class Trials:
         """Return a trial's parameters, or how it ended if a function of the user's raises."""
         try:
             return self.space.suggest(trial)
-        except InvalidParameterError:
-            raise  # no trial would fare better
-        except Exception as error:  # noqa: BLE001 - recorded with the trial
+        except Exception as error:
+            # Of wrong names no trial would fare better, and samplers are not the user's to mend.
+            if self.space.names is not None or isinstance(error, InvalidParameterError):
+                raise
             return self._ended_by(error)
 
     def _outcome(self, trial: optuna.Trial, params: dict[str, Any] | Outcome) -> Outcome:
         start = time.monotonic()
         curve = MeanCurve(
             lambda member, _: (member.held_out.get("score"), member.held_out.get("loss")),
-            lambda values, epoch: self._report(trial, self._mean(values), epoch),
+            # After the last epoch there is nothing to be saved, and a score to be had.
+            lambda values, epoch: (
+                self._report(trial, self._mean(values), epoch) and not curve.is_over
+            ),
             n_folds=len(self.folds.splits),
             may_end_early=self._prunes_by_epoch,
         )
@@ -153,14 +157,17 @@ class Trials:
             folds = dataclasses.replace(self.folds, splits=part)
             done += folds.run(estimator, n_jobs=self.n_jobs, observers=[curve])
             for i in range(start, len(done)):
-                trial.report(self._value(_scores_of(done[i]), self.objectives[0]), i)
+                value = self._value(_scores_of(done[i]), self.objectives[0])
+                if not math.isnan(value):
+                    trial.report(value, i)
             if trial.should_prune():
                 raise TrialPruned(f"Pruned after {len(done)} of {n_splits} folds.")
         return done
 
     def _report(self, trial: optuna.Trial, value: float, epoch: int) -> bool:
         self.progress.epoch(trial.number, epoch, value)
-        if not self._prunes_by_epoch:
+        # Pruners end what is NaN; left alone, it diverges and is recorded as failed.
+        if not self._prunes_by_epoch or math.isnan(value):
             return False
         trial.report(value, epoch)
         return trial.should_prune()
@@ -255,7 +262,8 @@ def _exception(trace: str) -> str:
     del frames
     lines = rest.splitlines()
     start = next((i for i, line in enumerate(lines) if not line.startswith(" ")), 0)
-    return "\n".join(lines[start:])
+    kind, *message = "\n".join(lines[start:]).partition(":")
+    return "".join([kind.rpartition(".")[2], *message])
 
 
 def _shortened(reason: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from skdl.networks import KerasObject, preserved_generators
+from skdl.networks import preserved_generators
 from skdl.training._member import Member, compiled_model
 from skdl.training._observers import KerasCallbacks, has_batch_hooks
 from skdl.training._optimizers import is_elementwise
@@ -70,11 +70,7 @@ def _metrics(member: Member) -> list[Any]:
     class InUnits(keras.metrics.Metric):
         def __init__(self, metric: GraphMetric | HostMetric) -> None:
             super().__init__(name=metric.name)
-            self.metric = (
-                metric.source.build()
-                if isinstance(metric.source, KerasObject)
-                else keras.metrics.MeanMetricWrapper(metric.function, metric.name)
-            )
+            self.metric = metric.to_keras()
 
         def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
             y_true = keras.ops.cast(y_true, y_pred.dtype)

@@ -102,8 +102,8 @@ class LockstepBackend(ThreadingBackend):
 
         Otherwise the first of them would be trained before the others are there.
         """
-        self._call = Call(self._rendezvous)
         task = current_task()
+        self._call = Call(self._rendezvous, () if task is None else task.place_of_call())
         self._is_counted = task is not None and task.rendezvous is self._rendezvous
         if not self._is_counted:
             self._rendezvous.step_in()
@@ -142,8 +142,7 @@ class LockstepBackend(ThreadingBackend):
                 callback(outcome)
             call.ended(failed=outcome[1] is not None)
 
-        task = Task(run, call.rendezvous, call)
-        call.began()
+        task = Task(run, call.rendezvous, call, place=call.began())
         call.rendezvous.submit(task)
         return task
 

@@ -12,6 +12,7 @@ from skdl.networks import KerasObject, preserved_generators
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
+    import keras
     from numpy.typing import NDArray
 
     from skdl.networks import Network
@@ -57,6 +58,14 @@ class GraphMetric:
         values = tf.cast(self.function(flat_y, flat, **self.keywords), tf.float32)
         return tf.reduce_mean(tf.reshape(values, tf.concat([shape, [-1]], 0)), -1)
 
+    def to_keras(self) -> keras.metrics.Metric:
+        """Return it as Keras has it."""
+        import keras
+
+        if isinstance(self.source, KerasObject):
+            return self.source.build()
+        return keras.metrics.MeanMetricWrapper(self.function, self.name)
+
 
 @dataclasses.dataclass(frozen=True)
 class HostMetric:
@@ -65,10 +74,14 @@ class HostMetric:
     name: str
     source: KerasObject
 
+    def to_keras(self) -> keras.metrics.Metric:
+        """Return it as Keras has it."""
+        return self.source.build()
+
     def of(self, y: NDArray[np.float32], predictions: NDArray[np.float32]) -> float:
         """Return the metric over all rows."""
         with preserved_generators():
-            metric = self.source.build()
+            metric = self.to_keras()
         metric.update_state(y, predictions)
         return float(np.mean(metric.result()))
 

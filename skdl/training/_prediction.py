@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -62,7 +63,13 @@ def traced_meanwhile(network: Network) -> Iterator[None]:
     weights, statistics = np.zeros(n_weights, np.float32), np.zeros(n_statistics, np.float32)
     untrained = Trained(network, weights, statistics, {}, 0, 0)
     row = np.zeros((1, *network.input_shape), np.float32)
-    thread = threading.Thread(target=lambda: _Predictor(untrained)(row))
+
+    def trace() -> None:
+        _Predictor(untrained)(row)
+        # Due after so much tracing, and free of charge while no Python runs elsewhere.
+        gc.collect()
+
+    thread = threading.Thread(target=trace)
     thread.start()
     try:
         yield

@@ -65,18 +65,24 @@ class Call:
     Parameters
     ----------
     rendezvous : Rendezvous
+    place : tuple of int, default=()
+        See `Task.place_of_call`.
     """
 
-    def __init__(self, rendezvous: Rendezvous) -> None:
+    def __init__(self, rendezvous: Rendezvous, place: tuple[int, ...] = ()) -> None:
         self.rendezvous = rendezvous
+        self._place = place
         self._lock = threading.Lock()
+        self._n_begun = 0
         self._n_open = 0
         self._is_waiting = False
 
-    def began(self) -> None:
-        """Take note of one more task."""
+    def began(self) -> tuple[int, ...]:
+        """Take note of one more task; return its place among all."""
         with self._lock:
+            self._n_begun += 1
             self._n_open += 1
+            return (*self._place, self._n_begun)
 
     def ended(self, *, failed: bool) -> None:
         """Take note that a task is about to leave; the caller acts on the last and on failures."""
@@ -112,11 +118,21 @@ class Task:
     rendezvous : Rendezvous
     owner : Call
         Who asked for it: tasks of one call are cancelled together.
+    place : tuple of int
+        Its number in its call, after the place of that call. Fits are trained in this order, not
+        in that in which threads happen to arrive, as rounding depends on the order.
     """
 
     run: Callable[[], None]
     rendezvous: Rendezvous
     owner: Call
+    place: tuple[int, ...]
+    n_calls: int = 0
+
+    def place_of_call(self) -> tuple[int, ...]:
+        """Return the place of one more call that this task makes."""
+        self.n_calls += 1
+        return (*self.place, self.n_calls)
 
 
 @dataclasses.dataclass(eq=False)
@@ -279,7 +295,7 @@ class Rendezvous:
             self._running += 1
             threading.Thread(target=_run, args=(self._queue.popleft(),), daemon=True).start()
         if self._running == 0 and self._waiting and not self._is_training:
-            batch, self._waiting = self._waiting, []
+            batch, self._waiting = sorted(self._waiting, key=lambda w: w.task.place), []
             self._is_training = True
             self._running = 1
             self.batches.append(len(batch))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdl.training._garbage import collection_put_off
 from skdl.training._losses import reduction_of
 from skdl.training._member import end_abandoned_calls
 from skdl.training._metrics import GraphMetric, HostMetric
@@ -188,11 +189,12 @@ class Stack:
     def prepare(self) -> None:
         """Trace and compile the program that trains, ahead of the first epoch."""
         if self._compiled:
-            # First, as TensorFlow numbers functions as they come, and finds compilations on disk
-            # by these numbers among others.
-            self._learn.train.get_concrete_function()
-            with traced_meanwhile(self.network), quick_compilation():
-                self._train([m.job.train.rows for m in self.members], is_rehearsal=True)
+            with collection_put_off():
+                # First, as TensorFlow numbers functions as they come, and finds compilations on
+                # disk by these numbers among others.
+                self._learn.train.get_concrete_function()
+                with traced_meanwhile(self.network), quick_compilation():
+                    self._train([m.job.train.rows for m in self.members], is_rehearsal=True)
 
     def epochs(self) -> Iterator[int]:
         """Train until every member is done; after each epoch, yield how many go on.

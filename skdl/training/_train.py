@@ -52,7 +52,11 @@ def train(
     outcomes: list[Trained | BaseException | None] = [None] * len(jobs)
     position: dict[Member, int] = {}
     groups: dict[Hashable, list[Member]] = {}
+    abandoned: dict[int, AbandonCall] = {}
     for i, job in enumerate(jobs):
+        if job.call is not None and id(job.call) in abandoned:
+            outcomes[i] = abandoned[id(job.call)]
+            continue
         try:
             reason = reason_for_keras(job)
             if reason is not None:
@@ -64,6 +68,8 @@ def train(
             position[member] = i
         except (Exception, AbandonCall) as error:  # noqa: BLE001 - belongs to this job alone
             outcomes[i] = error
+            if isinstance(error, AbandonCall):
+                abandoned[id(job.call)] = error
     parts = [p for group in groups.values() for p in split_by_memory(group, memory_limit)]
     for part, coming in _prepared(parts, memory_limit):
         try:

@@ -166,7 +166,9 @@ def test_targets_transformed_around_and_inside_a_pipeline(regression):
         assert set(result.histories["metric"]) == {"loss", "test_loss"}
 
 
-@pytest.mark.parametrize("cv", [5, KFold(3, shuffle=True, random_state=1), None, "splits", "generator"])
+@pytest.mark.parametrize(
+    "cv", [5, KFold(3, shuffle=True, random_state=1), None, "splits", "generator"]
+)
 def test_forms_of_cv(cv, regression):
     splits = [(np.arange(60), np.arange(60, 80)), (np.arange(30, 80), np.arange(10))]
     given = {"splits": splits, "generator": splits}.get(cv, cv)
@@ -208,7 +210,8 @@ def test_sample_weights_reach_fit(regression, weights):
 
     weighted = compared_with("sample_weight", MLPRegressor(**TINY))
     assert not np.allclose(
-        weighted["test_score"], cross_validate(MLPRegressor(**TINY), *regression, cv=4)["test_score"]
+        weighted["test_score"],
+        cross_validate(MLPRegressor(**TINY), *regression, cv=4)["test_score"],
     )
     result = compared_with("mlpregressor__sample_weight", regressor())
     # The baseline is weighted where its fit has such an argument.
@@ -407,14 +410,14 @@ def test_the_last_test_loss_of_a_classifier(classification):
     result = cross_validate(
         classifier(metrics="accuracy"), X, y, cv=3, return_estimator=True, return_indices=True
     )
-    last = result.histories.query("epoch == 3").pivot(index="fold", columns="metric")["value"]
+    last = result.histories.query("epoch == 3").set_index(["fold", "metric"])["value"]
     for fold, (estimator, test) in enumerate(
         zip(result["estimator"], result["indices"]["test"], strict=True)
     ):
         expected = log_loss(y[test], estimator.predict_proba(X[test]))
-        assert last.loc[fold, "test_loss"] == pytest.approx(expected, rel=1e-4)
+        assert last[fold, "test_loss"] == pytest.approx(expected, rel=1e-4)
         share = accuracy_score(y[test], estimator.predict(X[test]))
-        assert last.loc[fold, "test_accuracy"] == pytest.approx(share)
+        assert last[fold, "test_accuracy"] == pytest.approx(share)
 
 
 def test_held_out_rows_never_steer(regression):
@@ -434,7 +437,9 @@ def test_held_out_rows_never_steer(regression):
     assert set(result.histories["metric"]) == {"loss", "val_loss", "test_loss"}
     n_epochs = [estimator[-1].n_iter_ for estimator in result["estimator"]]
     assert min(n_epochs) < 8
-    assert result.histories.query("metric == 'test_loss'").groupby("fold").size().tolist() == n_epochs
+    assert (
+        result.histories.query("metric == 'test_loss'").groupby("fold").size().tolist() == n_epochs
+    )
 
 
 def test_a_fold_that_went_back_to_its_best_epoch_is_carried_on_from_there(regression):
@@ -557,9 +562,7 @@ def test_a_contender_that_fails_is_told_and_left_out(regression):
     assert table["n_folds"].to_dict() == {"MLPRegressor": 3, "baseline": 3, "wild": 0, "ridge": 3}
     assert "wild: 3 of 3 folds failed" in repr(result)
     with pytest.raises(Exception, match="learning_rate"):
-        cross_validate(
-            regressor(), *regression, cv=3, compare_with=contenders, error_score="raise"
-        )
+        cross_validate(regressor(), *regression, cv=3, compare_with=contenders, error_score="raise")
 
 
 def test_all_bad_parameters_are_told_at_once(regression):

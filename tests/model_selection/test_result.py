@@ -205,6 +205,14 @@ def test_curve_carries_folds_that_stopped_early_on_at_their_last_value():
     assert made().curve("loss")["mean"].tolist() == [4.0, 2.0, 1.0]
 
 
+def test_curve_carries_folds_that_went_back_on_at_the_epoch_they_kept():
+    # The second fold stopped after two epochs and went back to the first; the first ran to its end.
+    curve = made(kept_epochs=[2, 1]).curve()
+    assert curve["mean"].tolist() == [3.5, 2.5, 3.25]
+    assert curve["n_folds"].tolist() == [2, 2, 1]
+    assert made(kept_epochs=[None, None]).curve()["mean"].tolist() == [3.5, 2.5, 2.75]
+
+
 def test_curve_carries_folds_that_diverged_on_at_their_last_finite_value():
     histories = [{"test_loss": [4.0, np.inf, np.nan]}, {"test_loss": [3.0, 2.0, 1.0]}]
     result = made(histories=histories)

@@ -242,8 +242,10 @@ def test_one_iteration_is_what_scikit_learn_makes_of_cv(cv, is_classifier, iris)
 
 
 def test_one_iteration_with_groups_is_group_k_fold(iris):
-    folds = check_folds(3, iris[1], is_classifier=True, groups=GROUPS)
+    folds = check_folds(3, iris[1], groups=GROUPS)
     assert repr(folds) == repr(GroupKFold(3))
+    folds = check_folds(3, iris[1], is_classifier=True, groups=GROUPS)
+    assert repr(folds) == repr(StratifiedGroupKFold(3))
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,12 @@ class BatchWatcher(keras.callbacks.Callback):
 
 
 def network(*callbacks, **params):
-    fixed = {"hidden_units": (4,), "epochs": ENDLESS, "random_state": 0, "callbacks": list(callbacks)}
+    fixed = {
+        "hidden_units": (4,),
+        "epochs": ENDLESS,
+        "random_state": 0,
+        "callbacks": list(callbacks),
+    }
     return make_pipeline(StandardScaler(), MLPRegressor(**fixed | params))
 
 
@@ -108,7 +113,7 @@ def test_a_fit_by_keras_is_abandoned_too(error_score, data):
         cross_val_score(
             network(watch, BatchWatcher(), epochs=3), *data, cv=2, error_score=error_score
         )
-    assert list(watch.n_epochs.values())[0] == 2
+    assert next(iter(watch.n_epochs.values())) == 2
 
 
 def test_without_lockstep_fit_raises_the_reason(data):

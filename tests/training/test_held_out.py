@@ -11,6 +11,12 @@ from skdl.training._pool import batches
 
 N_TRAIN = 90
 MODES = ["plain", "xla", "keras"]
+# Where it is enough to see them all now and then.
+MODES_OF_SLOW_RUNS = [
+    "plain",
+    pytest.param("xla", marks=pytest.mark.slow),
+    pytest.param("keras", marks=pytest.mark.slow),
+]
 
 
 class BatchWatcher(keras.callbacks.Callback):
@@ -34,7 +40,9 @@ class Recorder(Observer):
 @pytest.fixture(params=MODES)
 def mode(request, monkeypatch):
     """Train in the plain graph, under XLA or by Keras."""
-    monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: request.param == "xla")
+    monkeypatch.setattr(
+        _train, "worth_compiling", lambda members, n_epochs=0: request.param == "xla"
+    )
     return request.param
 
 
@@ -120,6 +128,7 @@ def test_loss_and_metrics_are_those_of_keras(mode, diabetes):
     assert_as_by_keras(job, recorder, n_epochs=3)
 
 
+@pytest.mark.parametrize("mode", MODES_OF_SLOW_RUNS, indirect=True)
 def test_class_weights_count_among_the_held_out_rows(mode, iris):
     estimator = MLPClassifier(
         6, epochs=2, class_weight={0: 1.0, 1: 5.0, 2: 0.5}, label_smoothing=0.1,
@@ -137,6 +146,7 @@ def by_hand(weights, X):
     return np.maximum(X @ first + first_bias, 0) @ second + second_bias
 
 
+@pytest.mark.parametrize("mode", MODES_OF_SLOW_RUNS, indirect=True)
 @pytest.mark.parametrize("kind", ["graph metrics", "host metric"])
 def test_metrics_and_score_are_in_the_units_of_the_target(kind, mode, diabetes):
     X, y = diabetes
@@ -213,7 +223,9 @@ EVERYTHING = {
 }
 
 
-@pytest.mark.parametrize(("mode", "n_fits"), [("plain", 4), ("keras", 1)])
+@pytest.mark.parametrize(
+    ("mode", "n_fits"), [("plain", 4), pytest.param("keras", 1, marks=pytest.mark.slow)]
+)
 def test_with_and_without_held_out_rows_bits_are_the_same(mode, n_fits, diabetes):
     def outcome(seed, *, held_out):
         estimator = MLPRegressor(**EVERYTHING, random_state=seed)
@@ -238,7 +250,9 @@ def test_a_whole_stack_with_and_without_held_out_rows(compiled, diabetes, stacks
         jobs, recorders = zip(
             *[
                 job_of(
-                    MLPRegressor(**EVERYTHING | {"patience": 1 + 3 * (seed % 2)}, random_state=seed),
+                    MLPRegressor(
+                        **EVERYTHING | {"patience": 1 + 3 * (seed % 2)}, random_state=seed
+                    ),
                     *diabetes,
                     held_out=held_out,
                     score=np.mean if seed else None,

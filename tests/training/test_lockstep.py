@@ -560,6 +560,32 @@ def test_batch_waits_for_the_slowest_preprocessing(regression):
     assert session.batches == [6]
 
 
+class Late(TransformerMixin, BaseEstimator):
+    """Passes rows on after a while that is another one every time."""
+
+    def fit(self, X, y=None):
+        time.sleep(np.random.default_rng().uniform(0, 0.02))
+        return self
+
+    def transform(self, X):
+        return X
+
+
+def test_equal_seeds_give_equal_bits_whichever_task_arrives_first(regression):
+    X, y = regression
+    model = make_pipeline(Late(), MLPRegressor((6,), epochs=4, dropout=0.2, random_state=0))
+    search = GridSearchCV(model, RATES, cv=3)
+
+    def scores():
+        with skdl.lockstep():
+            flat = cross_val_score(model, X, y, cv=7)
+            return np.append(flat, cross_val_score(search, X, y, cv=3))
+
+    first = scores()
+    for _ in range(4):
+        np.testing.assert_array_equal(scores(), first)
+
+
 @hangs_show
 def test_interrupted_dispatch_leaves_the_session_usable(regression):
     X, y = regression

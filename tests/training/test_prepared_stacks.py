@@ -197,9 +197,7 @@ def test_a_stack_that_failed_is_not_kept_while_others_train(
 
 
 def test_a_stack_that_fails_under_lockstep_reaches_its_own_folds(diabetes, monkeypatch):
-    monkeypatch.setattr(
-        _train.Stack, "prepare", failing(_train.Stack.prepare, 4, out_of_memory())
-    )
+    monkeypatch.setattr(_train.Stack, "prepare", failing(_train.Stack.prepare, 4, out_of_memory()))
 
     def outcome(width):
         try:
