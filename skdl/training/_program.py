@@ -383,7 +383,11 @@ class Program:
                 # element is exactly uniform, and costs an addition. A random operation would be
                 # repeated for each member when XLA fuses it, and gives other bits there.
                 k = self._noisy.index(position)
-                piece = tf.gather(table, starts[i, k] + tf.range(tf.reduce_prod(shape)))
+                count = tf.reduce_prod(shape)
+                if shape.shape[0] > 2:  # noqa: PLR2004 - images, large enough for it to count
+                    piece = tf.slice(table, [starts[i, k]], [count])
+                else:
+                    piece = tf.gather(table, starts[i, k] + tf.range(count))
                 turn = tf.reshape(keys[i, k], [-1] + [1] * shape.shape[0])
                 return tf.reshape(piece, shape)[None] + turn
 

@@ -124,7 +124,7 @@ class Stack:
             )
             for i, role in enumerate(self._roles)
         }
-        widest = max(row_sizes(self.network)) if self._learn.n_noisy else 0
+        widest = self._widest_noise(numbers) if self._learn.n_noisy else 0
         self._noise = tf.constant(NoiseTable(members[0].job.batch_size * widest).values)
         self._dims = tf.constant(dims_of(self.network), tf.int32)
         for position, member in enumerate(members):
@@ -323,6 +323,16 @@ class Stack:
         import tensorflow as tf
 
         return tuple(tf.constant(offsets) for offsets in self._places[role])
+
+    def _widest_noise(self, numbers: Any) -> int:
+        """Return how much noise one row needs at most in a layer."""
+        sizes = row_sizes(self.network)
+        if not self._runs_alone:
+            return max(sizes)
+        # Images are large: those that no dropout works on must not make the table larger.
+        named = number_names(self.network)
+        rates = [i for i, (_, name) in enumerate(named) if name == "rate" and numbers[:, i].any()]
+        return max((sizes[named[i][0]] for i in rates), default=0)
 
     def _row_width(self) -> int:
         if self._runs_alone:

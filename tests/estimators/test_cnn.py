@@ -327,7 +327,7 @@ def test_several_targets_and_multilabel(digits):
 def test_iterated_folds_of_digits_through_a_scaler():
     X, y = load_digits(return_X_y=True)
     network = CNNClassifier(
-        filters=32, image_shape=(8, 8), epochs=25, dropout=0.3, conv_dropout=0.1, random_state=0
+        image_shape=(8, 8), batch_norm="before_activation", dropout=0.3, epochs=15, random_state=0
     )
     pipeline = make_pipeline(MinMaxScaler(), network)
     splits = IteratedKFold(n_splits=5, n_iterations=2, random_state=0)
