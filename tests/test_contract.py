@@ -181,10 +181,20 @@ def test_scikit_learn_checks_with_default_parameters(estimator, check):
 # Some checks fit rows too few to split; that is what the warning says.
 @pytest.mark.filterwarnings("ignore::skdl.exceptions.EarlyStoppingDataWarning")
 @parametrize_with_checks(
-    [small(Estimator, **REGULARISED) for Estimator in ESTIMATORS],
+    [small(E, **REGULARISED) for E in ESTIMATORS if not is_convolutional(E)],
     expected_failed_checks=expected_failed_checks,
 )
 def test_scikit_learn_checks_with_regularisation(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::skdl.exceptions.EarlyStoppingDataWarning")
+@parametrize_with_checks(
+    [small(E, **REGULARISED) for E in ESTIMATORS if is_convolutional(E)],
+    expected_failed_checks=expected_failed_checks,
+)
+def test_scikit_learn_checks_of_convolutions_with_regularisation(estimator, check):
     check(estimator)
 
 
