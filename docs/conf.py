@@ -60,7 +60,7 @@ html_show_sourcelink = False
 def write_search_spaces(app):
     """Write what an automatic search varies, read from the estimators themselves."""
     lines = []
-    for kind in (skdl.MLPRegressor, skdl.MLPClassifier):
+    for kind in (skdl.MLPRegressor, skdl.MLPClassifier, skdl.CNNRegressor, skdl.CNNClassifier):
         lines += [
             f'.. list-table:: What ``"auto"`` searches for :class:`~skdl.{kind.__name__}`',
             "   :header-rows: 1",
