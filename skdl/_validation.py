@@ -234,6 +234,20 @@ class AnyOf(Constraint):
         return (", or " if any("," in part for part in parts) else " or ").join(parts)
 
 
+# What every estimator, splitter and search takes under these names.
+RANDOM_STATE = AnyOf(
+    OneOf(None),
+    Integer(0, 2**32 - 1),
+    Predicate(lambda value: isinstance(value, np.random.RandomState), "a RandomState"),
+)
+VERBOSE = AnyOf(Boolean(), Integer(0))
+ERROR_SCORE = AnyOf(
+    OneOf("raise"),
+    Real(),
+    Predicate(lambda value: isinstance(value, float) and math.isnan(value), "nan"),
+)
+
+
 def check_parameters(
     owner: str, values: Mapping[str, object], constraints: Mapping[str, Constraint]
 ) -> None:

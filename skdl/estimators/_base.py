@@ -26,6 +26,8 @@ from sklearn.utils.validation import (
 
 from skdl._compat import CallbackSupportMixin, with_callbacks
 from skdl._validation import (
+    RANDOM_STATE,
+    VERBOSE,
     AnyOf,
     Boolean,
     Constraint,
@@ -123,12 +125,8 @@ CONSTRAINTS: dict[str, Constraint] = {
     "metrics": AnyOf(OneOf(None), _METRIC, SequenceOf(_METRIC)),
     "callbacks": AnyOf(OneOf(None), _CALLBACK, SequenceOf(_CALLBACK)),
     "warm_start": Boolean(),
-    "random_state": AnyOf(
-        OneOf(None),
-        Integer(0, 2**32 - 1),
-        Predicate(lambda value: isinstance(value, np.random.RandomState), "a RandomState"),
-    ),
-    "verbose": AnyOf(Boolean(), Integer(0)),
+    "random_state": RANDOM_STATE,
+    "verbose": VERBOSE,
 }
 
 # The default of the parameter, which an optimizer object's own learning rate replaces.

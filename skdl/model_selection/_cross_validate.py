@@ -21,14 +21,22 @@ from sklearn.model_selection._validation import (
 )
 from sklearn.utils import indexable
 
-from skdl._validation import AnyOf, Boolean, Integer, OneOf, Predicate, Real, check_parameters
+from skdl._validation import (
+    ERROR_SCORE,
+    VERBOSE,
+    AnyOf,
+    Boolean,
+    OneOf,
+    Predicate,
+    check_parameters,
+)
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._duplicates import warn_about_duplicates
 from skdl.model_selection._folds import Fold, Folds
 from skdl.model_selection._networks import nested_networks
 from skdl.model_selection._result import CrossValidationResult
 from skdl.model_selection._routing import params_for_contender, routed
-from skdl.model_selection._split import CONSTRAINTS, check_folds, splits_per_iteration
+from skdl.model_selection._split import CONSTRAINTS, SHUFFLE_SEED, check_folds, splits_per_iteration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,8 +47,6 @@ __all__ = ["cross_validate"]
 
 _OWNER = "cross_validate"
 _BASELINE = "baseline"
-# An integer `cv` means the same splits every time, as it does in scikit-learn.
-_SEED = 0
 
 
 def _is_estimator(value: object) -> bool:
@@ -72,10 +78,8 @@ _CONSTRAINTS = {
             lambda value: isinstance(value, Mapping), "a dict from names of arguments to values"
         ),
     ),
-    "error_score": AnyOf(
-        OneOf("raise"), Real(), Predicate(lambda v: isinstance(v, float) and np.isnan(v), "nan")
-    ),
-    "verbose": AnyOf(Boolean(), Integer(0)),
+    "error_score": ERROR_SCORE,
+    "verbose": VERBOSE,
 }
 
 
@@ -197,7 +201,7 @@ def cross_validate(
         n_iterations=n_iterations,
         is_classifier=is_classifier(estimator),
         groups=params.get("groups", groups),
-        random_state=_SEED,
+        random_state=SHUFFLE_SEED,
         owner=_OWNER,
     )
     scorer = check_scoring(estimator, scoring=scoring, raise_exc=error_score == "raise")

@@ -22,12 +22,18 @@ __all__ = ["params_for_contender", "routed", "router_of"]
 
 
 def router_of(owner: Any, *, estimator: Any, scorer: Any, splitter: Any) -> MetadataRouter:
-    """Return the router of a function or object that cross-validates in its ``fit``."""
+    """Return the router of a function or object that cross-validates in its ``fit``.
+
+    The scorer's metadata also reach it from a method ``score``, where there is one.
+    """
+    to_scorer = (
+        MethodMapping().add(caller="fit", callee="score").add(caller="score", callee="score")
+    )
     return (
         MetadataRouter(owner=owner)
         .add(splitter=splitter, method_mapping=MethodMapping().add(caller="fit", callee="split"))
         .add(estimator=estimator, method_mapping=MethodMapping().add(caller="fit", callee="fit"))
-        .add(scorer=scorer, method_mapping=MethodMapping().add(caller="fit", callee="score"))
+        .add(scorer=scorer, method_mapping=to_scorer)
     )
 
 

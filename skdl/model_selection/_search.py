@@ -16,11 +16,13 @@ from sklearn.metrics._scorer import _MultimetricScorer
 from sklearn.model_selection import GroupKFold
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import check_random_state, indexable
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import _check_method_params
 
 from skdl._compat import CallbackSupportMixin, with_callbacks
 from skdl._validation import (
+    ERROR_SCORE,
+    RANDOM_STATE,
+    VERBOSE,
     AnyOf,
     Boolean,
     Constraint,
@@ -36,10 +38,11 @@ from skdl.model_selection._comparable import check_comparable
 from skdl.model_selection._folds import Folds
 from skdl.model_selection._networks import nested_networks
 from skdl.model_selection._progress import SearchProgress
+from skdl.model_selection._routing import router_of
 from skdl.model_selection._search_results import check_outcome, cv_results, finished_trials
 from skdl.model_selection._search_tasks import SearchTasks
 from skdl.model_selection._space import make_space
-from skdl.model_selection._split import check_folds, splits_per_iteration
+from skdl.model_selection._split import SHUFFLE_SEED, check_folds, splits_per_iteration
 from skdl.model_selection._storage import open_study
 from skdl.model_selection._study import run_study
 from skdl.model_selection._trials import SCORES, Trials
@@ -48,14 +51,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from optuna.trial import FrozenTrial
+    from sklearn.utils.metadata_routing import MetadataRouter
 
     from skdl.model_selection._space import Space
 
 __all__ = ["OptunaSearchCV"]
 
 _OWNER = "OptunaSearchCV"
-# Shuffles of an integer `cv` with several iterations: the same in every process of a search.
-_SEED = 0
 # A curve of fewer epochs says nothing.
 _FEWEST_EPOCHS = 3
 
@@ -79,16 +81,10 @@ _CONSTRAINTS: dict[str, Constraint] = {
     "callbacks": AnyOf(
         OneOf(None), SequenceOf(Predicate(callable, "a function of study and trial"))
     ),
-    "verbose": AnyOf(Boolean(), Integer(0)),
+    "verbose": VERBOSE,
     "return_train_score": Boolean(),
-    "error_score": AnyOf(
-        OneOf("raise"), Real(), Predicate(lambda v: isinstance(v, float) and np.isnan(v), "nan")
-    ),
-    "random_state": AnyOf(
-        OneOf(None),
-        Integer(0, 2**32 - 1),
-        Predicate(lambda v: isinstance(v, np.random.RandomState), "a RandomState"),
-    ),
+    "error_score": ERROR_SCORE,
+    "random_state": RANDOM_STATE,
 }
 
 
@@ -302,7 +298,7 @@ class OptunaSearchCV(BaseSearchCV, CallbackSupportMixin):
             n_iterations=self.n_iterations,
             is_classifier=is_classifier(base),
             groups=split_params.get("groups"),
-            random_state=_SEED,
+            random_state=SHUFFLE_SEED,
             owner=_OWNER,
         )
         splits = list(splitter.split(X, y, **split_params))
@@ -476,22 +472,7 @@ class OptunaSearchCV(BaseSearchCV, CallbackSupportMixin):
         scorer, _ = self._get_scorers()
         # An integer `cv` takes groups if there are any.
         splitter = self.cv if hasattr(self.cv, "split") else GroupKFold()
-        return (
-            MetadataRouter(owner=self)
-            .add(
-                estimator=self.estimator,
-                method_mapping=MethodMapping().add(caller="fit", callee="fit"),
-            )
-            .add(
-                scorer=scorer,
-                method_mapping=MethodMapping()
-                .add(caller="score", callee="score")
-                .add(caller="fit", callee="score"),
-            )
-            .add(
-                splitter=splitter, method_mapping=MethodMapping().add(caller="fit", callee="split")
-            )
-        )
+        return router_of(self, estimator=self.estimator, scorer=scorer, splitter=splitter)
 
 
 def _metric_names(scorers: Any) -> list[str]:

@@ -27,6 +27,7 @@ from sklearn.model_selection import (
 from sklearn.utils import _safe_indexing, check_random_state, column_or_1d, indexable
 
 from skdl._validation import (
+    RANDOM_STATE,
     AnyOf,
     Boolean,
     Constraint,
@@ -43,7 +44,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["CONSTRAINTS", "IteratedKFold", "check_folds", "train_validation_test_split"]
+__all__ = [
+    "CONSTRAINTS",
+    "SHUFFLE_SEED",
+    "IteratedKFold",
+    "check_folds",
+    "splits_per_iteration",
+    "train_validation_test_split",
+]
+
+# An integer `cv` means the same splits in every call and process, as it does in scikit-learn.
+SHUFFLE_SEED = 0
 
 _SIZE = AnyOf(Real(0, 1, low_open=True, high_open=True, example=0.2), Integer(1))
 
@@ -61,11 +72,7 @@ CONSTRAINTS: dict[str, Constraint] = {
     ),
     "n_splits": Integer(2, example=5),
     "n_iterations": Integer(1, example=10),
-    "random_state": AnyOf(
-        OneOf(None),
-        Integer(0, 2**32 - 1),
-        Predicate(lambda value: isinstance(value, np.random.RandomState), "a RandomState"),
-    ),
+    "random_state": RANDOM_STATE,
     "stratified": Boolean(),
     "shuffle": Boolean(),
     "validation_size": _SIZE,

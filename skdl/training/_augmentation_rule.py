@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from skdl.networks import preserved_generators
 from skdl.training._conv_rules import as_before, images
-from skdl.training._rules import Pass, Rule
+from skdl.training._rules import LayerContext, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -30,21 +30,12 @@ class AugmentationRule(Rule):
     def structure(self, layer: Layer) -> Hashable:
         return layer.config
 
-    def apply(
-        self,
-        layer: Layer,
-        position: int,
-        x: Any,
-        variables: list[Any],
-        numbers: dict[str, Any],
-        run: Pass,
-    ) -> tuple[Any, list[Any]]:
-        del variables, numbers
-        if not run.training:
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        if not context.run.training:
             return x, []
         rows = images(x)
         changing = _built(layer)
-        seed = _seed_class()(run.key(position)[0])
+        seed = _seed_class()(context.run.key(context.position)[0])
         drawn = changing.get_random_transformation(rows, training=True, seed=seed)
         return as_before(changing.transform_images(rows, drawn, training=True), x), []
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from skdl.training._rules import Pass, Rule, Variable, penalty_of_kernel, size
+from skdl.training._rules import LayerContext, Rule, Variable, penalty_of_kernel, size
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -77,19 +77,10 @@ class ConvRule(Rule):
         space = [n - lost * (k - 1) for n, k in zip(shape[:-1], kernel, strict=True)]
         return (*space, layer["filters"])
 
-    def apply(
-        self,
-        layer: Layer,
-        position: int,
-        x: Any,
-        variables: list[Any],
-        numbers: dict[str, Any],
-        run: Pass,
-    ) -> tuple[Any, list[Any]]:
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
         import tensorflow as tf
 
-        del position, numbers, run
-        kernel, bias = (variable[0] for variable in variables)
+        kernel, bias = (variable[0] for variable in context.variables)
         if self.n_axes == 1:
             kernel = kernel[None]
         rows = tf.nn.conv2d(images(x), kernel, strides=1, padding=layer["padding"].upper())
@@ -116,18 +107,10 @@ class PoolingRule(Rule):
         window = pair(layer["pool_size"], self.n_axes)
         return (*(n // k for n, k in zip(shape[:-1], window, strict=True)), shape[-1])
 
-    def apply(
-        self,
-        layer: Layer,
-        position: int,
-        x: Any,
-        variables: list[Any],
-        numbers: dict[str, Any],
-        run: Pass,
-    ) -> tuple[Any, list[Any]]:
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
         import tensorflow as tf
 
-        del position, variables, numbers, run
+        del context
         pool = {"max": tf.nn.max_pool2d, "average": tf.nn.avg_pool2d}[self.kind]
         window = (1,) * (2 - self.n_axes) + pair(layer["pool_size"], self.n_axes)
         return as_before(pool(images(x), window, window, "VALID"), x), []
@@ -143,18 +126,10 @@ class GlobalPoolingRule(Rule):
         del layer
         return shape[-1:]
 
-    def apply(
-        self,
-        layer: Layer,
-        position: int,
-        x: Any,
-        variables: list[Any],
-        numbers: dict[str, Any],
-        run: Pass,
-    ) -> tuple[Any, list[Any]]:
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
         import tensorflow as tf
 
-        del layer, position, variables, numbers, run
+        del layer, context
         pool = {"max": tf.reduce_max, "average": tf.reduce_mean}[self.kind]
         return pool(x, list(range(2, len(x.shape) - 1))), []
 
@@ -166,18 +141,10 @@ class FlattenRule(Rule):
         del layer
         return (size(shape),)
 
-    def apply(
-        self,
-        layer: Layer,
-        position: int,
-        x: Any,
-        variables: list[Any],
-        numbers: dict[str, Any],
-        run: Pass,
-    ) -> tuple[Any, list[Any]]:
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
         import tensorflow as tf
 
-        del layer, position, variables, numbers, run
+        del layer, context
         shape = tf.shape(x)
         return tf.reshape(x, [shape[0], shape[1], tf.reduce_prod(shape[2:])]), []
 
@@ -185,22 +152,12 @@ class FlattenRule(Rule):
 class RescalingRule(Rule):
     """``x * scale``."""
 
-    numbers = ()
-
     def structure(self, layer: Layer) -> Hashable:
         scale: Hashable = layer["scale"]
         return scale
 
-    def apply(
-        self,
-        layer: Layer,
-        position: int,
-        x: Any,
-        variables: list[Any],
-        numbers: dict[str, Any],
-        run: Pass,
-    ) -> tuple[Any, list[Any]]:
-        del position, variables, numbers, run
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        del context
         return x * layer["scale"], []
 
 

@@ -154,6 +154,13 @@ class Job:
         """Optimizer steps of one epoch; the last batch may be smaller."""
         return -(-len(self.train) // self.batch_size)
 
+    def in_target_units(self, values: Any) -> Any:
+        """Return outputs of the network, or targets as it sees them, in the target's own units."""
+        if self.target_scale is None:
+            return values
+        offset = 0.0 if self.target_offset is None else self.target_offset
+        return values * self.target_scale + offset
+
     def arrays(self) -> list[NDArray[Any]]:
         """Return the arrays that this job holds on to, some perhaps shared with other jobs."""
         arrays: list[NDArray[Any]] = []

@@ -65,7 +65,6 @@ def _metrics(member: Member) -> list[Any]:
     job = member.job
     if job.target_scale is None:
         return list(job.metrics)
-    scale, offset = job.target_scale, 0.0 if job.target_offset is None else job.target_offset
 
     class InUnits(keras.metrics.Metric):
         def __init__(self, metric: GraphMetric | HostMetric) -> None:
@@ -75,7 +74,7 @@ def _metrics(member: Member) -> list[Any]:
         def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
             y_true = keras.ops.cast(y_true, y_pred.dtype)
             self.metric.update_state(
-                y_true * scale + offset, y_pred * scale + offset, sample_weight
+                job.in_target_units(y_true), job.in_target_units(y_pred), sample_weight
             )
 
         def result(self) -> Any:
@@ -159,9 +158,5 @@ def _held_out(model: keras.Model, job: Job) -> dict[str, float]:
     logs = model.evaluate(X, y, sample_weight=weight, return_dict=True, verbose=0)
     if job.held_out_score is not None:
         predictions = np.asarray(model.predict(X, verbose=0), np.float32)
-        if job.target_scale is not None:
-            predictions *= job.target_scale
-        if job.target_offset is not None:
-            predictions += job.target_offset
-        logs["score"] = job.held_out_score(predictions)
+        logs["score"] = job.held_out_score(job.in_target_units(predictions))
     return logs

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdl.networks import preserved_generators
-from skdl.training._rules import Pass, Rule, Variable
+from skdl.training._rules import LayerContext, Rule, Variable, of_single_rows
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -61,29 +61,16 @@ class KerasRule(Rule):
             fresh.build((None, *shape))
             return [np.asarray(weight.numpy(), np.float32) for weight in fresh.weights]
 
-    def apply(
-        self,
-        layer: Layer,
-        position: int,
-        x: Any,
-        variables: list[Any],
-        numbers: dict[str, Any],
-        run: Pass,
-    ) -> tuple[Any, list[Any]]:
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
         import tensorflow as tf
 
-        del position, numbers
-        if not variables:
-            built = _built(layer["layer"], tuple(x.shape[2:]))
-            shape = tf.shape(x)
-            rows = tf.reshape(x, tf.concat([[-1], shape[2:]], 0))
-            rows.set_shape([None, *x.shape[2:]])
-            result = built(rows, training=run.training)
-            return tf.reshape(result, tf.concat([shape[:2], tf.shape(result)[1:]], 0)), []
         built = _built(layer["layer"], tuple(x.shape[2:]))
+        if not context.variables:
+            mode = {"training": context.run.training}
+            return of_single_rows(functools.partial(built, **mode), x), []
         trained = {id(weight) for weight in built.trainable_weights}
         takes_training = "training" in inspect.signature(built.call).parameters
-        mode = {"training": run.training} if takes_training else {}
+        mode = {"training": context.run.training} if takes_training else {}
 
         def one(arguments: tuple[Any, ...]) -> Any:
             rows, *values = arguments
@@ -96,7 +83,7 @@ class KerasRule(Rule):
             )
             return result
 
-        return tf.vectorized_map(one, (x, *variables)), []
+        return tf.vectorized_map(one, (x, *context.variables)), []
 
 
 @functools.lru_cache(maxsize=64)

@@ -9,7 +9,7 @@ import psutil
 from joblib import parallel_config
 from joblib.parallel import ThreadingBackend
 
-from skdl._validation import AnyOf, Boolean, Integer, OneOf, Real, check_parameters
+from skdl._validation import VERBOSE, AnyOf, OneOf, Real, check_parameters
 from skdl.training._progress import StackProgress
 from skdl.training._rendezvous import (
     MOST_WAITING,
@@ -188,7 +188,7 @@ class Session:
 
 _CONSTRAINTS = {
     "memory_limit": AnyOf(OneOf(None), Real(0, low_open=True, example=4e9)),
-    "verbose": AnyOf(Boolean(), Integer(0)),
+    "verbose": VERBOSE,
 }
 
 

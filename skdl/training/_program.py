@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from skdl.training._losses import activated, prepared_targets, reduction_of, row_losses
 from skdl.training._optimizers import n_slots, optimizer_step, rule_options
-from skdl.training._rules import Layout, Pass, rule_of, size
+from skdl.training._rules import LayerContext, Layout, Pass, rule_of, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -249,7 +249,7 @@ class Program:
                 # Its gradient is zero but for rounding, which Adam blows up to full steps; the
                 # moving mean lags behind them, and so company would show in the predictions.
                 own = [own[0], tf.stop_gradient(own[1])]
-            x, updates = rule_of(layer).apply(layer, position, x, own, live, run)
+            x, updates = rule_of(layer).apply(layer, x, LayerContext(position, own, live, run))
             new += updates
         return x, tf.concat(new, 1) if new else None
 

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from skdl.networks import Layer, Network
 
 __all__ = [
+    "LayerContext",
     "Layout",
     "Pass",
     "Rule",
     "Variable",
     "is_faithful",
     "layers_with_shapes",
+    "of_single_rows",
     "penalty_of_kernel",
     "row_sizes",
     "rule_of",
@@ -75,6 +77,27 @@ class Pass:
     key: Callable[[int], Any] = no_key
 
 
+@dataclasses.dataclass
+class LayerContext:
+    """What one layer brings into a pass.
+
+    Parameters
+    ----------
+    position : int
+        Which layer of the network it is.
+    variables : list of tensor
+        In the order of `Rule.variables`, with the member axis.
+    numbers : dict from name to tensor of shape [M]
+        Those of `Rule.numbers` that are not zero everywhere.
+    run : Pass
+    """
+
+    position: int
+    variables: list[Any]
+    numbers: dict[str, Any]
+    run: Pass
+
+
 class Rule:
     """Base of all rules: a layer without variables and numbers that changes no shape."""
 
@@ -104,15 +127,7 @@ class Rule:
         del layer, shape
         return True
 
-    def apply(
-        self,
-        layer: Layer,
-        position: int,
-        x: Any,
-        variables: list[Any],
-        numbers: dict[str, Any],
-        run: Pass,
-    ) -> tuple[Any, list[Any]]:
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
         """Return outputs and new values of the variables that are not trained by gradient."""
         raise NotImplementedError
 
@@ -137,19 +152,11 @@ class DenseRule(Rule):
     def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
         return (*shape[:-1], layer["units"])
 
-    def apply(
-        self,
-        layer: Layer,
-        position: int,
-        x: Any,
-        variables: list[Any],
-        numbers: dict[str, Any],
-        run: Pass,
-    ) -> tuple[Any, list[Any]]:
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
         import tensorflow as tf
 
-        del layer, position, numbers, run
-        kernel, bias = variables
+        del layer
+        kernel, bias = context.variables
         return tf.matmul(x, kernel) + bias[:, None, :], []
 
     def penalty(self, variables: list[Any], numbers: dict[str, Any]) -> Any:
@@ -188,17 +195,10 @@ class BatchNormalizationRule(Rule):
             Variable(position, "moving_variance", width, trainable=False, initializer="ones"),
         ]
 
-    def apply(
-        self,
-        layer: Layer,
-        position: int,
-        x: Any,
-        variables: list[Any],
-        numbers: dict[str, Any],
-        run: Pass,
-    ) -> tuple[Any, list[Any]]:
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
         import tensorflow as tf
 
+        run = context.run
         if len(x.shape) > 3:  # noqa: PLR2004 - [M, B, ..., C]
             # Each position of an image counts as a row of its own.
             shape = tf.shape(x)
@@ -206,9 +206,9 @@ class BatchNormalizationRule(Rule):
             x = tf.reshape(x, [shape[0], shape[1] * n_positions, shape[-1]])
             mask = tf.repeat(run.mask, n_positions, axis=1) if run.training else None
             flat = dataclasses.replace(run, mask=mask)
-            x, updates = self.apply(layer, position, x, variables, numbers, flat)
+            x, updates = self.apply(layer, x, dataclasses.replace(context, run=flat))
             return tf.reshape(x, shape), updates
-        gamma, beta, moving_mean, moving_variance = variables
+        gamma, beta, moving_mean, moving_variance = context.variables
         if not run.training:
             scale = gamma * tf.math.rsqrt(moving_variance + self.EPSILON)
             return (x - moving_mean[:, None, :]) * scale[:, None, :] + beta[:, None, :], []
@@ -256,26 +256,25 @@ class ActivationRule(Rule):
         function: Hashable = layer["function"]
         return function
 
-    def apply(
-        self,
-        layer: Layer,
-        position: int,
-        x: Any,
-        variables: list[Any],
-        numbers: dict[str, Any],
-        run: Pass,
-    ) -> tuple[Any, list[Any]]:
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
         import keras
-        import tensorflow as tf
 
-        del position, variables, numbers, run
+        del context
         function = layer["function"]
         if isinstance(function, str):
             return keras.activations.get(function)(x), []
-        shape = tf.shape(x)
-        rows = tf.reshape(x, tf.concat([[-1], shape[2:]], 0))
-        rows.set_shape([None, *x.shape[2:]])
-        return tf.reshape(function(rows), shape), []
+        return of_single_rows(function, x), []
+
+
+def of_single_rows(function: Callable[[Any], Any], x: Any) -> Any:
+    """Apply a function of rows ``[B, ...]`` to ``[M, B, ...]``, the member axis folded into B."""
+    import tensorflow as tf
+
+    shape = tf.shape(x)
+    rows = tf.reshape(x, tf.concat([[-1], shape[2:]], 0))
+    rows.set_shape([None, *x.shape[2:]])
+    result = function(rows)
+    return tf.reshape(result, tf.concat([shape[:2], tf.shape(result)[1:]], 0))
 
 
 class DropoutRule(Rule):
@@ -284,24 +283,16 @@ class DropoutRule(Rule):
     numbers = ("rate",)
     draws_noise = True
 
-    def apply(
-        self,
-        layer: Layer,
-        position: int,
-        x: Any,
-        variables: list[Any],
-        numbers: dict[str, Any],
-        run: Pass,
-    ) -> tuple[Any, list[Any]]:
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
         import tensorflow as tf
 
-        del layer, variables
-        if not run.training or "rate" not in numbers:
+        del layer
+        if not context.run.training or "rate" not in context.numbers:
             return x, []
-        rate = tf.reshape(numbers["rate"], [-1] + [1] * (len(x.shape) - 1))
+        rate = tf.reshape(context.numbers["rate"], [-1] + [1] * (len(x.shape) - 1))
         # Dropped where the 32-bit noise lies below rate * 2**32, in steps of 2**-24 (float32).
         threshold = tf.cast(tf.cast(rate * 2.0**24, tf.uint32) * 256, tf.uint32)
-        kept = run.noise(position, tf.shape(x)[1:]) >= threshold
+        kept = context.run.noise(context.position, tf.shape(x)[1:]) >= threshold
         return tf.where(kept, x / (1.0 - rate), tf.zeros([], x.dtype)), []
 
 

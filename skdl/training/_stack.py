@@ -373,9 +373,7 @@ class Stack:
     ) -> float:
         if self.network.loss.target == "one_hot":
             y = np.eye(predictions.shape[1], dtype=np.float32)[y[:, 0].astype(int)]
-        elif job.target_scale is not None:
-            y = y * job.target_scale + (0 if job.target_offset is None else job.target_offset)
-        return metric.of(y, predictions)
+        return metric.of(job.in_target_units(y), predictions)
 
     def _remember(self, better: list[bool]) -> None:
         """Keep the weights of members for which this epoch was the best so far."""

@@ -10,7 +10,7 @@ from skdl.training._augmentation_rule import AUGMENTATION_RULES, _seed_class
 from skdl.training._initial import initial_weights
 from skdl.training._optimizers import describe_optimizer
 from skdl.training._plan import worth_compiling
-from skdl.training._rules import Pass, rule_of
+from skdl.training._rules import LayerContext, Pass, rule_of
 
 ROWS = {"image": (9, 7, 2), "signal": (12, 3)}
 SIDES = {"image": ((3, 2), (2, 2)), "signal": ((3,), (2,))}
@@ -201,7 +201,9 @@ def test_dropout_of_images_drops_the_share_asked_for():
     noise = np.random.default_rng(0).integers(0, 2**32, (1, 50, 6, 6, 4), np.uint32)
     run = Pass(training=True, noise=lambda position, shape: tf.constant(noise))
     ones = tf.ones([1, 50, 6, 6, 4])
-    dropped, _ = rule_of(layer).apply(layer, 0, ones, [], {"rate": tf.constant([0.4])}, run)
+    dropped, _ = rule_of(layer).apply(
+        layer, ones, LayerContext(0, [], {"rate": tf.constant([0.4])}, run)
+    )
     values, counts = np.unique(dropped.numpy(), return_counts=True)
     np.testing.assert_allclose(values, [0, 1 / 0.6], rtol=1e-6)
     # Its standard deviation is 0.006.
@@ -220,14 +222,14 @@ def test_augmentation_is_what_the_keras_layer_makes_of_the_same_seed(name):
 
     @tf.function(input_signature=[tf.TensorSpec([None] * 5, tf.float32)], autograph=False)
     def ours(x):
-        return rule.apply(layer, 0, x, [], {}, run)[0]
+        return rule.apply(layer, x, LayerContext(0, [], {}, run))[0]
 
     theirs = layer.to_keras(seed=0)
     theirs.generator.state.assign([12345, 0])
     expected = theirs(X, training=True)
     np.testing.assert_allclose(ours(X[None])[0], expected, rtol=1e-5, atol=1e-5)
     assert not np.allclose(expected, X)
-    unchanged, _ = rule.apply(layer, 0, X[None], [], {}, Pass(training=False))
+    unchanged, _ = rule.apply(layer, X[None], LayerContext(0, [], {}, Pass(training=False)))
     np.testing.assert_array_equal(unchanged, X[None])
 
 
