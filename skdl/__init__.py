@@ -13,7 +13,15 @@ import joblib
 from skdl import _compile_cache
 
 if TYPE_CHECKING:
-    from skdl.estimators import CNNClassifier, CNNRegressor, MLPClassifier, MLPRegressor
+    from skdl.estimators import (
+        CNNClassifier,
+        CNNRegressor,
+        MLPClassifier,
+        MLPRegressor,
+        PretrainedCNNClassifier,
+        PretrainedCNNRegressor,
+        PretrainedFeatures,
+    )
     from skdl.model_selection import OptunaPruning
     from skdl.training import lockstep
 
@@ -25,6 +33,9 @@ _HOMES = {
     "MLPClassifier": "skdl.estimators",
     "MLPRegressor": "skdl.estimators",
     "OptunaPruning": "skdl.model_selection",
+    "PretrainedCNNClassifier": "skdl.estimators",
+    "PretrainedCNNRegressor": "skdl.estimators",
+    "PretrainedFeatures": "skdl.estimators",
     "lockstep": "skdl.training",
 }
 
@@ -34,6 +45,9 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "OptunaPruning",
+    "PretrainedCNNClassifier",
+    "PretrainedCNNRegressor",
+    "PretrainedFeatures",
     "lockstep",
 ]
 

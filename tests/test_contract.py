@@ -7,27 +7,33 @@ import inspect
 import io
 import pickle
 import re
+import tempfile
+from pathlib import Path
 
 import joblib
 import keras
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.base import BaseEstimator, TransformerMixin, clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted
 
 import skdl
+from skdl.estimators._base import BaseNetwork
 
 # Keras 3.15 with NumPy 2.4, where its callback reads the learning rate.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy")
 
-ESTIMATORS = [
+PUBLIC = [
     public
     for public in (getattr(skdl, name) for name in skdl.__all__)
     if isinstance(public, type) and issubclass(public, BaseEstimator)
 ]
+ESTIMATORS = [public for public in PUBLIC if issubclass(public, BaseNetwork)]
+TRANSFORMERS = [public for public in PUBLIC if issubclass(public, TransformerMixin)]
+assert {*ESTIMATORS, *TRANSFORMERS} == {*PUBLIC}
 
 # At most two checks, each with the measured reason why we cannot pass it.
 NOT_EQUIVALENT = (
@@ -121,11 +127,46 @@ OFF_DEFAULT_CNN = {
 }
 
 
+OFF_DEFAULT_PRETRAINED = OFF_DEFAULT_MLP | {
+    "hidden_layers": 2,
+    "backbone": "MobileNet",
+    "weights": None,
+    "backbone_params": {"alpha": 0.25},
+    "preprocessing": None,
+    "image_size": 32,
+    "image_shape": (2, 2),
+    "rescale": 0.5,
+    "pooling": "max",
+    "fine_tune": 2,
+    "fine_tune_epochs": 2,
+    "fine_tune_learning_rate": 1e-4,
+}
+
+
+@functools.cache
+def tiny_backbone():
+    """Return the path of a network that leaves in its features what is in a row."""
+    path = Path(tempfile.mkdtemp()) / "backbone.keras"
+    layers = [keras.Input((1, 16, 3)), keras.layers.Conv2D(4, 1)]
+    keras.Sequential(layers).save(path)
+    return str(path)
+
+
 def is_convolutional(Estimator):
     return "conv_blocks" in defaults_of(Estimator)
 
 
+def is_pretrained(Estimator):
+    return "backbone" in defaults_of(Estimator)
+
+
+def is_slow(Estimator):
+    return is_convolutional(Estimator) or is_pretrained(Estimator)
+
+
 def small(Estimator, **parameters):
+    if is_pretrained(Estimator):
+        return Estimator(tiny_backbone(), pooling=None, **parameters)
     return Estimator(**(SMALL_CNN if is_convolutional(Estimator) else {}), **parameters)
 
 
@@ -141,6 +182,7 @@ def defaults_of(function):
 def with_every_parameter_off_default(Estimator):
     of_the_kind = OFF_DEFAULT_CLASSIFIER if is_classifier(Estimator()) else OFF_DEFAULT_REGRESSOR
     layers = OFF_DEFAULT_CNN if is_convolutional(Estimator) else OFF_DEFAULT_MLP
+    layers = OFF_DEFAULT_PRETRAINED if is_pretrained(Estimator) else layers
     return Estimator(**copy.deepcopy(OFF_DEFAULT | of_the_kind | layers))
 
 
@@ -172,7 +214,8 @@ def own_methods(Estimator):
 
 
 @parametrize_with_checks(
-    [small(Estimator) for Estimator in ESTIMATORS], expected_failed_checks=expected_failed_checks
+    [small(public) for public in PUBLIC if public in TRANSFORMERS or not is_pretrained(public)],
+    expected_failed_checks=expected_failed_checks,
 )
 def test_scikit_learn_checks_with_default_parameters(estimator, check):
     check(estimator)
@@ -181,7 +224,7 @@ def test_scikit_learn_checks_with_default_parameters(estimator, check):
 # Some checks fit rows too few to split; that is what the warning says.
 @pytest.mark.filterwarnings("ignore::skdl.exceptions.EarlyStoppingDataWarning")
 @parametrize_with_checks(
-    [small(E, **REGULARISED) for E in ESTIMATORS if not is_convolutional(E)],
+    [small(E, **REGULARISED) for E in ESTIMATORS if not is_slow(E)],
     expected_failed_checks=expected_failed_checks,
 )
 def test_scikit_learn_checks_with_regularisation(estimator, check):
@@ -191,10 +234,11 @@ def test_scikit_learn_checks_with_regularisation(estimator, check):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skdl.exceptions.EarlyStoppingDataWarning")
 @parametrize_with_checks(
-    [small(E, **REGULARISED) for E in ESTIMATORS if is_convolutional(E)],
+    [small(E, **REGULARISED) for E in ESTIMATORS if is_slow(E)]
+    + [small(E) for E in ESTIMATORS if is_pretrained(E)],
     expected_failed_checks=expected_failed_checks,
 )
-def test_scikit_learn_checks_of_convolutions_with_regularisation(estimator, check):
+def test_scikit_learn_checks_of_larger_networks(estimator, check):
     check(estimator)
 
 
@@ -276,7 +320,7 @@ def test_pickles_work_in_a_process_that_has_not_loaded_tensorflow(fresh_python, 
         np.testing.assert_array_equal(refitted, fitted.predict(X))
 
 
-@pytest.mark.parametrize("Estimator", ESTIMATORS)
+@pytest.mark.parametrize("Estimator", PUBLIC)
 def test_docstring_states_every_parameter_with_the_default_of_the_signature(Estimator):
     documented = section(inspect.getdoc(Estimator), "Parameters")
     defaults = defaults_of(Estimator)
@@ -297,7 +341,7 @@ def test_docstring_states_every_fitted_attribute(Estimator):
         assert hasattr(estimator, name), name
 
 
-@pytest.mark.parametrize("Estimator", ESTIMATORS)
+@pytest.mark.parametrize("Estimator", PUBLIC)
 def test_docstrings_of_methods_state_every_argument(Estimator):
     for method in own_methods(Estimator):
         arguments = [name for name in defaults_of(method) if name != "self"]

@@ -2,6 +2,17 @@
 
 from skdl.estimators._cnn import CNNClassifier, CNNRegressor
 from skdl.estimators._mlp import MLPClassifier, MLPRegressor
+from skdl.estimators._pretrained import PretrainedCNNClassifier, PretrainedCNNRegressor
+from skdl.estimators._pretrained_features import PretrainedFeatures
 from skdl.estimators._search_space import describe_space
 
-__all__ = ["CNNClassifier", "CNNRegressor", "MLPClassifier", "MLPRegressor", "describe_space"]
+__all__ = [
+    "CNNClassifier",
+    "CNNRegressor",
+    "MLPClassifier",
+    "MLPRegressor",
+    "PretrainedCNNClassifier",
+    "PretrainedCNNRegressor",
+    "PretrainedFeatures",
+    "describe_space",
+]

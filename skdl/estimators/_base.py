@@ -19,12 +19,14 @@ from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from sklearn.utils import check_array, check_random_state, column_or_1d
 from sklearn.utils.validation import (
     _check_sample_weight,
+    _check_y,
     check_consistent_length,
     check_is_fitted,
     validate_data,
 )
 
 from skdl._compat import CallbackSupportMixin, with_callbacks
+from skdl._rows_view import RowsView
 from skdl._validation import (
     RANDOM_STATE,
     VERBOSE,
@@ -54,7 +56,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skdl.networks import Network
-    from skdl.training import Job, Trained
+    from skdl.training import Job, Rows, Trained
 
 __all__ = ["CALLABLE", "CONSTRAINTS", "BaseNetwork", "is_keras", "units_per_layer"]
 
@@ -159,6 +161,10 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         del reset
         return X
 
+    def _inputs(self, rows: Any) -> Any:
+        """Return checked rows as what the trained network computes from, if that is more."""
+        return rows
+
     def _scale_targets(self, y: NDArray[Any], weight: Any, *, reset: bool) -> NDArray[np.float32]:
         """Bring encoded targets into the network's units."""
         del weight, reset
@@ -228,8 +234,6 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         DivergenceError
             If the loss becomes NaN or infinite and there is no earlier epoch to go back to.
         """
-        from skdl.training import train_one
-
         self._check_parameters()
         initial = self._trained if self.warm_start and hasattr(self, "_trained") else None
         job = self._make_job(
@@ -240,23 +244,36 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
             held_out.attach(self, job)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         data = {"estimator": self, "X": X, "y": y, "metadata": metadata}
-        root = self._init_callback_context(max_subtasks=self.epochs)
+        root = self._init_callback_context(max_subtasks=self._most_epochs)
         root.call_on_fit_task_begin(**data)
         job.observers = [*job.observers, SklearnCallbacks(root, data)]
-        self._take(train_one(job))
+        self._take(self._refined(self._train(job), job))
         root.call_on_fit_task_end(**data, reconstruction_attributes={})
         return self
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
         """Train for one more epoch, going on from where the last call left off."""
-        from skdl.training import train_one
-
         self._check_parameters()
         job = self._make_job(
             X, y, sample_weight, initial=getattr(self, "_trained", None), is_partial=True
         )
-        self._take(train_one(job))
+        self._take(self._train(job))
         return self
+
+    @property
+    def _most_epochs(self) -> int:
+        """Epochs that ``fit`` runs at the most."""
+        return self.epochs
+
+    def _train(self, job: Job) -> Trained:
+        from skdl.training import train_one
+
+        return train_one(job)
+
+    def _refined(self, trained: Trained, job: Job) -> Trained:
+        """Return what a second phase of ``fit`` makes of the network, if there is one."""
+        del job
+        return trained
 
     def _check_parameters(self) -> None:
         owner = type(self).__name__
@@ -286,7 +303,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         is_partial: bool = False,
     ) -> Job:
         """Check the data and describe the training of it; labels and units are learned here."""
-        from skdl.training import EarlyStopping, Job, Rows
+        from skdl.training import EarlyStopping, Job
 
         owner = type(self).__name__
         reset = initial is None
@@ -322,13 +339,13 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
 
         validation = None
         if val_index is not None:
-            validation = Rows(X, scaled, weight, val_index)
+            validation = _placed(X, scaled, weight, val_index)
         elif X_val is not None:
             validation = self._validation_rows(X_val, y_val, sample_weight_val)
         scale, offset = self._units()
         return Job(
             network=self._network(X.shape[1:]),
-            train=Rows(X, scaled, weight, train_index),
+            train=_placed(X, scaled, weight, train_index),
             validation=validation,
             optimizer=names.described_optimizer(self.optimizer, self.learning_rate),
             epochs=1 if is_partial else self.epochs,
@@ -363,14 +380,19 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         if keras_callbacks := [c for c in callbacks if not isinstance(c, Observer)]:
             observers.append(KerasCallbacks(keras_callbacks))
         if self.verbose:
-            observers.append(EpochBar(type(self).__name__, self.epochs))
+            observers.append(EpochBar(type(self).__name__))
         return observers
 
     def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
         """Return rows as the network takes them and targets as an array; float32 is not copied."""
-        X, y = validate_data(
-            self, X, y, reset=reset, multi_output=True, y_numeric=False, **self._accepted_rows
-        )
+        if isinstance(X, RowsView):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            y = _check_y(y, multi_output=True, y_numeric=False, estimator=self)
+            check_consistent_length(X, y)
+        else:
+            X, y = validate_data(
+                self, X, y, reset=reset, multi_output=True, y_numeric=False, **self._accepted_rows
+            )
         return self._rows(X, reset=reset), y
 
     def _checked_weights(self, sample_weight: Any, X: Any) -> NDArray[np.float64]:
@@ -380,10 +402,11 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         return _check_sample_weight(weight, X, dtype=np.float64)
 
     def _validation_rows(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> Any:
-        from skdl.training import Rows
-
         validate_data(self, X_val, reset=False, skip_check_array=True)
-        X = check_array(X_val, estimator=self, input_name="X_val", **self._accepted_rows)
+        if isinstance(X_val, RowsView):
+            X = X_val
+        else:
+            X = check_array(X_val, estimator=self, input_name="X_val", **self._accepted_rows)
         X = self._rows(X, reset=False)
         y = check_array(
             y_val, accept_sparse="csr", ensure_2d=False, dtype=None, estimator=self,
@@ -395,7 +418,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
             weight = self._checked_weights(sample_weight_val, X)
         targets = self._encode_targets(y, reset=False)
         weight = _as_float32(self._weigh_classes(targets, weight, reset=False))
-        return Rows(X, self._scale_targets(targets, None, reset=False), weight)
+        return _placed(X, self._scale_targets(targets, None, reset=False), weight)
 
     def _inner_split(
         self, targets: NDArray[Any], groups: Any, rng: np.random.RandomState
@@ -446,8 +469,11 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         from skdl.training import predict
 
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, **self._accepted_rows)
-        return predict(self._trained, self._rows(X, reset=False))
+        if isinstance(X, RowsView):
+            validate_data(self, X, reset=False, skip_check_array=True)
+        else:
+            X = validate_data(self, X, reset=False, **self._accepted_rows)
+        return predict(self._trained, self._inputs(self._rows(X, reset=False)))
 
     @property
     def model_(self) -> keras.Model:
@@ -491,6 +517,16 @@ def units_per_layer(hidden_units: Any, hidden_layers: int) -> list[int]:
     """Return the units of each hidden layer; one number stands for every layer."""
     is_count = np.ndim(hidden_units) == 0
     return [hidden_units] * hidden_layers if is_count else list(hidden_units)
+
+
+def _placed(X: Any, y: NDArray[Any], weight: Any, index: Any = None) -> Rows:
+    """Return rows to train on; those of a view stay in the array that they are rows of."""
+    from skdl.training import Rows
+
+    if not isinstance(X, RowsView):
+        return Rows(X, y, weight, index)
+    weight = None if weight is None else X.spread(weight)
+    return Rows(X.base, X.spread(y), weight, X.index if index is None else X.index[index])
 
 
 def _as_float32(weight: Any) -> Any:

@@ -51,17 +51,13 @@ class EpochBar(Observer):
     ----------
     title : str
         Stands before the bar.
-    epochs : int
-        Length of the bar.
     """
 
     title: str
-    epochs: int
 
     def on_train_begin(self, member: Member) -> None:
         from rich import progress
 
-        del member
         self._bar = progress.Progress(
             "{task.description}",
             progress.BarColumn(),
@@ -70,7 +66,9 @@ class EpochBar(Observer):
             "{task.fields[values]}",
         )
         self._bar.start()
-        self._task = self._bar.add_task(self.title, total=self.epochs, values="")
+        self._task = self._bar.add_task(
+            self.title, total=member.last_epoch - member.n_epochs, values=""
+        )
 
     def on_epoch_end(self, member: Member, epoch: int, logs: dict[str, float]) -> None:
         del member, epoch

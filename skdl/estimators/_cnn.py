@@ -9,7 +9,7 @@ import numpy as np
 from skdl._validation import AnyOf, Constraint, Integer, OneOf, Predicate, Real, SequenceOf
 from skdl.estimators import _keras_names as names
 from skdl.estimators._base import CONSTRAINTS, BaseNetwork, units_per_layer
-from skdl.estimators._image_shape import image_shape_of, side_lengths
+from skdl.estimators._image_shape import IMAGE_SHAPE, ImageRows, side_lengths
 from skdl.estimators._search_space import Choice, Number
 from skdl.estimators._targets import (
     CLASSIFIER_CONSTRAINTS,
@@ -41,13 +41,7 @@ CNN_CONSTRAINTS: dict[str, Constraint] = {
     "pooling": OneOf(None, "max", "average"),
     "pool_size": _SIDES,
     "global_pooling": OneOf(None, "max", "average"),
-    "image_shape": AnyOf(
-        OneOf(None),
-        Predicate(
-            lambda value: SequenceOf(Integer(1), 1).accepts(value) and len(value) <= 3,  # noqa: PLR2004
-            "a sequence such as (height, width), (height, width, channels) or (length,)",
-        ),
-    ),
+    "image_shape": IMAGE_SHAPE,
     "dimensions": OneOf("auto", 1, 2),
     "rescale": AnyOf(OneOf("auto", None), Real(0, low_open=True, example=1 / 255)),
     "augment": AnyOf(
@@ -63,7 +57,7 @@ CNN_CONSTRAINTS: dict[str, Constraint] = {
 }
 
 
-class BaseCNN(BaseNetwork):
+class BaseCNN(ImageRows, BaseNetwork):
     """What the two convolutional networks share: shapes, and the network of the parameters."""
 
     conv_blocks: int
@@ -76,9 +70,7 @@ class BaseCNN(BaseNetwork):
     global_pooling: Any
     hidden_units: Any
     hidden_layers: int
-    image_shape: Any
     dimensions: Any
-    rescale: Any
     augment: Any
     activation: Any
     conv_dropout: float
@@ -87,36 +79,14 @@ class BaseCNN(BaseNetwork):
     l2: float
     batch_norm: Any
 
-    _accepted_rows: ClassVar[dict[str, Any]] = {
-        "allow_nd": True,
-        "dtype": [np.float32, np.uint8],
-    }
-
     def _rows(self, X: NDArray[Any], *, reset: bool) -> NDArray[Any]:
-        """Return rows as images with channels; a view of `X`."""
-        owner = type(self).__name__
+        images = self._as_images(X, self.dimensions, reset=reset)
         if reset:
-            self.image_shape_ = image_shape_of(owner, X.shape, self.image_shape, self.dimensions)
             self._check_blocks(X.shape)
-            self._scale = 1.0
-            if isinstance(self.rescale, str):
-                self._scale = 1 / 255 if X.dtype == np.uint8 else 1.0
-            elif self.rescale is not None:
-                self._scale = float(self.rescale)
-        else:
-            expected = self.image_shape_
-            if X.shape[1:] not in {expected, (int(np.prod(expected)),), _without_channel(expected)}:
-                raise ValueError(
-                    f"{owner}: rows of X have shape {X.shape[1:]}. Expected {expected}, as in "
-                    "fit, or as many values in one flat row."
-                )
-            if X.dtype == np.uint8 and self._scale == 1 and isinstance(self.rescale, str):
-                raise ValueError(
-                    f"{owner}: X is uint8, but fit saw other numbers, so that rescale='auto' left "
-                    "them as they were. Expected rows on the same scale: prepare these as those "
-                    "of fit, or set rescale to None or a number."
-                )
-        return X.reshape(len(X), *self.image_shape_)
+        return images
+
+    def _automatic_scale(self, X: NDArray[Any]) -> float:
+        return 1 / 255 if X.dtype == np.uint8 else 1.0
 
     def _check_blocks(self, shape: tuple[int, ...]) -> None:
         """Refuse blocks that leave nothing of the image."""
@@ -191,18 +161,6 @@ class BaseCNN(BaseNetwork):
             "batch_norm": Choice(None, "before_activation"),
             **super()._search_space(),
         }
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
-        tags.input_tags.three_d_array = True
-        return tags
-
-
-def _without_channel(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape of grey images without their one channel, or the shape itself."""
-    is_grey = len(shape) == 3 and shape[-1] == 1  # noqa: PLR2004
-    return shape[:-1] if is_grey else shape
 
 
 def _by(shape: Sequence[int]) -> str:

@@ -1,16 +1,90 @@
-"""What shape one row has: images, signals, or flat rows that stand for either."""
+"""Rows that are images or signals, or flat and stand for either: their shape and their scale."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+
+from skdl._validation import AnyOf, Integer, OneOf, Predicate, SequenceOf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["image_shape_of", "side_lengths"]
+    from numpy.typing import NDArray
+
+__all__ = ["IMAGE_SHAPE", "ImageRows", "image_shape_of", "side_lengths"]
+
+IMAGE_SHAPE = AnyOf(
+    OneOf(None),
+    Predicate(
+        lambda value: SequenceOf(Integer(1), 1).accepts(value) and len(value) <= 3,  # noqa: PLR2004
+        "a sequence such as (height, width), (height, width, channels) or (length,)",
+    ),
+)
+
+
+class ImageRows(ABC):
+    """What estimators share whose rows are images: one shape and one scale, set in fit."""
+
+    image_shape: Any
+    rescale: Any
+    image_shape_: tuple[int, ...]
+
+    _accepted_rows: ClassVar[dict[str, Any]] = {
+        "allow_nd": True,
+        "dtype": [np.float32, np.uint8],
+    }
+
+    @abstractmethod
+    def _automatic_scale(self, X: NDArray[Any]) -> float:
+        """Return what ``rescale="auto"`` stands for."""
+
+    def _as_images(self, X: NDArray[Any], dimensions: Any, *, reset: bool) -> NDArray[Any]:
+        """Return rows with their axes and channels; a view of `X`.
+
+        Parameters
+        ----------
+        X : ndarray
+            As scikit-learn's checks let it through.
+        dimensions : {"auto", 1, 2}
+            Axes of space.
+        reset : bool
+            Whether to learn shape and scale; otherwise the rows are held against them.
+        """
+        owner = type(self).__name__
+        automatic = self._automatic_scale(X) if isinstance(self.rescale, str) else None
+        if reset:
+            self.image_shape_ = image_shape_of(owner, X.shape, self.image_shape, dimensions)
+            self._scale = float(automatic or self.rescale or 1.0)
+        else:
+            expected = self.image_shape_
+            if X.shape[1:] not in {expected, (math.prod(expected),), _without_channel(expected)}:
+                raise ValueError(
+                    f"{owner}: rows of X have shape {X.shape[1:]}. Expected {expected}, as in "
+                    "fit, or as many values in one flat row."
+                )
+            if X.dtype == np.uint8 and automatic not in {None, self._scale}:
+                raise ValueError(
+                    f"{owner}: X is uint8, but fit saw other numbers, for which rescale='auto' "
+                    f"stood for {self._scale:g}. Expected rows on the same scale: prepare these as "
+                    "those of fit, or set rescale to None or a number."
+                )
+        return X.reshape(len(X), *self.image_shape_)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.input_tags.sparse = False
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+def _without_channel(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of grey images without their one channel, or the shape itself."""
+    is_grey = len(shape) == 3 and shape[-1] == 1  # noqa: PLR2004
+    return shape[:-1] if is_grey else shape
 
 
 def image_shape_of(

@@ -20,6 +20,8 @@ from sklearn.utils import parallel
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
+from skdl._rows_view import RowsView
+from skdl.estimators._base import BaseNetwork
 from skdl.estimators._held_out import HeldOut
 from skdl.model_selection._lockstep import configured, together
 from skdl.model_selection._networks import nested_networks
@@ -115,13 +117,14 @@ class Folds:
         folds : list of Fold
             In the order of `splits`.
         """
+        X = _without_copies(self.X) if isinstance(estimator, BaseNetwork) else self.X
         fold = functools.partial(
-            self._fold, verbose=verbose, epoch_scorer=epoch_scorer, observers=observers
+            self._fold, X=X, verbose=verbose, epoch_scorer=epoch_scorer, observers=observers
         )
         arguments = ((clone(estimator), *split) for split in self.splits)
         if not nested_networks(estimator):
             # There are no epochs to be told of, and other processes could not tell.
-            fold = functools.partial(self._fold, verbose=verbose, epoch_scorer=None, observers=())
+            fold = functools.partial(fold, epoch_scorer=None, observers=())
             run = parallel.delayed(fold)
             return list(parallel.Parallel(n_jobs=n_jobs)(run(*each) for each in arguments))
         run = delayed(configured(fold))
@@ -137,11 +140,12 @@ class Folds:
         train: NDArray[Any],
         test: NDArray[Any],
         *,
+        X: Any,
         verbose: int,
         epoch_scorer: Callable[..., float] | None,
         observers: Sequence[Observer],
     ) -> Fold:
-        X_test, y_test = _safe_split(estimator, self.X, self.y, test, train)
+        X_test, y_test = _safe_split(estimator, X, self.y, test, train)
         held_out = HeldOut(
             estimator,
             X_test,
@@ -153,7 +157,7 @@ class Folds:
         with held_out:
             result = _fit_and_score(
                 estimator,
-                self.X,
+                X,
                 self.y,
                 scorer=self.scorer,
                 train=train,
@@ -174,6 +178,14 @@ class Folds:
             with contextlib.suppress(*ignored):
                 predictions = _predictions(estimator, X_test, y_test, test)
         return Fold(result, held_out.history, predictions, held_out.kept_epoch)
+
+
+def _without_copies(X: Any) -> Any:
+    """Return images so that their folds are views, if they need no check and no conversion."""
+    if not isinstance(X, np.ndarray) or X.ndim < 3:  # noqa: PLR2004
+        return X
+    is_ready = X.dtype == np.uint8 or (X.dtype == np.float32 and np.isfinite(X).all())
+    return RowsView(X) if is_ready else X
 
 
 def _share(folds: list[Fold], seconds: float) -> None:

@@ -45,7 +45,10 @@ class KerasObject:
         import keras
 
         config = getattr(keras, family).serialize(obj)
+        # Names are counted up, so equal objects differ in them. Models need one.
         config["config"].pop("name", None)
+        if "layers" in config["config"]:
+            config["config"]["name"] = "model"
         # Keras leaves some arguments of losses, such as Huber's delta, out of their configs.
         accepted = inspect.signature(type(obj).__init__).parameters
         for name, value in getattr(obj, "_fn_kwargs", {}).items():

@@ -49,7 +49,12 @@ class KerasRule(Rule):
 
     def is_faithful(self, layer: Layer, shape: tuple[int, ...]) -> bool:
         """Tell whether the engine may train a network with this layer."""
+        import keras
+
         built = _built(layer["layer"], shape)
+        if isinstance(built, keras.Model):
+            # TensorFlow's vectorised gradient of convolutions fails, and a model may hold some.
+            return False
         # Variables beyond the trained weights are statistics or states of noise.
         return len(built.variables) == len(built.trainable_weights) and not built.losses
 

@@ -16,6 +16,7 @@ from scipy import sparse
 from sklearn import model_selection
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
+from sklearn.datasets import load_digits
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import BaggingRegressor
 from sklearn.exceptions import FitFailedWarning, UnsetMetadataPassedError
@@ -26,7 +27,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PowerTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from skdl import MLPClassifier, MLPRegressor, lockstep
+from skdl import CNNClassifier, MLPClassifier, MLPRegressor, lockstep
 from skdl.exceptions import DuplicateRowsWarning, InvalidParameterError
 from skdl.model_selection import AveragingRegressor, IteratedKFold, cross_validate
 
@@ -751,3 +752,44 @@ def test_import_loads_neither_keras_nor_tensorflow(fresh_python):
         "print(*sorted({'keras', 'tensorflow', 'scikeras', 'matplotlib'} & set(sys.modules)))"
     )
     assert done.stdout.strip() == ""
+
+
+# ---------------------------------------------------------------------------------- images
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_folds_of_images_are_not_copied_and_score_the_same(dtype, monkeypatch):
+    digits = load_digits()
+    X, y = digits.images[:200].astype(dtype), digits.target[:200]
+    network = CNNClassifier(
+        filters=4, hidden_units=8, epochs=2, early_stopping=True, random_state=0
+    )
+    jobs = []
+    original = CNNClassifier._make_job
+
+    def recording(self, *args, **kwargs):
+        jobs.append(original(self, *args, **kwargs))
+        return jobs[-1]
+
+    monkeypatch.setattr(CNNClassifier, "_make_job", recording)
+    weights = np.linspace(0.5, 2, 200)
+    result = cross_validate(
+        network, X, y, cv=3, baseline=False, return_train_score=True,
+        params={"sample_weight": weights},
+    )  # fmt: skip
+    for job in jobs:
+        for rows in (job.train, job.validation, job.held_out):
+            assert np.shares_memory(rows.X, X)
+    expected = model_selection.cross_validate(
+        network, X, y, cv=3, return_train_score=True, params={"sample_weight": weights}
+    )
+    for name in ("test_score", "train_score"):
+        np.testing.assert_allclose(result[name], expected[name], atol=1e-4)
+
+
+def test_images_that_are_not_finite_are_told_of_as_ever():
+    X = np.random.default_rng(0).normal(size=(30, 4, 4)).astype(np.float32)
+    X[3] = np.nan
+    network = CNNClassifier(filters=4, epochs=1)
+    with pytest.raises(ValueError, match="contains NaN"):
+        cross_validate(network, X, np.arange(30) % 2, cv=2, baseline=False, error_score="raise")

@@ -1,0 +1,83 @@
+"""Some rows of an array, without a copy of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+__all__ = ["RowsView"]
+
+
+class RowsView:
+    """Rows of an array in the form of an array, as far as splitting and our networks need it.
+
+    What scikit-learn does with the rows of a fold, indexing with positions, gives another view.
+    So the folds of a cross-validation hold the images once, where copies of each fold's rows would
+    hold them as many times as there are folds.
+
+    Parameters
+    ----------
+    base : ndarray of shape (n_rows, ...)
+        uint8, or finite float32: views are not checked again.
+    index : ndarray of int, default=None
+        Positions of the rows; all of them by default.
+    """
+
+    def __init__(self, base: NDArray[Any], index: NDArray[np.int32] | None = None) -> None:
+        self.base = base
+        self.index = np.arange(len(base), dtype=np.int32) if index is None else index
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the rows together."""
+        return (len(self.index), *self.base.shape[1:])
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self.base.ndim
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the elements."""
+        return self.base.dtype
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return (self.base[i] for i in self.index)
+
+    def __getitem__(self, key: Any) -> RowsView:
+        # scikit-learn says rows[positions, ...].
+        return RowsView(self.base, self.index[key[0] if isinstance(key, tuple) else key])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        del copy
+        rows = self.base[self.index]
+        return rows if dtype is None else rows.astype(dtype, copy=False)
+
+    def reshape(self, n_rows: int, *shape: int) -> RowsView:
+        """Return the same rows, each of another shape."""
+        del n_rows
+        return RowsView(self.base.reshape(len(self.base), *shape), self.index)
+
+    def min(self) -> Any:
+        """Return the least element of all rows, those left out included."""
+        return self.base.min()
+
+    def max(self) -> Any:
+        """Return the greatest element of all rows, those left out included."""
+        return self.base.max()
+
+    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return values of these rows in the places of the base's, zeros elsewhere."""
+        result = np.zeros((len(self.base), *values.shape[1:]), values.dtype)
+        result[self.index] = values
+        return result
