@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["RowPool", "batches", "bucket", "chunks", "rounded_up"]
 
 
+# Rows that are compared at once.
+_BLOCK = 4096
+# Of TensorFlow's memory, in bytes.
+_ALIGNMENT = 64
+
+
 class RowPool:
     """Inputs, targets and weights of several jobs, one after another, and where each begins.
 
@@ -68,13 +74,29 @@ class RowPool:
                 tf.constant(matrix.indptr, tf.int32),
             )
         else:
-            inputs = tf.constant(_joined(self._inputs, padded=padded), self.row_dtype)
+            inputs = _on_device(
+                _joined(self._inputs, padded=padded).astype(self.row_dtype, copy=False)
+            )
         y = _joined([y for y, _ in self._targets], padded=padded)
         weights = _joined(
             [np.ones(len(y), np.float32) if w is None else w for y, w in self._targets],
             padded=padded,
         )
         return inputs, tf.constant(y, tf.float32), tf.constant(weights, tf.float32)
+
+
+def _on_device(array: NDArray[Any]) -> Any:
+    """Return an array as a tensor by a single copy, where ``tf.constant`` makes two.
+
+    TensorFlow takes memory as it is if it is aligned, which NumPy's is not.
+    """
+    import tensorflow as tf
+
+    room = np.empty(array.nbytes + _ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % _ALIGNMENT
+    copy = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return tf.experimental.dlpack.from_dlpack(copy.__dlpack__())
 
 
 def _joined(arrays: list[NDArray[Any]], *, padded: bool) -> NDArray[Any]:
@@ -87,11 +109,12 @@ def _joined(arrays: list[NDArray[Any]], *, padded: bool) -> NDArray[Any]:
 
 def _shared(arrays: Sequence[Any]) -> tuple[NDArray[np.int32], list[Any]]:
     """Return the offset of each array in the list of different ones, and that list."""
-    by_identity: dict[int, int] = {}
+    by_identity: dict[Hashable, int] = {}
     by_content: dict[Hashable, list[tuple[Any, int]]] = {}
     offsets, distinct, total = [], [], 0
     for array in arrays:
-        offset = by_identity.get(id(array))
+        identity = _identity(array)
+        offset = by_identity.get(identity)
         if offset is None:
             candidates = by_content.setdefault(_fingerprint(array), [])
             offset = next((o for other, o in candidates if _equal(other, array)), None)
@@ -100,9 +123,16 @@ def _shared(arrays: Sequence[Any]) -> tuple[NDArray[np.int32], list[Any]]:
                 candidates.append((array, offset))
                 distinct.append(array)
                 total += array.shape[0]
-            by_identity[id(array)] = offset
+            by_identity[identity] = offset
         offsets.append(offset)
     return np.array(offsets, np.int32), distinct
+
+
+def _identity(array: Any) -> Hashable:
+    """Return what only the same array has, or another view of the same memory."""
+    if sparse.issparse(array):
+        return id(array)
+    return array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str
 
 
 def _fingerprint(array: Any) -> Hashable:
@@ -117,7 +147,10 @@ def _equal(a: Any, b: Any) -> bool:
             and np.array_equal(a.indices, b.indices)
             and np.array_equal(a.data, b.data)
         )
-    return np.array_equal(a, b)
+    # Block by block, as each comparison makes an array of its own.
+    return a.shape == b.shape and all(
+        np.array_equal(a[i : i + _BLOCK], b[i : i + _BLOCK]) for i in range(0, len(a), _BLOCK)
+    )
 
 
 def batches(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["predict", "traced_meanwhile"]
 
 _MOST_NUMBERS = 4_000_000
+_large_turn = threading.Lock()
 
 
 # Tensors of networks that are in use; a fitted estimator itself holds arrays only.
@@ -85,9 +86,12 @@ class _Predictor:
 
         network = trained.network
         self._n_outputs = network.layers[-1]["units"]
-        at_once = _MOST_NUMBERS // max(row_sizes(network))
         # Images can be so large that few fit; tables are not.
-        self._rows_at_once = bucket(max(8 if runs_alone(network) else 1024, at_once))
+        is_large = runs_alone(network)
+        at_once = _MOST_NUMBERS // (4 if is_large else 1) // max(row_sizes(network))
+        self._rows_at_once = bucket(max(8 if is_large else 1024, at_once))
+        # One thread at a time, or the folds of a cross-validation hold a batch each.
+        self._turn = _large_turn if is_large else contextlib.nullcontext()
         self._state = (tf.constant(trained.weights[None]), tf.constant(trained.statistics[None]))
         self._dims = tf.constant(dims_of(network), tf.int32)
         self._program = program_for(Kind(network=network))
@@ -102,6 +106,7 @@ class _Predictor:
             n_rows = len(part)
             padded = np.zeros((1, bucket(n_rows), *part.shape[1:]), np.float32)
             padded[0, :n_rows] = part
-            values = self._program.predict(self._state, self._dims, tf.constant(padded))
+            with self._turn:
+                values = self._program.predict(self._state, self._dims, tf.constant(padded))
             outputs[start : start + n_rows] = values[0, :n_rows]
         return outputs

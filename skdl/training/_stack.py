@@ -336,8 +336,8 @@ class Stack:
 
     def _row_width(self) -> int:
         if self._runs_alone:
-            # What goes into a layer and what comes out, one member at a time.
-            return 2 * max(row_sizes(self.network)) // len(self.members)
+            # What goes into a few layers and what comes out, one member at a time.
+            return 8 * max(row_sizes(self.network)) // len(self.members)
         return sum(v.shape[-1] for v in Layout.of(self.network).variables if v.name == "kernel")
 
     def _logs(self, log: Any, seen: Any, role: str, orders: Any) -> list[dict[str, float]]:
