@@ -14,6 +14,7 @@ from skdl import _compile_cache
 
 if TYPE_CHECKING:
     from skdl.estimators import CNNClassifier, CNNRegressor, MLPClassifier, MLPRegressor
+    from skdl.inspection import diagnose
     from skdl.model_selection import OptunaPruning
     from skdl.training import lockstep
 
@@ -25,6 +26,7 @@ _HOMES = {
     "MLPClassifier": "skdl.estimators",
     "MLPRegressor": "skdl.estimators",
     "OptunaPruning": "skdl.model_selection",
+    "diagnose": "skdl.inspection",
     "lockstep": "skdl.training",
 }
 
@@ -34,6 +36,7 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "OptunaPruning",
+    "diagnose",
     "lockstep",
 ]
 
