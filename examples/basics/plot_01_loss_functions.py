@@ -28,12 +28,12 @@ from skdl.model_selection import cross_validate
 # ----------------
 
 error = np.linspace(-4, 4, 201)
-delta = 1.0
+delta = 0.2
 _, ax = plt.subplots(layout="constrained")
 ax.plot(error, error**2, "-", label="mse")
 ax.plot(error, np.abs(error), "--", label="mae")
 huber = np.where(np.abs(error) <= delta, error**2 / 2, delta * (np.abs(error) - delta / 2))
-ax.plot(error, huber, "-.", label="huber, delta 1")
+ax.plot(error, huber, "-.", label="huber, delta 0.2")
 ax.set(xlabel="error, in standard deviations of y", ylabel="loss of one row", ylim=(0, 8))
 ax.legend()
 plt.show()
@@ -57,7 +57,7 @@ def mean_absolute_errors(targets):
     errors = {}
     for loss in ("mse", "mae", "huber"):
         network = skdl.MLPRegressor(
-            32, loss=loss, huber_delta=delta if loss == "huber" else 1.0, epochs=40,
+            32, loss=loss, huber_delta=delta, epochs=40,
             dropout=0.2, random_state=0,
         )  # fmt: skip
         result = cross_validate(
@@ -101,4 +101,4 @@ mean = table["8 % spoilt"]
 assert table.loc[losses, "clean targets"].max() < 1.1 * table.loc[losses, "clean targets"].min()
 assert mean["mse"] > 1.2 * mean[["mae", "huber"]].max()
 assert mean[["mae", "huber"]].max() < mean["baseline: median"]
-assert (mean[["mae", "huber"]] < 1.15 * table.loc[["mae", "huber"], "clean targets"]).all()
+assert (mean[["mae", "huber"]] < 1.25 * table.loc[["mae", "huber"], "clean targets"]).all()

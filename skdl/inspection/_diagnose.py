@@ -11,7 +11,7 @@ The thresholds, and where they come from:
 - No better than the baseline: the corrected t-test of Nadeau and Bengio (2003), one-sided, with the
   customary p < 0.05 to be called better.
 - Trained too long: Prechelt's (1998) criterion GL5, a held-out loss 5 % above its lowest, and above
-  three times its noise.
+  three times the noise of the mean over the folds.
 - Noisy: noise from epoch to epoch of 5 % of the held-out loss, at which GL5 is met by noise alone.
   Whether a noisy curve still falls at its end is not asked.
 - Stopped too early: the last fifth of the epochs brought more than 5 % of the whole fall of the
@@ -100,7 +100,7 @@ def diagnose(
                                 by more than a standard error (Breiman et al. 1984).
     ``trained_too_long``        The held-out loss of the weights that were kept is more than 5 %
                                 above its lowest, GL5 of Prechelt (1998), and more than three
-                                times its noise.
+                                times the noise of the folds' mean.
     ``stopped_too_early``       The last fifth of the epochs brought more than 5 % of the whole
                                 fall of the held-out loss, and it is not noisy.
     ``noisy``                   From epoch to epoch the held-out loss varies by more than 5 % of
@@ -280,6 +280,7 @@ def _on_length(found: Evidence, whose: str, noise: float) -> Iterator[Finding]:
     at_best = np.array([curve[best] for curve in curves])
     rise = rise_after_best(float(at_kept.mean()), float(at_best.mean()))
     certainty = mean_of(at_kept - at_best, found.ratio)
+    noise /= math.sqrt(len(curves))
     least = LEAST_RISE if math.isnan(noise) else max(LEAST_RISE, NOISE_FACTOR * noise)
     if rise > least and certainty.exceeds(0):
         yield _finding(

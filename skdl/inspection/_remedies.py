@@ -71,17 +71,22 @@ def remedies_for(kind: str, network: Any, n_train: int | None) -> tuple[str, ...
 def _bigger(params: dict[str, Any]) -> str:
     if "hidden_units" not in params:
         return "a bigger network"
-    changes = [f"hidden_units={_scaled(params['hidden_units'], 2)}"]
-    layers = params.get("hidden_layers")
-    if isinstance(params["hidden_units"], int) and layers is not None:
-        changes.append(f"hidden_layers={layers + 1}")
-    now = _now(params, "hidden_units", "hidden_layers")
-    return f"a bigger network: {', '.join(changes)}{now}"
+    units, layers = params["hidden_units"], params.get("hidden_layers")
+    if not isinstance(units, int) or layers is None:
+        wider = f"hidden_units={_scaled(units, 2)}"
+        return f"a bigger network: {wider}{_now(params, 'hidden_units')}"
+    if layers == 0:
+        # Without hidden layers their width says nothing.
+        return "a bigger network: hidden_layers=1 (now 0)"
+    return (
+        f"a bigger network: hidden_units={_scaled(units, 2)}, hidden_layers={layers + 1}"
+        f"{_now(params, 'hidden_units', 'hidden_layers')}"
+    )
 
 
 def _smaller(params: dict[str, Any]) -> str:
-    if "hidden_units" not in params:
-        return "a smaller network"
+    if "hidden_units" not in params or params.get("hidden_layers") == 0:
+        return "" if "hidden_units" in params else "a smaller network"
     units = _scaled(params["hidden_units"], 0.5)
     return f"a smaller network: hidden_units={units}{_now(params, 'hidden_units')}"
 
