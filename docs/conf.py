@@ -1,6 +1,8 @@
 """Sphinx configuration."""
 
 import importlib.metadata
+import os
+import re
 from pathlib import Path
 
 import skdl
@@ -26,9 +28,10 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "numpydoc",
+    "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "generated/search_spaces.rst"]
+exclude_patterns = ["_build", "generated/search_spaces.rst", "sg_execution_times.rst"]
 default_role = "code"
 
 autosummary_generate = True
@@ -55,6 +58,60 @@ html_theme_options = {
 # One page tree of two levels: the left side bar would repeat the top bar.
 html_sidebars = {"**": []}
 html_show_sourcelink = False
+
+# --------------------------------------------------------------------------------------- gallery
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+# Pages run in their own folders; they and we look for the data where the tests do.
+DATA = Path(os.environ.get("SKDL_DATA") or EXAMPLES.parent.parent / "shared" / "data")
+os.environ["SKDL_DATA"] = str(DATA)
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def runnable_pages():
+    """Return a pattern of the pages to run: those whose data are there."""
+    pages = []
+    for page in sorted(EXAMPLES.glob("*/plot_*.py")):
+        needed = set(re.findall(r'/ "([\w.]+\.(?:npz|csv|csv\.gz))"', page.read_text("utf-8")))
+        missing = sorted(name for name in needed if not (DATA / name).is_file())
+        if missing:
+            print(f"gallery: {page.name} is shown but not run, as {DATA} lacks {missing}")  # noqa: T201
+        else:
+            pages.append(re.escape(str(Path(page.parent.name) / page.name)))
+    return "|".join(pages) or "a^"
+
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": runnable_pages(),
+    "ignore_pattern": r"(quickstart|cross_validation_tables)\.py",
+    "subsection_order": [
+        f"../examples/{name}"
+        for name in (
+            "basics",
+            "regularisation",
+            "validation",
+            "tables",
+            "images",
+            "search",
+            "migration",
+        )
+    ],
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "capture_repr": ("_repr_html_", "__repr__"),
+    "matplotlib_animations": False,
+    "show_memory": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "download_all_examples": False,
+    "doc_module": ("skdl",),
+    "reference_url": {"skdl": None},
+    "remove_config_comments": True,
+}
+
+# --------------------------------------------------------------------------------------- pages
 
 
 def write_search_spaces(app):

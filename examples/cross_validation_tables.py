@@ -207,7 +207,7 @@ def score(task):
     for metric in task["scoring"]:
         dummy = summary.loc[(metric, "baseline")]
         assert dummy["difference"] < 0, f"no better than the dummy on {task['title']!r}"
-        assert dummy["p_value"] < 0.001, f"hardly better than the dummy on {task['title']!r}"  # noqa: PLR2004
+        assert dummy["p_value"] < 0.001, f"hardly better than the dummy on {task['title']!r}"
     return result
 
 
@@ -239,7 +239,7 @@ def p_value(value):
     """Return a p-value as text."""
     if math.isnan(value):
         return ""
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"  # noqa: PLR2004
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 # %%
@@ -285,7 +285,7 @@ def duplicates():
         }
     )
     rmse["illusion"] = rmse["twins kept together"] - rmse["split at random"]
-    assert rmse["illusion"]["RandomForest"] > 0.03  # noqa: PLR2004
+    assert rmse["illusion"]["RandomForest"] > 0.03
     rows = [
         [str(name), *(f"{value:.3f}" for value in row)] for name, *row in rmse.itertuples(name=None)
     ]

@@ -13,12 +13,9 @@ import warnings
 from pathlib import Path
 
 import matplotlib as mpl
-import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from sklearn import config_context
-from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.dummy import DummyClassifier, DummyRegressor
@@ -33,10 +30,12 @@ from sklearn.model_selection import (
 )
 from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
 from sklearn.neural_network import MLPRegressor as SklearnMLPRegressor
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skdl
+from skdl.inspection import TrainingCurveDisplay
+from skdl.model_selection import cross_validate as skdl_cross_validate
 
 mpl.use("Agg")  # a file is all that is wanted, so no window is ever opened
 from matplotlib import pyplot as plt
@@ -152,7 +151,7 @@ def score_all(task):
 
 def mean_and_deviation(values):
     """Return both as text, with three decimals, or one where the values are large."""
-    decimals = 3 if abs(values.mean()) < 10 else 1  # noqa: PLR2004
+    decimals = 3 if abs(values.mean()) < 10 else 1
     return f"{values.mean():.{decimals}f} ± {values.std(ddof=1):.{decimals}f}"
 
 
@@ -180,38 +179,16 @@ def score_table(title, task, results):
 # %%
 # Training curves
 # ---------------
-# To see the loss on unseen rows after each epoch, the test rows of each fold are handed to ``fit``
-# as validation rows. They are only looked at: nothing stops early and nothing is chosen by them.
-# ``transform_input`` sends them through the fold's own scaler on their way to the network.
+# Our own ``cross_validate`` takes the same splits, and keeps the loss on the held-out rows of each
+# fold after every epoch. They are only looked at: nothing stops early, nothing is chosen by them.
 
 
-def training_curves(model, X, y, cv):
-    """Return the loss on training and on validation rows, each of shape (n_folds, n_epochs)."""
-    with config_context(enable_metadata_routing=True):
-        pipeline = Pipeline(
-            [("scale", StandardScaler()), ("net", model)], transform_input=["X_val"]
-        )
-        pipeline.set_params(net=clone(model).set_fit_request(X_val=True, y_val=True))
-        histories = [
-            clone(pipeline).fit(X[train], y[train], X_val=X[test], y_val=y[test])["net"].history_
-            for train, test in cv.split(X, y)
-        ]
-    return (
-        np.array([history["loss"] for history in histories]),
-        np.array([history["val_loss"] for history in histories]),
-    )
-
-
-def draw_curves(axes, title, loss_name, curves):
-    """Draw the mean over the folds, with a band of one standard deviation on either side."""
-    for label, losses in curves.items():
-        epochs = np.arange(1, losses.shape[1] + 1)
-        mean, spread = losses.mean(axis=0), losses.std(axis=0, ddof=1)
-        (line,) = axes.plot(epochs, mean, label=label)
-        axes.fill_between(epochs, mean - spread, mean + spread, color=line.get_color(), alpha=0.2)
-    axes.set(title=title, xlabel="epoch", ylabel=loss_name, xlim=(1, None), ylim=(0, None))
-    axes.grid(visible=True, alpha=0.3)
-    axes.legend(frameon=False)
+def draw_curves(axes, title, task, model):
+    """Draw the loss by epoch, with a band of one standard deviation over the folds."""
+    plain_cv = next(iter(task["splitters"].values()))
+    result = skdl_cross_validate(make_pipeline(StandardScaler(), model), *task["data"], cv=plain_cv)
+    TrainingCurveDisplay.from_cross_validation(result, ax=axes)
+    axes.set(title=title, ylabel=task["loss"], xlim=(1, None), ylim=(0, None))
 
 
 # %%
@@ -237,17 +214,8 @@ def main():
         better = ours_mean < dummy_mean if metric == "RMSE" else ours_mean > dummy_mean
         assert better, f"{ours} is no better than {dummy} on {title!r}"
 
-        plain_cv = next(iter(task["splitters"].values()))
         with console.status(f"{title}: drawing training curves …"):
-            train_loss, validation_loss = training_curves(
-                task["models"][ours], *task["data"], plain_cv
-            )
-        draw_curves(
-            axes,
-            title,
-            task["loss"],
-            {"training rows (with dropout)": train_loss, "unseen rows": validation_loss},
-        )
+            draw_curves(axes, title, task, task["models"][ours])
 
     figure.suptitle(f"Loss after each epoch: mean of {N_SPLITS} folds, band ± 1 standard deviation")
     figure.savefig(PICTURE, dpi=150)

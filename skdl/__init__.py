@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         PretrainedCNNRegressor,
         PretrainedFeatures,
     )
+    from skdl.inspection import diagnose
     from skdl.model_selection import OptunaPruning
     from skdl.training import lockstep
 
@@ -36,6 +37,7 @@ _HOMES = {
     "PretrainedCNNClassifier": "skdl.estimators",
     "PretrainedCNNRegressor": "skdl.estimators",
     "PretrainedFeatures": "skdl.estimators",
+    "diagnose": "skdl.inspection",
     "lockstep": "skdl.training",
 }
 
@@ -48,6 +50,7 @@ __all__ = [
     "PretrainedCNNClassifier",
     "PretrainedCNNRegressor",
     "PretrainedFeatures",
+    "diagnose",
     "lockstep",
 ]
 

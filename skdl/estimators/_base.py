@@ -46,6 +46,7 @@ from skdl._validation import (
 )
 from skdl.estimators import _keras_names as names
 from skdl.estimators._callbacks import EpochBar, SklearnCallbacks
+from skdl.estimators._diagram import DiagramMixin
 from skdl.estimators._held_out import HeldOut
 from skdl.estimators._search_space import Choice, Number
 from skdl.exceptions import EarlyStoppingDataWarning, InvalidParameterError
@@ -135,7 +136,7 @@ CONSTRAINTS: dict[str, Constraint] = {
 _DEFAULT_RATE = 0.001
 
 
-class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
+class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
     """Base of estimators that are one Keras network."""
 
     _constraints: ClassVar[dict[str, Constraint]] = CONSTRAINTS

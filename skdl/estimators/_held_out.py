@@ -51,6 +51,8 @@ class HeldOut(Observer):
         Its further arguments.
     observers : sequence of Observer, default=()
         Told of the epochs as well, after the held-out rows are scored.
+    name : str, default=None
+        Of the split, for callbacks that write what they see under some name.
 
     Attributes
     ----------
@@ -72,7 +74,9 @@ class HeldOut(Observer):
         scorer: Callable[..., float] | None = None,
         score_params: Mapping[str, Any] | None = None,
         observers: Sequence[Observer] = (),
+        name: str | None = None,
     ) -> None:
+        self.name = name
         self._estimator = estimator
         self._X = X
         self._y = y

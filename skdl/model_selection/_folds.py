@@ -121,7 +121,7 @@ class Folds:
         fold = functools.partial(
             self._fold, X=X, verbose=verbose, epoch_scorer=epoch_scorer, observers=observers
         )
-        arguments = ((clone(estimator), *split) for split in self.splits)
+        arguments = ((clone(estimator), i, *split) for i, split in enumerate(self.splits))
         if not nested_networks(estimator):
             # There are no epochs to be told of, and other processes could not tell.
             fold = functools.partial(fold, epoch_scorer=None, observers=())
@@ -137,6 +137,7 @@ class Folds:
     def _fold(
         self,
         estimator: Any,
+        number: int,
         train: NDArray[Any],
         test: NDArray[Any],
         *,
@@ -153,6 +154,7 @@ class Folds:
             scorer=epoch_scorer,
             score_params=_check_method_params(self.X, dict(self.score_params), indices=test),
             observers=observers,
+            name=f"fold_{number:02d}",
         )
         with held_out:
             result = _fit_and_score(

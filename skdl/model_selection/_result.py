@@ -172,6 +172,43 @@ class CrossValidationResult(dict[str, Any]):
         return pd.DataFrame(rows).set_index(["metric", "estimator"])
 
     @property
+    def metrics(self) -> list[str]:
+        """Names of the metrics, without ``test_``; of a single one it is ``"score"``."""
+        return list(self._metrics)
+
+    @property
+    def scoring(self) -> str | None:
+        """What ``"score"`` is, where one metric was asked for by its name."""
+        return self._scoring
+
+    @property
+    def unfitted_estimator(self) -> Any:
+        """The estimator that was passed, with its parameters."""
+        return self._estimator
+
+    @property
+    def folds(self) -> pd.DataFrame:
+        """One row per fold: its rows and its epochs.
+
+        ``iteration``, ``fold``; ``n_train`` and ``n_test``, rows to train and to test on;
+        ``n_epochs``, epochs run, and ``kept_epoch``, after how many of them it had the weights that
+        were scored, both 0 where no epochs were recorded.
+        """
+        n_train, n_test = self._sizes
+        n_epochs = [max(map(len, history.values()), default=0) for history in self._histories]
+        kept = self._kept_epochs or [None] * len(n_epochs)
+        return pd.DataFrame(
+            {
+                "iteration": self._iterations,
+                "fold": self._folds,
+                "n_train": n_train,
+                "n_test": n_test,
+                "n_epochs": n_epochs,
+                "kept_epoch": [n if k is None else k for k, n in zip(kept, n_epochs, strict=True)],
+            }
+        )
+
+    @property
     def predictions(self) -> pd.DataFrame:
         """Out-of-fold predictions, if ``return_predictions=True`` asked for them."""
         if self._predictions is None:

@@ -8,12 +8,14 @@ from skdl.training._observers import KerasCallbacks, Observer
 from skdl.training._optimizers import describe_optimizer, with_learning_rate
 from skdl.training._prediction import predict
 from skdl.training._rules import Layout
+from skdl.training._summary import LayerSummary, layer_summaries
 from skdl.training._train import train, train_one
 
 __all__ = [
     "EarlyStopping",
     "Job",
     "KerasCallbacks",
+    "LayerSummary",
     "Layout",
     "LockstepBackend",
     "Member",
@@ -25,6 +27,7 @@ __all__ = [
     "compiled_model",
     "describe_optimizer",
     "initial_weights",
+    "layer_summaries",
     "lockstep",
     "predict",
     "train",

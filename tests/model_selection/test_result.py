@@ -83,6 +83,28 @@ class Outline(HTMLParser):
         self.text += data
 
 
+# ---------------------------------------------------------------------- what was cross-validated
+
+
+def test_each_fold_has_its_rows_and_epochs():
+    result = made(kept_epochs=[2, None])
+    expected = pd.DataFrame(
+        {
+            "iteration": [0, 0], "fold": [0, 1], "n_train": [8, 8], "n_test": [2, 2],
+            "n_epochs": [3, 2], "kept_epoch": [2, 2],
+        }
+    )  # fmt: skip
+    pd.testing.assert_frame_equal(result.folds, expected, check_dtype=False)
+    without = made(Ridge(), histories=[{}, {}]).folds
+    assert without["n_epochs"].tolist() == without["kept_epoch"].tolist() == [0, 0]
+
+
+def test_it_says_what_was_scored():
+    result = made(scoring="r2")
+    assert (result.metrics, result.scoring) == (["score"], "r2")
+    assert result.unfitted_estimator is NETWORK
+
+
 # ---------------------------------------------------------------------- a dict of scores
 
 

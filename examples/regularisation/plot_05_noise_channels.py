@@ -1,0 +1,79 @@
+"""
+What do useless features do to a network?
+=========================================
+
+The experiment of Chollet (2021, section 5.1.1): to each digit of MNIST, 784 channels of white
+noise are added, or 784 channels of zeros. Neither holds any information, yet with the noise the
+network is worse: it finds relations between noise and labels that are not there. The cure is to
+select features: here by an analysis of variance, inside the pipeline, so that no test row has a
+say in it.
+
+There: 60,000 digits, 512 units, accuracy about 0.97 with noise and 0.98 with zeros. Here: 4,000
+digits and 64 units in 3 folds.
+
+Data: ``mnist.npz`` (``keras.datasets.mnist.load_data()`` fetches the same).
+"""
+
+import os
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from sklearn.feature_selection import SelectKBest, f_classif
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+import skdl
+from skdl.model_selection import cross_validate
+
+DATA = Path(os.environ.get("SKDL_DATA", "../shared/data")) / "mnist.npz"
+with np.load(DATA, allow_pickle=False) as file:
+    X = file["x_train"][:4000].reshape(4000, -1).astype(np.float32) / 255
+    y = file["y_train"][:4000]
+noise = np.random.default_rng(0).random(X.shape, np.float32)
+
+network = skdl.MLPClassifier(64, hidden_layers=1, epochs=10, random_state=0)
+# Pixels that are 0 in every image have no variance to analyse; their scores are left at 0.
+select = SelectKBest(lambda X, y: np.nan_to_num(f_classif(X, y)[0]), k=350)
+TASKS = {
+    "zero channels": (network, np.hstack([X, np.zeros_like(X)])),
+    "noise channels": (network, np.hstack([X, noise])),
+    "noise, 350 features selected": (make_pipeline(select, network), np.hstack([X, noise])),
+}
+with np.errstate(invalid="ignore", divide="ignore"):
+    results = {
+        name: cross_validate(model, rows, y, cv=3, scoring="accuracy")
+        for name, (model, rows) in TASKS.items()
+    }
+linear = cross_validate(LogisticRegression(C=0.05), X, y, cv=3, scoring="accuracy")
+
+# %%
+
+_, ax = plt.subplots(layout="constrained")
+for (name, result), style in zip(results.items(), ["-", "--", "-."], strict=True):
+    result.curve("test_loss")["mean"].plot(ax=ax, label=name, linestyle=style, marker=".")
+ax.set(ylabel="held-out loss, mean of 3 folds")
+ax.legend()
+plt.show()
+
+# %%
+
+rows = {name: result["test_score"] for name, result in results.items()}
+rows["logistic regression, pixels alone"] = linear["test_score"]
+rows["baseline"] = [linear.summary().loc[("score", "baseline"), "mean"]]
+table = pd.DataFrame(
+    {name: {"accuracy": np.mean(values)} for name, values in rows.items()}
+).T.round(3)
+table
+
+# %%
+# Noise costs accuracy in every fold, selecting features brings it back.
+
+for fold in range(3):
+    noisy = rows["noise channels"][fold]
+    assert noisy < rows["zero channels"][fold]
+    assert noisy < rows["noise, 350 features selected"][fold]
+accuracy = table["accuracy"]
+assert accuracy["noise, 350 features selected"] > accuracy["zero channels"] - 0.01
+assert accuracy.drop("baseline").min() > accuracy["baseline"]

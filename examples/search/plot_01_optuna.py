@@ -1,0 +1,87 @@
+"""
+Which settings are best?
+========================
+
+:class:`skdl.model_selection.OptunaSearchCV` stands where ``GridSearchCV`` stands. What to search
+it asks the network: size, dropout, penalties, batch normalisation, learning rate, batch size. All
+folds of a trial train side by side, and one that will come to nothing ends after a few epochs.
+``study_`` is an ordinary study of Optuna, so Optuna's own plots work.
+"""
+
+import warnings
+
+import matplotlib.pyplot as plt
+import optuna
+import pandas as pd
+from optuna.visualization import matplotlib as optuna_plots
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import skdl
+from skdl.model_selection import OptunaSearchCV
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+
+X, y = load_breast_cancer(return_X_y=True)
+X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
+model = make_pipeline(StandardScaler(), skdl.MLPClassifier(epochs=30, random_state=0))
+search = OptunaSearchCV(model, n_trials=20, cv=3, scoring="neg_log_loss", random_state=0)
+search.fit(X_train, y_train)
+
+# %%
+# The trials
+# ----------
+
+trials = pd.DataFrame(search.cv_results_)
+trials[["state", "n_epochs", "mean_test_score", "std_test_score"]].round(3)
+
+# %%
+# How the best score came about
+# -----------------------------
+
+optuna_plots.plot_optimization_history(search.study_)
+plt.gcf().set_size_inches(7, 4)
+plt.tight_layout()
+plt.show()
+
+# %%
+# The trials' curves, those that were cut short among them
+# --------------------------------------------------------
+
+optuna_plots.plot_intermediate_values(search.study_).get_legend().remove()
+plt.gcf().set_size_inches(7, 4)
+plt.tight_layout()
+plt.show()
+
+# %%
+# Was it worth it?
+# ----------------
+# On rows that the search has not seen: the network it chose, the one with default settings, and a
+# logistic regression. On data as easy as these a good search has little to win.
+
+default = model.fit(X_train, y_train)
+linear = make_pipeline(StandardScaler(), LogisticRegression()).fit(X_train, y_train)
+scorer = search.scorer_
+table = pd.DataFrame(
+    {
+        "log loss on unseen rows": {
+            "searched": -scorer(search, X_test, y_test),
+            "default": -scorer(default, X_test, y_test),
+            "LogisticRegression": -scorer(linear, X_test, y_test),
+        }
+    }
+).round(3)
+table
+
+# %%
+
+n_pruned = (trials["state"] == "pruned").sum()
+print(f"{n_pruned} of {len(trials)} trials were pruned; the best: {search.best_params_}")
+assert n_pruned > 0
+assert trials.loc[trials["state"] == "pruned", "n_epochs"].max() < 3 * 30
+assert -search.best_score_ < 0.2
+assert table["log loss on unseen rows"].max() < 0.65  # what the class frequencies alone would give

@@ -1,0 +1,86 @@
+"""
+Which penguin is it?
+====================
+
+The first lesson of many courses: three species of penguins by four measures, island and sex, with
+gaps and categories in the table. The steps that fill and encode them stand in the pipeline, so
+each fold learns them from its own training rows. The confusion matrix is scikit-learn's own
+display, on predictions for penguins that the network had not seen.
+
+Data: ``penguins.csv`` (Horst, Hill and Gorman 2020; the package ``palmerpenguins`` ships it).
+"""
+
+import os
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import ConfusionMatrixDisplay
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+import skdl
+from skdl.inspection import TrainingCurveDisplay
+from skdl.model_selection import cross_validate
+
+DATA = Path(os.environ.get("SKDL_DATA", "../shared/data")) / "penguins.csv"
+table = pd.read_csv(DATA)
+X, y = table.drop(columns=["species", "year"]), table["species"]
+X.head()
+
+# %%
+# One pipeline
+# ------------
+
+numbers = make_pipeline(SimpleImputer(), StandardScaler())
+categories = make_pipeline(
+    SimpleImputer(strategy="most_frequent"),
+    OneHotEncoder(handle_unknown="ignore", sparse_output=False),
+)
+
+
+def prepared(model):
+    """Return a pipeline that fills gaps, scales numbers and encodes categories for a model."""
+    columns = make_column_transformer(
+        (numbers, make_column_selector(dtype_include="number")),
+        (categories, make_column_selector(dtype_exclude="number")),
+    )
+    return make_pipeline(columns, model)
+
+
+network = skdl.MLPClassifier(16, dropout=0.2, epochs=60, learning_rate=0.005, random_state=0)
+result = cross_validate(
+    prepared(network),
+    X,
+    y,
+    n_iterations=2,
+    scoring="accuracy",
+    compare_with={"LogisticRegression": prepared(LogisticRegression())},
+    return_predictions=True,
+)
+result
+
+# %%
+# Who is taken for whom
+# ---------------------
+
+predictions = result.predictions
+first = predictions[predictions["iteration"] == 0]
+_, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+ConfusionMatrixDisplay.from_predictions(
+    first["y_true"], first["y_pred"], ax=left, cmap="Blues", colorbar=False
+)
+TrainingCurveDisplay.from_cross_validation(result, ax=right)
+plt.show()
+
+# %%
+# Almost all are recognised; a linear model does as well, as it does in the tables of many courses.
+
+summary = result.summary().loc["score"]
+accuracy = summary.loc["MLPClassifier", "mean"]
+assert accuracy > 0.97
+assert accuracy > summary.loc["baseline", "mean"]
+assert abs(accuracy - summary.loc["LogisticRegression", "mean"]) < 0.02

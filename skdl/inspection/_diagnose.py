@@ -1,0 +1,304 @@
+"""From numbers to findings: bias or variance, too short or too long, noisy, or no use at all.
+
+The thresholds, and where they come from:
+
+- A gap counts as bias or as variance above 5 % of what there is to be gained, from the baseline to
+  the score to reach (or, where none is known, to a perfect one). Ng (2018, chapters 21 and 41)
+  calls gaps of 4 to 15 percentage points high and of 1 point low, where guessing errs in 50 of
+  100 rows: 8 to 30 % and 2 % of what is to be gained. The threshold lies between.
+- A gap over folds must also exceed its standard error, the rule of Breiman et al. (1984, chapter
+  3), with the standard error corrected after Nadeau and Bengio (2003).
+- No better than the baseline: the corrected t-test of Nadeau and Bengio (2003), one-sided, with the
+  customary p < 0.05 to be called better.
+- Trained too long: Prechelt's (1998) criterion GL5, a held-out loss 5 % above its lowest, and above
+  three times the noise of the mean over the folds.
+- Noisy: noise from epoch to epoch of 5 % of the held-out loss, at which GL5 is met by noise alone.
+  Whether a noisy curve still falls at its end is not asked.
+- Stopped too early: the last fifth of the epochs brought more than 5 % of the whole fall of the
+  held-out loss, compared with the fifth before. Where a loss falls towards a limit exponentially,
+  over 3 % of the fall is then still to come (our own arithmetic, held by a test).
+
+Bias here is the error of rows trained on less the error to reach, variance the error of rows held
+out less that of rows trained on, in Ng's words (2018, chapter 20), which are not those of the
+textbooks' expectations over training sets.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skdl._validation import AnyOf, OneOf, Predicate, Real, check_parameters
+from skdl.inspection._diagnosis import Diagnosis, Finding
+from skdl.inspection._evidence import Evidence, of_cross_validation, of_estimator
+from skdl.inspection._remedies import remedies_for
+from skdl.inspection._shape import fall_at_end, jitter, mean_of, rise_after_best
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["diagnose"]
+
+LEAST_GAP = 0.05
+LEAST_RISE = 0.05
+LEAST_JITTER = 0.05
+LEAST_FALL = 0.05
+NOISE_FACTOR = 3
+LARGEST_P_VALUE = 0.05
+
+_CONSTRAINTS = {
+    "target_score": AnyOf(OneOf(None), Real()),
+    "metric": AnyOf(OneOf(None), Predicate(lambda value: isinstance(value, str), "a name")),
+}
+
+
+def diagnose(
+    result_or_estimator: Any, target_score: float | None = None, *, metric: str | None = None
+) -> Diagnosis:
+    """Say what limits a network: bias, variance, the length of training, noise, or the data.
+
+    Parameters
+    ----------
+    result_or_estimator : CrossValidationResult or fitted estimator
+        What `skdl.model_selection.cross_validate` returns, best with ``return_train_score=True``:
+        then bias and variance are in units of the score, beside a baseline. Of a fitted estimator
+        that holds a network only the training curves are known.
+    target_score : float, default=None
+        The score to reach, in the units and the sign of `metric`: for
+        ``"neg_root_mean_squared_error"`` an RMSE of 3.2 is -3.2. Without it, bias cannot be told
+        from noise that no model could predict.
+    metric : str, default=None
+        Of a cross-validation, one of its metrics, by default the first; of an estimator, a name in
+        its history, by default ``"loss"``.
+
+    Returns
+    -------
+    diagnosis : Diagnosis
+        With ``findings``, the most important first; as text and, in a notebook, as a table.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a parameter is not as described.
+    ValueError
+        If there is no such metric, or the estimator holds no network.
+    NotFittedError
+        If the estimator is not fitted.
+
+    Notes
+    -----
+    =========================== =================================================================
+    finding                     when
+    =========================== =================================================================
+    ``no_better_than_baseline`` The corrected t-test does not call the mean score better than the
+                                baseline's, one-sided p < 0.05 (Nadeau and Bengio 2003).
+    ``bias``                    Rows trained on are short of the score to reach by more than 5 %
+                                of what is to be gained over the baseline.
+    ``variance``                Rows held out are short of rows trained on by more than that, and
+                                by more than a standard error (Breiman et al. 1984).
+    ``trained_too_long``        The held-out loss of the weights that were kept is more than 5 %
+                                above its lowest, GL5 of Prechelt (1998), and more than three
+                                times the noise of the folds' mean.
+    ``stopped_too_early``       The last fifth of the epochs brought more than 5 % of the whole
+                                fall of the held-out loss, and it is not noisy.
+    ``noisy``                   From epoch to epoch the held-out loss varies by more than 5 % of
+                                its level, in the second half of training.
+    ``good``                    None of these, or the score to reach is reached.
+    =========================== =================================================================
+
+    The 5 % of bias and variance lie between the gaps that Ng (2018, chapters 21 and 41) calls high
+    (8 to 30 % of what is to be gained over guessing) and low (2 %). Where no score to reach is
+    given, another estimator that was better in ``compare_with``, or else a perfect score, takes
+    its place. Without training scores, and for a fitted estimator, losses stand for errors, and
+    the loss of the first epoch for the baseline's.
+
+    References
+    ----------
+    A. Ng: Machine Learning Yearning (2018).
+
+    L. Prechelt: Early stopping - but when? In: Neural Networks: Tricks of the Trade, Springer
+    (1998).
+
+    L. Breiman, J. Friedman, R. Olshen, C. Stone: Classification and Regression Trees (1984).
+
+    C. Nadeau, Y. Bengio: Inference for the generalization error. Machine Learning 52 (2003).
+
+    T. Gasser, L. Sroka, C. Jennen-Steinmetz: Residual variance and residual pattern in nonlinear
+    regression. Biometrika 73 (1986): the noise of a curve.
+
+    Examples
+    --------
+    >>> import skdl
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skdl.model_selection import cross_validate
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> network = skdl.MLPClassifier(16, epochs=2, random_state=0)
+    >>> pipe = make_pipeline(StandardScaler(), network)
+    >>> result = cross_validate(pipe, X, y, return_train_score=True)
+    >>> skdl.diagnose(result, target_score=0.99).kinds
+    ('bias', 'stopped_too_early')
+    """
+    given = {"target_score": target_score, "metric": metric}
+    check_parameters("diagnose", given, _CONSTRAINTS)
+    read = of_cross_validation if hasattr(result_or_estimator, "histories") else of_estimator
+    found = read(result_or_estimator, target_score, metric)
+    findings = [*_on_baseline(found), *_on_gaps(found), *_on_curves(found)]
+    if found.is_reached:
+        shown = (
+            f"{found.shown['held-out score']:.4g} is reached"
+            if ("held-out score" in found.shown)
+            else "It is reached"
+        )
+        findings.insert(
+            0, Finding("good", f"What was to be reached, {target_score:g}: {shown}.", found.shown)
+        )
+    elif not findings:
+        findings = [Finding("good", _praise(found), dict(found.shown))]
+    return Diagnosis(found.title, found.shown, tuple(findings), tuple(found.notes))
+
+
+def _finding(found: Evidence, kind: str, text: str, **numbers: float) -> Finding:
+    return Finding(kind, text, numbers, remedies_for(kind, found.network, found.n_train))
+
+
+def _on_baseline(found: Evidence) -> Iterator[Finding]:
+    if found.advantage is None:
+        return
+    # A single fold has no p-value: there the sign decides.
+    is_better = found.advantage > 0 and not found.p_value >= LARGEST_P_VALUE
+    if not is_better:
+        p_value = "" if math.isnan(found.p_value) else f", one-sided p = {found.p_value:.2g}"
+        yield _finding(
+            found,
+            "no_better_than_baseline",
+            f"Held-out rows score {found.shown['held-out score']:.4g}, the baseline "
+            f"{found.shown['baseline']:.4g}{p_value}.",
+            advantage=found.advantage,
+            p_value=found.p_value,
+            threshold=LARGEST_P_VALUE,
+        )
+
+
+def _on_gaps(found: Evidence) -> list[Finding]:
+    """Return bias and variance, the larger first."""
+    if found.train is None or found.is_reached or not found.scale > 0:
+        return []
+    bias = (float(np.nanmean(found.train)) - found.goal) / found.scale
+    gaps: Any = [] if found.test is None else (found.test - found.train) / found.scale
+    gap = mean_of(gaps, found.ratio)
+    variance = gap.value if gap.value > 0 else 0.0
+    total = max(bias, 0.0) + variance
+    sizes = []
+    if bias > LEAST_GAP:
+        sizes.append((bias, "bias"))
+    if gap.exceeds(LEAST_GAP):
+        sizes.append((variance, "variance"))
+    findings = []
+    for place, (size, kind) in enumerate(sorted(sizes, reverse=True)):
+        share = size / total
+        text = (_of_bias if kind == "bias" else _of_variance)(found, size)
+        if len(sizes) > 1 and place == 0:
+            text = f"It dominates, with {share:.0%} of the distance. {text}"
+        numbers = {"size": size, "share": share, "threshold": LEAST_GAP}
+        if kind == "variance" and not math.isnan(gap.error):
+            numbers["standard_error"] = gap.error
+        findings.append(_finding(found, kind, text, **numbers))
+    return findings
+
+
+def _of_bias(found: Evidence, size: float) -> str:
+    name = next(iter(name for name in found.shown if name.startswith("training")))
+    if found.what == "loss" and "training loss" in found.shown:
+        name = "training loss"
+    text = f"Even on rows trained on, the {name} is {found.shown[name]:.4g}"
+    if found.goal_source is not None:
+        return (
+            f"{text}, short of {found.goal_source} by {size:.0%} of what is to be gained: the "
+            "network fits the training rows too little."
+        )
+    return (
+        f"{text}, short of perfect by {size:.0%} of what is to be gained. The network fits too "
+        "little, or the target holds noise that nothing could predict: pass target_score, or other "
+        "models in compare_with, to tell which."
+    )
+
+
+def _of_variance(found: Evidence, size: float) -> str:
+    names = list(found.shown)
+    pair = ("training loss", "held-out loss") if "held-out loss" in names else tuple(names[:2])
+    train, test = (found.shown[name] for name in pair)
+    return (
+        f"The {pair[0]} is {train:.4g}, the {pair[1]} {test:.4g}: rows not trained on are worse by "
+        f"{size:.0%} of what is to be gained."
+    )
+
+
+def _on_curves(found: Evidence) -> Iterator[Finding]:
+    curves = found.judged or found.trained
+    whose = "held-out" if found.advantage is not None else "validation"
+    whose = whose if found.judged else "training"
+    noise = mean_of([jitter(curve) for curve in curves], 0.0).value
+    is_noisy = noise > LEAST_JITTER
+    too_long = list(_on_length(found, whose, noise)) if found.judged else []
+    yield from too_long
+    falls = mean_of([fall_at_end(curve) for curve in curves], found.ratio)
+    if not too_long and not is_noisy and falls.exceeds(LEAST_FALL):
+        longest = max(map(len, curves))
+        yield _finding(
+            found,
+            "stopped_too_early",
+            f"The {whose} loss was still falling: the last fifth of {longest} epochs brought "
+            f"{falls.value:.0%} of its whole fall.",
+            fall=falls.value,
+            standard_error=falls.error,
+            threshold=LEAST_FALL,
+        )
+    if found.judged and is_noisy:
+        yield _finding(
+            found,
+            "noisy",
+            f"From epoch to epoch the {whose} loss varies by {noise:.0%} of its level, so which "
+            "epoch is best is largely chance.",
+            noise=noise,
+            threshold=LEAST_JITTER,
+        )
+
+
+def _on_length(found: Evidence, whose: str, noise: float) -> Iterator[Finding]:
+    """Yield whether the weights that were kept are past the best, and not by noise alone."""
+    curves = [curve for curve in found.judged if len(curve)]
+    if not curves or len(found.kept) != len(found.judged):
+        return
+    shortest = min(map(len, curves))
+    best = int(np.mean([curve[:shortest] for curve in curves], axis=0).argmin())
+    kept = [min(k, len(c)) - 1 for k, c in zip(found.kept, found.judged, strict=True) if len(c)]
+    at_kept = np.array([curve[epoch] for curve, epoch in zip(curves, kept, strict=True)])
+    at_best = np.array([curve[best] for curve in curves])
+    rise = rise_after_best(float(at_kept.mean()), float(at_best.mean()))
+    certainty = mean_of(at_kept - at_best, found.ratio)
+    noise /= math.sqrt(len(curves))
+    least = LEAST_RISE if math.isnan(noise) else max(LEAST_RISE, NOISE_FACTOR * noise)
+    if rise > least and certainty.exceeds(0):
+        yield _finding(
+            found,
+            "trained_too_long",
+            f"After epoch {best + 1} the {whose} loss rose by {rise:.0%}, from "
+            f"{at_best.mean():.4g} to {at_kept.mean():.4g}.",
+            rise=rise,
+            best_epoch=best + 1,
+            threshold=least,
+        )
+
+
+def _praise(found: Evidence) -> str:
+    better = "The baseline is beaten, " if found.advantage is not None else ""
+    return (
+        f"{better}{'rows' if better else 'Rows'} trained on and rows held out are within "
+        f"{LEAST_GAP:.0%} of the best thinkable, and the curves are quiet."
+        if found.test is not None
+        else "The curves give no reason for a change."
+    )

@@ -1,0 +1,285 @@
+"""The numbers that a diagnosis rests on, read from a cross-validation or a fitted estimator.
+
+Scores become errors, of which less is better and 0 is perfect; losses are errors already.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skdl.estimators._keras_names import monitor_mode
+from skdl.inspection._networks import check_fitted_networks, first_network
+from skdl.inspection._training_curve import kept_epoch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from skdl.estimators._base import BaseNetwork
+
+__all__ = ["Evidence", "of_cross_validation", "of_estimator"]
+
+_OWNER = "diagnose"
+_ROOT = "neg_root_mean_squared_error"
+
+
+@dataclasses.dataclass
+class Evidence:
+    """What is known of a training.
+
+    Parameters
+    ----------
+    title : str
+        What is diagnosed.
+    what : str
+        What the values of bias and variance are, such as ``"accuracy"``.
+    shown : dict of str to float
+        Values as the user knows them, to be printed.
+    train, test : ndarray of shape (n_folds,), optional
+        Errors of rows trained on, and of rows not trained on.
+    goal : float
+        Error to be reached; 0 where none is known.
+    scale : float
+        Distance from `goal` to the error of knowing nothing.
+    goal_source : str, optional
+        Whose error `goal` is; None if it is merely the best thinkable.
+    is_reached : bool
+        Whether the score to reach was given, and is reached.
+    advantage, p_value : float, optional
+        Mean score less that of the baseline; one-sided p-value that it is not above 0.
+    ratio : float
+        Rows to test on for each row to train on.
+    n_train : int, optional
+        Rows to train on.
+    judged, trained : list of ndarray
+        For each fold, the loss by epoch of rows not trained on (empty if there are none), and of
+        rows trained on.
+    kept : list of int
+        For each fold, after how many epochs it had the weights that it kept.
+    network : BaseNetwork, optional
+        Whose parameters the remedies speak of.
+    notes : list of str
+    """
+
+    title: str
+    what: str
+    shown: dict[str, float]
+    goal: float = 0.0
+    scale: float = math.nan
+    goal_source: str | None = None
+    is_reached: bool = False
+    train: NDArray[np.float64] | None = None
+    test: NDArray[np.float64] | None = None
+    advantage: float | None = None
+    p_value: float = math.nan
+    ratio: float = 0.0
+    n_train: int | None = None
+    judged: list[NDArray[np.float64]] = dataclasses.field(default_factory=list)
+    trained: list[NDArray[np.float64]] = dataclasses.field(default_factory=list)
+    kept: list[int] = dataclasses.field(default_factory=list)
+    network: BaseNetwork | None = None
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+
+def of_cross_validation(result: Any, target: float | None, metric: str | None) -> Evidence:
+    """Read the evidence from a `CrossValidationResult`."""
+    metric = result.metrics[0] if metric is None else metric
+    if metric not in result.metrics:
+        raise ValueError(
+            f"{_OWNER}: metric={metric!r} was not scored. Expected one of {result.metrics}."
+        )
+    name = (result.scoring or metric) if metric == "score" else metric
+    summary = result.summary().loc[metric]
+    folds = result.folds
+    test = np.asarray(result[f"test_{metric}"], float)
+    found = Evidence(
+        title=f"Diagnosis of {summary.index[0]}: {name} on {len(test)} folds",
+        what=name,
+        shown={},
+        ratio=float((folds["n_test"] / folds["n_train"]).mean()),
+        n_train=round(float(folds["n_train"].mean())),
+        network=first_network(result.unfitted_estimator),
+    )
+    _read_curves(found, result)
+    train = result.get(f"train_{metric}")
+    if train is not None:
+        found.shown["training score"] = float(np.nanmean(train))
+    found.shown["held-out score"] = float(np.nanmean(test))
+    if "baseline" in summary.index:
+        row = summary.loc["baseline"]
+        found.shown["baseline"] = float(row["mean"])
+        found.advantage = -float(row["difference"])
+        p_value = float(row["p_value"])
+        found.p_value = p_value / 2 if found.advantage > 0 else 1 - p_value / 2
+    else:
+        found.notes.append(
+            "There is no baseline to compare with: pass baseline=True to cross_validate."
+        )
+    if target is not None:
+        found.shown["score to reach"] = target
+        found.is_reached = found.shown["held-out score"] >= target
+    error = _error_of(name, found.shown.values())
+    if train is None or error is None:
+        _use_losses(found)
+        return found
+    found.train, found.test = error(np.asarray(train, float)), error(test)
+    if target is not None:
+        found.goal, found.goal_source = float(error(target)), "the score to reach"
+    else:
+        _take_best_contender(found, summary, error)
+    if "baseline" in found.shown:
+        ignorance = float(error(found.shown["baseline"]))
+    else:
+        ignorance = float(np.nanmean(found.test))
+    found.scale = ignorance - found.goal
+    return found
+
+
+def of_estimator(estimator: Any, target: float | None, metric: str | None) -> Evidence:
+    """Read the evidence from a fitted estimator; several networks count as folds."""
+    networks = check_fitted_networks(estimator, _OWNER)
+    metric = "loss" if metric is None else metric
+    histories = [network.history_ for network in networks]
+    known = [name for name in histories[0] if not name.startswith("val_")]
+    if metric not in known:
+        raise ValueError(
+            f"{_OWNER}: metric={metric!r} is not in the history. Expected one of {known}; to see "
+            "more, pass metrics=... to the network."
+        )
+    kept = [kept_epoch(network) for network in networks]
+    found = Evidence(
+        title=f"Diagnosis of {type(networks[0]).__name__}: {metric} of its training",
+        what=metric,
+        shown={},
+        network=networks[0],
+        kept=kept,
+        trained=[_finite(history["loss"]) for history in histories],
+        judged=[_finite(history["val_loss"]) for history in histories if "val_loss" in history],
+    )
+    is_score = monitor_mode(metric) == "max"
+
+    def error(values: Any) -> NDArray[np.float64]:
+        return 1 - np.asarray(values, float) if is_score else np.asarray(values, float)
+
+    train = _at(histories, metric, kept)
+    found.train = error(train)
+    found.shown[f"training {metric}"] = float(train.mean())
+    if all(f"val_{metric}" in history for history in histories):
+        test = _at(histories, f"val_{metric}", kept)
+        found.test = error(test)
+        found.shown[f"validation {metric}"] = float(test.mean())
+        start = float(np.mean([history[f"val_{metric}"][0] for history in histories]))
+    else:
+        found.notes.append(
+            "There were no validation rows, so nothing can be said of rows not trained on. Fit "
+            "with early_stopping=True or X_val, or diagnose what skdl.model_selection."
+            "cross_validate returns."
+        )
+        start = float(np.mean([history[metric][0] for history in histories]))
+    if target is not None:
+        found.shown["to reach"] = target
+        found.goal, found.goal_source = float(error(target)), "what is to be reached"
+        if found.test is not None:
+            found.is_reached = bool(found.test.mean() <= found.goal)
+    # Of the baseline nothing is known here: the first epoch stands in, for a score its whole range.
+    found.scale = (1.0 if is_score else start) - found.goal
+    found.notes.append(
+        "A single fit knows no baseline and no error bars: diagnose what skdl.model_selection."
+        "cross_validate returns to have both."
+    )
+    _warn_of_dropout(found)
+    return found
+
+
+def _read_curves(found: Evidence, result: Any) -> None:
+    table = result.histories
+    for fold in result.folds.itertuples(index=False):
+        own = table[(table["iteration"] == fold.iteration) & (table["fold"] == fold.fold)]
+        by_metric = {key: values.to_numpy() for key, values in own.groupby("metric")["value"]}
+        if "loss" in by_metric:
+            found.trained.append(_finite(by_metric["loss"]))
+            found.kept.append(int(fold.kept_epoch))
+        if "test_loss" in by_metric:
+            found.judged.append(_finite(by_metric["test_loss"]))
+    if not found.trained:
+        found.notes.append("No epochs were recorded, so nothing can be said of the curves.")
+
+
+def _use_losses(found: Evidence) -> None:
+    """Take bias and variance from the losses, where scores do not allow it."""
+    found.notes.append(
+        "Bias and variance are judged by the losses. Pass return_train_score=True to "
+        "cross_validate to judge them by the scores."
+        if "training score" not in found.shown
+        else "Bias and variance are judged by the losses: what a perfect score would be is unknown."
+    )
+    if not found.judged or len(found.judged) != len(found.trained):
+        return
+    pairs = list(zip(found.trained, found.judged, found.kept, strict=True))
+    found.what = "loss"
+    found.train = np.array([_value_at(train, kept) for train, _, kept in pairs])
+    found.test = np.array([_value_at(judged, kept) for _, judged, kept in pairs])
+    found.scale = float(np.mean([judged[0] for judged in found.judged if len(judged)]))
+    found.shown["training loss"] = float(np.nanmean(found.train))
+    found.shown["held-out loss"] = float(np.nanmean(found.test))
+    _warn_of_dropout(found)
+
+
+def _warn_of_dropout(found: Evidence) -> None:
+    names = ("dropout", "input_dropout", "conv_dropout", "augment")
+    active = [name for name in names if getattr(found.network, name, None)]
+    if active and found.what == "loss":
+        found.notes.append(
+            f"The loss of training rows is taken with {' and '.join(active)} on, so it is higher "
+            "than that of the finished network: variance may be larger than it looks."
+        )
+
+
+def _take_best_contender(found: Evidence, summary: Any, error: Any) -> None:
+    """Aim for the best of the other estimators, if it is better than ours beyond chance."""
+    others = summary.iloc[1:].drop(index="baseline", errors="ignore")
+    better = others[(others["difference"] > 0) & (others["p_value"] < 0.05)]  # noqa: PLR2004
+    if len(better):
+        name = better["mean"].idxmax()
+        found.goal = float(error(better.loc[name, "mean"]))
+        found.goal_source = f"{name}"
+        found.shown[f"score of {name}"] = float(better.loc[name, "mean"])
+
+
+def _error_of(name: str, scores: Any) -> Any:
+    """Return the function from scores to errors, None where the perfect score is unknown.
+
+    Skill is measured against the baseline as by Murphy (1988), whose scores are of squared errors;
+    so a root mean squared error is squared.
+    """
+    scores = list(scores)
+    if name == _ROOT:
+        return lambda score: np.asarray(score, float) ** 2
+    if name.startswith("neg_") or max(scores) <= 0:
+        return lambda score: -np.asarray(score, float)
+    if max(scores) <= 1:
+        return lambda score: 1 - np.asarray(score, float)
+    return None
+
+
+def _at(
+    histories: Sequence[Mapping[str, Sequence[float]]], name: str, kept: Sequence[int]
+) -> NDArray[np.float64]:
+    pairs = zip(histories, kept, strict=True)
+    return np.array([_value_at(np.asarray(history[name]), epoch) for history, epoch in pairs])
+
+
+def _value_at(curve: NDArray[np.float64], epoch: int) -> float:
+    return float(curve[min(epoch, len(curve)) - 1]) if len(curve) else math.nan
+
+
+def _finite(values: Any) -> NDArray[np.float64]:
+    """Return a curve up to where it diverged."""
+    values = np.asarray(values, float)
+    bad = np.flatnonzero(~np.isfinite(values))
+    return values[: bad[0]] if len(bad) else values

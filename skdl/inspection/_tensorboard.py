@@ -1,0 +1,141 @@
+"""TensorBoard: each fit, and so each fold, in a run of its own."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from skdl.estimators._held_out import HeldOut
+from skdl.exceptions import InvalidParameterError
+from skdl.training import Observer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from skdl.training import Member
+
+__all__ = ["TensorBoard"]
+
+_OWNER = "TensorBoard"
+
+
+class TensorBoard(Observer):
+    """Callback that writes losses and metrics of every epoch for TensorBoard.
+
+    Keras' callback of that name lets all folds of a cross-validation write into one run, where
+    their curves become one zigzag. Here each fit has its own: ``fold_00``, ``fold_01`` and so on
+    under `skdl.model_selection.cross_validate`, in the order of its ``folds``; ``fit_00`` and so on
+    elsewhere. A name that is taken gets a number after it, so nothing is written over. Tags are
+    those of Keras: ``epoch_loss`` in ``<run>/train``, ``<run>/validation`` and, of the rows that a
+    fold holds out, ``<run>/test``.
+
+    Parameters
+    ----------
+    log_dir : str or path-like
+        Folder of the runs, made where it does not exist.
+    run : str, default=None
+        Stands before the name of each run, as ``"wide"`` in ``wide_fold_00``.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a parameter is not as described.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import skdl
+    >>> from sklearn.datasets import load_iris
+    >>> from skdl.inspection import TensorBoard
+    >>> from skdl.model_selection import cross_validate
+    >>> X, y = load_iris(return_X_y=True)
+    >>> with tempfile.TemporaryDirectory() as logs:
+    ...     network = skdl.MLPClassifier(8, epochs=2, callbacks=TensorBoard(logs), random_state=0)
+    ...     result = cross_validate(network, X, y, cv=3)
+    ...     sorted(run.name for run in Path(logs).iterdir())
+    ['fold_00', 'fold_01', 'fold_02']
+
+    Then ``tensorboard --logdir logs`` shows them.
+    """
+
+    def __init__(self, log_dir: str | os.PathLike[str], run: str | None = None) -> None:
+        if not isinstance(log_dir, str | os.PathLike):
+            raise InvalidParameterError(
+                f"{_OWNER}: log_dir={log_dir!r} is not allowed. Expected the path of a folder."
+            )
+        if run is not None and (not isinstance(run, str) or Path(run).name != run):
+            raise InvalidParameterError(
+                f"{_OWNER}: run={run!r} is not allowed. Expected None or a name without slashes."
+            )
+        self.log_dir = log_dir
+        self.run = run
+        self.split: str | None = None
+        self._folder: Path | None = None
+        self._writers: dict[str, Any] = {}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # Each fit works on a copy, made in the thread that knows of which split it is part.
+        twin = copy.copy(self)  # without what belongs to a run, see `__getstate__`
+        memo[id(self)] = twin
+        held_out = HeldOut.current()
+        twin.split = None if held_out is None else held_out.name
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "split": None, "_folder": None, "_writers": {}}
+
+    def on_train_begin(self, member: Member) -> None:
+        del member
+        self._folder = self._new_folder()
+
+    def on_epoch_end(self, member: Member, epoch: int, logs: dict[str, float]) -> None:
+        for name, value in logs.items():
+            part = "validation" if name.startswith("val_") else "train"
+            self._write(part, name.removeprefix("val_"), value, epoch)
+        for name, value in member.held_out.items():
+            self._write("test", name, value, epoch)
+        if member.learning_rate is not None:
+            self._write("train", "learning_rate", member.learning_rate, epoch)
+        for writer in self._writers.values():
+            writer.flush()
+
+    def on_train_end(self, member: Member) -> None:
+        del member
+        for writer in self._writers.values():
+            writer.close()
+        self._writers = {}
+
+    on_failure = on_train_end
+
+    def _new_folder(self) -> Path:
+        """Make the folder of this run; names that others took get a number."""
+        prefix = "" if self.run is None else f"{self.run}_"
+        names: Iterator[str]
+        if self.split is not None:
+            name = f"{prefix}{self.split}"
+            names = itertools.chain([name], (f"{name}-{i}" for i in itertools.count(2)))
+        else:
+            names = (f"{prefix}fit_{i:02d}" for i in itertools.count())
+        for name in names:
+            folder = Path(self.log_dir) / name
+            try:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                if not folder.is_dir() or Path(self.log_dir).is_file():
+                    raise
+            else:
+                return folder
+        raise AssertionError("names never end")
+
+    def _write(self, part: str, name: str, value: float, epoch: int) -> None:
+        import tensorflow as tf
+
+        assert self._folder is not None  # noqa: S101 - set when training began
+        if part not in self._writers:
+            self._writers[part] = tf.summary.create_file_writer(str(self._folder / part))
+        with self._writers[part].as_default():
+            tf.summary.scalar(f"epoch_{name}", value, step=epoch)

@@ -1,0 +1,442 @@
+"""Training curves: loss or metric by epoch, with bands over folds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from skdl._validation import Boolean, OneOf, check_parameters
+from skdl.estimators._keras_names import monitor_mode
+from skdl.inspection._networks import check_fitted_networks
+from skdl.inspection._style import BAND, LINES, MARK, merged
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    Curves = Mapping[str, NDArray[np.float64]]
+
+__all__ = ["TrainingCurveDisplay"]
+
+_OWNER = "TrainingCurveDisplay"
+_PREFIXES = {"training": "", "validation": "val_", "test": "test_"}
+_CONSTRAINTS = {
+    "band": OneOf("std", "range", None),
+    "show_folds": Boolean(),
+    "show_best": Boolean(),
+    "show_stops": Boolean(),
+}
+
+
+class TrainingCurveDisplay:
+    """Loss or metric after each epoch, on training, validation and held-out rows.
+
+    Made by `from_cross_validation`, `from_estimator` or `from_history`, which also draw it. The
+    line is the mean over the folds, the band their standard deviation. A fold that stopped early
+    is carried on at the value of the epoch whose weights it kept, as more epochs would not have
+    changed them.
+
+    Parameters
+    ----------
+    curves : dict of str to ndarray of shape (n_epochs, n_folds)
+        Under ``"training"``, ``"validation"`` (rows that decide when to stop) and ``"test"`` (rows
+        that decide nothing), whichever there are; NaN after the last epoch of a fold.
+    kept_epochs : array-like of int of shape (n_folds,), default=None
+        Epochs, from 1, whose weights were kept. None: the last of each fold.
+    metric : str, default="loss"
+        What the values are.
+    name : str, default=None
+        Stands in the legend before the names of the lines.
+
+    Attributes
+    ----------
+    best_epoch : int or None
+        Epoch, from 1, after which the mean ``"test"`` curve, or else the ``"validation"`` curve,
+        is best; None if there is neither.
+    ax_ : matplotlib.axes.Axes
+        What it was drawn on.
+    figure_ : matplotlib.figure.Figure
+        The figure of `ax_`.
+    lines_ : dict of str to matplotlib.lines.Line2D
+        The means, under the keys of `curves`.
+    bands_ : dict of str to matplotlib.collections.PolyCollection
+        The bands; empty for a single fold.
+    best_ : matplotlib.lines.Line2D or None
+        The mark of the best epoch.
+    stops_ : matplotlib.lines.Line2D or None
+        The marks of the epochs whose weights were kept, where they are not all the last ones.
+
+    See Also
+    --------
+    ValidationCurveDisplay : Score against a parameter.
+    diagnose : What the curves mean.
+
+    Examples
+    --------
+    >>> from skdl.inspection import TrainingCurveDisplay
+    >>> history = {"loss": [3.0, 2.0, 1.5], "val_loss": [3.0, 2.4, 2.6]}
+    >>> display = TrainingCurveDisplay.from_history(history, name="small")
+    >>> display.best_epoch
+    2
+    >>> [line.get_label() for line in display.lines_.values()]
+    ['small: training', 'small: validation']
+    """
+
+    def __init__(
+        self,
+        *,
+        curves: Curves,
+        kept_epochs: ArrayLike | None = None,
+        metric: str = "loss",
+        name: str | None = None,
+    ) -> None:
+        self.curves = curves
+        self.kept_epochs = kept_epochs
+        self.metric = metric
+        self.name = name
+
+    # ------------------------------------------------------------------ where from
+
+    @classmethod
+    def from_cross_validation(
+        cls,
+        result: Any,
+        *,
+        metric: str = "loss",
+        name: str | None = None,
+        ax: Any = None,
+        **options: Any,
+    ) -> Self:
+        """Draw the training curves of all folds of a cross-validation.
+
+        Parameters
+        ----------
+        result : CrossValidationResult
+            From `skdl.model_selection.cross_validate`.
+        metric : str, default="loss"
+            ``"loss"`` or one of the network's ``metrics``.
+        name : str, default=None
+            Stands in the legend before the names of the lines.
+        ax : matplotlib.axes.Axes, default=None
+            Where to draw; None makes a new figure.
+        **options : object
+            Further arguments of `plot`.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+
+        Raises
+        ------
+        TypeError
+            If `result` is something else.
+        ValueError
+            If the folds have no such curve.
+        """
+        if not hasattr(result, "histories"):
+            raise TypeError(
+                f"{_OWNER}.from_cross_validation: got a {type(result).__name__}. Expected what "
+                "skdl.model_selection.cross_validate returns; scikit-learn's function of that "
+                "name keeps no histories."
+            )
+        table, folds = result.histories, result.folds
+        histories = []
+        kept = []
+        for fold in folds.itertuples(index=False):
+            own = table[(table["iteration"] == fold.iteration) & (table["fold"] == fold.fold)]
+            if len(own):
+                by_metric = own.groupby("metric")["value"]
+                histories.append({key: list(values) for key, values in by_metric})
+                kept.append(fold.kept_epoch)
+        return cls._of_histories(histories, kept, metric, name).plot(ax, **options)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        metric: str = "loss",
+        name: str | None = None,
+        ax: Any = None,
+        **options: Any,
+    ) -> Self:
+        """Draw the training curves of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : object
+            A fitted network, alone or at the end of a Pipeline, inside a search, or several in an
+            ensemble, which then count as folds.
+        metric : str, default="loss"
+            ``"loss"`` or one of the network's ``metrics``.
+        name : str, default=None
+            Stands in the legend before the names of the lines.
+        ax : matplotlib.axes.Axes, default=None
+            Where to draw; None makes a new figure.
+        **options : object
+            Further arguments of `plot`.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+
+        Raises
+        ------
+        NotFittedError
+            If the network is not fitted.
+        ValueError
+            If there is no network, or no such curve.
+        """
+        networks = check_fitted_networks(estimator, f"{_OWNER}.from_estimator")
+        kept = [kept_epoch(network) for network in networks]
+        histories = [network.history_ for network in networks]
+        return cls._of_histories(histories, kept, metric, name).plot(ax, **options)
+
+    @classmethod
+    def from_history(
+        cls,
+        history: Any,
+        *,
+        metric: str = "loss",
+        name: str | None = None,
+        ax: Any = None,
+        **options: Any,
+    ) -> Self:
+        """Draw the training curves of a history, or of several.
+
+        Parameters
+        ----------
+        history : dict of str to list of float, keras.callbacks.History, or list of them
+            As ``history_`` of our estimators: values per epoch, ``val_`` in front of the names of
+            those of validation rows and ``test_`` of those of held-out rows.
+        metric : str, default="loss"
+            Which of the names to draw.
+        name : str, default=None
+            Stands in the legend before the names of the lines.
+        ax : matplotlib.axes.Axes, default=None
+            Where to draw; None makes a new figure.
+        **options : object
+            Further arguments of `plot`.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+
+        Raises
+        ------
+        ValueError
+            If there is no such curve.
+        """
+        given = history if isinstance(history, list | tuple) else [history]
+        histories: list[Any] = [getattr(each, "history", each) for each in given]
+        return cls._of_histories(histories, None, metric, name).plot(ax, **options)
+
+    @classmethod
+    def _of_histories(
+        cls,
+        histories: Sequence[Mapping[str, Sequence[float]]],
+        kept: Sequence[int] | None,
+        metric: str,
+        name: str | None,
+    ) -> Self:
+        curves = {
+            part: stacked(histories, prefix + metric)
+            for part, prefix in _PREFIXES.items()
+            if any(prefix + metric in history for history in histories)
+        }
+        if not curves:
+            known = sorted(
+                {key.removeprefix("val_").removeprefix("test_") for h in histories for key in h}
+            )
+            raise ValueError(
+                f"{_OWNER}: there is no curve of {metric!r}. "
+                + (
+                    f"Expected one of {known}; to see more, pass metrics=... to the network."
+                    if known
+                    else "No epochs were recorded: either the estimator holds no network of skdl, "
+                    "or no fold was fitted to the end."
+                )
+            )
+        return cls(curves=curves, kept_epochs=kept, metric=metric, name=name)
+
+    # ------------------------------------------------------------------ what it says
+
+    @property
+    def best_epoch(self) -> int | None:
+        """Epoch, from 1, after which the rows not trained on are best on average."""
+        part = next((part for part in ("test", "validation") if part in self.curves), None)
+        if part is None:
+            return None
+        mean = self._carried_on(part).mean(axis=1)
+        if not np.isfinite(mean).any():
+            return None
+        best = np.nanargmax if monitor_mode(self.metric) == "max" else np.nanargmin
+        return int(best(mean)) + 1
+
+    def _carried_on(self, part: str) -> NDArray[np.float64]:
+        """Return curves carried on at the value of the epoch they kept; none that has no value."""
+        values = np.array(self.curves[part], float)
+        for fold, kept in enumerate(self._kept()):
+            known = np.flatnonzero(np.isfinite(values[:, fold]))
+            if len(known):
+                last = known[-1]
+                values[last + 1 :, fold] = values[min(kept - 1, last), fold]
+        return values[:, np.isfinite(values).any(axis=0)]
+
+    def _kept(self) -> NDArray[np.int_]:
+        if self.kept_epochs is not None:
+            return np.asarray(self.kept_epochs, int)
+        return self._n_epochs()
+
+    def _n_epochs(self) -> NDArray[np.int_]:
+        """Return how many epochs each fold ran."""
+        n_rows = len(next(iter(self.curves.values())))
+        numbers = np.arange(1, n_rows + 1)[:, None]
+        lengths = [
+            np.where(np.isfinite(values), numbers, 0).max(axis=0) for values in self.curves.values()
+        ]
+        return np.max(lengths, axis=0)
+
+    # ------------------------------------------------------------------ drawing
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        name: str | None = None,
+        band: str | None = "std",
+        show_folds: bool = False,
+        show_best: bool = True,
+        show_stops: bool = True,
+        train_kw: dict[str, Any] | None = None,
+        val_kw: dict[str, Any] | None = None,
+        test_kw: dict[str, Any] | None = None,
+        band_kw: dict[str, Any] | None = None,
+        best_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Where to draw; None makes a new figure.
+        name : str, default=None
+            Replaces the display's own name.
+        band : {"std", "range"} or None, default="std"
+            What is shaded around the mean over several folds: one standard deviation on either
+            side, or from the least to the greatest.
+        show_folds : bool, default=False
+            Draw each fold as a thin line too.
+        show_best : bool, default=True
+            Mark the best epoch.
+        show_stops : bool, default=True
+            Mark, below the curves, the epochs whose weights the folds kept, where early stopping
+            cut any of them short.
+        train_kw, val_kw, test_kw : dict, default=None
+            Arguments of ``ax.plot`` for each line, such as ``{"color": "black"}``.
+        band_kw : dict, default=None
+            Arguments of ``ax.fill_between``.
+        best_kw : dict, default=None
+            Arguments of ``ax.axvline`` for the best epoch.
+
+        Returns
+        -------
+        self : TrainingCurveDisplay
+
+        Raises
+        ------
+        InvalidParameterError
+            If a parameter is not as described.
+        """
+        given = locals()
+        check_parameters(_OWNER, {key: given[key] for key in _CONSTRAINTS}, _CONSTRAINTS)
+        import matplotlib.pyplot as plt
+        from matplotlib.ticker import MaxNLocator
+
+        if ax is None:
+            _, ax = plt.subplots()
+        title = self.name if name is None else name
+        own = {"training": train_kw, "validation": val_kw, "test": test_kw}
+        self.lines_: dict[str, Any] = {}
+        self.bands_: dict[str, Any] = {}
+        for part in self.curves:
+            values = self._carried_on(part)
+            epochs = np.arange(1, len(values) + 1)
+            # A single epoch is a point, which a line would not show.
+            point = {"marker": "o"} if len(epochs) == 1 else {}
+            look = merged(LINES[part], point, {"label": self._label(part, title, band)}, own[part])
+            (line,) = ax.plot(epochs, values.mean(axis=1), **look)
+            self.lines_[part] = line
+            color = line.get_color()
+            n_folds = values.shape[1]
+            if show_folds and n_folds > 1:
+                thin = {"color": color, "linewidth": 0.6, "alpha": 0.5}
+                ax.plot(epochs, np.asarray(self.curves[part]), **thin)
+            if band is not None and n_folds > 1:
+                low, high = _limits(values, band)
+                shade = merged({"color": color}, BAND, band_kw)
+                self.bands_[part] = ax.fill_between(epochs, low, high, **shade)
+        self.best_ = self._mark_best(ax, title, best_kw) if show_best else None
+        self.stops_ = self._mark_stops(ax) if show_stops else None
+        ax.set(xlabel="epoch", ylabel=self.metric)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.legend()
+        self.ax_ = ax
+        self.figure_ = ax.figure
+        return self
+
+    def _label(self, part: str, title: str | None, band: str | None) -> str:
+        n_folds = next(iter(self.curves.values())).shape[1]
+        label = {"training": "training", "validation": "validation", "test": "held out"}[part]
+        if n_folds > 1 and part == next(iter(self.curves)):
+            spread = {"std": " ± std", "range": " and range", None: ""}[band]
+            label += f" (mean{spread} of {n_folds})"
+        return f"{title}: {label}" if title else label
+
+    def _mark_best(self, ax: Any, title: str | None, best_kw: dict[str, Any] | None) -> Any:
+        best = self.best_epoch
+        if best is None:
+            return None
+        label = f"{title}: best epoch {best}" if title else f"best epoch {best}"
+        return ax.axvline(best, **merged(MARK, {"label": label}, best_kw))
+
+    def _mark_stops(self, ax: Any) -> Any:
+        kept, n_epochs = self._kept(), self._n_epochs()
+        if (kept == n_epochs.max(initial=0)).all():
+            return None
+        (marks,) = ax.plot(
+            kept,
+            np.zeros(len(kept)),
+            transform=ax.get_xaxis_transform(),
+            clip_on=False,
+            linestyle="none",
+            marker="^",
+            color=MARK["color"],
+            alpha=0.6,
+            label="weights kept",
+        )
+        return marks
+
+
+def kept_epoch(network: Any) -> int:
+    """Return the number of epochs, from 1, after which a network had the weights it has."""
+    restores = network.early_stopping and network.restore_best_weights
+    return int(network.best_epoch_ if restores else network.n_iter_)
+
+
+def stacked(histories: Sequence[Mapping[str, Sequence[float]]], key: str) -> NDArray[np.float64]:
+    """Return one curve of each history side by side, of shape (n_epochs, n_histories)."""
+    lengths = [len(history.get(key, ())) for history in histories]
+    values = np.full((max(lengths), len(histories)), np.nan)
+    for column, (history, length) in enumerate(zip(histories, lengths, strict=True)):
+        values[:length, column] = history.get(key, ())
+    return values
+
+
+def _limits(values: NDArray[np.float64], band: str) -> tuple[Any, Any]:
+    if band == "range":
+        return values.min(axis=1), values.max(axis=1)
+    mean, spread = values.mean(axis=1), values.std(axis=1, ddof=1)
+    return mean - spread, mean + spread

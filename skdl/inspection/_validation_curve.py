@@ -1,0 +1,270 @@
+"""Score against one parameter: scikit-learn's validation curve, all its fits in lockstep."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import warnings
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from joblib.parallel import get_active_backend
+from sklearn.exceptions import FitFailedWarning
+from sklearn.model_selection import ValidationCurveDisplay as SklearnDisplay
+
+from skdl._validation import OneOf
+from skdl.inspection._networks import full_name
+from skdl.inspection._style import BAND, LINES, MARK, merged
+from skdl.training import LockstepBackend, lockstep
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["ValidationCurveDisplay"]
+
+_CONSTRAINTS = {
+    "score_type": OneOf("train", "test", "both"),
+    "std_display_style": OneOf("fill_between", "errorbar", None),
+}
+# As in scikit-learn's display: gaps that differ by more than this call for a logarithmic axis.
+_UNEVEN = 5
+
+
+class ValidationCurveDisplay(SklearnDisplay):
+    """Training and test score against a parameter, such as dropout, L2 or the number of units.
+
+    Scikit-learn's display of that name, whose parameters, methods and attributes it has. Beyond
+    them, the networks of all values and folds are trained together; values may be of any kind,
+    such as ``[None, "before_activation"]``; and the value with the best test score is marked.
+
+    Parameters
+    ----------
+    param_name : str
+        Name of the parameter that was varied.
+    param_range : array-like of shape (n_values,)
+        Its values; numbers stand on a scale, anything else side by side.
+    train_scores, test_scores : ndarray of shape (n_values, n_folds)
+        Scores on the rows trained on, and on those held out.
+    score_name : str, default=None
+        What stands beside the vertical axis.
+
+    Attributes
+    ----------
+    best_index : int or None
+        Place in `param_range` of the value with the best mean test score, the first of several;
+        None if each has a fold that failed.
+    ax_ : matplotlib.axes.Axes
+        What it was drawn on.
+    figure_ : matplotlib.figure.Figure
+        The figure of `ax_`.
+    lines_ : list of matplotlib.lines.Line2D or None
+        The mean scores; None with ``std_display_style="errorbar"``.
+    fill_between_ : list of matplotlib.collections.PolyCollection or None
+        The bands of one standard deviation; None with another `std_display_style`.
+    errorbar_ : list of matplotlib.container.ErrorbarContainer or None
+        The bars; None with another `std_display_style`.
+    best_ : matplotlib.lines.Line2D or None
+        The mark of the best value.
+
+    See Also
+    --------
+    sklearn.model_selection.validation_curve : Computes the scores.
+    TrainingCurveDisplay : Loss by epoch.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skdl import MLPClassifier
+    >>> from skdl.inspection import ValidationCurveDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> pipe = make_pipeline(StandardScaler(), MLPClassifier(8, epochs=5, random_state=0))
+    >>> display = ValidationCurveDisplay.from_estimator(
+    ...     pipe, X, y, param_name="dropout", param_range=[0.0, 0.3, 0.6], cv=3
+    ... )
+    >>> display.param_name, display.test_scores.shape
+    ('mlpclassifier__dropout', (3, 3))
+    """
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: Any, *, param_name: str, param_range: Any, **options: Any
+    ) -> Self:
+        """Cross-validate an estimator for each value of a parameter, and draw the scores.
+
+        Parameters
+        ----------
+        estimator : object
+            A network, or a Pipeline or the like around one; also any other estimator.
+        X : array-like of shape (n_samples, ...)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        param_name : str
+            Parameter to vary. For that of a network inside a pipeline, ``"dropout"`` will do where
+            ``"mlpregressor__dropout"`` is meant.
+        param_range : array-like of shape (n_values,)
+            Its values.
+        **options : object
+            ``cv``, ``scoring``, ``groups``, ``error_score`` and the others of scikit-learn's
+            ``ValidationCurveDisplay.from_estimator``, and those of `plot`. ``n_jobs`` has no
+            effect, as all networks are trained together.
+
+        Returns
+        -------
+        display : ValidationCurveDisplay
+
+        Raises
+        ------
+        ValueError
+            If the estimator has no such parameter, or a value is not allowed and
+            ``error_score="raise"``.
+
+        Warns
+        -----
+        FitFailedWarning
+            If some fits failed.
+        """
+        is_active = isinstance(get_active_backend()[0], LockstepBackend)
+        with contextlib.nullcontext() if is_active else lockstep():
+            display: Self = super().from_estimator(
+                estimator,
+                X,
+                y,
+                param_name=full_name(estimator, param_name),
+                param_range=param_range,
+                **options,
+            )
+        n_failed = np.isnan(display.test_scores).sum()
+        if n_failed:
+            warnings.warn(
+                f"{cls.__name__}: {n_failed} of {display.test_scores.size} fits or scores failed; "
+                "their values are left out. Pass error_score='raise' to see why.",
+                FitFailedWarning,
+                stacklevel=2,
+            )
+        return display
+
+    @property
+    def best_index(self) -> int | None:
+        """Place in `param_range` of the value with the best mean test score."""
+        means = np.asarray(self.test_scores, float).mean(axis=1)
+        return None if np.isnan(means).all() else int(np.nanargmax(means))
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        negate_score: bool = False,
+        score_name: str | None = None,
+        score_type: str = "both",
+        std_display_style: str | None = "fill_between",
+        line_kw: dict[str, Any] | None = None,
+        fill_between_kw: dict[str, Any] | None = None,
+        errorbar_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw the scores.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Where to draw; None makes a new figure.
+        negate_score : bool, default=False
+            Draw errors the right way up where `scoring` begins with ``neg_``.
+        score_name : str, default=None
+            Replaces the display's own.
+        score_type : {"train", "test", "both"}, default="both"
+            Which scores to draw.
+        std_display_style : {"fill_between", "errorbar"} or None, default="fill_between"
+            How one standard deviation over the folds is shown.
+        line_kw, fill_between_kw, errorbar_kw : dict, default=None
+            Arguments of matplotlib's functions of these names.
+
+        Returns
+        -------
+        self : ValidationCurveDisplay
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not as described.
+        """
+        given = {"score_type": score_type, "std_display_style": std_display_style}
+        # In scikit-learn's words, which its users may look for.
+        for key, value in given.items():
+            if not _CONSTRAINTS[key].accepts(value):
+                raise ValueError(
+                    f"Unknown {key}: {value!r}. Expected {_CONSTRAINTS[key].describe()}."
+                )
+        import matplotlib.pyplot as plt
+
+        if ax is None:
+            _, ax = plt.subplots()
+        places = self._places(ax)
+        sign = -1.0 if negate_score else 1.0
+        scores = {"train": self.train_scores, "test": self.test_scores}
+        if score_type != "both":
+            scores = {score_type: scores[score_type]}
+        self.lines_ = self.fill_between_ = self.errorbar_ = None
+        drawn, shaded = [], []
+        for part, given_scores in scores.items():
+            values = sign * np.asarray(given_scores, float)
+            mean, spread = values.mean(axis=1), values.std(axis=1)
+            own = {"label": part.capitalize(), "marker": "os"[part == "test"], "markersize": 4}
+            look = merged(LINES["training" if part == "train" else "test"], own)
+            if std_display_style == "errorbar":
+                look = merged(look, {"capsize": 3}, errorbar_kw)
+                drawn.append(ax.errorbar(places, mean, spread, **look))
+                continue
+            (line,) = ax.plot(places, mean, **merged(look, line_kw))
+            drawn.append(line)
+            if std_display_style == "fill_between":
+                shade = merged({"color": line.get_color()}, BAND, fill_between_kw)
+                shaded.append(ax.fill_between(places, mean - spread, mean + spread, **shade))
+        if std_display_style == "errorbar":
+            self.errorbar_ = drawn
+        else:
+            self.lines_ = drawn
+            self.fill_between_ = shaded or None
+        self.best_ = None
+        best = self.best_index
+        if score_type != "train" and best is not None:
+            label = f"best: {_short(self.param_range[best])}"
+            self.best_ = ax.axvline(places[best], **merged(MARK, {"label": label}))
+        ax.set(xlabel=f"{self.param_name}", ylabel=score_name or self.score_name or "score")
+        ax.legend()
+        self.ax_ = ax
+        self.figure_ = ax.figure
+        return self
+
+    def _places(self, ax: Any) -> NDArray[np.float64]:
+        """Return where the values stand, and set the axis up for them."""
+        values = list(self.param_range)
+        if not all(_is_number(value) for value in values):
+            places = np.arange(len(values), dtype=float)
+            ax.set_xticks(places, [_short(value) for value in values])
+            return places
+        places = np.array(values, float)
+        gaps = np.diff(np.sort(places))
+        gaps = gaps[gaps > 0]
+        if len(gaps) and gaps.max() / gaps.min() > _UNEVEN:
+            if places.min() > 0:
+                ax.set_xscale("log")
+            else:
+                least = np.abs(places[places != 0]).min()
+                ax.set_xscale("symlog", linthresh=least)
+        return places
+
+
+def _is_number(value: Any) -> bool:
+    return (
+        not isinstance(value, bool | np.bool_)
+        and isinstance(value, int | float | np.number)
+        and math.isfinite(value)
+    )
+
+
+def _short(value: Any) -> str:
+    """Return a value as a reader would write it."""
+    return f"{value:g}" if _is_number(value) else str(value)
