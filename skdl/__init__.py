@@ -13,7 +13,13 @@ import joblib
 from skdl import _compile_cache
 
 if TYPE_CHECKING:
-    from skdl.estimators import CNNClassifier, CNNRegressor, MLPClassifier, MLPRegressor
+    from skdl.estimators import (
+        CNNClassifier,
+        CNNRegressor,
+        MLPClassifier,
+        MLPRegressor,
+        SmoothClipScaler,
+    )
     from skdl.model_selection import OptunaPruning
     from skdl.training import lockstep
 
@@ -25,6 +31,7 @@ _HOMES = {
     "MLPClassifier": "skdl.estimators",
     "MLPRegressor": "skdl.estimators",
     "OptunaPruning": "skdl.model_selection",
+    "SmoothClipScaler": "skdl.estimators",
     "lockstep": "skdl.training",
 }
 
@@ -34,6 +41,7 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "OptunaPruning",
+    "SmoothClipScaler",
     "lockstep",
 ]
 

@@ -3,5 +3,13 @@
 from skdl.estimators._cnn import CNNClassifier, CNNRegressor
 from skdl.estimators._mlp import MLPClassifier, MLPRegressor
 from skdl.estimators._search_space import describe_space
+from skdl.estimators._smooth_clip import SmoothClipScaler
 
-__all__ = ["CNNClassifier", "CNNRegressor", "MLPClassifier", "MLPRegressor", "describe_space"]
+__all__ = [
+    "CNNClassifier",
+    "CNNRegressor",
+    "MLPClassifier",
+    "MLPRegressor",
+    "SmoothClipScaler",
+    "describe_space",
+]

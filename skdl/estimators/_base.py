@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 import warnings
 from abc import ABC, abstractmethod
 from numbers import Real as RealNumber
@@ -44,6 +45,7 @@ from skdl._validation import (
 )
 from skdl.estimators import _keras_names as names
 from skdl.estimators._callbacks import EpochBar, SklearnCallbacks
+from skdl.estimators._conditions import FitConditions
 from skdl.estimators._held_out import HeldOut
 from skdl.estimators._search_space import Choice, Number
 from skdl.exceptions import EarlyStoppingDataWarning, InvalidParameterError
@@ -54,9 +56,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skdl.networks import Network
-    from skdl.training import Job, Trained
+    from skdl.training import Job, Optimizer, Schedule, Trained
 
-__all__ = ["CALLABLE", "CONSTRAINTS", "BaseNetwork", "is_keras", "units_per_layer"]
+__all__ = [
+    "CALLABLE",
+    "CONSTRAINTS",
+    "BaseNetwork",
+    "auto_batch_size",
+    "is_keras",
+    "units_per_layer",
+]
 
 CALLABLE = Predicate(callable, "a callable")
 
@@ -132,6 +141,12 @@ CONSTRAINTS: dict[str, Constraint] = {
 # The default of the parameter, which an optimizer object's own learning rate replaces.
 _DEFAULT_RATE = 0.001
 
+# "auto": steps are what a network learns by, so few rows get small batches, and a few hundred
+# epochs are enough for most tables.
+_AUTO_BATCHES = 32
+_AUTO_BATCH_SIZES = (32, 256)
+_AUTO_EPOCHS = 256
+
 
 class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
     """Base of estimators that are one Keras network."""
@@ -176,6 +191,25 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         """Return the rows' weights with those of their classes multiplied in, or None."""
         del targets, reset
         return weight
+
+    def _optimizer(self) -> Optimizer:
+        """Return the description of the optimizer that the parameters ask for."""
+        return names.described_optimizer(self.optimizer, self.learning_rate)
+
+    def _schedule(self) -> Schedule:
+        """Return how the learning rate changes in the course of a fit."""
+        from skdl.training import Schedule
+
+        return Schedule()
+
+    def _constants(self, network: Network, X: Any) -> Any:
+        """Return what layers must know of the rows to train on, as `Job.constants`."""
+        del network, X
+
+    @property
+    def most_epochs(self) -> int:
+        """Epochs of a fit at most."""
+        return _AUTO_EPOCHS if self.epochs == "auto" else self.epochs
 
     def _search_space(self) -> dict[str, Choice | Number]:
         """Return what an automatic search varies; it replaces what these parameters are set to."""
@@ -232,15 +266,24 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
 
         self._check_parameters()
         initial = self._trained if self.warm_start and hasattr(self, "_trained") else None
+        conditions = FitConditions.current()
+        last_epoch = None
+        if conditions is not None and conditions.concern(self):
+            last_epoch = conditions.last_epoch
+            if X_val is None:
+                X_val, y_val = conditions.validation_rows(self)
         job = self._make_job(
-            X, y, sample_weight, X_val, y_val, sample_weight_val, groups, initial=initial
-        )
+            X, y, sample_weight, X_val, y_val, sample_weight_val, groups, initial=initial,
+            may_stop=last_epoch is None,
+        )  # fmt: skip
+        if conditions is not None and conditions.concern(self):
+            conditions.attach(job)
         held_out = HeldOut.current()
         if held_out is not None:
             held_out.attach(self, job)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         data = {"estimator": self, "X": X, "y": y, "metadata": metadata}
-        root = self._init_callback_context(max_subtasks=self.epochs)
+        root = self._init_callback_context(max_subtasks=self.most_epochs)
         root.call_on_fit_task_begin(**data)
         job.observers = [*job.observers, SklearnCallbacks(root, data)]
         self._take(train_one(job))
@@ -284,9 +327,10 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         *,
         initial: Trained | None = None,
         is_partial: bool = False,
+        may_stop: bool = True,
     ) -> Job:
         """Check the data and describe the training of it; labels and units are learned here."""
-        from skdl.training import EarlyStopping, Job, Rows
+        from skdl.training import EarlyStopping, Job, Rows, Schedule
 
         owner = type(self).__name__
         reset = initial is None
@@ -310,7 +354,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         rng = check_random_state(self.random_state)
         seed = int(rng.randint(np.iinfo(np.int32).max))
 
-        stops_early = self.early_stopping and not is_partial
+        stops_early = self.early_stopping and may_stop and not is_partial
         train_index = val_index = None
         if stops_early and X_val is None and self.monitor.startswith("val_"):
             train_index, val_index = self._inner_split(targets, groups, rng)
@@ -326,15 +370,19 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         elif X_val is not None:
             validation = self._validation_rows(X_val, y_val, sample_weight_val)
         scale, offset = self._units()
+        network = self._network(X.shape[1:])
+        train = Rows(X, scaled, weight, train_index)
+        is_auto = self.batch_size == "auto"
         return Job(
-            network=self._network(X.shape[1:]),
-            train=Rows(X, scaled, weight, train_index),
+            network=network,
+            train=train,
             validation=validation,
-            optimizer=names.described_optimizer(self.optimizer, self.learning_rate),
-            epochs=1 if is_partial else self.epochs,
-            batch_size=self.batch_size,
+            optimizer=self._optimizer(),
+            epochs=1 if is_partial else self.most_epochs,
+            batch_size=auto_batch_size(len(train)) if is_auto else self.batch_size,
             seed=seed,
             shuffle=self.shuffle,
+            schedule=Schedule() if is_partial else self._schedule(),
             early_stopping=EarlyStopping(
                 monitor=self.monitor,
                 mode=names.monitor_mode(self.monitor),
@@ -347,6 +395,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
             metrics=tuple(names.resolved_metric(m) for m in _as_list(self.metrics)),
             target_scale=scale,
             target_offset=offset,
+            constants=self._constants(network, X[in_training]) if reset else None,
             initial=initial,
             observers=self._observers(),
             keep_optimizer_state=bool(self.warm_start) or is_partial,
@@ -363,7 +412,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         if keras_callbacks := [c for c in callbacks if not isinstance(c, Observer)]:
             observers.append(KerasCallbacks(keras_callbacks))
         if self.verbose:
-            observers.append(EpochBar(type(self).__name__, self.epochs))
+            observers.append(EpochBar(type(self).__name__, self.most_epochs))
         return observers
 
     def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
@@ -464,7 +513,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
             trained = self._trained
             model = compiled_model(
                 trained.network,
-                names.described_optimizer(self.optimizer, self.learning_rate),
+                self._optimizer(),
                 tuple(names.resolved_metric(m) for m in _as_list(self.metrics)),
             )
             layout = Layout.of(trained.network)
@@ -491,6 +540,13 @@ def units_per_layer(hidden_units: Any, hidden_layers: int) -> list[int]:
     """Return the units of each hidden layer; one number stands for every layer."""
     is_count = np.ndim(hidden_units) == 0
     return [hidden_units] * hidden_layers if is_count else list(hidden_units)
+
+
+def auto_batch_size(n_rows: int) -> int:
+    """Return the power of two nearest to a 32nd of the rows, between 32 and 256."""
+    least, most = _AUTO_BATCH_SIZES
+    nearest = 2 ** round(math.log2(max(n_rows / _AUTO_BATCHES, 1)))
+    return min(max(nearest, least), most)
 
 
 def _as_float32(weight: Any) -> Any:
