@@ -108,6 +108,10 @@ OFF_DEFAULT_MLP = {
     "input_dropout": 0.05,
     "input_batch_norm": True,
     "parametric_activation": True,
+    "categorical_features": "from_dtype",
+    "max_one_hot": 4,
+    "category_units": 3,
+    "missing_numbers": "learn",
     "input_scaling": "smooth_clip",
     "numeric_embedding": "plr",
     "n_frequencies": 3,
@@ -196,6 +200,8 @@ def test_scikit_learn_checks_with_default_parameters(estimator, check):
 
 
 TABULAR = {
+    "categorical_features": "from_dtype",
+    "missing_numbers": "learn",
     "input_scaling": "smooth_clip",
     "numeric_embedding": "pbld",
     "feature_scale": True,

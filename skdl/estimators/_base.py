@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
-from sklearn.utils import check_array, check_random_state, column_or_1d
+from sklearn.utils import check_array, check_random_state, check_X_y, column_or_1d
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_consistent_length,
@@ -168,6 +168,14 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
     @abstractmethod
     def _network(self, shape: tuple[int, ...]) -> Network:
         """Return the network that the parameters describe, for rows of `shape`."""
+
+    def _row_checks(self) -> dict[str, Any]:
+        """Return the arguments of scikit-learn's checks of rows."""
+        return self._accepted_rows
+
+    def _encoded(self, X: Any, *, reset: bool) -> Any:
+        """Return a table as numbers where the estimator itself makes them of it, else None."""
+        del X, reset
 
     def _rows(self, X: Any, *, reset: bool) -> Any:
         """Return checked rows in the form in which the network takes them."""
@@ -417,9 +425,14 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
         """Return rows as the network takes them and targets as an array; float32 is not copied."""
-        X, y = validate_data(
-            self, X, y, reset=reset, multi_output=True, y_numeric=False, **self._accepted_rows
-        )
+        if hasattr(X, "columns"):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+        encoded = self._encoded(X, reset=reset)
+        options = {"multi_output": True, "y_numeric": False, **self._row_checks()}
+        if encoded is None:
+            X, y = validate_data(self, X, y, reset=reset, **options)
+        else:
+            X, y = check_X_y(encoded, y, estimator=self, **options)
         return self._rows(X, reset=reset), y
 
     def _checked_weights(self, sample_weight: Any, X: Any) -> NDArray[np.float64]:
@@ -432,7 +445,11 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         from skdl.training import Rows
 
         validate_data(self, X_val, reset=False, skip_check_array=True)
-        X = check_array(X_val, estimator=self, input_name="X_val", **self._accepted_rows)
+        encoded = self._encoded(X_val, reset=False)
+        X = check_array(
+            X_val if encoded is None else encoded, estimator=self, input_name="X_val",
+            **self._row_checks(),
+        )  # fmt: skip
         X = self._rows(X, reset=False)
         y = check_array(
             y_val, accept_sparse="csr", ensure_2d=False, dtype=None, estimator=self,
@@ -495,7 +512,13 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         from skdl.training import predict
 
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, **self._accepted_rows)
+        if hasattr(X, "columns"):
+            validate_data(self, X, reset=False, skip_check_array=True)
+        encoded = self._encoded(X, reset=False)
+        if encoded is None:
+            X = validate_data(self, X, reset=False, **self._row_checks())
+        else:
+            X = check_array(encoded, estimator=self, **self._row_checks())
         return predict(self._trained, self._rows(X, reset=False))
 
     @property

@@ -28,7 +28,7 @@ def input_constants(
     ----------
     network : Network
     X : ndarray of shape (n_samples, n_features)
-        The rows to train on.
+        The rows to train on, which may hold NaN.
 
     Returns
     -------
@@ -37,7 +37,9 @@ def input_constants(
     """
     constants: dict[tuple[int, str], Any] = {}
     for position, layer in enumerate(network.layers):
-        if layer.kind == "SmoothClip":
+        if layer.kind == "Categories":
+            X = X[:, : layer["n_numbers"]]
+        elif layer.kind == "SmoothClip":
             center, scale = robust_units(X)
             X = smoothly_clipped(X, center, scale)
             constants |= {(position, "center"): center, (position, "factor"): 1.0 / scale}
@@ -55,7 +57,9 @@ def bins(X: NDArray[Any], n_bins: int) -> dict[str, NDArray[np.float64]]:
     """
     shape = (X.shape[1], n_bins)
     start, slope, low, high = (np.zeros(shape) for _ in range(4))
-    quantiles = np.quantile(np.asarray(X, np.float64), np.linspace(0, 1, n_bins + 1), axis=0)
+    X = np.asarray(X, np.float64)
+    X = np.where(np.isnan(X).all(0), 0.0, X)
+    quantiles = np.nanquantile(X, np.linspace(0, 1, n_bins + 1), axis=0)
     for feature, edges in enumerate(quantiles.T):
         # In float32, as the network sees them: two edges must not become one.
         own = np.unique(edges.astype(np.float32)).astype(np.float64)

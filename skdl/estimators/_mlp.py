@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import numpy as np
 from scipy import sparse
 
 from skdl._validation import AnyOf, Boolean, Constraint, Integer, OneOf, Real
@@ -12,6 +13,7 @@ from skdl.estimators._base import CONSTRAINTS, BaseNetwork, units_per_layer
 from skdl.estimators._input_layers import input_constants
 from skdl.estimators._recipes import CLASSIFIER_RECIPE, REGRESSOR_RECIPE
 from skdl.estimators._search_space import Choice, Number
+from skdl.estimators._table_encoder import TableEncoder, holds_categories
 from skdl.estimators._targets import (
     CLASSIFIER_CONSTRAINTS,
     REGRESSOR_CONSTRAINTS,
@@ -19,14 +21,12 @@ from skdl.estimators._targets import (
     RegressionNetwork,
 )
 from skdl.exceptions import InvalidParameterError
-from skdl.networks import KerasObject, mlp, numeric_embedding
+from skdl.networks import KerasObject, Layer, mlp, numeric_embedding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-
-    from skdl.networks import Layer, Loss, Network
+    from skdl.networks import Loss, Network
     from skdl.training import Optimizer, Schedule
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
@@ -35,6 +35,10 @@ _COUNT = Integer(1, example=16)
 MLP_CONSTRAINTS: dict[str, Constraint] = {
     **CONSTRAINTS,
     "parametric_activation": Boolean(),
+    "categorical_features": OneOf(None, "from_dtype"),
+    "max_one_hot": Integer(0, example=8),
+    "category_units": Integer(1, example=8),
+    "missing_numbers": OneOf(None, "learn"),
     "input_scaling": OneOf(None, "smooth_clip"),
     "numeric_embedding": OneOf(None, "plr", "pbld", "periodic", "piecewise_linear"),
     "n_frequencies": _COUNT,
@@ -59,6 +63,10 @@ class BaseMLP(BaseNetwork):
     hidden_layers: int
     activation: Any
     parametric_activation: bool
+    categorical_features: Any
+    max_one_hot: int
+    category_units: int
+    missing_numbers: Any
     input_scaling: Any
     numeric_embedding: Any
     n_frequencies: int
@@ -159,7 +167,20 @@ class BaseMLP(BaseNetwork):
         )
 
     def _needs_dense_rows(self) -> bool:
-        return self.input_scaling is not None or self.numeric_embedding is not None
+        wants = (self.input_scaling, self.numeric_embedding, self.missing_numbers)
+        return any(value is not None for value in wants)
+
+    def _row_checks(self) -> dict[str, Any]:
+        finite = True if self.missing_numbers is None else "allow-nan"
+        return {**super()._row_checks(), "ensure_all_finite": finite}
+
+    def _encoded(self, X: Any, *, reset: bool) -> Any:
+        if reset:
+            is_table = self.categorical_features is not None and holds_categories(X)
+            self._encoder = TableEncoder.of(X, self.max_one_hot) if is_table else None
+        if self._encoder is None:
+            return None
+        return self._encoder.encoded(type(self).__name__, X)
 
     def _constants(self, network: Network, X: Any) -> Any:
         return input_constants(network, X) if self._needs_dense_rows() else None
@@ -167,10 +188,15 @@ class BaseMLP(BaseNetwork):
     def _rows(self, X: Any, *, reset: bool) -> Any:
         if sparse.issparse(X) and self._needs_dense_rows():
             raise ValueError(
-                f"{type(self).__name__}: X is sparse, but input_scaling={self.input_scaling!r} "
-                f"and numeric_embedding={self.numeric_embedding!r} look at every value. Expected "
-                "dense rows (X.toarray()), or None for both."
+                f"{type(self).__name__}: X is sparse, but input_scaling={self.input_scaling!r}, "
+                f"numeric_embedding={self.numeric_embedding!r} and "
+                f"missing_numbers={self.missing_numbers!r} look at every value. Expected dense "
+                "rows (X.toarray()), or None for all of them."
             )
+        if reset and self.missing_numbers is not None:
+            n_numbers = X.shape[1] if self._encoder is None else len(self._encoder.numbers)
+            is_missing = np.isnan(X[:, :n_numbers]).any(0)
+            self._with_gaps = tuple(np.flatnonzero(is_missing).tolist())
         return super()._rows(X, reset=reset)
 
     def _with_output(
@@ -189,22 +215,45 @@ class BaseMLP(BaseNetwork):
             l2=self.l2,
             batch_norm=self.batch_norm,
             input_batch_norm=bool(self.input_batch_norm),
-            smooth_clip=self.input_scaling is not None,
-            embedding=self._embedding(),
+            **self._first_layers(shape[0]),
             feature_scale=bool(self.feature_scale),
             parametric_activation=bool(self.parametric_activation),
         )
 
-    def _embedding(self) -> Layer | None:
-        if self.numeric_embedding is None:
-            return None
-        return numeric_embedding(
-            self.numeric_embedding,
-            n_frequencies=self.n_frequencies,
-            frequency_scale=self.frequency_scale,
-            units=self.embedding_units,
-            n_bins=self.n_bins,
-        )
+    def _first_layers(self, n_features: int) -> dict[str, Layer]:
+        """Return what makes numbers of categories and gaps, scales numbers and embeds them."""
+        encoder = self._encoder
+        n_numbers = n_features if encoder is None else len(encoder.numbers)
+        layers: dict[str, Layer] = {}
+        if encoder is not None:
+            layers["categories"] = Layer.of(
+                "Categories",
+                n_numbers=n_numbers,
+                one_hot=encoder.one_hot,
+                embedded=encoder.embedded,
+                units=int(self.category_units),
+            )
+        if n_numbers == 0:
+            return layers
+        where = {} if encoder is None else {"n_numbers": n_numbers}
+        if self.input_scaling is not None:
+            layers["smooth_clip"] = Layer.of("SmoothClip", **where)
+        if self.missing_numbers is not None:
+            layers["missing"] = Layer.of(
+                "MissingNumbers", n_numbers=n_numbers, shown=self._with_gaps
+            )
+            # Behind the others now stand columns that say where numbers were missing.
+            where = {"n_numbers": n_numbers}
+        if self.numeric_embedding is not None:
+            layers["embedding"] = numeric_embedding(
+                self.numeric_embedding,
+                n_frequencies=self.n_frequencies,
+                frequency_scale=self.frequency_scale,
+                units=self.embedding_units,
+                n_bins=self.n_bins,
+                **where,
+            )
+        return layers
 
     def _search_space(self) -> dict[str, Choice | Number]:
         space: dict[str, Choice | Number] = {}
@@ -232,6 +281,8 @@ class BaseMLP(BaseNetwork):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = not self._needs_dense_rows()
+        tags.input_tags.allow_nan = self.missing_numbers is not None
+        tags.input_tags.categorical = self.categorical_features is not None
         return tags
 
 
@@ -255,6 +306,17 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
     parametric_activation : bool, default=False
         Let each hidden unit learn how much of the activation f there is: ``x + a (f(x) - x)``
         with a = 1 at first (Holzmüller et al. 2024). Not with a Keras layer.
+    categorical_features : {"from_dtype"} or None, default=None
+        ``"from_dtype"`` takes columns of a DataFrame that hold no numbers (categories, texts,
+        booleans) for categories. Each of their levels seen in ``fit``, missing values among them,
+        becomes a column of its own or a learned vector; levels not seen become zeros.
+    max_one_hot : int, default=8
+        Columns of more levels become learned vectors.
+    category_units : int, default=8
+        Length of the vectors.
+    missing_numbers : {"learn"} or None, default=None
+        ``"learn"`` takes NaN among the numbers: the network sees a learned value instead, and for
+        columns with NaN in ``fit`` also where it was. None refuses NaN.
     input_scaling : {"smooth_clip"} or None, default=None
         Scale the features inside the network as `SmoothClipScaler` does, by medians and quartiles
         of the training rows. Dense rows only.
@@ -402,6 +464,10 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
         hidden_layers: int = 2,
         activation: Any = "relu",
         parametric_activation: bool = False,
+        categorical_features: str | None = None,
+        max_one_hot: int = 8,
+        category_units: int = 8,
+        missing_numbers: str | None = None,
         input_scaling: str | None = None,
         numeric_embedding: str | None = None,
         n_frequencies: int = 16,
@@ -443,6 +509,10 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
         self.hidden_layers = hidden_layers
         self.activation = activation
         self.parametric_activation = parametric_activation
+        self.categorical_features = categorical_features
+        self.max_one_hot = max_one_hot
+        self.category_units = category_units
+        self.missing_numbers = missing_numbers
         self.input_scaling = input_scaling
         self.numeric_embedding = numeric_embedding
         self.n_frequencies = n_frequencies
@@ -499,6 +569,17 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
     parametric_activation : bool, default=False
         Let each hidden unit learn how much of the activation f there is: ``x + a (f(x) - x)``
         with a = 1 at first (Holzmüller et al. 2024). Not with a Keras layer.
+    categorical_features : {"from_dtype"} or None, default=None
+        ``"from_dtype"`` takes columns of a DataFrame that hold no numbers (categories, texts,
+        booleans) for categories. Each of their levels seen in ``fit``, missing values among them,
+        becomes a column of its own or a learned vector; levels not seen become zeros.
+    max_one_hot : int, default=8
+        Columns of more levels become learned vectors.
+    category_units : int, default=8
+        Length of the vectors.
+    missing_numbers : {"learn"} or None, default=None
+        ``"learn"`` takes NaN among the numbers: the network sees a learned value instead, and for
+        columns with NaN in ``fit`` also where it was. None refuses NaN.
     input_scaling : {"smooth_clip"} or None, default=None
         Scale the features inside the network as `SmoothClipScaler` does, by medians and quartiles
         of the training rows. Dense rows only.
@@ -644,6 +725,10 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
         hidden_layers: int = 2,
         activation: Any = "relu",
         parametric_activation: bool = False,
+        categorical_features: str | None = None,
+        max_one_hot: int = 8,
+        category_units: int = 8,
+        missing_numbers: str | None = None,
         input_scaling: str | None = None,
         numeric_embedding: str | None = None,
         n_frequencies: int = 16,
@@ -684,6 +769,10 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
         self.hidden_layers = hidden_layers
         self.activation = activation
         self.parametric_activation = parametric_activation
+        self.categorical_features = categorical_features
+        self.max_one_hot = max_one_hot
+        self.category_units = category_units
+        self.missing_numbers = missing_numbers
         self.input_scaling = input_scaling
         self.numeric_embedding = numeric_embedding
         self.n_frequencies = n_frequencies

@@ -16,6 +16,8 @@ _RECIPE: dict[str, Any] = {
     "hidden_units": 256,
     "hidden_layers": 3,
     "parametric_activation": True,
+    "categorical_features": "from_dtype",
+    "missing_numbers": "learn",
     "input_scaling": "smooth_clip",
     "numeric_embedding": "pbld",
     "n_frequencies": 16,

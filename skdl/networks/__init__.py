@@ -5,7 +5,12 @@ from skdl.networks._cnn import cnn, shapes_by_block
 from skdl.networks._loss import KerasObject, Loss
 from skdl.networks._mlp import mlp, numeric_embedding
 from skdl.networks._network import Layer, Network, preserved_generators
-from skdl.networks._tabular import CLIP, embedding_variables, embedding_width
+from skdl.networks._tabular import (
+    CLIP,
+    category_width,
+    embedding_variables,
+    embedding_width,
+)
 
 __all__ = [
     "CLIP",
@@ -14,6 +19,7 @@ __all__ = [
     "Loss",
     "Network",
     "augmentation_layers",
+    "category_width",
     "cnn",
     "embedding_variables",
     "embedding_width",

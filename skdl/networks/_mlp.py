@@ -35,7 +35,9 @@ def mlp(
     l2: float = 0.0,
     batch_norm: Literal["before_activation", "after_activation"] | None = None,
     input_batch_norm: bool = False,
-    smooth_clip: bool = False,
+    categories: Layer | None = None,
+    missing: Layer | None = None,
+    smooth_clip: Layer | None = None,
     embedding: Layer | None = None,
     feature_scale: bool = False,
     parametric_activation: bool = False,
@@ -65,8 +67,9 @@ def mlp(
         Place of batch normalisation (Ioffe and Szegedy 2015, who put it before).
     input_batch_norm : bool
         Normalise the inputs by batch too.
-    smooth_clip : bool
-        Scale the inputs and clip them smoothly first, by constants that the job brings.
+    categories, smooth_clip, missing : Layer, optional
+        What comes first, in this order: columns of categories become numbers, numbers are scaled
+        and clipped by constants that the job brings, and gaps are filled.
     embedding : Layer, optional
         What turns each input into several, see `numeric_embedding`.
     feature_scale : bool
@@ -78,7 +81,7 @@ def mlp(
     -------
     Network
     """
-    layers = [Layer.of("SmoothClip")] if smooth_clip else []
+    layers = [layer for layer in (categories, smooth_clip, missing) if layer is not None]
     if input_batch_norm:
         layers.append(batch_normalization())
     layers.append(Layer.of("Dropout", rate=float(input_dropout)))
@@ -145,6 +148,7 @@ def numeric_embedding(
     frequency_scale: float,
     units: int,
     n_bins: int,
+    n_numbers: int | None = None,
 ) -> Layer:
     """Return the layer that turns each number into several.
 
@@ -163,17 +167,20 @@ def numeric_embedding(
         Numbers for each feature, with "plr" and "pbld".
     n_bins : int
         Bins for each feature, with "piecewise_linear".
+    n_numbers : int, optional
+        Only so many columns are numbers; the others stay as they are.
 
     Returns
     -------
     Layer
     """
     if form == "piecewise_linear":
-        return Layer.of("PiecewiseLinearEmbedding", n_bins=int(n_bins))
+        return Layer.of("PiecewiseLinearEmbedding", n_bins=int(n_bins), n_numbers=n_numbers)
     return Layer.of(
         "PeriodicEmbedding",
         form=form,
         n_frequencies=int(n_frequencies),
         frequency_scale=float(frequency_scale),
         units=int(units),
+        n_numbers=n_numbers,
     )

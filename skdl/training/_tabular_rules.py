@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl.networks import CLIP, embedding_variables, embedding_width
+from skdl.networks import CLIP, category_width, embedding_variables, embedding_width
 from skdl.training._rules import ActivationRule, LayerContext, Rule, Variable
 
 if TYPE_CHECKING:
@@ -20,20 +20,125 @@ if TYPE_CHECKING:
 __all__ = ["TABULAR_RULES"]
 
 
-class SmoothClipRule(Rule):
+class OnNumbersRule(Rule):
+    """Base of what changes the first `n_numbers` columns (None: all) and hands on the rest."""
+
+    def structure(self, layer: Layer) -> Hashable:
+        n_numbers: Hashable = layer.get("n_numbers")
+        return n_numbers
+
+    def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
+        return self.variables_of(layer, position, layer.get("n_numbers") or shape[-1])
+
+    def variables_of(self, layer: Layer, position: int, n_numbers: int) -> list[Variable]:
+        """Return the variables for so many columns of numbers."""
+        raise NotImplementedError
+
+    def width(self, layer: Layer) -> int:
+        """Return how many numbers one becomes."""
+        del layer
+        return 1
+
+    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+        n_numbers = layer.get("n_numbers") or shape[-1]
+        return (shape[-1] - n_numbers + n_numbers * self.width(layer),)
+
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        import tensorflow as tf
+
+        n_numbers = layer.get("n_numbers")
+        if n_numbers is None:
+            return self.of_numbers(layer, x, context)
+        values, kept = self.of_numbers(layer, x[..., :n_numbers], context)
+        return tf.concat([values, x[..., n_numbers:]], -1), kept
+
+    def of_numbers(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        """Return what the columns of numbers become, and variables that are not trained."""
+        raise NotImplementedError
+
+
+class CategoriesRule(Rule):
+    """Numbers as they are, then one column or learned vector for the level of each category.
+
+    Levels are numbered from 1 on; 0 is an unknown one and gives zeros.
+    """
+
+    def structure(self, layer: Layer) -> Hashable:
+        return layer["n_numbers"], layer["one_hot"], len(layer["embedded"])
+
+    def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
+        del shape
+        return [
+            Variable(position, f"table_{i}", (n_levels, layer["units"]))
+            for i, n_levels in enumerate(layer["embedded"])
+        ]
+
+    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+        del shape
+        width = category_width(layer["one_hot"], layer["embedded"], layer["units"])
+        return (layer["n_numbers"] + width,)
+
+    def initial(
+        self, layer: Layer, variable: Variable, generator: np.random.Generator
+    ) -> NDArray[np.float32] | None:
+        del layer
+        return generator.standard_normal(variable.shape, dtype=np.float32)
+
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        import tensorflow as tf
+
+        n_numbers, one_hot = layer["n_numbers"], layer["one_hot"]
+        codes = tf.cast(x[..., n_numbers:], tf.int32) - 1
+        parts = [x[..., :n_numbers]]
+        for i, n_levels in enumerate(one_hot):
+            parts.append(tf.one_hot(codes[..., i], n_levels))
+        for i, table in enumerate(context.variables, len(one_hot)):
+            known = tf.cast(codes[..., i, None] >= 0, tf.float32)
+            vectors = tf.gather(table, tf.maximum(codes[..., i], 0), batch_dims=1)
+            parts.append(vectors * known)
+        return tf.concat(parts, -1), []
+
+
+class MissingNumbersRule(Rule):
+    """A learned number for NaN in each column, and 1 behind the others where there was one."""
+
+    def structure(self, layer: Layer) -> Hashable:
+        return layer["n_numbers"], layer["shown"]
+
+    def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
+        del shape
+        return [Variable(position, "value", (layer["n_numbers"],))]
+
+    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (shape[-1] + len(layer["shown"]),)
+
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        import tensorflow as tf
+
+        (value,) = context.variables
+        n_numbers = layer["n_numbers"]
+        numbers, rest = x[..., :n_numbers], x[..., n_numbers:]
+        is_missing = tf.math.is_nan(numbers)
+        shown = [tf.cast(is_missing[..., i : i + 1], tf.float32) for i in layer["shown"]]
+        filled = tf.where(is_missing, value[:, None, :], numbers)
+        return tf.concat([filled, rest, *shown], -1), []
+
+
+class SmoothClipRule(OnNumbersRule):
     """``z / sqrt(1 + (z / 3)**2)``, ``z = (x - center) * factor`` (Holzmüller et al. 2024).
 
     Its two constants come with the job.
     """
 
-    def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
+    def variables_of(self, layer: Layer, position: int, n_numbers: int) -> list[Variable]:
         del layer
+        shape = (n_numbers,)
         return [
             Variable(position, "center", shape, trainable=False),
             Variable(position, "factor", shape, trainable=False, initializer="ones"),
         ]
 
-    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+    def of_numbers(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
         import tensorflow as tf
 
         del layer
@@ -71,25 +176,23 @@ class ParametricActivationRule(ActivationRule):
         return x + (1.0 + weight[:, None, :]) * (bent - x), []
 
 
-class PeriodicEmbeddingRule(Rule):
+class PeriodicEmbeddingRule(OnNumbersRule):
     """Sines and cosines of learned frequencies, see `skdl.networks.numeric_embedding`."""
 
     def structure(self, layer: Layer) -> Hashable:
-        form: Hashable = layer["form"]
-        return form
+        return layer["form"], layer.get("n_numbers")
 
-    def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
+    def variables_of(self, layer: Layer, position: int, n_numbers: int) -> list[Variable]:
         named = embedding_variables(
-            layer["form"], shape[-1], layer["n_frequencies"], layer["units"]
+            layer["form"], n_numbers, layer["n_frequencies"], layer["units"]
         )
         return [Variable(position, name, own) for name, own in named]
 
-    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
-        width = embedding_width(layer["form"], layer["n_frequencies"], layer["units"])
-        return (shape[-1] * width,)
+    def width(self, layer: Layer) -> int:
+        return embedding_width(layer["form"], layer["n_frequencies"], layer["units"])
 
     def width_inside(self, layer: Layer, shape: tuple[int, ...]) -> int:
-        return int(shape[-1]) * 2 * int(layer["n_frequencies"])
+        return int(layer.get("n_numbers") or shape[-1]) * 2 * int(layer["n_frequencies"])
 
     def initial(
         self, layer: Layer, variable: Variable, generator: np.random.Generator
@@ -105,7 +208,7 @@ class PeriodicEmbeddingRule(Rule):
         n_waves = layer["n_frequencies"] * (1 if layer["form"] == "pbld" else 2)
         return unit / np.float32(math.sqrt(n_waves))
 
-    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+    def of_numbers(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
         import tensorflow as tf
 
         form = layer["form"]
@@ -124,22 +227,22 @@ class PeriodicEmbeddingRule(Rule):
         return flat(tf.concat([x[..., None], mixed], -1)), []
 
 
-class PiecewiseLinearEmbeddingRule(Rule):
+class PiecewiseLinearEmbeddingRule(OnNumbersRule):
     """How far each feature has come through each of its bins (Gorishniy et al. 2022, Eq. 1).
 
     A bin gives ``(x - start) * slope``, cut off at `low` and `high`: 0 and 1, but for the outer
     ends of the first and last bin, which are open. These constants come with the job.
     """
 
-    def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
-        own = (shape[-1], layer["n_bins"])
+    def variables_of(self, layer: Layer, position: int, n_numbers: int) -> list[Variable]:
+        own = (n_numbers, layer["n_bins"])
         names = ("start", "slope", "low", "high")
         return [Variable(position, name, own, trainable=False) for name in names]
 
-    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
-        return (shape[-1] * layer["n_bins"],)
+    def width(self, layer: Layer) -> int:
+        return int(layer["n_bins"])
 
-    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+    def of_numbers(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
         import tensorflow as tf
 
         del layer
@@ -159,6 +262,8 @@ def flat(values: Any) -> Any:
 
 
 TABULAR_RULES: dict[str, Rule] = {
+    "Categories": CategoriesRule(),
+    "MissingNumbers": MissingNumbersRule(),
     "SmoothClip": SmoothClipRule(),
     "FeatureScale": FeatureScaleRule(),
     "ParametricActivation": ParametricActivationRule(),
