@@ -158,7 +158,7 @@ def transfer():
     table = pd.DataFrame(
         {n: {"accuracy": np.mean(v), "s.d. over seeds": np.std(v)} for n, v in scores.items()}
     ).T
-    assert table["accuracy"].iloc[1] >= 0.78  # noqa: PLR2004
+    assert table["accuracy"].iloc[1] >= 0.78
     assert table["accuracy"].iloc[1] > table["accuracy"].iloc[0] + 0.1
     return table
 

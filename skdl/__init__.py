@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         PretrainedCNNClassifier,
         PretrainedCNNRegressor,
         PretrainedFeatures,
+        SmoothClipScaler,
     )
     from skdl.inspection import diagnose
     from skdl.model_selection import OptunaPruning
@@ -37,6 +38,7 @@ _HOMES = {
     "PretrainedCNNClassifier": "skdl.estimators",
     "PretrainedCNNRegressor": "skdl.estimators",
     "PretrainedFeatures": "skdl.estimators",
+    "SmoothClipScaler": "skdl.estimators",
     "diagnose": "skdl.inspection",
     "lockstep": "skdl.training",
 }
@@ -50,6 +52,7 @@ __all__ = [
     "PretrainedCNNClassifier",
     "PretrainedCNNRegressor",
     "PretrainedFeatures",
+    "SmoothClipScaler",
     "diagnose",
     "lockstep",
 ]

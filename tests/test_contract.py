@@ -29,7 +29,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't
 PUBLIC = [
     public
     for public in (getattr(skdl, name) for name in skdl.__all__)
-    if isinstance(public, type) and issubclass(public, BaseEstimator)
+    # Transformers are tested where they stand.
+    if isinstance(public, type) and issubclass(public, BaseEstimator) and hasattr(public, "predict")
 ]
 ESTIMATORS = [public for public in PUBLIC if issubclass(public, BaseNetwork)]
 TRANSFORMERS = [public for public in PUBLIC if issubclass(public, TransformerMixin)]
@@ -108,7 +109,27 @@ COPIES = {
 
 # The checks' rows have as few as two features: a signal that can be halved once.
 SMALL_CNN = {"conv_blocks": 1, "filters": 8, "hidden_units": 64}
-OFF_DEFAULT_MLP = {"hidden_layers": 1, "input_dropout": 0.05, "input_batch_norm": True}
+OFF_DEFAULT_MLP = {
+    "hidden_layers": 1,
+    "input_dropout": 0.05,
+    "input_batch_norm": True,
+    "parametric_activation": True,
+    "categorical_features": "from_dtype",
+    "max_one_hot": 4,
+    "category_units": 3,
+    "missing_numbers": "learn",
+    "input_scaling": "smooth_clip",
+    "numeric_embedding": "plr",
+    "n_frequencies": 3,
+    "frequency_scale": 0.5,
+    "embedding_units": 2,
+    "n_bins": 4,
+    "feature_scale": True,
+    "weight_decay": 0.01,
+    "optimizer": "nadam",
+    "learning_rate_schedule": "plateau",
+    "beta_2": 0.95,
+}
 OFF_DEFAULT_CNN = {
     "conv_blocks": 1,
     "filters": (4,),
@@ -127,8 +148,10 @@ OFF_DEFAULT_CNN = {
 }
 
 
-OFF_DEFAULT_PRETRAINED = OFF_DEFAULT_MLP | {
+OFF_DEFAULT_PRETRAINED = {
     "hidden_layers": 2,
+    "input_dropout": 0.05,
+    "input_batch_norm": True,
     "backbone": "MobileNet",
     "weights": None,
     "backbone_params": {"alpha": 0.25},
@@ -218,6 +241,32 @@ def own_methods(Estimator):
     expected_failed_checks=expected_failed_checks,
 )
 def test_scikit_learn_checks_with_default_parameters(estimator, check):
+    check(estimator)
+
+
+TABULAR = {
+    "categorical_features": "from_dtype",
+    "missing_numbers": "learn",
+    "input_scaling": "smooth_clip",
+    "numeric_embedding": "pbld",
+    "feature_scale": True,
+    "parametric_activation": True,
+    "activation": "mish",
+    "weight_decay": 0.01,
+    "beta_2": 0.95,
+    "learning_rate": 0.01,
+    "learning_rate_schedule": "coslog4",
+    "batch_size": "auto",
+    "epochs": 60,
+}
+
+
+@pytest.mark.slow
+@parametrize_with_checks(
+    [E(32, **TABULAR) for E in ESTIMATORS if not is_convolutional(E)],
+    expected_failed_checks=expected_failed_checks,
+)
+def test_scikit_learn_checks_with_what_tables_want(estimator, check):
     check(estimator)
 
 

@@ -5,6 +5,7 @@ from skdl.estimators._mlp import MLPClassifier, MLPRegressor
 from skdl.estimators._pretrained import PretrainedCNNClassifier, PretrainedCNNRegressor
 from skdl.estimators._pretrained_features import PretrainedFeatures
 from skdl.estimators._search_space import describe_space
+from skdl.estimators._smooth_clip import SmoothClipScaler
 
 __all__ = [
     "CNNClassifier",
@@ -14,5 +15,6 @@ __all__ = [
     "PretrainedCNNClassifier",
     "PretrainedCNNRegressor",
     "PretrainedFeatures",
+    "SmoothClipScaler",
     "describe_space",
 ]

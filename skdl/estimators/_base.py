@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 import warnings
 from abc import ABC, abstractmethod
 from numbers import Real as RealNumber
@@ -46,6 +47,7 @@ from skdl._validation import (
 )
 from skdl.estimators import _keras_names as names
 from skdl.estimators._callbacks import EpochBar, SklearnCallbacks
+from skdl.estimators._conditions import FitConditions
 from skdl.estimators._diagram import DiagramMixin
 from skdl.estimators._held_out import HeldOut
 from skdl.estimators._search_space import Choice, Number
@@ -57,9 +59,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skdl.networks import Network
-    from skdl.training import Job, Rows, Trained
+    from skdl.training import Job, Optimizer, Rows, Schedule, Trained
 
-__all__ = ["CALLABLE", "CONSTRAINTS", "BaseNetwork", "is_keras", "units_per_layer"]
+__all__ = [
+    "CALLABLE",
+    "CONSTRAINTS",
+    "BaseNetwork",
+    "auto_batch_size",
+    "is_keras",
+    "units_per_layer",
+]
 
 CALLABLE = Predicate(callable, "a callable")
 
@@ -135,6 +144,12 @@ CONSTRAINTS: dict[str, Constraint] = {
 # The default of the parameter, which an optimizer object's own learning rate replaces.
 _DEFAULT_RATE = 0.001
 
+# "auto": steps are what a network learns by, so few rows get small batches, and a few hundred
+# epochs are enough for most tables.
+_AUTO_BATCHES = 32
+_AUTO_BATCH_SIZES = (32, 256)
+_AUTO_EPOCHS = 256
+
 
 class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
     """Base of estimators that are one Keras network."""
@@ -156,6 +171,14 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
     @abstractmethod
     def _network(self, shape: tuple[int, ...]) -> Network:
         """Return the network that the parameters describe, for rows of `shape`."""
+
+    def _row_checks(self) -> dict[str, Any]:
+        """Return the arguments of scikit-learn's checks of rows."""
+        return self._accepted_rows
+
+    def _encoded(self, X: Any, *, reset: bool) -> Any:
+        """Return a table as numbers where the estimator itself makes them of it, else None."""
+        del X, reset
 
     def _rows(self, X: Any, *, reset: bool) -> Any:
         """Return checked rows in the form in which the network takes them."""
@@ -183,6 +206,25 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         """Return the rows' weights with those of their classes multiplied in, or None."""
         del targets, reset
         return weight
+
+    def _optimizer(self) -> Optimizer:
+        """Return the description of the optimizer that the parameters ask for."""
+        return names.described_optimizer(self.optimizer, self.learning_rate)
+
+    def _schedule(self) -> Schedule:
+        """Return how the learning rate changes in the course of a fit."""
+        from skdl.training import Schedule
+
+        return Schedule()
+
+    def _constants(self, network: Network, X: Any, index: Any) -> Any:
+        """Return what layers must know of the rows to train on, as `Job.constants`."""
+        del network, X, index
+
+    @property
+    def most_epochs(self) -> int:
+        """Epochs of a fit at most."""
+        return _AUTO_EPOCHS if self.epochs == "auto" else self.epochs
 
     def _search_space(self) -> dict[str, Choice | Number]:
         """Return what an automatic search varies; it replaces what these parameters are set to."""
@@ -237,15 +279,24 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         """
         self._check_parameters()
         initial = self._trained if self.warm_start and hasattr(self, "_trained") else None
+        conditions = FitConditions.current()
+        last_epoch = None
+        if conditions is not None and conditions.concern(self):
+            last_epoch = conditions.last_epoch
+            if X_val is None:
+                X_val, y_val = conditions.validation_rows(self)
         job = self._make_job(
-            X, y, sample_weight, X_val, y_val, sample_weight_val, groups, initial=initial
-        )
+            X, y, sample_weight, X_val, y_val, sample_weight_val, groups, initial=initial,
+            may_stop=last_epoch is None,
+        )  # fmt: skip
+        if conditions is not None and conditions.concern(self):
+            conditions.attach(job)
         held_out = HeldOut.current()
         if held_out is not None:
             held_out.attach(self, job)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         data = {"estimator": self, "X": X, "y": y, "metadata": metadata}
-        root = self._init_callback_context(max_subtasks=self._most_epochs)
+        root = self._init_callback_context(max_subtasks=self._epochs_in_all)
         root.call_on_fit_task_begin(**data)
         job.observers = [*job.observers, SklearnCallbacks(root, data)]
         self._take(self._refined(self._train(job), job))
@@ -262,9 +313,9 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         return self
 
     @property
-    def _most_epochs(self) -> int:
-        """Epochs that ``fit`` runs at the most."""
-        return self.epochs
+    def _epochs_in_all(self) -> int:
+        """Epochs that ``fit`` runs at the most, a second phase included."""
+        return self.most_epochs
 
     def _train(self, job: Job) -> Trained:
         from skdl.training import train_one
@@ -302,9 +353,10 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         *,
         initial: Trained | None = None,
         is_partial: bool = False,
+        may_stop: bool = True,
     ) -> Job:
         """Check the data and describe the training of it; labels and units are learned here."""
-        from skdl.training import EarlyStopping, Job
+        from skdl.training import EarlyStopping, Job, Schedule
 
         owner = type(self).__name__
         reset = initial is None
@@ -328,7 +380,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         rng = check_random_state(self.random_state)
         seed = int(rng.randint(np.iinfo(np.int32).max))
 
-        stops_early = self.early_stopping and not is_partial
+        stops_early = self.early_stopping and may_stop and not is_partial
         train_index = val_index = None
         if stops_early and X_val is None and self.monitor.startswith("val_"):
             train_index, val_index = self._inner_split(targets, groups, rng)
@@ -344,15 +396,19 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         elif X_val is not None:
             validation = self._validation_rows(X_val, y_val, sample_weight_val)
         scale, offset = self._units()
+        network = self._network(X.shape[1:])
+        train = _placed(X, scaled, weight, train_index)
+        is_auto = self.batch_size == "auto"
         return Job(
-            network=self._network(X.shape[1:]),
-            train=_placed(X, scaled, weight, train_index),
+            network=network,
+            train=train,
             validation=validation,
-            optimizer=names.described_optimizer(self.optimizer, self.learning_rate),
-            epochs=1 if is_partial else self.epochs,
-            batch_size=self.batch_size,
+            optimizer=self._optimizer(),
+            epochs=1 if is_partial else self.most_epochs,
+            batch_size=auto_batch_size(len(train)) if is_auto else self.batch_size,
             seed=seed,
             shuffle=self.shuffle,
+            schedule=Schedule() if is_partial else self._schedule(),
             early_stopping=EarlyStopping(
                 monitor=self.monitor,
                 mode=names.monitor_mode(self.monitor),
@@ -365,6 +421,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
             metrics=tuple(names.resolved_metric(m) for m in _as_list(self.metrics)),
             target_scale=scale,
             target_offset=offset,
+            constants=self._constants(network, X, in_training) if reset else None,
             initial=initial,
             observers=self._observers(),
             keep_optimizer_state=bool(self.warm_start) or is_partial,
@@ -386,15 +443,28 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
 
     def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
         """Return rows as the network takes them and targets as an array; float32 is not copied."""
-        if isinstance(X, RowsView):
-            validate_data(self, X, reset=reset, skip_check_array=True)
-            y = _check_y(y, multi_output=True, y_numeric=False, estimator=self)
-            check_consistent_length(X, y)
-        else:
+        rows = self._ready_rows(X, reset=reset)
+        if rows is None:
             X, y = validate_data(
-                self, X, y, reset=reset, multi_output=True, y_numeric=False, **self._accepted_rows
+                self, X, y, reset=reset, multi_output=True, y_numeric=False, **self._row_checks()
             )
+        else:
+            X, y = rows, _check_y(y, multi_output=True, y_numeric=False, estimator=self)
+            check_consistent_length(X, y)
         return self._rows(X, reset=reset), y
+
+    def _ready_rows(self, X: Any, *, reset: bool) -> Any:
+        """Return rows that scikit-learn's checks of arrays know nothing of, None for others."""
+        is_view = isinstance(X, RowsView)
+        if is_view or hasattr(X, "columns"):
+            # Names and number of the features.
+            validate_data(self, X, reset=reset, skip_check_array=True)
+        if is_view:
+            return X
+        encoded = self._encoded(X, reset=reset)
+        if encoded is None:
+            return None
+        return check_array(encoded, estimator=self, **self._row_checks())
 
     def _checked_weights(self, sample_weight: Any, X: Any) -> NDArray[np.float64]:
         weight = np.asarray(sample_weight, np.float64)
@@ -404,10 +474,9 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
 
     def _validation_rows(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> Any:
         validate_data(self, X_val, reset=False, skip_check_array=True)
-        if isinstance(X_val, RowsView):
-            X = X_val
-        else:
-            X = check_array(X_val, estimator=self, input_name="X_val", **self._accepted_rows)
+        X = self._ready_rows(X_val, reset=False)
+        if X is None:
+            X = check_array(X_val, estimator=self, input_name="X_val", **self._row_checks())
         X = self._rows(X, reset=False)
         y = check_array(
             y_val, accept_sparse="csr", ensure_2d=False, dtype=None, estimator=self,
@@ -470,11 +539,10 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         from skdl.training import predict
 
         check_is_fitted(self)
-        if isinstance(X, RowsView):
-            validate_data(self, X, reset=False, skip_check_array=True)
-        else:
-            X = validate_data(self, X, reset=False, **self._accepted_rows)
-        return predict(self._trained, self._inputs(self._rows(X, reset=False)))
+        rows = self._ready_rows(X, reset=False)
+        if rows is None:
+            rows = validate_data(self, X, reset=False, **self._row_checks())
+        return predict(self._trained, self._inputs(self._rows(rows, reset=False)))
 
     @property
     def model_(self) -> keras.Model:
@@ -491,7 +559,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
             trained = self._trained
             model = compiled_model(
                 trained.network,
-                names.described_optimizer(self.optimizer, self.learning_rate),
+                self._optimizer(),
                 tuple(names.resolved_metric(m) for m in _as_list(self.metrics)),
             )
             layout = Layout.of(trained.network)
@@ -528,6 +596,13 @@ def _placed(X: Any, y: NDArray[Any], weight: Any, index: Any = None) -> Rows:
         return Rows(X, y, weight, index)
     weight = None if weight is None else X.spread(weight)
     return Rows(X.base, X.spread(y), weight, X.index if index is None else X.index[index])
+
+
+def auto_batch_size(n_rows: int) -> int:
+    """Return the power of two nearest to a 32nd of the rows, between 32 and 256."""
+    least, most = _AUTO_BATCH_SIZES
+    nearest = 2 ** round(math.log2(max(n_rows / _AUTO_BATCHES, 1)))
+    return min(max(nearest, least), most)
 
 
 def _as_float32(weight: Any) -> Any:

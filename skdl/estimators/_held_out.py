@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from skdl.estimators._base import BaseNetwork
     from skdl.training import Job, Member
 
-__all__ = ["HeldOut"]
+__all__ = ["HeldOut", "way_to"]
 
 _log = logging.getLogger("skdl")
 _local = threading.local()
@@ -102,7 +102,7 @@ class HeldOut(Observer):
     def attach(self, network: BaseNetwork, job: Job) -> None:
         """Have the held-out rows scored in a network's job, if the network is the one meant."""
         try:
-            way = _way_to(network, self._estimator, self._X, self._y)
+            way = way_to(network, self._estimator, self._X, self._y)
             if way is None:
                 return
             X, y, around = way
@@ -152,7 +152,7 @@ class HeldOut(Observer):
         return score
 
 
-def _way_to(
+def way_to(
     network: BaseNetwork, estimator: Any, X: Any, y: Any
 ) -> tuple[Any, Any, Callable[[Any], Any]] | None:
     """Find the way from an estimator that is being fitted to the network inside it.
@@ -168,13 +168,13 @@ def _way_to(
     if isinstance(estimator, Pipeline):
         if len(estimator.steps) > 1:
             X = Pipeline(estimator.steps[:-1]).transform(X)
-        return _way_to(network, estimator.steps[-1][1], X, y)
+        return way_to(network, estimator.steps[-1][1], X, y)
     if isinstance(estimator, TransformedTargetRegressor) and hasattr(estimator, "regressor_"):
         columns = np.asarray(y, np.float64)
         is_flat = columns.ndim == 1
         columns = estimator.transformer_.transform(columns.reshape(-1, 1) if is_flat else columns)
         is_flat = is_flat and columns.shape[1] == 1
-        way = _way_to(network, estimator.regressor_, X, columns[:, 0] if is_flat else columns)
+        way = way_to(network, estimator.regressor_, X, columns[:, 0] if is_flat else columns)
         if way is None:
             return None
         X, y, inside = way

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 from typing import TYPE_CHECKING, Any, Literal
 
 from skdl.networks import KerasObject, preserved_generators
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from skdl.training import Optimizer
 
 __all__ = [
@@ -16,6 +19,7 @@ __all__ = [
     "described_optimizer",
     "loss_names",
     "metric_names",
+    "missing_numbers",
     "monitor_mode",
     "optimizer_names",
     "resolved_activation",
@@ -125,6 +129,15 @@ def described_optimizer(optimizer: Any, learning_rate: Any) -> Optimizer:
     if isinstance(optimizer, keras.optimizers.Optimizer):
         return describe_optimizer(optimizer)
     return with_learning_rate(_with_defaults(optimizer), learning_rate)
+
+
+def missing_numbers(optimizer: Any, wanted: Iterable[str]) -> list[str]:
+    """Return which of some numbers the optimizer of a name or class does not have."""
+    wanted = list(wanted)
+    if not wanted:
+        return []
+    known = json.loads(_with_defaults(optimizer).source.config)["config"]
+    return [name for name in wanted if name not in known]
 
 
 @functools.lru_cache(maxsize=32)

@@ -2,42 +2,202 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import numpy as np
+from scipy import sparse
+
+from skdl._validation import AnyOf, Boolean, Constraint, Integer, OneOf, Real
 from skdl.estimators import _keras_names as names
 from skdl.estimators._base import CONSTRAINTS, BaseNetwork, units_per_layer
+from skdl.estimators._input_layers import input_constants
+from skdl.estimators._recipes import CLASSIFIER_RECIPE, REGRESSOR_RECIPE
 from skdl.estimators._search_space import Choice, Number
+from skdl.estimators._table_encoder import TableEncoder, holds_categories
 from skdl.estimators._targets import (
     CLASSIFIER_CONSTRAINTS,
     REGRESSOR_CONSTRAINTS,
     ClassificationNetwork,
     RegressionNetwork,
 )
-from skdl.networks import mlp
+from skdl.exceptions import InvalidParameterError
+from skdl.networks import KerasObject, Layer, mlp, numeric_embedding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-
-    from skdl._validation import Constraint
     from skdl.networks import Loss, Network
+    from skdl.training import Optimizer, Schedule
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
+
+_COUNT = Integer(1, example=16)
+MLP_CONSTRAINTS: dict[str, Constraint] = {
+    **CONSTRAINTS,
+    "parametric_activation": Boolean(),
+    "categorical_features": OneOf(None, "from_dtype"),
+    "max_one_hot": Integer(0, example=8),
+    "category_units": Integer(1, example=8),
+    "missing_numbers": OneOf(None, "learn"),
+    "input_scaling": OneOf(None, "smooth_clip"),
+    "numeric_embedding": OneOf(None, "plr", "pbld", "periodic", "piecewise_linear"),
+    "n_frequencies": _COUNT,
+    "frequency_scale": Real(0, low_open=True, example=0.1),
+    "embedding_units": Integer(2, example=4),
+    "n_bins": _COUNT,
+    "feature_scale": Boolean(),
+    "weight_decay": AnyOf(OneOf(None), Real(0, example=0.01)),
+    "learning_rate_schedule": OneOf("constant", "cosine", "coslog4", "plateau"),
+    "beta_2": AnyOf(OneOf(None), Real(0, 1, low_open=True, high_open=True, example=0.95)),
+    "batch_size": AnyOf(OneOf("auto"), Integer(1, example=32)),
+    "epochs": AnyOf(OneOf("auto"), Integer(1, example=100)),
+}
 
 
 class BaseMLP(BaseNetwork):
     """What the two perceptrons share: the network that their parameters describe."""
 
+    _recipe: ClassVar[dict[str, Any]]
+
     hidden_units: int | Sequence[int]
     hidden_layers: int
     activation: Any
+    parametric_activation: bool
+    categorical_features: Any
+    max_one_hot: int
+    category_units: int
+    missing_numbers: Any
+    input_scaling: Any
+    numeric_embedding: Any
+    n_frequencies: int
+    frequency_scale: float
+    embedding_units: int
+    n_bins: int
+    feature_scale: bool
     dropout: float
     input_dropout: float
     l1: float
     l2: float
+    weight_decay: float | None
     batch_norm: Any
     input_batch_norm: bool
+    learning_rate_schedule: Any
+    beta_2: float | None
+
+    @classmethod
+    def tabular(cls, **overrides: Any) -> Self:
+        """Return an unfitted network with a strong starting point for tables.
+
+        After RealMLP-TD (Holzmüller et al. 2024): robust scaling with smooth clipping, embedded
+        numbers, a scale layer, parametric activations, and a learning rate that rises and falls
+        in waves, with the weights of the best epoch on held-out rows kept. It is an ordinary
+        estimator; its parameters spell it all out, and can be changed and searched as any.
+
+        Parameters
+        ----------
+        **overrides : dict
+            Parameters that shall differ, and those such as ``random_state`` that the starting
+            point leaves open.
+
+        Returns
+        -------
+        network : object
+            Give it to a `KFoldEnsembleRegressor` or `KFoldEnsembleClassifier` for the best
+            predictions.
+
+        Raises
+        ------
+        TypeError
+            If there is no parameter of such a name.
+        """
+        return cls(**{**cls._recipe, **overrides})
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        owner = type(self).__name__
+        given = {name: value for name, value in self._numbers().items() if value is not None}
+        is_object = not isinstance(self.optimizer, str | type)
+        if given and is_object:
+            raise InvalidParameterError(
+                f"{owner}: {_listed(given)} was given beside an optimizer object, which has "
+                "numbers of its own. Expected one of them: set it in the optimizer, or give the "
+                "optimizer by name."
+            )
+        missing = names.missing_numbers(self.optimizer, given)
+        if missing:
+            raise InvalidParameterError(
+                f"{owner}: optimizer={self.optimizer!r} has no {' and no '.join(missing)}. "
+                "Expected None there, or an optimizer such as 'adam'."
+            )
+        if self.learning_rate_schedule != "constant" and self._has_keras_schedule():
+            raise InvalidParameterError(
+                f"{owner}: learning_rate_schedule={self.learning_rate_schedule!r} was given "
+                "beside a schedule of Keras. Expected one of them: a number as learning rate, or "
+                "learning_rate_schedule='constant'."
+            )
+        activation = names.resolved_activation(self.activation)
+        if self.parametric_activation and isinstance(activation, KerasObject):
+            raise InvalidParameterError(
+                f"{owner}: parametric_activation=True was given beside a Keras layer as "
+                "activation. Expected a name or a function as activation, or "
+                "parametric_activation=False."
+            )
+
+    def _numbers(self) -> dict[str, float | None]:
+        """Return the numbers of the optimizer that are parameters here."""
+        return {"weight_decay": self.weight_decay, "beta_2": self.beta_2}
+
+    def _has_keras_schedule(self) -> bool:
+        return isinstance(super()._optimizer().learning_rate, str)
+
+    def _optimizer(self) -> Optimizer:
+        from skdl.training import with_numbers
+
+        given = {name: value for name, value in self._numbers().items() if value is not None}
+        return with_numbers(super()._optimizer(), **given)
+
+    def _schedule(self) -> Schedule:
+        from skdl.training import Schedule
+
+        return Schedule(
+            kind=self.learning_rate_schedule,
+            monitor=self.monitor,
+            mode=names.monitor_mode(self.monitor),
+            patience=max(1, self.patience // 2),
+        )
+
+    def _needs_dense_rows(self) -> bool:
+        wants = (self.input_scaling, self.numeric_embedding, self.missing_numbers)
+        return any(value is not None for value in wants)
+
+    def _row_checks(self) -> dict[str, Any]:
+        finite = True if self.missing_numbers is None else "allow-nan"
+        return {**super()._row_checks(), "ensure_all_finite": finite}
+
+    def _encoded(self, X: Any, *, reset: bool) -> Any:
+        if reset:
+            is_table = self.categorical_features is not None and holds_categories(X)
+            self._encoder = TableEncoder.of(X, self.max_one_hot) if is_table else None
+        if self._encoder is None:
+            return None
+        return self._encoder.encoded(type(self).__name__, X)
+
+    def _constants(self, network: Network, X: Any, index: Any) -> Any:
+        return input_constants(network, X[index]) if self._needs_dense_rows() else None
+
+    def _rows(self, X: Any, *, reset: bool) -> Any:
+        if sparse.issparse(X) and self._needs_dense_rows():
+            raise ValueError(
+                f"{type(self).__name__}: X is sparse, but input_scaling={self.input_scaling!r}, "
+                f"numeric_embedding={self.numeric_embedding!r} and "
+                f"missing_numbers={self.missing_numbers!r} look at every value. Expected dense "
+                "rows (X.toarray()), or None for all of them."
+            )
+        if reset and self.missing_numbers is not None:
+            n_numbers = X.shape[1] if self._encoder is None else len(self._encoder.numbers)
+            is_missing = np.isnan(X[:, :n_numbers]).any(0)
+            self._with_gaps = tuple(np.flatnonzero(is_missing).tolist())
+        return super()._rows(X, reset=reset)
 
     def _with_output(
         self, shape: tuple[int, ...], n_outputs: int, output_activation: str, loss: Loss
@@ -55,9 +215,58 @@ class BaseMLP(BaseNetwork):
             l2=self.l2,
             batch_norm=self.batch_norm,
             input_batch_norm=bool(self.input_batch_norm),
+            **self._first_layers(shape[0]),
+            feature_scale=bool(self.feature_scale),
+            parametric_activation=bool(self.parametric_activation),
         )
 
+    def _first_layers(self, n_features: int) -> dict[str, Layer]:
+        """Return what makes numbers of categories and gaps, scales numbers and embeds them."""
+        encoder = self._encoder
+        n_numbers = n_features if encoder is None else len(encoder.numbers)
+        layers: dict[str, Layer] = {}
+        if encoder is not None:
+            layers["categories"] = Layer.of(
+                "Categories",
+                n_numbers=n_numbers,
+                one_hot=encoder.one_hot,
+                embedded=encoder.embedded,
+                units=int(self.category_units),
+            )
+        if n_numbers == 0:
+            return layers
+        where = {} if encoder is None else {"n_numbers": n_numbers}
+        if self.input_scaling is not None:
+            layers["smooth_clip"] = Layer.of("SmoothClip", **where)
+        if self.missing_numbers is not None:
+            layers["missing"] = Layer.of(
+                "MissingNumbers", n_numbers=n_numbers, shown=self._with_gaps
+            )
+            # Behind the others now stand columns that say where numbers were missing.
+            where = {"n_numbers": n_numbers}
+        if self.numeric_embedding is not None:
+            layers["embedding"] = numeric_embedding(
+                self.numeric_embedding,
+                n_frequencies=self.n_frequencies,
+                frequency_scale=self.frequency_scale,
+                units=self.embedding_units,
+                n_bins=self.n_bins,
+                **where,
+            )
+        return layers
+
     def _search_space(self) -> dict[str, Choice | Number]:
+        space: dict[str, Choice | Number] = {}
+        if isinstance(self.optimizer, str | type):
+            space["weight_decay"] = Number(1e-5, 1e-1, log=True)
+            if self.optimizer in {"adam", "adamw", "nadam"}:
+                space["beta_2"] = Choice(0.95, 0.999)
+        # Embeddings want dense rows, so whether there are any is for the user to say.
+        if self.numeric_embedding in {"periodic", "plr", "pbld"}:
+            space["n_frequencies"] = Choice(8, 16, 32)
+            space["frequency_scale"] = Number(0.01, 10.0, log=True)
+        elif self.numeric_embedding == "piecewise_linear":
+            space["n_bins"] = Choice(8, 16, 32, 64)
         return {
             "hidden_units": Choice(32, 64, 128, 256),
             "hidden_layers": Number(1, 4),
@@ -65,8 +274,20 @@ class BaseMLP(BaseNetwork):
             "l1": Number(1e-7, 1e-3, log=True),
             "l2": Number(1e-6, 1e-2, log=True),
             "batch_norm": Choice(None, "before_activation"),
+            **space,
             **super()._search_space(),
         }
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = not self._needs_dense_rows()
+        tags.input_tags.allow_nan = self.missing_numbers is not None
+        tags.input_tags.categorical = self.categorical_features is not None
+        return tags
+
+
+def _listed(values: dict[str, Any]) -> str:
+    return " and ".join(f"{name}={value!r}" for name, value in values.items())
 
 
 class MLPRegressor(BaseMLP, RegressionNetwork):
@@ -79,8 +300,44 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
     hidden_layers : int, default=2
         Number of hidden layers, used when `hidden_units` is an int; 0 gives a linear model.
     activation : str, callable or Keras layer, default="relu"
-        Activation of the hidden layers: a name of ``keras.activations``, a function of single
-        rows, or a Keras layer such as ``keras.layers.LeakyReLU(0.1)``.
+        Activation of the hidden layers: a name of ``keras.activations`` such as ``"selu"``,
+        ``"mish"`` or ``"gelu"``, a function of single rows, or a Keras layer such as
+        ``keras.layers.LeakyReLU(0.1)``.
+    parametric_activation : bool, default=False
+        Let each hidden unit learn how much of the activation f there is: ``x + a (f(x) - x)``
+        with a = 1 at first (Holzmüller et al. 2024). Not with a Keras layer.
+    categorical_features : {"from_dtype"} or None, default=None
+        ``"from_dtype"`` takes columns of a DataFrame that hold no numbers (categories, texts,
+        booleans) for categories. Each of their levels seen in ``fit``, missing values among them,
+        becomes a column of its own or a learned vector; levels not seen become zeros.
+    max_one_hot : int, default=8
+        Columns of more levels become learned vectors.
+    category_units : int, default=8
+        Length of the vectors.
+    missing_numbers : {"learn"} or None, default=None
+        ``"learn"`` takes NaN among the numbers: the network sees a learned value instead, and for
+        columns with NaN in ``fit`` also where it was. None refuses NaN.
+    input_scaling : {"smooth_clip"} or None, default=None
+        Scale the features inside the network as `SmoothClipScaler` does, by medians and quartiles
+        of the training rows. Dense rows only.
+    numeric_embedding : {"plr", "pbld", "periodic", "piecewise_linear"} or None, default=None
+        Turn each feature into several numbers in front of the first layer: sines and cosines of
+        learned frequencies (``"periodic"``), the same through a dense layer and ReLU for each
+        feature (``"plr"``), or the place of the value among quantiles of the training rows
+        (``"piecewise_linear"``), all by Gorishniy et al. 2022; or cosines with learned phases
+        through a dense layer, beside the feature itself (``"pbld"``, Holzmüller et al. 2024).
+        Expects features of about unit scale. Dense rows only.
+    n_frequencies : int, default=16
+        Frequencies for each feature, with the first three.
+    frequency_scale : float > 0, default=0.1
+        Standard deviation of the frequencies at first, in periods per unit of the feature. What
+        matters most of these sizes.
+    embedding_units : int >= 2, default=4
+        Numbers that each feature becomes with ``"plr"`` and ``"pbld"``.
+    n_bins : int, default=16
+        Bins for each feature with ``"piecewise_linear"``; features of few values have fewer.
+    feature_scale : bool, default=False
+        Learn a factor for each number that enters the first layer (Holzmüller et al. 2024).
     dropout : float in [0, 1), default=0.0
         Share of each hidden layer's units that is dropped at random in every training step
         (Srivastava et al. 2014).
@@ -90,6 +347,10 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
         Adds ``l1 * sum(|w|)`` over all kernels (not biases) to the loss.
     l2 : float >= 0, default=0.0
         Adds ``l2 * sum(w**2)`` over all kernels (not biases) to the loss.
+    weight_decay : float >= 0 or None, default=None
+        Share of each weight, times the learning rate, taken off in every step, apart from the
+        gradient (Loshchilov and Hutter 2019); None for the optimizer's own, which is none but
+        for ``"adamw"``.
     batch_norm : {"before_activation", "after_activation"} or None, default=None
         Batch normalisation in every hidden layer (Ioffe and Szegedy 2015), with a momentum of
         0.9: Keras' default of 0.99 suits trainings of many thousand steps.
@@ -112,10 +373,20 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
         An object is not changed by ``fit``; its own learning rate holds.
     learning_rate : float or Keras schedule, default=0.001
         Must be left at its default when `optimizer` is an object.
-    batch_size : int, default=32
-        Rows per training step; the last batch of an epoch may be smaller.
-    epochs : int, default=100
-        Passes over the training rows; the most there will be with `early_stopping`.
+    learning_rate_schedule : {"constant", "cosine", "coslog4", "plateau"}, default="constant"
+        How `learning_rate` changes over the `epochs`: falling to 0 along half a cosine
+        (``"cosine"``), in four ever longer waves (``"coslog4"``, Holzmüller et al. 2024), or to
+        a fifth whenever `monitor` (the loss, where that is not reported) has not improved for
+        half of `patience` (``"plateau"``). In ``partial_fit`` it stays constant.
+    beta_2 : float in (0, 1) or None, default=None
+        Decay of the mean squared gradient in Adam and its kin; None for the optimizer's own, 0.999
+        in Adam. Networks on tables often gain by 0.95.
+    batch_size : int or "auto", default=32
+        Rows per training step; the last batch of an epoch may be smaller. ``"auto"`` is the power
+        of two nearest to a 32nd of the training rows, between 32 and 256.
+    epochs : int or "auto", default=100
+        Passes over the training rows; the most there will be with `early_stopping`. ``"auto"``
+        is 256.
     shuffle : bool, default=True
         Draw a new order of the training rows for each epoch.
     early_stopping : bool, default=False
@@ -183,7 +454,8 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
     True
     """
 
-    _constraints: ClassVar[dict[str, Constraint]] = {**CONSTRAINTS, **REGRESSOR_CONSTRAINTS}
+    _constraints: ClassVar[dict[str, Constraint]] = {**MLP_CONSTRAINTS, **REGRESSOR_CONSTRAINTS}
+    _recipe: ClassVar[dict[str, Any]] = REGRESSOR_RECIPE
 
     def __init__(
         self,
@@ -191,10 +463,23 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
         *,
         hidden_layers: int = 2,
         activation: Any = "relu",
+        parametric_activation: bool = False,
+        categorical_features: str | None = None,
+        max_one_hot: int = 8,
+        category_units: int = 8,
+        missing_numbers: str | None = None,
+        input_scaling: str | None = None,
+        numeric_embedding: str | None = None,
+        n_frequencies: int = 16,
+        frequency_scale: float = 0.1,
+        embedding_units: int = 4,
+        n_bins: int = 16,
+        feature_scale: bool = False,
         dropout: float = 0.0,
         input_dropout: float = 0.0,
         l1: float = 0.0,
         l2: float = 0.0,
+        weight_decay: float | None = None,
         batch_norm: str | None = None,
         input_batch_norm: bool = False,
         loss: Any = "mse",
@@ -203,8 +488,10 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
         target_scaling: bool = True,
         optimizer: Any = "adam",
         learning_rate: Any = 0.001,
-        batch_size: int = 32,
-        epochs: int = 100,
+        learning_rate_schedule: str = "constant",
+        beta_2: float | None = None,
+        batch_size: int | str = 32,
+        epochs: int | str = 100,
         shuffle: bool = True,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
@@ -221,10 +508,23 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
         self.hidden_units = hidden_units
         self.hidden_layers = hidden_layers
         self.activation = activation
+        self.parametric_activation = parametric_activation
+        self.categorical_features = categorical_features
+        self.max_one_hot = max_one_hot
+        self.category_units = category_units
+        self.missing_numbers = missing_numbers
+        self.input_scaling = input_scaling
+        self.numeric_embedding = numeric_embedding
+        self.n_frequencies = n_frequencies
+        self.frequency_scale = frequency_scale
+        self.embedding_units = embedding_units
+        self.n_bins = n_bins
+        self.feature_scale = feature_scale
         self.dropout = dropout
         self.input_dropout = input_dropout
         self.l1 = l1
         self.l2 = l2
+        self.weight_decay = weight_decay
         self.batch_norm = batch_norm
         self.input_batch_norm = input_batch_norm
         self.loss = loss
@@ -233,6 +533,8 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
         self.target_scaling = target_scaling
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
+        self.beta_2 = beta_2
         self.batch_size = batch_size
         self.epochs = epochs
         self.shuffle = shuffle
@@ -261,8 +563,44 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
     hidden_layers : int, default=2
         Number of hidden layers, used when `hidden_units` is an int; 0 gives a linear model.
     activation : str, callable or Keras layer, default="relu"
-        Activation of the hidden layers: a name of ``keras.activations``, a function of single
-        rows, or a Keras layer such as ``keras.layers.LeakyReLU(0.1)``.
+        Activation of the hidden layers: a name of ``keras.activations`` such as ``"selu"``,
+        ``"mish"`` or ``"gelu"``, a function of single rows, or a Keras layer such as
+        ``keras.layers.LeakyReLU(0.1)``.
+    parametric_activation : bool, default=False
+        Let each hidden unit learn how much of the activation f there is: ``x + a (f(x) - x)``
+        with a = 1 at first (Holzmüller et al. 2024). Not with a Keras layer.
+    categorical_features : {"from_dtype"} or None, default=None
+        ``"from_dtype"`` takes columns of a DataFrame that hold no numbers (categories, texts,
+        booleans) for categories. Each of their levels seen in ``fit``, missing values among them,
+        becomes a column of its own or a learned vector; levels not seen become zeros.
+    max_one_hot : int, default=8
+        Columns of more levels become learned vectors.
+    category_units : int, default=8
+        Length of the vectors.
+    missing_numbers : {"learn"} or None, default=None
+        ``"learn"`` takes NaN among the numbers: the network sees a learned value instead, and for
+        columns with NaN in ``fit`` also where it was. None refuses NaN.
+    input_scaling : {"smooth_clip"} or None, default=None
+        Scale the features inside the network as `SmoothClipScaler` does, by medians and quartiles
+        of the training rows. Dense rows only.
+    numeric_embedding : {"plr", "pbld", "periodic", "piecewise_linear"} or None, default=None
+        Turn each feature into several numbers in front of the first layer: sines and cosines of
+        learned frequencies (``"periodic"``), the same through a dense layer and ReLU for each
+        feature (``"plr"``), or the place of the value among quantiles of the training rows
+        (``"piecewise_linear"``), all by Gorishniy et al. 2022; or cosines with learned phases
+        through a dense layer, beside the feature itself (``"pbld"``, Holzmüller et al. 2024).
+        Expects features of about unit scale. Dense rows only.
+    n_frequencies : int, default=16
+        Frequencies for each feature, with the first three.
+    frequency_scale : float > 0, default=0.1
+        Standard deviation of the frequencies at first, in periods per unit of the feature. What
+        matters most of these sizes.
+    embedding_units : int >= 2, default=4
+        Numbers that each feature becomes with ``"plr"`` and ``"pbld"``.
+    n_bins : int, default=16
+        Bins for each feature with ``"piecewise_linear"``; features of few values have fewer.
+    feature_scale : bool, default=False
+        Learn a factor for each number that enters the first layer (Holzmüller et al. 2024).
     dropout : float in [0, 1), default=0.0
         Share of each hidden layer's units that is dropped at random in every training step
         (Srivastava et al. 2014).
@@ -272,6 +610,10 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
         Adds ``l1 * sum(|w|)`` over all kernels (not biases) to the loss.
     l2 : float >= 0, default=0.0
         Adds ``l2 * sum(w**2)`` over all kernels (not biases) to the loss.
+    weight_decay : float >= 0 or None, default=None
+        Share of each weight, times the learning rate, taken off in every step, apart from the
+        gradient (Loshchilov and Hutter 2019); None for the optimizer's own, which is none but
+        for ``"adamw"``.
     batch_norm : {"before_activation", "after_activation"} or None, default=None
         Batch normalisation in every hidden layer (Ioffe and Szegedy 2015), with a momentum of
         0.9: Keras' default of 0.99 suits trainings of many thousand steps.
@@ -289,10 +631,20 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
         An object is not changed by ``fit``; its own learning rate holds.
     learning_rate : float or Keras schedule, default=0.001
         Must be left at its default when `optimizer` is an object.
-    batch_size : int, default=32
-        Rows per training step; the last batch of an epoch may be smaller.
-    epochs : int, default=100
-        Passes over the training rows; the most there will be with `early_stopping`.
+    learning_rate_schedule : {"constant", "cosine", "coslog4", "plateau"}, default="constant"
+        How `learning_rate` changes over the `epochs`: falling to 0 along half a cosine
+        (``"cosine"``), in four ever longer waves (``"coslog4"``, Holzmüller et al. 2024), or to
+        a fifth whenever `monitor` (the loss, where that is not reported) has not improved for
+        half of `patience` (``"plateau"``). In ``partial_fit`` it stays constant.
+    beta_2 : float in (0, 1) or None, default=None
+        Decay of the mean squared gradient in Adam and its kin; None for the optimizer's own, 0.999
+        in Adam. Networks on tables often gain by 0.95.
+    batch_size : int or "auto", default=32
+        Rows per training step; the last batch of an epoch may be smaller. ``"auto"`` is the power
+        of two nearest to a 32nd of the training rows, between 32 and 256.
+    epochs : int or "auto", default=100
+        Passes over the training rows; the most there will be with `early_stopping`. ``"auto"``
+        is 256.
     shuffle : bool, default=True
         Draw a new order of the training rows for each epoch.
     early_stopping : bool, default=False
@@ -363,7 +715,8 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
     True
     """
 
-    _constraints: ClassVar[dict[str, Constraint]] = {**CONSTRAINTS, **CLASSIFIER_CONSTRAINTS}
+    _constraints: ClassVar[dict[str, Constraint]] = {**MLP_CONSTRAINTS, **CLASSIFIER_CONSTRAINTS}
+    _recipe: ClassVar[dict[str, Any]] = CLASSIFIER_RECIPE
 
     def __init__(
         self,
@@ -371,18 +724,33 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
         *,
         hidden_layers: int = 2,
         activation: Any = "relu",
+        parametric_activation: bool = False,
+        categorical_features: str | None = None,
+        max_one_hot: int = 8,
+        category_units: int = 8,
+        missing_numbers: str | None = None,
+        input_scaling: str | None = None,
+        numeric_embedding: str | None = None,
+        n_frequencies: int = 16,
+        frequency_scale: float = 0.1,
+        embedding_units: int = 4,
+        n_bins: int = 16,
+        feature_scale: bool = False,
         dropout: float = 0.0,
         input_dropout: float = 0.0,
         l1: float = 0.0,
         l2: float = 0.0,
+        weight_decay: float | None = None,
         batch_norm: str | None = None,
         input_batch_norm: bool = False,
         loss: Any = "crossentropy",
         label_smoothing: float = 0.0,
         optimizer: Any = "adam",
         learning_rate: Any = 0.001,
-        batch_size: int = 32,
-        epochs: int = 100,
+        learning_rate_schedule: str = "constant",
+        beta_2: float | None = None,
+        batch_size: int | str = 32,
+        epochs: int | str = 100,
         shuffle: bool = True,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
@@ -400,16 +768,31 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
         self.hidden_units = hidden_units
         self.hidden_layers = hidden_layers
         self.activation = activation
+        self.parametric_activation = parametric_activation
+        self.categorical_features = categorical_features
+        self.max_one_hot = max_one_hot
+        self.category_units = category_units
+        self.missing_numbers = missing_numbers
+        self.input_scaling = input_scaling
+        self.numeric_embedding = numeric_embedding
+        self.n_frequencies = n_frequencies
+        self.frequency_scale = frequency_scale
+        self.embedding_units = embedding_units
+        self.n_bins = n_bins
+        self.feature_scale = feature_scale
         self.dropout = dropout
         self.input_dropout = input_dropout
         self.l1 = l1
         self.l2 = l2
+        self.weight_decay = weight_decay
         self.batch_norm = batch_norm
         self.input_batch_norm = input_batch_norm
         self.loss = loss
         self.label_smoothing = label_smoothing
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
+        self.beta_2 = beta_2
         self.batch_size = batch_size
         self.epochs = epochs
         self.shuffle = shuffle

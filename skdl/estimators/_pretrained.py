@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from skdl._validation import Constraint, Integer
 from skdl.estimators import _keras_names as names
-from skdl.estimators._base import CONSTRAINTS
-from skdl.estimators._mlp import BaseMLP
+from skdl.estimators._base import CONSTRAINTS, BaseNetwork, units_per_layer
 from skdl.estimators._pretrained_features import BACKBONE_CONSTRAINTS, BackboneRows
 from skdl.estimators._search_space import Choice, Number
 from skdl.estimators._targets import (
@@ -17,7 +16,7 @@ from skdl.estimators._targets import (
     ClassificationNetwork,
     RegressionNetwork,
 )
-from skdl.networks import KerasObject, Layer, Network
+from skdl.networks import KerasObject, Layer, Network, mlp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,9 +39,18 @@ PRETRAINED_CONSTRAINTS: dict[str, Constraint] = {
 _POOLING = {"average": "GlobalAveragePooling2D", "max": "GlobalMaxPooling2D", None: "Flatten"}
 
 
-class BasePretrainedCNN(BackboneRows, BaseMLP):
+class BasePretrainedCNN(BackboneRows, BaseNetwork):
     """What the two share: features in place of images, and the second phase."""
 
+    hidden_units: Any
+    hidden_layers: int
+    activation: Any
+    dropout: float
+    input_dropout: float
+    l1: float
+    l2: float
+    batch_norm: Any
+    input_batch_norm: bool
     fine_tune: int
     fine_tune_epochs: int
     fine_tune_learning_rate: Any
@@ -57,15 +65,26 @@ class BasePretrainedCNN(BackboneRows, BaseMLP):
         self, shape: tuple[int, ...], n_outputs: int, output_activation: str, loss: Loss
     ) -> Network:
         del shape
-        return super()._with_output(
-            (self._extractor.n_features,), n_outputs, output_activation, loss
+        return mlp(
+            n_features=self._extractor.n_features,
+            n_outputs=n_outputs,
+            hidden_units=units_per_layer(self.hidden_units, self.hidden_layers),
+            activation=names.resolved_activation(self.activation),
+            output_activation=output_activation,
+            loss=loss,
+            dropout=self.dropout,
+            input_dropout=self.input_dropout,
+            l1=self.l1,
+            l2=self.l2,
+            batch_norm=self.batch_norm,
+            input_batch_norm=bool(self.input_batch_norm),
         )
 
     def _train(self, job: Job) -> Trained:
         return super()._train(_with_inputs(job, self._extractor))
 
     @property
-    def _most_epochs(self) -> int:
+    def _epochs_in_all(self) -> int:
         return self.epochs + (self.fine_tune_epochs if self.fine_tune else 0)
 
     def _refined(self, trained: Trained, job: Job) -> Trained:
@@ -126,7 +145,15 @@ class BasePretrainedCNN(BackboneRows, BaseMLP):
         return bool(sign * before > sign * after)
 
     def _search_space(self) -> dict[str, Choice | Number]:
-        return {**super()._search_space(), "hidden_layers": Number(0, 2)}
+        return {
+            "hidden_units": Choice(64, 128, 256),
+            "hidden_layers": Number(0, 2),
+            "dropout": Number(0.0, 0.5, step=0.05),
+            "l1": Number(1e-7, 1e-3, log=True),
+            "l2": Number(1e-6, 1e-2, log=True),
+            "batch_norm": Choice(None, "before_activation"),
+            **super()._search_space(),
+        }
 
 
 def _with_inputs(job: Job, inputs: Callable[[NDArray[Any]], NDArray[np.float32]]) -> Job:

@@ -3,6 +3,7 @@
 from skdl.model_selection._cross_validate import cross_validate
 from skdl.model_selection._duplicates import duplicate_groups
 from skdl.model_selection._ensemble import AveragingClassifier, AveragingRegressor
+from skdl.model_selection._kfold_ensemble import KFoldEnsembleClassifier, KFoldEnsembleRegressor
 from skdl.model_selection._pruning import OptunaPruning
 from skdl.model_selection._result import CrossValidationResult
 from skdl.model_selection._search import OptunaSearchCV
@@ -13,6 +14,8 @@ __all__ = [
     "AveragingRegressor",
     "CrossValidationResult",
     "IteratedKFold",
+    "KFoldEnsembleClassifier",
+    "KFoldEnsembleRegressor",
     "OptunaPruning",
     "OptunaSearchCV",
     "cross_validate",

@@ -109,7 +109,7 @@ class BaseAveraging(MetaEstimatorMixin, BaseEstimator, ABC):
             The fitted ensemble.
         """
         check_parameters(type(self).__name__, self.get_params(deep=False), self._constraints)
-        members = self._draw_members()
+        members = self._draw_members(check_random_state(self.random_state), self.n_members)
         holds_networks = bool(nested_networks(self.estimator))
         with together() if holds_networks else contextlib.nullcontext():
             self.estimators_ = Parallel()(
@@ -117,10 +117,9 @@ class BaseAveraging(MetaEstimatorMixin, BaseEstimator, ABC):
             )
         return self
 
-    def _draw_members(self) -> list[Any]:
+    def _draw_members(self, rng: np.random.RandomState, n_members: int) -> list[Any]:
         """Return unfitted members; the first few are the same however many there are."""
-        rng = check_random_state(self.random_state)
-        members = [clone(self.estimator) for _ in range(self.n_members)]
+        members = [clone(self.estimator) for _ in range(n_members)]
         for member in members:
             # Sorted, as the order of parameters must not decide which of them gets which seed.
             names = sorted(member.get_params(deep=True))

@@ -3,18 +3,29 @@
 from skdl.networks._augmentation import augmentation_layers, is_augmentation
 from skdl.networks._cnn import cnn, shapes_by_block
 from skdl.networks._loss import KerasObject, Loss
-from skdl.networks._mlp import mlp
+from skdl.networks._mlp import mlp, numeric_embedding
 from skdl.networks._network import Layer, Network, preserved_generators
+from skdl.networks._tabular import (
+    CLIP,
+    category_width,
+    embedding_variables,
+    embedding_width,
+)
 
 __all__ = [
+    "CLIP",
     "KerasObject",
     "Layer",
     "Loss",
     "Network",
     "augmentation_layers",
+    "category_width",
     "cnn",
+    "embedding_variables",
+    "embedding_width",
     "is_augmentation",
     "mlp",
+    "numeric_embedding",
     "preserved_generators",
     "shapes_by_block",
 ]

@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 
     from skdl.networks._loss import Loss
 
-__all__ = ["activated", "dense_layers", "mlp"]
+__all__ = ["activated", "dense_layers", "mlp", "numeric_embedding"]
 
 # Keras' default of 0.99 takes hundreds of steps to forget where the moving moments started, longer
 # than a whole fit on a small table; until then validation, and so early stopping, sees noise.
 _MOMENTUM = 0.9
+# How many times faster than other weights the factors of a scale layer move.
+_SCALE_GAIN = 6.0
 
 
 def mlp(
@@ -33,6 +35,12 @@ def mlp(
     l2: float = 0.0,
     batch_norm: Literal["before_activation", "after_activation"] | None = None,
     input_batch_norm: bool = False,
+    categories: Layer | None = None,
+    missing: Layer | None = None,
+    smooth_clip: Layer | None = None,
+    embedding: Layer | None = None,
+    feature_scale: bool = False,
+    parametric_activation: bool = False,
 ) -> Network:
     """Return a perceptron: per hidden layer Dense, batch normalisation, activation, dropout.
 
@@ -59,18 +67,31 @@ def mlp(
         Place of batch normalisation (Ioffe and Szegedy 2015, who put it before).
     input_batch_norm : bool
         Normalise the inputs by batch too.
+    categories, smooth_clip, missing : Layer, optional
+        What comes first, in this order: columns of categories become numbers, numbers are scaled
+        and clipped by constants that the job brings, and gaps are filled.
+    embedding : Layer, optional
+        What turns each input into several, see `numeric_embedding`.
+    feature_scale : bool
+        Learn one factor for each input of the first dense layer.
+    parametric_activation : bool
+        Learn for each hidden unit how much of the activation there is.
 
     Returns
     -------
     Network
     """
-    layers = []
+    layers = [layer for layer in (categories, smooth_clip, missing) if layer is not None]
     if input_batch_norm:
         layers.append(batch_normalization())
     layers.append(Layer.of("Dropout", rate=float(input_dropout)))
+    if embedding is not None:
+        layers.append(embedding)
+    if feature_scale:
+        layers.append(Layer.of("FeatureScale", gain=_SCALE_GAIN))
     layers += dense_layers(
         n_outputs=n_outputs, hidden_units=hidden_units, activation=activation, dropout=dropout,
-        l1=l1, l2=l2, batch_norm=batch_norm,
+        l1=l1, l2=l2, batch_norm=batch_norm, parametric_activation=parametric_activation,
     )  # fmt: skip
     return Network((int(n_features),), tuple(layers), output_activation, loss)
 
@@ -84,25 +105,30 @@ def dense_layers(
     l1: float,
     l2: float,
     batch_norm: Literal["before_activation", "after_activation"] | None,
+    parametric_activation: bool = False,
 ) -> list[Layer]:
     """Return the hidden layers of a perceptron and its output before activation, as `mlp`."""
     layers = []
     for units in hidden_units:
         layers.append(Layer.of("Dense", units=int(units), l1=float(l1), l2=float(l2)))
-        layers += activated(activation, batch_norm)
+        layers += activated(activation, batch_norm, is_parametric=parametric_activation)
         layers.append(Layer.of("Dropout", rate=float(dropout)))
     layers.append(Layer.of("Dense", units=int(n_outputs), l1=float(l1), l2=float(l2)))
     return layers
 
 
 def activated(
-    activation: Hashable, batch_norm: Literal["before_activation", "after_activation"] | None
+    activation: Hashable,
+    batch_norm: Literal["before_activation", "after_activation"] | None,
+    *,
+    is_parametric: bool = False,
 ) -> list[Layer]:
     """Return an activation with batch normalisation on the side where it is asked for."""
+    kind = "ParametricActivation" if is_parametric else "Activation"
     layers = [
         Layer.of("Keras", layer=activation)
         if isinstance(activation, KerasObject)
-        else Layer.of("Activation", function=activation)
+        else Layer.of(kind, function=activation)
     ]
     if batch_norm is not None:
         place = 0 if batch_norm == "before_activation" else 1
@@ -113,3 +139,48 @@ def activated(
 def batch_normalization() -> Layer:
     """Return batch normalisation with the momentum that suits short trainings."""
     return Layer.of("BatchNormalization", momentum=_MOMENTUM)
+
+
+def numeric_embedding(
+    form: Literal["periodic", "plr", "pbld", "piecewise_linear"],
+    *,
+    n_frequencies: int,
+    frequency_scale: float,
+    units: int,
+    n_bins: int,
+    n_numbers: int | None = None,
+) -> Layer:
+    """Return the layer that turns each number into several.
+
+    Parameters
+    ----------
+    form : {"periodic", "plr", "pbld", "piecewise_linear"}
+        Gorishniy et al. 2022: sines and cosines of learned frequencies (Eq. 5), the same behind
+        a dense layer and a ReLU for each feature, or the place in the bins of a feature (Eq. 1).
+        ``"pbld"`` is Holzmüller et al. 2024: cosines with learned phases behind a dense layer,
+        beside the number itself.
+    n_frequencies : int
+        Frequencies for each feature.
+    frequency_scale : float
+        Standard deviation of the frequencies at first.
+    units : int
+        Numbers for each feature, with "plr" and "pbld".
+    n_bins : int
+        Bins for each feature, with "piecewise_linear".
+    n_numbers : int, optional
+        Only so many columns are numbers; the others stay as they are.
+
+    Returns
+    -------
+    Layer
+    """
+    if form == "piecewise_linear":
+        return Layer.of("PiecewiseLinearEmbedding", n_bins=int(n_bins), n_numbers=n_numbers)
+    return Layer.of(
+        "PeriodicEmbedding",
+        form=form,
+        n_frequencies=int(n_frequencies),
+        frequency_scale=float(frequency_scale),
+        units=int(units),
+        n_numbers=n_numbers,
+    )

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdl.networks._tabular import OWN_LAYERS, own_layer_class
+
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
@@ -30,7 +32,8 @@ class Layer:
     Parameters
     ----------
     kind : str
-        Name of the class in ``keras.layers``; ``"Keras"`` for a layer given as an object.
+        Name of the class in ``keras.layers`` or among our own; ``"Keras"`` for a layer given as
+        an object.
     config : tuple of (name, value) pairs
         Constructor arguments. ``l1`` and ``l2`` stand for the kernel's regulariser.
     """
@@ -65,6 +68,8 @@ class Layer:
             return keras.layers.Activation(config["function"])
         if self.kind == "Dropout" or self.kind.startswith("Random"):
             config["seed"] = seed
+        if self.kind in OWN_LAYERS:
+            return own_layer_class(self.kind)(**config)
         return getattr(keras.layers, self.kind)(**config)
 
 

@@ -1,11 +1,11 @@
 """Training: jobs in, trained networks out. Knows nothing of estimators and labels."""
 
 from skdl.training._initial import initial_weights
-from skdl.training._job import EarlyStopping, Job, Optimizer, Rows, Trained
+from skdl.training._job import EarlyStopping, Job, Optimizer, Rows, Schedule, Trained
 from skdl.training._lockstep import LockstepBackend, Session, lockstep
 from skdl.training._member import Member, compiled_model
 from skdl.training._observers import KerasCallbacks, Observer
-from skdl.training._optimizers import describe_optimizer, with_learning_rate
+from skdl.training._optimizers import describe_optimizer, with_learning_rate, with_numbers
 from skdl.training._prediction import predict
 from skdl.training._rules import Layout
 from skdl.training._summary import LayerSummary, layer_summaries
@@ -22,6 +22,7 @@ __all__ = [
     "Observer",
     "Optimizer",
     "Rows",
+    "Schedule",
     "Session",
     "Trained",
     "compiled_model",
@@ -33,4 +34,5 @@ __all__ = [
     "train",
     "train_one",
     "with_learning_rate",
+    "with_numbers",
 ]

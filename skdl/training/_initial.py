@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skdl.training._keras_rule import KerasRule
-from skdl.training._rules import Layout, Variable, layers_with_shapes, rule_of, size
+from skdl.training._rules import Layout, Rule, Variable, layers_with_shapes, rule_of, size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skdl.networks import Network
-    from skdl.training._job import Job
+    from skdl.networks import Layer, Network
+    from skdl.training._job import Constants, Job
 
 __all__ = ["draw_weights", "initial_weights", "stream"]
 
@@ -26,8 +26,10 @@ def stream(seed: int, purpose: str, n_epochs: int = 0) -> np.random.Generator:
     return np.random.default_rng([seed, _STREAMS[purpose], n_epochs])
 
 
-def draw_weights(network: Network, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the flat weights and statistics a job of this seed starts from."""
+def draw_weights(
+    network: Network, seed: int, constants: Constants | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the flat weights and statistics a job of this seed and constants starts from."""
     generator = stream(seed, "weights")
     layout = Layout.of(network)
     arrays: list[NDArray[np.float32]] = []
@@ -37,11 +39,18 @@ def draw_weights(network: Network, seed: int) -> tuple[NDArray[np.float32], NDAr
         if own and isinstance(rule, KerasRule):
             arrays += rule.draw(layer, shape, int(generator.integers(2**31)))
         else:
-            arrays += [_draw(variable, generator) for variable in own]
-    return layout.join(arrays)
+            arrays += [_draw(layer, rule, variable, generator) for variable in own]
+    given = constants or {}
+    named = zip(layout.variables, arrays, strict=True)
+    return layout.join([given.get((v.layer, v.name), array) for v, array in named])
 
 
-def _draw(variable: Variable, generator: np.random.Generator) -> NDArray[np.float32]:
+def _draw(
+    layer: Layer, rule: Rule, variable: Variable, generator: np.random.Generator
+) -> NDArray[np.float32]:
+    own = rule.initial(layer, variable, generator)
+    if own is not None:
+        return own
     if variable.initializer == "glorot_uniform":
         # Glorot and Bengio 2010, Eq. 16; each weight of a convolution is used at one position.
         fan_in, fan_out = (size(variable.shape[:-2]) * n for n in variable.shape[-2:])
@@ -56,4 +65,4 @@ def initial_weights(job: Job) -> list[NDArray[np.float32]]:
     layout = Layout.of(job.network)
     if job.initial is not None:
         return layout.split(job.initial.weights, job.initial.statistics)
-    return layout.split(*draw_weights(job.network, job.seed))
+    return layout.split(*draw_weights(job.network, job.seed, job.constants))

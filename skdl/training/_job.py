@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from numpy.typing import NDArray
     from scipy import sparse
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from skdl.networks import KerasObject, Network
     from skdl.training._observers import Observer
 
-__all__ = ["EarlyStopping", "Job", "Optimizer", "Rows", "Trained"]
+    # Values of variables that are not trained, by number of the layer and name.
+    Constants = Mapping[tuple[int, str], NDArray[np.float32]]
+
+__all__ = ["EarlyStopping", "Job", "Optimizer", "Rows", "Schedule", "Trained"]
 
 
 @dataclasses.dataclass
@@ -86,6 +89,24 @@ class EarlyStopping:
     restore_best_weights: bool
 
 
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """How the learning rate changes in the course of a job.
+
+    Parameters
+    ----------
+    kind : {"constant", "cosine", "coslog4", "plateau"}
+        See `skdl.training._schedule`.
+    monitor, mode, patience
+        With ``"plateau"``, as for `EarlyStopping`.
+    """
+
+    kind: Literal["constant", "cosine", "coslog4", "plateau"] = "constant"
+    monitor: str = "loss"
+    mode: Literal["min", "max"] = "min"
+    patience: int = 5
+
+
 @dataclasses.dataclass
 class Job:
     """What one ``fit`` asks for.
@@ -101,13 +122,17 @@ class Job:
         Draw a new order of the training rows each epoch.
     seed : int
         Alone decides initial weights, order of rows and dropout noise.
+    schedule : Schedule
+        Multiplies a learning rate that is a number.
     early_stopping : EarlyStopping, optional
     metrics : tuple
         Names, `KerasObject` or callables, reported per epoch beside the loss.
     target_scale, target_offset : ndarray of shape (n_outputs,)
         The target's units: metrics are taken of ``output * scale + offset``.
+    constants : mapping, optional
+        Values of variables that are not trained, such as the units of features.
     initial : Trained, optional
-        Where to go on from, optimizer state included if it holds one.
+        Where to go on from, optimizer state and constants included if it holds them.
     held_out : Rows, optional
         Rows that are scored after each epoch for the observers alone: they steer nothing, and
         the history does not hold them (see `Member.held_out`).
@@ -132,10 +157,12 @@ class Job:
     seed: int
     shuffle: bool = True
     validation: Rows | None = None
+    schedule: Schedule = Schedule()
     early_stopping: EarlyStopping | None = None
     metrics: tuple[str | KerasObject | Callable[..., Any], ...] = ()
     target_scale: NDArray[np.float32] | None = None
     target_offset: NDArray[np.float32] | None = None
+    constants: Constants | None = None
     initial: Trained | None = None
     held_out: Rows | None = None
     held_out_score: Callable[[NDArray[np.float32]], float] | None = None

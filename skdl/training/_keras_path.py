@@ -137,6 +137,12 @@ def _follower(member: Member) -> Any:
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             del epoch, logs
             member.observe("on_epoch_begin", member.n_epochs)
+            self.rates = member.rates(member.job.steps_per_epoch)
+
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            del logs
+            if member.job.schedule.kind != "constant" and member.learning_rate is not None:
+                self.model.optimizer.learning_rate = float(self.rates[batch])
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             del epoch

@@ -18,6 +18,7 @@ from skdl.training._metrics import GraphMetric, HostMetric, resolve_metrics
 from skdl.training._optimizers import n_slots
 from skdl.training._rendezvous import AbandonCall
 from skdl.training._rules import Layout
+from skdl.training._schedule import PLATEAU_FACTOR, rate_factors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -82,16 +83,18 @@ class Member:
             weights, statistics = start.weights, start.statistics
             self.history = {name: list(values) for name, values in start.history.items()}
         else:
-            weights, statistics = draw_weights(job.network, job.seed)
+            weights, statistics = draw_weights(job.network, job.seed, job.constants)
         self.state: tuple[Any, ...] = (weights, statistics, *self._first_slots(weights))
         rate = job.optimizer.learning_rate
         self._learning_rate = rate if isinstance(rate, float) else None
         if start and start.learning_rate is not None and self._learning_rate is not None:
             self._learning_rate = start.learning_rate
+        self._first_step = self.n_steps
         self._order = stream(job.seed, "order", self.n_epochs)
         self._noise = stream(job.seed, "noise", self.n_epochs)
         self.last_epoch = self.n_epochs + job.epochs
         self._stopper = self._make_stopper()
+        self._plateau = self._make_plateau()
         self.best_state: tuple[Any, ...] | None = None
 
     def _first_slots(self, weights: NDArray[np.float32]) -> list[NDArray[np.float32]]:
@@ -120,6 +123,16 @@ class Member:
             )
         return Stopper(settings)
 
+    def _make_plateau(self) -> Stopper | None:
+        settings = self.job.schedule
+        if settings.kind != "plateau":
+            return None
+        monitor = settings.monitor if settings.monitor in self.log_names() else "loss"
+        mode = settings.mode if monitor == settings.monitor else "min"
+        return Stopper(
+            EarlyStopping(monitor, mode, settings.patience, 0.0, restore_best_weights=False)
+        )
+
     def log_names(self) -> list[str]:
         """Return the names of what is reported per epoch, in order."""
         own = ["loss", *(metric.name for metric in self.metrics)]
@@ -140,7 +153,10 @@ class Member:
 
     @property
     def learning_rate(self) -> float | None:
-        """Learning rate of the next step; None under a schedule. May be set."""
+        """Learning rate, by whatever `Job.schedule` multiplies it; None under Keras' schedules.
+
+        May be set.
+        """
         return self._learning_rate
 
     @learning_rate.setter
@@ -194,7 +210,10 @@ class Member:
     def rates(self, n_steps: int) -> NDArray[np.float32]:
         """Return the learning rate of each step of the coming epoch."""
         if self._learning_rate is not None:
-            return np.full(n_steps, self._learning_rate, np.float32)
+            total = self.job.epochs * self.job.steps_per_epoch
+            before = self.n_steps - self._first_step
+            factors = rate_factors(self.job.schedule, before, n_steps, total)
+            return np.float32(self._learning_rate) * factors
         return _scheduled(self.job.optimizer.learning_rate, self.n_steps, n_steps)  # type: ignore[arg-type]
 
     def observe(self, hook: str, *arguments: Any) -> None:
@@ -235,6 +254,11 @@ class Member:
             value = logs[self._stopper.settings.monitor]
             improved = self._stopper.improved(self.n_epochs, value)
             self.stopped = self.stopped or self._stopper.should_stop
+        if self._plateau is not None and self._learning_rate is not None:
+            self._plateau.improved(self.n_epochs, logs[self._plateau.settings.monitor])
+            if self._plateau.should_stop:
+                self._learning_rate *= PLATEAU_FACTOR
+                self._plateau.epochs_without = 0
         self.stopped = self.stopped or self.n_epochs >= self.last_epoch
         self.observe("on_epoch_end", epoch, logs)
         return improved and self.restores_best

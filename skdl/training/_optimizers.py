@@ -18,7 +18,14 @@ from skdl.training._job import Optimizer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["SLOTS", "describe_optimizer", "is_elementwise", "optimizer_step", "with_learning_rate"]
+__all__ = [
+    "SLOTS",
+    "describe_optimizer",
+    "is_elementwise",
+    "optimizer_step",
+    "with_learning_rate",
+    "with_numbers",
+]
 
 # Slots of each rule, by name; a name of the optimizer's options makes a slot depend on it.
 SLOTS: dict[str, Callable[[dict[str, Any]], int]] = {
@@ -82,6 +89,27 @@ def with_learning_rate(described: Optimizer, learning_rate: Any) -> Optimizer:
     return dataclasses.replace(
         described,
         learning_rate=rate if isinstance(rate, float) else json.dumps(rate, sort_keys=True),
+        source=KerasObject("optimizers", json.dumps(config, sort_keys=True)),
+    )
+
+
+def with_numbers(described: Optimizer, **changed: float) -> Optimizer:
+    """Return the optimizer with other numbers, such as ``weight_decay``.
+
+    Raises
+    ------
+    KeyError
+        If the optimizer has no number of such a name.
+    """
+    config = json.loads(described.source.config)
+    for name, value in changed.items():
+        if name not in config["config"]:
+            raise KeyError(name)
+        config["config"][name] = float(value)
+    own = dict(described.numbers) | {name: float(value) for name, value in changed.items()}
+    return dataclasses.replace(
+        described,
+        numbers=tuple(sorted(own.items())),
         source=KerasObject("optimizers", json.dumps(config, sort_keys=True)),
     )
 

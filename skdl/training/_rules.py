@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from skdl.networks import Layer, Network
 
 __all__ = [
@@ -121,6 +124,18 @@ class Rule:
         """Return the shape of one row after the layer."""
         del layer
         return shape
+
+    def width_inside(self, layer: Layer, shape: tuple[int, ...]) -> int:
+        """Return how many numbers one row becomes inside the layer, where that is most."""
+        del layer, shape
+        return 0
+
+    def initial(
+        self, layer: Layer, variable: Variable, generator: np.random.Generator
+    ) -> NDArray[np.float32] | None:
+        """Draw a variable's first values; None where its initializer says how."""
+        del layer, variable, generator
+        return None
 
     def is_faithful(self, layer: Layer, shape: tuple[int, ...]) -> bool:
         """Tell whether training through this rule is what Keras does."""
@@ -342,8 +357,9 @@ def rule_of(layer: Layer) -> Rule:
     from skdl.training._augmentation_rule import AUGMENTATION_RULES
     from skdl.training._conv_rules import CONV_RULES
     from skdl.training._keras_rule import KerasRule
+    from skdl.training._tabular_rules import TABULAR_RULES
 
-    for rules in (_RULES, CONV_RULES, AUGMENTATION_RULES):
+    for rules in (_RULES, TABULAR_RULES, CONV_RULES, AUGMENTATION_RULES):
         if layer.kind in rules:
             return rules[layer.kind]
     return KerasRule()
@@ -378,10 +394,12 @@ def runs_alone(network: Network) -> bool:
 
 
 def row_sizes(network: Network) -> list[int]:
-    """Return how many numbers one row has in front of each layer, and behind the last."""
-    shapes = [shape for _, shape in layers_with_shapes(network)]
-    last = network.layers[-1]
-    return [size(s) for s in [*shapes, rule_of(last).output_shape(last, shapes[-1])]]
+    """Return how many numbers one row has in front of each layer, behind the last, and inside."""
+    pairs = list(layers_with_shapes(network))
+    inside = [rule_of(layer).width_inside(layer, shape) for layer, shape in pairs]
+    last, shape = pairs[-1]
+    behind = rule_of(last).output_shape(last, shape)
+    return [size(s) for _, s in pairs] + [size(behind)] + [n for n in inside if n]
 
 
 def size(shape: tuple[int, ...]) -> int:

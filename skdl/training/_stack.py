@@ -17,7 +17,7 @@ from skdl.training._plan import worth_compiling, worth_recompiling
 from skdl.training._pool import RowPool, batches, chunks, rounded_up
 from skdl.training._prediction import traced_meanwhile
 from skdl.training._program import Kind, dims_of, number_names, numbers_of, program_for
-from skdl.training._rules import Layout, row_sizes, runs_alone
+from skdl.training._rules import Layout, layers_with_shapes, row_sizes, rule_of, runs_alone
 from skdl.training._xla import quick_compilation
 
 if TYPE_CHECKING:
@@ -338,7 +338,12 @@ class Stack:
         if self._runs_alone:
             # What goes into a few layers and what comes out, one member at a time.
             return 8 * max(row_sizes(self.network)) // len(self.members)
-        return sum(v.shape[-1] for v in Layout.of(self.network).variables if v.name == "kernel")
+        inside = [
+            rule_of(layer).width_inside(layer, shape)
+            for layer, shape in layers_with_shapes(self.network)
+        ]
+        variables = Layout.of(self.network).variables
+        return sum(inside) + sum(v.shape[-1] for v in variables if v.name == "kernel")
 
     def _logs(self, log: Any, seen: Any, role: str, orders: Any) -> list[dict[str, float]]:
         """Return one dict per member, metrics in the order in which they were asked for."""

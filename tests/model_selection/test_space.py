@@ -248,9 +248,18 @@ def test_automatic_space_suggests_what_the_estimator_accepts(case):
 
 def test_automatic_space_covers_capacity_regularisation_loss_and_training():
     common = {"hidden_units", "hidden_layers", "dropout", "l1", "l2", "batch_norm"}
-    common |= {"learning_rate", "batch_size"}
+    common |= {"learning_rate", "batch_size", "weight_decay", "beta_2"}
     assert set(make_space(skdl.MLPRegressor(), "auto").names) == common | {"loss", "huber_delta"}
     assert set(make_space(skdl.MLPClassifier(), "auto").names) == common | {"label_smoothing"}
+
+
+def test_automatic_space_searches_the_sizes_of_embeddings_that_are_there():
+    waves = skdl.MLPRegressor.tabular()
+    bins = skdl.MLPRegressor(numeric_embedding="piecewise_linear", optimizer="sgd")
+    own = {"n_frequencies", "frequency_scale", "n_bins", "weight_decay", "beta_2"}
+    names = set(make_space(waves, "auto").names)
+    assert names & own == {"n_frequencies", "frequency_scale", "weight_decay", "beta_2"}
+    assert set(make_space(bins, "auto").names) & own == {"n_bins", "weight_decay"}
 
 
 def test_automatic_space_reaches_its_bounds():

@@ -1,0 +1,120 @@
+"""Robust scaling with smooth clipping, as a transformer and as constants of a network's layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skdl.networks import CLIP
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["SmoothClipScaler", "robust_units", "smoothly_clipped"]
+
+
+def robust_units(X: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return median and scale of each column; NaN does not count.
+
+    The scale is the distance between the quartiles; where they coincide, half the distance
+    between the extremes; of a constant column infinite, so that it becomes 0.
+    """
+    X = np.asarray(X, np.float64)
+    # Columns without any number would be warned of; they become 0, as constant ones do.
+    is_empty = np.isnan(X).all(0)
+    filled = np.where(is_empty, 0.0, X) if is_empty.any() else X
+    low, median, high = np.nanquantile(filled, [0.25, 0.5, 0.75], axis=0)
+    scale = high - low
+    half_range = 0.5 * (np.nanmax(filled, 0) - np.nanmin(filled, 0))
+    scale = np.where(scale > 0, scale, half_range)
+    return median, np.where(scale > 0, scale, np.inf)
+
+
+def smoothly_clipped(
+    X: NDArray[Any], center: NDArray[np.float64], scale: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return ``z / sqrt(1 + (z / 3)**2)`` with ``z = (X - center) / scale``."""
+    z = (X - center) / scale
+    return z / np.sqrt(1.0 + (z / CLIP) ** 2)
+
+
+class SmoothClipScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Robust scaling with smooth clipping: networks see outliers, but none far away.
+
+    A column x becomes z / √(1 + (z / 3)²) with z = (x − median) / (distance of the quartiles),
+    which lies between −3 and 3 and is almost z where z is small (Holzmüller et al. 2024, "Better
+    by default", section 3). Where the quartiles coincide, z is taken by half the distance between
+    the extremes; a constant column becomes 0.
+
+    Attributes
+    ----------
+    center_ : ndarray of shape (n_features,)
+        Medians.
+    scale_ : ndarray of shape (n_features,)
+        What distances from the median are divided by; infinite for constant columns.
+    n_features_in_ : int
+        Number of features seen in fit.
+    feature_names_in_ : ndarray of str
+        Their names, where `X` had string column names.
+
+    See Also
+    --------
+    sklearn.preprocessing.RobustScaler : The same without clipping.
+
+    Examples
+    --------
+    >>> SmoothClipScaler().fit_transform([[0.0], [1.0], [2.0], [1000.0]]).round(2).ravel()
+    array([-0.01, -0.  ,  0.  ,  2.91])
+    """
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn medians and scales.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Numbers; NaN does not count. Dense, as the median of sparse columns would fill them.
+        y : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+        """
+        del y
+        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+        self.center_, self.scale_ = robust_units(X)
+        return self
+
+    def transform(self, X: Any) -> NDArray[Any]:
+        """Scale and clip.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Numbers; NaN stays NaN.
+
+        Returns
+        -------
+        X_scaled : ndarray of shape (n_samples, n_features)
+            Between −3 and 3; float32 where `X` is.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        """
+        check_is_fitted(self)
+        X = validate_data(
+            self, X, reset=False, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan"
+        )
+        return smoothly_clipped(X, self.center_, self.scale_).astype(X.dtype, copy=False)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,370 @@
+"""Keras layers of our own, for tables, registered with Keras on first use.
+
+Each has a stacked rule in `skdl.training`; here is what a Keras model of the network computes.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import threading
+from typing import TYPE_CHECKING, Any
+
+from skdl.networks._loss import PACKAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import keras
+
+__all__ = [
+    "CLIP",
+    "OWN_LAYERS",
+    "category_width",
+    "embedding_variables",
+    "embedding_width",
+    "own_layer_class",
+]
+
+# Bound of the values behind smooth clipping (Holzmüller et al. 2024, section 3).
+CLIP = 3.0
+
+_lock = threading.RLock()
+
+
+@functools.cache
+def _on_numbers() -> type[keras.layers.Layer]:
+    import keras
+    from keras import ops
+
+    class OnNumbers(keras.layers.Layer):
+        """Base of what changes the first `n_numbers` columns (None: all) and hands on the rest."""
+
+        def __init__(self, n_numbers: int | None = None, **keywords: Any) -> None:
+            super().__init__(**keywords)
+            self.n_numbers = n_numbers
+
+        def call(self, x: Any) -> Any:
+            if self.n_numbers is None:
+                return self.of_numbers(x)
+            numbers, rest = x[:, : self.n_numbers], x[:, self.n_numbers :]
+            return ops.concatenate([self.of_numbers(numbers), rest], -1)
+
+        def n_of(self, shape: Any) -> int:
+            return int(shape[-1]) if self.n_numbers is None else self.n_numbers
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            n_numbers = self.n_of(input_shape)
+            rest = int(input_shape[-1]) - n_numbers
+            return (*input_shape[:-1], n_numbers * self.width() + rest)
+
+        def width(self) -> int:
+            return 1
+
+        def get_config(self) -> dict[str, Any]:
+            return {**super().get_config(), "n_numbers": self.n_numbers}
+
+    return OnNumbers
+
+
+@functools.cache
+def _smooth_clip() -> type[keras.layers.Layer]:
+    import keras
+    from keras import ops
+
+    @keras.saving.register_keras_serializable(package=PACKAGE)
+    class SmoothClip(_on_numbers()):  # type: ignore[misc]
+        """``z / sqrt(1 + (z / 3)**2)`` with ``z = (x - center) * factor``; nothing is trained."""
+
+        def build(self, input_shape: Any) -> None:
+            width = (self.n_of(input_shape),)
+            fixed = {"shape": width, "trainable": False}
+            self.center = self.add_weight(name="center", initializer="zeros", **fixed)
+            self.factor = self.add_weight(name="factor", initializer="ones", **fixed)
+
+        def of_numbers(self, x: Any) -> Any:
+            z = (x - self.center) * self.factor
+            return z / ops.sqrt(1.0 + ops.square(z / CLIP))
+
+    return SmoothClip
+
+
+@functools.cache
+def _feature_scale() -> type[keras.layers.Layer]:
+    import keras
+
+    @keras.saving.register_keras_serializable(package=PACKAGE)
+    class FeatureScale(keras.layers.Layer):
+        """``x * (1 + gain * w)`` with one learned w per feature, 0 at first."""
+
+        def __init__(self, gain: float = 1.0, **keywords: Any) -> None:
+            super().__init__(**keywords)
+            self.gain = gain
+
+        def build(self, input_shape: Any) -> None:
+            shape = (input_shape[-1],)
+            self.weight = self.add_weight(name="weight", shape=shape, initializer="zeros")
+
+        def call(self, x: Any) -> Any:
+            return x * (1.0 + self.gain * self.weight)
+
+        def get_config(self) -> dict[str, Any]:
+            return {**super().get_config(), "gain": self.gain}
+
+    return FeatureScale
+
+
+@functools.cache
+def _parametric_activation() -> type[keras.layers.Layer]:
+    import keras
+
+    @keras.saving.register_keras_serializable(package=PACKAGE)
+    class ParametricActivation(keras.layers.Layer):
+        """``x + (1 + w) * (f(x) - x)`` with one learned w per unit, 0 at first."""
+
+        def __init__(self, function: Any, **keywords: Any) -> None:
+            super().__init__(**keywords)
+            self.function = keras.activations.get(function)
+
+        def build(self, input_shape: Any) -> None:
+            shape = (input_shape[-1],)
+            self.weight = self.add_weight(name="weight", shape=shape, initializer="zeros")
+
+        def call(self, x: Any) -> Any:
+            return x + (1.0 + self.weight) * (self.function(x) - x)
+
+        def get_config(self) -> dict[str, Any]:
+            function = keras.activations.serialize(self.function)
+            return {**super().get_config(), "function": function}
+
+    return ParametricActivation
+
+
+@functools.cache
+def _periodic_embedding() -> type[keras.layers.Layer]:
+    import keras
+    from keras import ops
+
+    @keras.saving.register_keras_serializable(package=PACKAGE)
+    class PeriodicEmbedding(_on_numbers()):  # type: ignore[misc]
+        """Several numbers for each feature, by sines and cosines of learned frequencies."""
+
+        def __init__(
+            self,
+            form: str,
+            n_frequencies: int,
+            units: int,
+            frequency_scale: float = 1.0,
+            **keywords: Any,
+        ) -> None:
+            super().__init__(**keywords)
+            self.form = form
+            self.n_frequencies = n_frequencies
+            self.units = units
+            self.frequency_scale = frequency_scale
+
+        def build(self, input_shape: Any) -> None:
+            variables = embedding_variables(
+                self.form, self.n_of(input_shape), self.n_frequencies, self.units
+            )
+            self.parts = [
+                self.add_weight(name=name, shape=shape, initializer="zeros")
+                for name, shape in variables
+            ]
+
+        def of_numbers(self, x: Any) -> Any:
+            angles = 2.0 * math.pi * ops.expand_dims(x, -1) * self.parts[0]
+            if self.form == "pbld":
+                waves = ops.cos(angles + self.parts[1])
+            else:
+                waves = ops.concatenate([ops.sin(angles), ops.cos(angles)], -1)
+            if self.form == "periodic":
+                return self._flat(waves)
+            weight, bias = self.parts[-2:]
+            mixed = ops.einsum("bfk,fkd->bfd", waves, weight) + bias
+            if self.form == "plr":
+                return self._flat(ops.relu(mixed))
+            return self._flat(ops.concatenate([ops.expand_dims(x, -1), mixed], -1))
+
+        def _flat(self, values: Any) -> Any:
+            _, n_features, n_values = values.shape
+            return ops.reshape(values, (-1, n_features * n_values))
+
+        def width(self) -> int:
+            return embedding_width(self.form, self.n_frequencies, self.units)
+
+        def get_config(self) -> dict[str, Any]:
+            names = ("form", "n_frequencies", "units", "frequency_scale")
+            return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+    return PeriodicEmbedding
+
+
+@functools.cache
+def _piecewise_linear_embedding() -> type[keras.layers.Layer]:
+    import keras
+    from keras import ops
+
+    @keras.saving.register_keras_serializable(package=PACKAGE)
+    class PiecewiseLinearEmbedding(_on_numbers()):  # type: ignore[misc]
+        """How far each feature has come through each of its bins; nothing is trained."""
+
+        def __init__(self, n_bins: int, **keywords: Any) -> None:
+            super().__init__(**keywords)
+            self.n_bins = n_bins
+
+        def build(self, input_shape: Any) -> None:
+            shape = (self.n_of(input_shape), self.n_bins)
+            self.parts = [
+                self.add_weight(name=name, shape=shape, initializer="zeros", trainable=False)
+                for name in ("start", "slope", "low", "high")
+            ]
+
+        def of_numbers(self, x: Any) -> Any:
+            start, slope, low, high = self.parts
+            values = (ops.expand_dims(x, -1) - start) * slope
+            values = ops.maximum(ops.minimum(values, high), low)
+            _, n_features, n_values = values.shape
+            return ops.reshape(values, (-1, n_features * n_values))
+
+        def width(self) -> int:
+            return self.n_bins
+
+        def get_config(self) -> dict[str, Any]:
+            return {**super().get_config(), "n_bins": self.n_bins}
+
+    return PiecewiseLinearEmbedding
+
+
+@functools.cache
+def _categories() -> type[keras.layers.Layer]:
+    import keras
+    from keras import ops
+
+    @keras.saving.register_keras_serializable(package=PACKAGE)
+    class Categories(keras.layers.Layer):
+        """Columns of numbers as they are, then one column or vector for each category's level.
+
+        Levels are numbered from 1 on; 0 is an unknown one, of which nothing is known.
+        """
+
+        def __init__(
+            self, n_numbers: int, one_hot: Any, embedded: Any, units: int, **keywords: Any
+        ) -> None:
+            super().__init__(**keywords)
+            self.n_numbers = n_numbers
+            self.one_hot = list(one_hot)
+            self.embedded = list(embedded)
+            self.units = units
+
+        def build(self, input_shape: Any) -> None:
+            del input_shape
+            self.tables = [
+                self.add_weight(name=f"table_{i}", shape=(n, self.units), initializer="normal")
+                for i, n in enumerate(self.embedded)
+            ]
+
+        def call(self, x: Any) -> Any:
+            codes = ops.cast(x[:, self.n_numbers :], "int32") - 1
+            parts = [x[:, : self.n_numbers]]
+            for i, n_levels in enumerate(self.one_hot):
+                parts.append(ops.one_hot(codes[:, i], n_levels, dtype=x.dtype))
+            for i, table in enumerate(self.tables, len(self.one_hot)):
+                known = ops.cast(codes[:, i : i + 1] >= 0, x.dtype)
+                # Multiplied, so that its gradient is dense: Keras' optimizers take the rows of a
+                # sparse one for single values, and square them before they are added up.
+                dense = table * 1.0
+                parts.append(ops.take(dense, ops.maximum(codes[:, i], 0), axis=0) * known)
+            return ops.concatenate(parts, -1)
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            width = category_width(self.one_hot, self.embedded, self.units)
+            return (*input_shape[:-1], self.n_numbers + width)
+
+        def get_config(self) -> dict[str, Any]:
+            names = ("n_numbers", "one_hot", "embedded", "units")
+            return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+    return Categories
+
+
+@functools.cache
+def _missing_numbers() -> type[keras.layers.Layer]:
+    import keras
+    from keras import ops
+
+    @keras.saving.register_keras_serializable(package=PACKAGE)
+    class MissingNumbers(keras.layers.Layer):
+        """A learned number for NaN in each column, and 1 behind the others where there was one."""
+
+        def __init__(self, n_numbers: int, shown: Any, **keywords: Any) -> None:
+            super().__init__(**keywords)
+            self.n_numbers = n_numbers
+            self.shown = list(shown)
+
+        def build(self, input_shape: Any) -> None:
+            del input_shape
+            self.value = self.add_weight(name="value", shape=(self.n_numbers,), initializer="zeros")
+
+        def call(self, x: Any) -> Any:
+            numbers, rest = x[:, : self.n_numbers], x[:, self.n_numbers :]
+            is_missing = ops.isnan(numbers)
+            shown = [ops.cast(is_missing[:, i : i + 1], x.dtype) for i in self.shown]
+            filled = ops.where(is_missing, self.value, numbers)
+            return ops.concatenate([filled, rest, *shown], -1)
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return (*input_shape[:-1], int(input_shape[-1]) + len(self.shown))
+
+        def get_config(self) -> dict[str, Any]:
+            own = {"n_numbers": self.n_numbers, "shown": self.shown}
+            return {**super().get_config(), **own}
+
+    return MissingNumbers
+
+
+_FACTORIES = {
+    "Categories": _categories,
+    "MissingNumbers": _missing_numbers,
+    "SmoothClip": _smooth_clip,
+    "FeatureScale": _feature_scale,
+    "ParametricActivation": _parametric_activation,
+    "PeriodicEmbedding": _periodic_embedding,
+    "PiecewiseLinearEmbedding": _piecewise_linear_embedding,
+}
+OWN_LAYERS = tuple(_FACTORIES)
+
+
+def own_layer_class(kind: str) -> type[keras.layers.Layer]:
+    """Return the Keras class of one of `OWN_LAYERS`."""
+    with _lock:
+        return _FACTORIES[kind]()
+
+
+def embedding_variables(
+    form: str, n_features: int, n_frequencies: int, units: int
+) -> list[tuple[str, tuple[int, ...]]]:
+    """Return name and shape of each variable of a periodic embedding, in Keras' order."""
+    variables: list[tuple[str, tuple[int, ...]]] = [("frequency", (n_features, n_frequencies))]
+    if form == "pbld":
+        variables.append(("phase", (n_features, n_frequencies)))
+    if form == "periodic":
+        return variables
+    n_waves = n_frequencies if form == "pbld" else 2 * n_frequencies
+    # With "pbld" the feature itself is one of the units.
+    n_mixed = units - 1 if form == "pbld" else units
+    return [
+        *variables,
+        ("weight", (n_features, n_waves, n_mixed)),
+        ("bias", (n_features, n_mixed)),
+    ]
+
+
+def category_width(one_hot: Sequence[int], embedded: Sequence[int], units: int) -> int:
+    """Return how many numbers a row's categories become."""
+    return sum(one_hot) + units * len(embedded)
+
+
+def embedding_width(form: str, n_frequencies: int, units: int) -> int:
+    """Return into how many numbers a periodic embedding turns each feature."""
+    return 2 * n_frequencies if form == "periodic" else units

@@ -1,0 +1,272 @@
+"""Rules for layers of our own for tables: what scales, embeds and bends numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skdl.networks import CLIP, category_width, embedding_variables, embedding_width
+from skdl.training._rules import ActivationRule, LayerContext, Rule, Variable
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from numpy.typing import NDArray
+
+    from skdl.networks import Layer
+
+__all__ = ["TABULAR_RULES"]
+
+
+class OnNumbersRule(Rule):
+    """Base of what changes the first `n_numbers` columns (None: all) and hands on the rest."""
+
+    def structure(self, layer: Layer) -> Hashable:
+        n_numbers: Hashable = layer.get("n_numbers")
+        return n_numbers
+
+    def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
+        return self.variables_of(layer, position, layer.get("n_numbers") or shape[-1])
+
+    def variables_of(self, layer: Layer, position: int, n_numbers: int) -> list[Variable]:
+        """Return the variables for so many columns of numbers."""
+        raise NotImplementedError
+
+    def width(self, layer: Layer) -> int:
+        """Return how many numbers one becomes."""
+        del layer
+        return 1
+
+    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+        n_numbers = layer.get("n_numbers") or shape[-1]
+        return (shape[-1] - n_numbers + n_numbers * self.width(layer),)
+
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        import tensorflow as tf
+
+        n_numbers = layer.get("n_numbers")
+        if n_numbers is None:
+            return self.of_numbers(layer, x, context)
+        values, kept = self.of_numbers(layer, x[..., :n_numbers], context)
+        return tf.concat([values, x[..., n_numbers:]], -1), kept
+
+    def of_numbers(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        """Return what the columns of numbers become, and variables that are not trained."""
+        raise NotImplementedError
+
+
+class CategoriesRule(Rule):
+    """Numbers as they are, then one column or learned vector for the level of each category.
+
+    Levels are numbered from 1 on; 0 is an unknown one and gives zeros.
+    """
+
+    def structure(self, layer: Layer) -> Hashable:
+        return layer["n_numbers"], layer["one_hot"], len(layer["embedded"])
+
+    def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
+        del shape
+        return [
+            Variable(position, f"table_{i}", (n_levels, layer["units"]))
+            for i, n_levels in enumerate(layer["embedded"])
+        ]
+
+    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+        del shape
+        width = category_width(layer["one_hot"], layer["embedded"], layer["units"])
+        return (layer["n_numbers"] + width,)
+
+    def initial(
+        self, layer: Layer, variable: Variable, generator: np.random.Generator
+    ) -> NDArray[np.float32] | None:
+        del layer
+        return generator.standard_normal(variable.shape, dtype=np.float32)
+
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        import tensorflow as tf
+
+        n_numbers, one_hot = layer["n_numbers"], layer["one_hot"]
+        codes = tf.cast(x[..., n_numbers:], tf.int32) - 1
+        parts = [x[..., :n_numbers]]
+        for i, n_levels in enumerate(one_hot):
+            parts.append(tf.one_hot(codes[..., i], n_levels))
+        for i, table in enumerate(context.variables, len(one_hot)):
+            known = tf.cast(codes[..., i, None] >= 0, tf.float32)
+            vectors = tf.gather(table, tf.maximum(codes[..., i], 0), batch_dims=1)
+            parts.append(vectors * known)
+        return tf.concat(parts, -1), []
+
+
+class MissingNumbersRule(Rule):
+    """A learned number for NaN in each column, and 1 behind the others where there was one."""
+
+    def structure(self, layer: Layer) -> Hashable:
+        return layer["n_numbers"], layer["shown"]
+
+    def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
+        del shape
+        return [Variable(position, "value", (layer["n_numbers"],))]
+
+    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (shape[-1] + len(layer["shown"]),)
+
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        import tensorflow as tf
+
+        (value,) = context.variables
+        n_numbers = layer["n_numbers"]
+        numbers, rest = x[..., :n_numbers], x[..., n_numbers:]
+        is_missing = tf.math.is_nan(numbers)
+        shown = [tf.cast(is_missing[..., i : i + 1], tf.float32) for i in layer["shown"]]
+        filled = tf.where(is_missing, value[:, None, :], numbers)
+        return tf.concat([filled, rest, *shown], -1), []
+
+
+class SmoothClipRule(OnNumbersRule):
+    """``z / sqrt(1 + (z / 3)**2)``, ``z = (x - center) * factor`` (Holzmüller et al. 2024).
+
+    Its two constants come with the job.
+    """
+
+    def variables_of(self, layer: Layer, position: int, n_numbers: int) -> list[Variable]:
+        del layer
+        shape = (n_numbers,)
+        return [
+            Variable(position, "center", shape, trainable=False),
+            Variable(position, "factor", shape, trainable=False, initializer="ones"),
+        ]
+
+    def of_numbers(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        import tensorflow as tf
+
+        del layer
+        center, factor = context.variables
+        z = (x - center[:, None, :]) * factor[:, None, :]
+        return z * tf.math.rsqrt(1.0 + tf.square(z / CLIP)), context.variables
+
+
+class FeatureScaleRule(Rule):
+    """``x * (1 + gain * w)`` with one learned w per feature."""
+
+    def structure(self, layer: Layer) -> Hashable:
+        gain: Hashable = layer["gain"]
+        return gain
+
+    def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
+        del layer
+        return [Variable(position, "weight", shape[-1:])]
+
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        (weight,) = context.variables
+        return x * (1.0 + layer["gain"] * weight[:, None, :]), []
+
+
+class ParametricActivationRule(ActivationRule):
+    """``x + (1 + w) * (f(x) - x)`` with one learned w per unit (Holzmüller et al. 2024)."""
+
+    def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
+        del layer
+        return [Variable(position, "weight", shape[-1:])]
+
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        (weight,) = context.variables
+        bent, _ = super().apply(layer, x, context)
+        return x + (1.0 + weight[:, None, :]) * (bent - x), []
+
+
+class PeriodicEmbeddingRule(OnNumbersRule):
+    """Sines and cosines of learned frequencies, see `skdl.networks.numeric_embedding`."""
+
+    def structure(self, layer: Layer) -> Hashable:
+        return layer["form"], layer.get("n_numbers")
+
+    def variables_of(self, layer: Layer, position: int, n_numbers: int) -> list[Variable]:
+        named = embedding_variables(
+            layer["form"], n_numbers, layer["n_frequencies"], layer["units"]
+        )
+        return [Variable(position, name, own) for name, own in named]
+
+    def width(self, layer: Layer) -> int:
+        return embedding_width(layer["form"], layer["n_frequencies"], layer["units"])
+
+    def width_inside(self, layer: Layer, shape: tuple[int, ...]) -> int:
+        return int(layer.get("n_numbers") or shape[-1]) * 2 * int(layer["n_frequencies"])
+
+    def initial(
+        self, layer: Layer, variable: Variable, generator: np.random.Generator
+    ) -> NDArray[np.float32] | None:
+        shape = variable.shape
+        if variable.name == "frequency":
+            normal = generator.standard_normal(shape, dtype=np.float32)
+            return normal * np.float32(layer["frequency_scale"])
+        unit = generator.random(shape, dtype=np.float32) * 2 - 1
+        if variable.name == "phase":
+            return unit * np.float32(math.pi)
+        # As wide as the weights and biases of a dense layer of as many inputs in PyTorch.
+        n_waves = layer["n_frequencies"] * (1 if layer["form"] == "pbld" else 2)
+        return unit / np.float32(math.sqrt(n_waves))
+
+    def of_numbers(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        import tensorflow as tf
+
+        form = layer["form"]
+        frequency = context.variables[0]
+        angles = x[..., None] * (2.0 * math.pi * frequency[:, None])
+        if form == "pbld":
+            waves = tf.cos(angles + context.variables[1][:, None])
+        else:
+            waves = tf.concat([tf.sin(angles), tf.cos(angles)], -1)
+        if form == "periodic":
+            return flat(waves), []
+        weight, bias = context.variables[-2:]
+        mixed = tf.einsum("mbfk,mfkd->mbfd", waves, weight) + bias[:, None]
+        if form == "plr":
+            return flat(tf.nn.relu(mixed)), []
+        return flat(tf.concat([x[..., None], mixed], -1)), []
+
+
+class PiecewiseLinearEmbeddingRule(OnNumbersRule):
+    """How far each feature has come through each of its bins (Gorishniy et al. 2022, Eq. 1).
+
+    A bin gives ``(x - start) * slope``, cut off at `low` and `high`: 0 and 1, but for the outer
+    ends of the first and last bin, which are open. These constants come with the job.
+    """
+
+    def variables_of(self, layer: Layer, position: int, n_numbers: int) -> list[Variable]:
+        own = (n_numbers, layer["n_bins"])
+        names = ("start", "slope", "low", "high")
+        return [Variable(position, name, own, trainable=False) for name in names]
+
+    def width(self, layer: Layer) -> int:
+        return int(layer["n_bins"])
+
+    def of_numbers(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        import tensorflow as tf
+
+        del layer
+        start, slope, low, high = (part[:, None] for part in context.variables)
+        values = (x[..., None] - start) * slope
+        kept = [tf.reshape(part, [tf.shape(part)[0], -1]) for part in context.variables]
+        return flat(tf.maximum(tf.minimum(values, high), low)), kept
+
+
+def flat(values: Any) -> Any:
+    """Return ``[M, B, F * n]`` of ``[M, B, F, n]``."""
+    import tensorflow as tf
+
+    rows = tf.reshape(values, tf.concat([tf.shape(values)[:2], [-1]], 0))
+    rows.set_shape([None, None, None])
+    return rows
+
+
+TABULAR_RULES: dict[str, Rule] = {
+    "Categories": CategoriesRule(),
+    "MissingNumbers": MissingNumbersRule(),
+    "SmoothClip": SmoothClipRule(),
+    "FeatureScale": FeatureScaleRule(),
+    "ParametricActivation": ParametricActivationRule(),
+    "PeriodicEmbedding": PeriodicEmbeddingRule(),
+    "PiecewiseLinearEmbedding": PiecewiseLinearEmbeddingRule(),
+}
