@@ -263,7 +263,7 @@ TABULAR = {
 
 @pytest.mark.slow
 @parametrize_with_checks(
-    [E(32, **TABULAR) for E in ESTIMATORS if not is_convolutional(E)],
+    [E(32, **TABULAR) for E in ESTIMATORS if not is_slow(E)],
     expected_failed_checks=expected_failed_checks,
 )
 def test_scikit_learn_checks_with_what_tables_want(estimator, check):
