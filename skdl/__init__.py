@@ -13,7 +13,16 @@ import joblib
 from skdl import _compile_cache
 
 if TYPE_CHECKING:
-    from skdl.estimators import CNNClassifier, CNNRegressor, MLPClassifier, MLPRegressor
+    from skdl.estimators import (
+        CNNClassifier,
+        CNNRegressor,
+        KerasClassifier,
+        KerasRegressor,
+        KerasTransformer,
+        MLPClassifier,
+        MLPRegressor,
+        from_scikeras,
+    )
     from skdl.model_selection import OptunaPruning
     from skdl.training import lockstep
 
@@ -22,18 +31,26 @@ __version__ = "0.1.0.dev0"
 _HOMES = {
     "CNNClassifier": "skdl.estimators",
     "CNNRegressor": "skdl.estimators",
+    "KerasClassifier": "skdl.estimators",
+    "KerasRegressor": "skdl.estimators",
+    "KerasTransformer": "skdl.estimators",
     "MLPClassifier": "skdl.estimators",
     "MLPRegressor": "skdl.estimators",
     "OptunaPruning": "skdl.model_selection",
+    "from_scikeras": "skdl.estimators",
     "lockstep": "skdl.training",
 }
 
 __all__ = [
     "CNNClassifier",
     "CNNRegressor",
+    "KerasClassifier",
+    "KerasRegressor",
+    "KerasTransformer",
     "MLPClassifier",
     "MLPRegressor",
     "OptunaPruning",
+    "from_scikeras",
     "lockstep",
 ]
 

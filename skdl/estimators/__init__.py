@@ -1,7 +1,19 @@
 """Estimators: what users construct."""
 
 from skdl.estimators._cnn import CNNClassifier, CNNRegressor
+from skdl.estimators._keras_estimators import KerasClassifier, KerasRegressor, from_scikeras
+from skdl.estimators._keras_transformer import KerasTransformer
 from skdl.estimators._mlp import MLPClassifier, MLPRegressor
 from skdl.estimators._search_space import describe_space
 
-__all__ = ["CNNClassifier", "CNNRegressor", "MLPClassifier", "MLPRegressor", "describe_space"]
+__all__ = [
+    "CNNClassifier",
+    "CNNRegressor",
+    "KerasClassifier",
+    "KerasRegressor",
+    "KerasTransformer",
+    "MLPClassifier",
+    "MLPRegressor",
+    "describe_space",
+    "from_scikeras",
+]

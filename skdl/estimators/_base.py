@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from skdl.networks import Network
     from skdl.training import Job, Trained
 
-__all__ = ["CALLABLE", "CONSTRAINTS", "BaseNetwork", "is_keras", "units_per_layer"]
+__all__ = ["CALLABLE", "CONSTRAINTS", "BaseNetwork", "as_list", "is_keras", "units_per_layer"]
 
 CALLABLE = Predicate(callable, "a callable")
 
@@ -164,6 +164,38 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         del weight, reset
         return y.astype(np.float32, copy=False)
 
+    def _described(self, X: Any, seed: int) -> dict[str, Any]:
+        """Return the arguments of `Job` that say what is trained: network, optimizer, metrics."""
+        del seed
+        return {
+            "network": self._network(X.shape[1:]),
+            "optimizer": self._optimizer(),
+            "metrics": self._metrics(),
+        }
+
+    def _optimizer(self) -> Any:
+        return names.described_optimizer(self.optimizer, self.learning_rate)
+
+    def _metrics(self) -> tuple[Any, ...]:
+        return tuple(names.resolved_metric(m) for m in as_list(self.metrics))
+
+    def _setting(self, name: str) -> Any:
+        """Return what a parameter of the training is in effect."""
+        return getattr(self, name)
+
+    def _batch_size(self, n_rows: int) -> int:
+        del n_rows
+        return self.batch_size
+
+    def _given_callbacks(self) -> list[Any]:
+        return as_list(self.callbacks)
+
+    def _as_rows(self, X: Any, targets: Any, weight: Any, index: Any = None) -> Any:
+        """Return rows to train on or to score, in the form in which the network takes them."""
+        from skdl.training import Rows
+
+        return Rows(X, targets, weight, index)
+
     def _units(self) -> tuple[Any, Any]:
         """Return scale and offset of the targets' units, or None twice."""
         return None, None
@@ -240,7 +272,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
             held_out.attach(self, job)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         data = {"estimator": self, "X": X, "y": y, "metadata": metadata}
-        root = self._init_callback_context(max_subtasks=self.epochs)
+        root = self._init_callback_context(max_subtasks=self._setting("epochs"))
         root.call_on_fit_task_begin(**data)
         job.observers = [*job.observers, SklearnCallbacks(root, data)]
         self._take(train_one(job))
@@ -286,7 +318,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         is_partial: bool = False,
     ) -> Job:
         """Check the data and describe the training of it; labels and units are learned here."""
-        from skdl.training import EarlyStopping, Job, Rows
+        from skdl.training import EarlyStopping, Job
 
         owner = type(self).__name__
         reset = initial is None
@@ -312,8 +344,8 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
 
         stops_early = self.early_stopping and not is_partial
         train_index = val_index = None
-        if stops_early and X_val is None and self.monitor.startswith("val_"):
-            train_index, val_index = self._inner_split(targets, groups, rng)
+        if X_val is None and not is_partial:
+            train_index, val_index = self._held_out_rows(targets, groups, rng)
         in_training = slice(None) if train_index is None else train_index
         units_weight = None if weight is None else weight[in_training]
         self._scale_targets(targets[in_training], units_weight, reset=reset)
@@ -322,19 +354,18 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
 
         validation = None
         if val_index is not None:
-            validation = Rows(X, scaled, weight, val_index)
+            validation = self._as_rows(X, scaled, weight, val_index)
         elif X_val is not None:
             validation = self._validation_rows(X_val, y_val, sample_weight_val)
         scale, offset = self._units()
         return Job(
-            network=self._network(X.shape[1:]),
-            train=Rows(X, scaled, weight, train_index),
+            **self._described(X, seed),
+            train=self._as_rows(X, scaled, weight, train_index),
             validation=validation,
-            optimizer=names.described_optimizer(self.optimizer, self.learning_rate),
-            epochs=1 if is_partial else self.epochs,
-            batch_size=self.batch_size,
+            epochs=1 if is_partial else self._setting("epochs"),
+            batch_size=self._batch_size(len(targets) if train_index is None else len(train_index)),
             seed=seed,
-            shuffle=self.shuffle,
+            shuffle=self._setting("shuffle"),
             early_stopping=EarlyStopping(
                 monitor=self.monitor,
                 mode=names.monitor_mode(self.monitor),
@@ -344,7 +375,6 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
             )
             if stops_early
             else None,
-            metrics=tuple(names.resolved_metric(m) for m in _as_list(self.metrics)),
             target_scale=scale,
             target_offset=offset,
             initial=initial,
@@ -358,12 +388,12 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
 
         observers: list[Observer] = []
         # Copies, as callbacks keep state and would make fit change a parameter.
-        callbacks = copy.deepcopy(_as_list(self.callbacks))
+        callbacks = copy.deepcopy(self._given_callbacks())
         observers += [c for c in callbacks if isinstance(c, Observer)]
         if keras_callbacks := [c for c in callbacks if not isinstance(c, Observer)]:
             observers.append(KerasCallbacks(keras_callbacks))
-        if self.verbose:
-            observers.append(EpochBar(type(self).__name__, self.epochs))
+        if self._setting("verbose"):
+            observers.append(EpochBar(type(self).__name__, self._setting("epochs")))
         return observers
 
     def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
@@ -380,8 +410,6 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         return _check_sample_weight(weight, X, dtype=np.float64)
 
     def _validation_rows(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> Any:
-        from skdl.training import Rows
-
         validate_data(self, X_val, reset=False, skip_check_array=True)
         X = check_array(X_val, estimator=self, input_name="X_val", **self._accepted_rows)
         X = self._rows(X, reset=False)
@@ -395,7 +423,15 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
             weight = self._checked_weights(sample_weight_val, X)
         targets = self._encode_targets(y, reset=False)
         weight = _as_float32(self._weigh_classes(targets, weight, reset=False))
-        return Rows(X, self._scale_targets(targets, None, reset=False), weight)
+        return self._as_rows(X, self._scale_targets(targets, None, reset=False), weight)
+
+    def _held_out_rows(
+        self, targets: NDArray[Any], groups: Any, rng: np.random.RandomState
+    ) -> tuple[Any, Any]:
+        """Return the rows to train on and those that the training is to be judged on, or None."""
+        if self.early_stopping and self.monitor.startswith("val_"):
+            return self._inner_split(targets, groups, rng)
+        return None, None
 
     def _inner_split(
         self, targets: NDArray[Any], groups: Any, rng: np.random.RandomState
@@ -423,7 +459,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
                     "validation split, which was drawn without stratification. Pass more rows, "
                     "another validation_fraction, or X_val and y_val.",
                     EarlyStoppingDataWarning,
-                    stacklevel=4,
+                    stacklevel=5,
                 )
                 strata = None
         train, held_out = train_test_split(
@@ -462,11 +498,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
             from skdl.training import Layout, compiled_model
 
             trained = self._trained
-            model = compiled_model(
-                trained.network,
-                names.described_optimizer(self.optimizer, self.learning_rate),
-                tuple(names.resolved_metric(m) for m in _as_list(self.metrics)),
-            )
+            model = compiled_model(trained.network, self._optimizer(), self._metrics())
             layout = Layout.of(trained.network)
             model.set_weights(layout.split(trained.weights, trained.statistics))
             self._keras_model = model
@@ -497,7 +529,7 @@ def _as_float32(weight: Any) -> Any:
     return None if weight is None else weight.astype(np.float32)
 
 
-def _as_list(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     """Return a list of what may be None, one object or a sequence of them."""
     if value is None:
         return []

@@ -27,9 +27,10 @@ class Rows:
     Parameters
     ----------
     X : ndarray of shape (n_rows, ...) or CSR matrix, float32
-        Inputs; held once, however many jobs share them.
+        Inputs; held once, however many jobs share them. For an opaque network, also a list or
+        dict of arrays.
     y : ndarray of shape (n_rows, n_columns), float32
-        Targets in the form the network's loss asks for.
+        Targets in the form the network's loss asks for. For an opaque network as X.
     weight : ndarray of shape (n_rows,), float32, optional
         Sample weights.
     index : ndarray of int, optional
@@ -44,7 +45,9 @@ class Rows:
     @functools.cached_property
     def rows(self) -> NDArray[np.int32]:
         """The rows that count, as numbers."""
-        return np.arange(self.X.shape[0], dtype=np.int32) if self.index is None else self.index
+        if self.index is not None:
+            return self.index
+        return np.arange(_parts(self.X)[0].shape[0], dtype=np.int32)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -108,6 +111,8 @@ class Job:
         The target's units: metrics are taken of ``output * scale + offset``.
     initial : Trained, optional
         Where to go on from, optimizer state included if it holds one.
+    weights : sequence of ndarray, optional
+        Initial weights in the order of ``keras.Model.get_weights``; drawn from the seed by default.
     held_out : Rows, optional
         Rows that are scored after each epoch for the observers alone: they steer nothing, and
         the history does not hold them (see `Member.held_out`).
@@ -137,6 +142,7 @@ class Job:
     target_scale: NDArray[np.float32] | None = None
     target_offset: NDArray[np.float32] | None = None
     initial: Trained | None = None
+    weights: Sequence[NDArray[np.float32]] | None = None
     held_out: Rows | None = None
     held_out_score: Callable[[NDArray[np.float32]], float] | None = None
     observers: Sequence[Observer] = ()
@@ -166,10 +172,20 @@ class Job:
         arrays: list[NDArray[Any]] = []
         for rows in (self.train, self.validation, self.held_out):
             if rows is not None:
-                X = rows.X
-                arrays += [X] if isinstance(X, np.ndarray) else [X.data, X.indices, X.indptr]
-                arrays += [rows.y] if rows.weight is None else [rows.y, rows.weight]
+                for X in _parts(rows.X):
+                    arrays += [X] if isinstance(X, np.ndarray) else [X.data, X.indices, X.indptr]
+                arrays += _parts(rows.y)
+                arrays += [] if rows.weight is None else [rows.weight]
         return arrays
+
+
+def _parts(values: Any) -> list[Any]:
+    """Return the arrays in a list, tuple or dict, or the one that is given."""
+    if isinstance(values, dict):
+        values = list(values.values())
+    if isinstance(values, list | tuple):
+        return [part for value in values for part in _parts(value)]
+    return [values]
 
 
 @dataclasses.dataclass(eq=False)
