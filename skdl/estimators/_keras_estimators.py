@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import check_is_fitted
 
 from skdl.estimators import _scikeras as conventions
 from skdl.estimators._own_loss import Target, loss_target
@@ -228,6 +229,12 @@ class KerasRegressor(MultiOutputMixin, RegressorMixin, OwnNumericModel):
         own = self._own_score(X, y, sample_weight)
         return float(super().score(X, y, sample_weight)) if own is None else own
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        if self._given_outputs() == 1:
+            tags.target_tags.multi_output = False
+        return tags
+
 
 class KerasClassifier(OwnModel, ClassificationNetwork):
     """A Keras model of the user's own as a scikit-learn classifier.
@@ -440,6 +447,7 @@ class KerasClassifier(OwnModel, ClassificationNetwork):
         NotFittedError
             If called before ``fit``.
         """
+        check_is_fitted(self)
         if self.target_encoder is not None:
             return self.target_encoder_.inverse_transform(self._outputs(X))
         if self._is_one_hot:
@@ -489,6 +497,14 @@ class KerasClassifier(OwnModel, ClassificationNetwork):
         """
         own = self._own_score(X, y, sample_weight)
         return super().score(X, y, sample_weight) if own is None else own
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        n_outputs = self._given_outputs()
+        if n_outputs is not None:
+            tags.classifier_tags.multi_class = n_outputs > 1
+            tags.classifier_tags.multi_label = n_outputs > 1
+        return tags
 
     def _probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         if self._is_multilabel and not self._is_one_hot:

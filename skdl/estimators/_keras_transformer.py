@@ -327,7 +327,33 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OwnNum
         -------
         score : float
         """
-        return float(r2_score(self._targets_of(X, y), self.predict(X)))
+        return float(r2_score(self._targets_of(X, y), self.reconstruct(X)))
+
+    def reconstruct(self, X: Any) -> NDArray[np.float64]:
+        """Return what the model gives: the rows again, as far as it can tell.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix
+            Rows in the form in which ``fit`` was given them.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_samples,) or (n_samples, n_outputs), float64
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        """
+        return OwnNumericModel.predict(self, X)
+
+    @property
+    def predict(self) -> Any:
+        """Not there: a transformer does not predict."""
+        raise AttributeError(
+            f"{type(self).__name__} has no predict; reconstruct gives what the model gives."
+        )
 
     def _targets_of(self, X: Any, y: Any) -> Any:
         """Return what the model is to give for rows."""
@@ -335,8 +361,8 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OwnNum
             return y
         if sparse.issparse(X):
             return X.toarray()
-        shape = np.shape(X)
-        return X if len(shape) <= 2 else np.reshape(X, (shape[0], -1))  # noqa: PLR2004
+        rows = np.asarray(X)
+        return rows if rows.ndim <= 2 else rows.reshape(len(rows), -1)  # noqa: PLR2004
 
     def _shape_of_layer(self) -> int:
         """Return how many numbers `transform` gives for a row."""

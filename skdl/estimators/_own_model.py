@@ -620,12 +620,6 @@ class OwnModel(BaseNetwork):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        n_outputs = self._given_outputs()
-        if n_outputs is not None and tags.classifier_tags is not None:
-            tags.classifier_tags.multi_class = n_outputs > 1
-            tags.classifier_tags.multi_label = n_outputs > 1
-        if n_outputs == 1:
-            tags.target_tags.multi_output = False
         return tags
 
     def _given_outputs(self) -> int | None:

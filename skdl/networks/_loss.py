@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import re
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ class KerasObject:
         import keras
 
         config = getattr(keras, family).serialize(obj)
-        config["config"].pop("name", None)
+        name = config["config"].pop("name", None)
+        if family == "metrics" and not _is_given_by_keras(name, type(obj)):
+            config["config"]["name"] = name
         config.pop("build_config", None)
         # Keras leaves some arguments of losses, such as Huber's delta, out of their configs.
         accepted = inspect.signature(type(obj).__init__).parameters
@@ -79,6 +82,12 @@ class KerasObject:
     def __reduce__(self) -> tuple[Any, ...]:
         # Keras objects inside patched classes must never reach the pickle: text only.
         return KerasObject, (self.family, self.config, self.kind)
+
+
+def _is_given_by_keras(name: str | None, kind: type) -> bool:
+    """Tell whether a name is that of a class, perhaps with a number: Keras counts its objects."""
+    plain = re.sub(r"_\d+$", "", name or "").replace("_", "").lower()
+    return plain in {"", kind.__name__.lower()}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -233,7 +233,9 @@ def test_sample_weight_reaches_training_through_a_pipeline(data):
     X, y = data
     weight = np.where(y > 0, 1.0, 1e-6)
     with sklearn.config_context(enable_metadata_routing=True):
-        network = regressor(epochs=20).set_fit_request(sample_weight=True)
+        network = regressor(epochs=20, optimizer__learning_rate=0.02).set_fit_request(
+            sample_weight=True
+        )
         network.set_score_request(sample_weight=True)
         scaler = StandardScaler().set_fit_request(sample_weight=False)
         pipeline = make_pipeline(scaler, network)

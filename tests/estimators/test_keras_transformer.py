@@ -11,6 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdl import KerasTransformer, lockstep
 
@@ -32,6 +33,17 @@ def transformer(**params):
     return KerasTransformer(autoencoder, **fixed | {"epochs": 5} | params)
 
 
+@pytest.mark.slow
+@parametrize_with_checks(
+    [transformer(layer=None, epochs=2)],
+    expected_failed_checks=lambda _: {
+        "check_sample_weight_equivalence_on_dense_data": "float32, as the estimators'",
+    },
+)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
 @pytest.fixture(scope="module")
 def digits():
     X, y = load_digits(return_X_y=True)
@@ -43,7 +55,7 @@ def test_linear_autoencoder_comes_near_to_principal_components(digits):
     network = transformer(n_codes=8, epochs=200, optimizer__learning_rate=0.01).fit(X)
     pca = PCA(8).fit(X)
     rest = np.mean((X - pca.inverse_transform(pca.transform(X))) ** 2)
-    own_rest = np.mean((X - network.predict(X)) ** 2)
+    own_rest = np.mean((X - network.reconstruct(X)) ** 2)
     assert rest <= own_rest * 1.001 < rest * 1.2
     assert network.transform(X).shape == (400, 8)
     assert network.get_feature_names_out()[0] == "kerastransformer0"
@@ -60,7 +72,7 @@ def test_codes_are_the_output_of_the_named_layer(digits):
 
 def test_in_a_pipeline_a_search_and_lockstep(digits):
     X, y = digits
-    pipeline = make_pipeline(transformer(epochs=20), LogisticRegression(max_iter=1000))
+    pipeline = make_pipeline(transformer(epochs=20, n_codes=4), LogisticRegression(max_iter=1000))
     with lockstep() as session:
         scores = cross_val_score(pipeline, X, y, cv=3)
     assert session.batches == [3]
