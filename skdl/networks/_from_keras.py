@@ -156,7 +156,11 @@ def _layers_of(operation: Any, node: Any) -> list[Layer]:
         raise CannotReadError(f"layer {operation.name!r} masks steps")
     if operation.dtype_policy.name != "float32":
         raise CannotReadError(f"layer {operation.name!r} computes in {operation.dtype_policy.name}")
-    reader = _READERS.get(type(operation).__name__)
+    kind = type(operation).__name__
+    reader = _READERS.get(kind)
+    n_tensors = len(node.input_tensors)
+    if kind in _MERGES and n_tensors > 1 and len({len(t.shape) for t in node.input_tensors}) == 1:
+        reader = _merge
     is_of_keras = type(operation).__module__.startswith("keras.")
     if reader is not None and is_of_keras and (read := reader(operation)) is not None:
         frozen = {} if operation.trainable else {"frozen": True}
@@ -323,6 +327,23 @@ def _plain_activation(layer: Any) -> _Read | None:
     return read or ([("Activation", {"function": "linear"})] if read == [] else None)
 
 
+_MERGES = {"Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"}
+
+
+def _merge(layer: Any) -> _Read | None:
+    axis = getattr(layer, "axis", -1)
+    return [(type(layer).__name__, {})] if axis == -1 else None
+
+
+def _relu(layer: Any) -> _Read | None:
+    is_plain = layer.max_value is None and not layer.negative_slope and not layer.threshold
+    return [("Activation", {"function": "relu"})] if is_plain else None
+
+
+def _softmax(layer: Any) -> _Read | None:
+    return [("Activation", {"function": "softmax"})] if layer.axis == -1 else None
+
+
 _READERS: dict[str, Callable[[Any], _Read | None]] = {
     "Activation": _plain_activation,
     "BatchNormalization": _batch_normalization,
@@ -332,4 +353,6 @@ _READERS: dict[str, Callable[[Any], _Read | None]] = {
     "Dropout": _dropout,
     "Embedding": _embedding,
     "Flatten": _flatten,
+    "ReLU": _relu,
+    "Softmax": _softmax,
 }

@@ -399,8 +399,9 @@ def rule_of(layer: Layer) -> Rule:
     from skdl.training._augmentation_rule import AUGMENTATION_RULES
     from skdl.training._conv_rules import CONV_RULES
     from skdl.training._keras_rule import WHOLE_RULES, keras_rule
+    from skdl.training._merge_rules import MERGE_RULES
 
-    for rules in (_RULES, CONV_RULES, AUGMENTATION_RULES, WHOLE_RULES):
+    for rules in (_RULES, CONV_RULES, AUGMENTATION_RULES, MERGE_RULES, WHOLE_RULES):
         if layer.kind in rules:
             return rules[layer.kind]
     return keras_rule(layer)
