@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from skdl.estimators import (
         CNNClassifier,
         CNNRegressor,
+        KerasClassifier,
+        KerasRegressor,
+        KerasTransformer,
         MLPClassifier,
         MLPRegressor,
         PretrainedCNNClassifier,
         PretrainedCNNRegressor,
         PretrainedFeatures,
         SmoothClipScaler,
+        from_scikeras,
     )
     from skdl.inspection import diagnose
     from skdl.model_selection import OptunaPruning
@@ -32,6 +36,9 @@ __version__ = "0.1.0.dev0"
 _HOMES = {
     "CNNClassifier": "skdl.estimators",
     "CNNRegressor": "skdl.estimators",
+    "KerasClassifier": "skdl.estimators",
+    "KerasRegressor": "skdl.estimators",
+    "KerasTransformer": "skdl.estimators",
     "MLPClassifier": "skdl.estimators",
     "MLPRegressor": "skdl.estimators",
     "OptunaPruning": "skdl.model_selection",
@@ -40,12 +47,16 @@ _HOMES = {
     "PretrainedFeatures": "skdl.estimators",
     "SmoothClipScaler": "skdl.estimators",
     "diagnose": "skdl.inspection",
+    "from_scikeras": "skdl.estimators",
     "lockstep": "skdl.training",
 }
 
 __all__ = [
     "CNNClassifier",
     "CNNRegressor",
+    "KerasClassifier",
+    "KerasRegressor",
+    "KerasTransformer",
     "MLPClassifier",
     "MLPRegressor",
     "OptunaPruning",
@@ -54,6 +65,7 @@ __all__ = [
     "PretrainedFeatures",
     "SmoothClipScaler",
     "diagnose",
+    "from_scikeras",
     "lockstep",
 ]
 

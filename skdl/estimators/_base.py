@@ -59,12 +59,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skdl.networks import Network
-    from skdl.training import Job, Optimizer, Rows, Schedule, Trained
+    from skdl.training import Job, Optimizer, Schedule, Trained
 
 __all__ = [
     "CALLABLE",
     "CONSTRAINTS",
     "BaseNetwork",
+    "as_list",
     "auto_batch_size",
     "is_keras",
     "units_per_layer",
@@ -176,7 +177,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         """Return the arguments of scikit-learn's checks of rows."""
         return self._accepted_rows
 
-    def _encoded(self, X: Any, *, reset: bool) -> Any:
+    def _encoded_table(self, X: Any, *, reset: bool) -> Any:
         """Return a table as numbers where the estimator itself makes them of it, else None."""
         del X, reset
 
@@ -193,6 +194,40 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         """Bring encoded targets into the network's units."""
         del weight, reset
         return y.astype(np.float32, copy=False)
+
+    def _described(self, X: Any, seed: int) -> dict[str, Any]:
+        """Return the arguments of `Job` that say what is trained: network, optimizer, metrics."""
+        del seed
+        return {
+            "network": self._network(X.shape[1:]),
+            "optimizer": self._optimizer(),
+            "metrics": self._metrics(),
+        }
+
+    def _metrics(self) -> tuple[Any, ...]:
+        return tuple(names.resolved_metric(m) for m in as_list(self.metrics))
+
+    def _setting(self, name: str) -> Any:
+        """Return what a parameter of the training is in effect."""
+        return getattr(self, name)
+
+    def _batch_size(self, n_rows: int) -> int:
+        """Return the rows of a step, of `n_rows` to train on."""
+        return auto_batch_size(n_rows) if self.batch_size == "auto" else self.batch_size
+
+    def _given_callbacks(self) -> list[Any]:
+        return as_list(self.callbacks)
+
+    def _as_rows(self, X: Any, targets: Any, weight: Any, index: Any = None) -> Any:
+        """Return rows to train on or to score, in the form in which the network takes them."""
+        from skdl.training import Rows
+
+        if not isinstance(X, RowsView):
+            return Rows(X, targets, weight, index)
+        # Those of a view stay in the array that they are rows of.
+        weight = None if weight is None else X.spread(weight)
+        kept = X.index if index is None else X.index[index]
+        return Rows(X.base, X.spread(targets), weight, kept)
 
     def _units(self) -> tuple[Any, Any]:
         """Return scale and offset of the targets' units, or None twice."""
@@ -224,7 +259,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
     @property
     def most_epochs(self) -> int:
         """Epochs of a fit at most."""
-        return _AUTO_EPOCHS if self.epochs == "auto" else self.epochs
+        return _AUTO_EPOCHS if self.epochs == "auto" else self._setting("epochs")
 
     def _search_space(self) -> dict[str, Choice | Number]:
         """Return what an automatic search varies; it replaces what these parameters are set to."""
@@ -382,8 +417,8 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
 
         stops_early = self.early_stopping and may_stop and not is_partial
         train_index = val_index = None
-        if stops_early and X_val is None and self.monitor.startswith("val_"):
-            train_index, val_index = self._inner_split(targets, groups, rng)
+        if X_val is None and may_stop and not is_partial:
+            train_index, val_index = self._held_out_rows(targets, groups, rng)
         in_training = slice(None) if train_index is None else train_index
         units_weight = None if weight is None else weight[in_training]
         self._scale_targets(targets[in_training], units_weight, reset=reset)
@@ -392,22 +427,20 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
 
         validation = None
         if val_index is not None:
-            validation = _placed(X, scaled, weight, val_index)
+            validation = self._as_rows(X, scaled, weight, val_index)
         elif X_val is not None:
             validation = self._validation_rows(X_val, y_val, sample_weight_val)
         scale, offset = self._units()
-        network = self._network(X.shape[1:])
-        train = _placed(X, scaled, weight, train_index)
-        is_auto = self.batch_size == "auto"
+        described = self._described(X, seed)
+        network = described["network"]
         return Job(
-            network=network,
-            train=train,
+            **described,
+            train=self._as_rows(X, scaled, weight, train_index),
             validation=validation,
-            optimizer=self._optimizer(),
             epochs=1 if is_partial else self.most_epochs,
-            batch_size=auto_batch_size(len(train)) if is_auto else self.batch_size,
+            batch_size=self._batch_size(len(targets) if train_index is None else len(train_index)),
             seed=seed,
-            shuffle=self.shuffle,
+            shuffle=self._setting("shuffle"),
             schedule=Schedule() if is_partial else self._schedule(),
             early_stopping=EarlyStopping(
                 monitor=self.monitor,
@@ -418,7 +451,6 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
             )
             if stops_early
             else None,
-            metrics=tuple(names.resolved_metric(m) for m in _as_list(self.metrics)),
             target_scale=scale,
             target_offset=offset,
             constants=self._constants(network, X, in_training) if reset else None,
@@ -433,11 +465,11 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
 
         observers: list[Observer] = []
         # Copies, as callbacks keep state and would make fit change a parameter.
-        callbacks = copy.deepcopy(_as_list(self.callbacks))
+        callbacks = copy.deepcopy(self._given_callbacks())
         observers += [c for c in callbacks if isinstance(c, Observer)]
         if keras_callbacks := [c for c in callbacks if not isinstance(c, Observer)]:
             observers.append(KerasCallbacks(keras_callbacks))
-        if self.verbose:
+        if self._setting("verbose"):
             observers.append(EpochBar(type(self).__name__))
         return observers
 
@@ -461,7 +493,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
             validate_data(self, X, reset=reset, skip_check_array=True)
         if is_view:
             return X
-        encoded = self._encoded(X, reset=reset)
+        encoded = self._encoded_table(X, reset=reset)
         if encoded is None:
             return None
         return check_array(encoded, estimator=self, **self._row_checks())
@@ -488,7 +520,15 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
             weight = self._checked_weights(sample_weight_val, X)
         targets = self._encode_targets(y, reset=False)
         weight = _as_float32(self._weigh_classes(targets, weight, reset=False))
-        return _placed(X, self._scale_targets(targets, None, reset=False), weight)
+        return self._as_rows(X, self._scale_targets(targets, None, reset=False), weight)
+
+    def _held_out_rows(
+        self, targets: NDArray[Any], groups: Any, rng: np.random.RandomState
+    ) -> tuple[Any, Any]:
+        """Return the rows to train on and those that the training is to be judged on, or None."""
+        if self.early_stopping and self.monitor.startswith("val_"):
+            return self._inner_split(targets, groups, rng)
+        return None, None
 
     def _inner_split(
         self, targets: NDArray[Any], groups: Any, rng: np.random.RandomState
@@ -516,7 +556,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
                     "validation split, which was drawn without stratification. Pass more rows, "
                     "another validation_fraction, or X_val and y_val.",
                     EarlyStoppingDataWarning,
-                    stacklevel=4,
+                    stacklevel=5,
                 )
                 strata = None
         train, held_out = train_test_split(
@@ -557,11 +597,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
             from skdl.training import Layout, compiled_model
 
             trained = self._trained
-            model = compiled_model(
-                trained.network,
-                self._optimizer(),
-                tuple(names.resolved_metric(m) for m in _as_list(self.metrics)),
-            )
+            model = compiled_model(trained.network, self._optimizer(), self._metrics())
             layout = Layout.of(trained.network)
             model.set_weights(layout.split(trained.weights, trained.statistics))
             self._keras_model = model
@@ -588,16 +624,6 @@ def units_per_layer(hidden_units: Any, hidden_layers: int) -> list[int]:
     return [hidden_units] * hidden_layers if is_count else list(hidden_units)
 
 
-def _placed(X: Any, y: NDArray[Any], weight: Any, index: Any = None) -> Rows:
-    """Return rows to train on; those of a view stay in the array that they are rows of."""
-    from skdl.training import Rows
-
-    if not isinstance(X, RowsView):
-        return Rows(X, y, weight, index)
-    weight = None if weight is None else X.spread(weight)
-    return Rows(X.base, X.spread(y), weight, X.index if index is None else X.index[index])
-
-
 def auto_batch_size(n_rows: int) -> int:
     """Return the power of two nearest to a 32nd of the rows, between 32 and 256."""
     least, most = _AUTO_BATCH_SIZES
@@ -609,7 +635,7 @@ def _as_float32(weight: Any) -> Any:
     return None if weight is None else weight.astype(np.float32)
 
 
-def _as_list(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     """Return a list of what may be None, one object or a sequence of them."""
     if value is None:
         return []

@@ -174,7 +174,7 @@ class BaseMLP(BaseNetwork):
         finite = True if self.missing_numbers is None else "allow-nan"
         return {**super()._row_checks(), "ensure_all_finite": finite}
 
-    def _encoded(self, X: Any, *, reset: bool) -> Any:
+    def _encoded_table(self, X: Any, *, reset: bool) -> Any:
         if reset:
             is_table = self.categorical_features is not None and holds_categories(X)
             self._encoder = TableEncoder.of(X, self.max_one_hot) if is_table else None

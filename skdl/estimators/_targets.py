@@ -44,6 +44,7 @@ __all__ = [
     "CLASSIFIER_CONSTRAINTS",
     "REGRESSOR_CONSTRAINTS",
     "ClassificationNetwork",
+    "NumericNetwork",
     "RegressionNetwork",
 ]
 
@@ -109,8 +110,8 @@ class TargetNetwork(BaseNetwork):
         return _ALIASES.get(self.loss, self.loss) if isinstance(self.loss, str) else "keras"
 
 
-class RegressionNetwork(MultiOutputMixin, RegressorMixin, TargetNetwork):
-    """A network whose outputs are numbers."""
+class NumericNetwork(TargetNetwork):
+    """A network whose outputs are numbers, whatever they are for."""
 
     huber_delta: float
     quantile: float
@@ -216,6 +217,10 @@ class RegressionNetwork(MultiOutputMixin, RegressorMixin, TargetNetwork):
         return self._with_output(shape, self.n_outputs_, output_activation, loss)
 
 
+class RegressionNetwork(MultiOutputMixin, RegressorMixin, NumericNetwork):
+    """A network that predicts numbers."""
+
+
 class ClassificationNetwork(ClassifierMixin, TargetNetwork):
     """A network whose outputs are probabilities."""
 
@@ -296,12 +301,15 @@ class ClassificationNetwork(ClassifierMixin, TargetNetwork):
         NotFittedError
             If called before ``fit``.
         """
-        probabilities = self._outputs(X).astype(np.float64)
+        return self._probabilities(self._outputs(X).astype(np.float64))
+
+    def _probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the probability of each class or label from the network's outputs."""
         if self._is_multilabel:
-            return probabilities
+            return outputs
         if len(self.classes_) == 2:  # noqa: PLR2004
-            return np.hstack([1.0 - probabilities, probabilities])
-        return probabilities / probabilities.sum(1, keepdims=True)
+            return np.hstack([1.0 - outputs, outputs])
+        return outputs / outputs.sum(1, keepdims=True)
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict the logarithm of the probability of each class.

@@ -21,8 +21,8 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
 from skdl._rows_view import RowsView
-from skdl.estimators._base import BaseNetwork
 from skdl.estimators._held_out import HeldOut
+from skdl.estimators._image_shape import ImageRows
 from skdl.model_selection._lockstep import configured, together
 from skdl.model_selection._networks import nested_networks
 
@@ -117,7 +117,7 @@ class Folds:
         folds : list of Fold
             In the order of `splits`.
         """
-        X = _without_copies(self.X) if isinstance(estimator, BaseNetwork) else self.X
+        X = _without_copies(self.X) if isinstance(estimator, ImageRows) else self.X
         fold = functools.partial(
             self._fold, X=X, verbose=verbose, epoch_scorer=epoch_scorer, observers=observers
         )

@@ -2,22 +2,32 @@
 
 from skdl.networks._augmentation import augmentation_layers, is_augmentation
 from skdl.networks._cnn import cnn, shapes_by_block
+from skdl.networks._from_keras import CannotReadError, Reading, read_layers
 from skdl.networks._loss import KerasObject, Loss
 from skdl.networks._mlp import mlp, numeric_embedding
 from skdl.networks._network import Layer, Network, preserved_generators
+from skdl.networks._operation import OperationCall
 from skdl.networks._tabular import (
     CLIP,
     category_width,
     embedding_variables,
     embedding_width,
 )
+from skdl.networks._user_model import CalledModel, Fresh, GivenModel, UserModel
 
 __all__ = [
     "CLIP",
+    "CalledModel",
+    "CannotReadError",
+    "Fresh",
+    "GivenModel",
     "KerasObject",
     "Layer",
     "Loss",
     "Network",
+    "OperationCall",
+    "Reading",
+    "UserModel",
     "augmentation_layers",
     "category_width",
     "cnn",
@@ -27,5 +37,6 @@ __all__ = [
     "mlp",
     "numeric_embedding",
     "preserved_generators",
+    "read_layers",
     "shapes_by_block",
 ]

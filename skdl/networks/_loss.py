@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import re
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -34,10 +35,21 @@ _KERAS_LOSS = {
 
 @dataclasses.dataclass(frozen=True)
 class KerasObject:
-    """A Keras object as its configuration: equal configurations are equal and share programs."""
+    """A Keras object as its configuration: equal configurations are equal and share programs.
+
+    Parameters
+    ----------
+    family : str
+        Module of Keras that it belongs to.
+    config : str
+        As Keras serialises it, without its name.
+    kind : type, optional
+        Its class, where that is not Keras' own and need not be known to Keras.
+    """
 
     family: Family
     config: str
+    kind: type | None = None
 
     @classmethod
     def of(cls, family: Family, obj: Any) -> KerasObject:
@@ -46,25 +58,39 @@ class KerasObject:
 
         config = getattr(keras, family).serialize(obj)
         # Names are counted up, so equal objects differ in them. Models need one.
-        config["config"].pop("name", None)
+        name = config["config"].pop("name", None)
+        if family == "metrics" and not _is_given_by_keras(name, type(obj)):
+            config["config"]["name"] = name
         if "layers" in config["config"]:
             config["config"]["name"] = "model"
+        config.pop("build_config", None)
         # Keras leaves some arguments of losses, such as Huber's delta, out of their configs.
         accepted = inspect.signature(type(obj).__init__).parameters
         for name, value in getattr(obj, "_fn_kwargs", {}).items():
             if name in accepted:
                 config["config"].setdefault(name, value)
-        return cls(family, json.dumps(config, sort_keys=True))
+        is_own = not type(obj).__module__.startswith("keras.")
+        return cls(family, json.dumps(config, sort_keys=True), type(obj) if is_own else None)
 
     def build(self) -> Any:
         """Return a new object of this configuration."""
         import keras
 
-        return getattr(keras, self.family).deserialize(json.loads(self.config))
+        config = json.loads(self.config)
+        if self.kind is not None:
+            making: Any = self.kind
+            return making.from_config(config["config"])
+        return getattr(keras, self.family).deserialize(config)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keras objects inside patched classes must never reach the pickle: text only.
-        return KerasObject, (self.family, self.config)
+        return KerasObject, (self.family, self.config, self.kind)
+
+
+def _is_given_by_keras(name: str | None, kind: type) -> bool:
+    """Tell whether a name is that of a class, perhaps with a number: Keras counts its objects."""
+    plain = re.sub(r"_\d+$", "", name or "").replace("_", "").lower()
+    return plain in {"", kind.__name__.lower()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +106,7 @@ class Loss:
     target : {"values", "labels", "one_hot"}
         What the formula is given: the target's columns, class numbers, or one column per class.
     function : KerasObject or callable, optional
-        The loss of kind ``"keras"``.
+        The loss of kind ``"keras"``; with another kind, the user's loss that this formula is.
     """
 
     kind: str
@@ -93,6 +119,13 @@ class Loss:
         """What must be equal for two losses to share a stack."""
         return self.kind, tuple(name for name, _ in self.numbers), self.target, self.function
 
+    @property
+    def takes_logits(self) -> bool:
+        """Whether it is a loss of the user's that is given outputs before their activation."""
+        if not isinstance(self.function, KerasObject):
+            return False
+        return bool(json.loads(self.function.config)["config"].get("from_logits"))
+
     def to_keras(self) -> keras.losses.Loss:
         """Return the Keras loss that a compiled model of this network minimises.
 
@@ -101,9 +134,9 @@ class Loss:
         """
         import keras
 
+        if isinstance(self.function, KerasObject):
+            return self.function.build()
         if self.kind == "keras":
-            if isinstance(self.function, KerasObject):
-                return self.function.build()
             return function_loss(self.function)
         reduction = "mean_with_sample_weight"
         if self.kind == "quantile":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import random
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import keras
 
     from skdl.networks._loss import Loss
+    from skdl.networks._user_model import UserModel
 
 __all__ = ["Layer", "Network"]
 
@@ -33,7 +35,8 @@ class Layer:
     ----------
     kind : str
         Name of the class in ``keras.layers`` or among our own; ``"Keras"`` for a layer given as
-        an object.
+        an object, ``"Operation"`` for a function of tensors, ``"Model"`` for a whole model that
+        only Keras can run.
     config : tuple of (name, value) pairs
         Constructor arguments. ``l1`` and ``l2`` stand for the kernel's regulariser.
     """
@@ -75,7 +78,9 @@ class Layer:
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """A chain of layers, its output activation and the loss it is trained on.
+    """Layers, the output activation and the loss that they are trained on.
+
+    Layers form a chain unless `inputs` says otherwise.
 
     Parameters
     ----------
@@ -88,12 +93,28 @@ class Network:
         which is exact where the probability would round to 0 or 1.
     loss : Loss
         What training minimises.
+    inputs : tuple of tuple of int, default=()
+        For each layer the tensors that it takes: 0 for the rows, i for what layer i - 1 gives.
+        Layers stand in an order in which what they take is there. Empty for a chain.
+    source : UserModel, optional
+        Where the user's own model comes from, of which the layers are a reading.
     """
 
     input_shape: tuple[int, ...]
     layers: tuple[Layer, ...]
     output_activation: str
     loss: Loss
+    inputs: tuple[tuple[int, ...], ...] = ()
+    source: UserModel | None = None
+
+    def inputs_of(self, position: int) -> tuple[int, ...]:
+        """Return which tensors a layer takes, as in `inputs`."""
+        return self.inputs[position] if self.inputs else (position,)
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether the engine cannot look inside, so that only Keras can train and predict."""
+        return self.layers[0].kind == "Model"
 
     def to_keras(self, seed: int = 0) -> keras.Model:
         """Build the uncompiled Keras model with weights as Keras draws them.
@@ -103,6 +124,8 @@ class Network:
         """
         import keras
 
+        if self.source is not None:
+            return self.source.build(seed)
         layers = [
             layer.to_keras(seed + position)
             for position, layer in enumerate(self.layers)
@@ -114,12 +137,19 @@ class Network:
             return keras.Sequential([keras.Input(self.input_shape), *layers])
 
 
+_using_generators = threading.RLock()
+
+
 @contextlib.contextmanager
 def preserved_generators() -> Iterator[None]:
-    """Leave Python's and NumPy's global generators as they were: Keras draws seeds from them."""
-    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
+    """Leave Python's and NumPy's global generators as they were: Keras draws seeds from them.
+
+    One thread at a time, since what one puts back another may be drawing from.
+    """
+    with _using_generators:
+        python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+        try:
+            yield
+        finally:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)  # noqa: NPY002

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from skdl.networks import Layer, Network
     from skdl.training._job import Constants, Job
 
-__all__ = ["draw_weights", "initial_weights", "stream"]
+__all__ = ["draw_weights", "first_state", "initial_weights", "stream"]
 
 # Each purpose has a stream of its own, so that adding a draw to one leaves the others alone.
 _STREAMS = {"weights": 0, "order": 1, "noise": 2}
@@ -65,4 +65,11 @@ def initial_weights(job: Job) -> list[NDArray[np.float32]]:
     layout = Layout.of(job.network)
     if job.initial is not None:
         return layout.split(job.initial.weights, job.initial.statistics)
-    return layout.split(*draw_weights(job.network, job.seed, job.constants))
+    return layout.split(*first_state(job))
+
+
+def first_state(job: Job) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the flat weights and statistics that a job begins with, if it begins anew."""
+    if job.weights is not None:
+        return Layout.of(job.network).join(job.weights)
+    return draw_weights(job.network, job.seed, job.constants)

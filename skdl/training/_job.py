@@ -30,9 +30,10 @@ class Rows:
     Parameters
     ----------
     X : ndarray of shape (n_rows, ...) or CSR matrix, float32
-        Inputs; held once, however many jobs share them.
+        Inputs; held once, however many jobs share them. For an opaque network, also a list or
+        dict of arrays.
     y : ndarray of shape (n_rows, n_columns), float32
-        Targets in the form the network's loss asks for.
+        Targets in the form the network's loss asks for. For an opaque network as X.
     weight : ndarray of shape (n_rows,), float32, optional
         Sample weights.
     index : ndarray of int, optional
@@ -47,7 +48,9 @@ class Rows:
     @functools.cached_property
     def rows(self) -> NDArray[np.int32]:
         """The rows that count, as numbers."""
-        return np.arange(self.X.shape[0], dtype=np.int32) if self.index is None else self.index
+        if self.index is not None:
+            return self.index
+        return np.arange(_parts(self.X)[0].shape[0], dtype=np.int32)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -133,6 +136,8 @@ class Job:
         Values of variables that are not trained, such as the units of features.
     initial : Trained, optional
         Where to go on from, optimizer state and constants included if it holds them.
+    weights : sequence of ndarray, optional
+        Initial weights in the order of ``keras.Model.get_weights``; drawn from the seed by default.
     held_out : Rows, optional
         Rows that are scored after each epoch for the observers alone: they steer nothing, and
         the history does not hold them (see `Member.held_out`).
@@ -164,6 +169,7 @@ class Job:
     target_offset: NDArray[np.float32] | None = None
     constants: Constants | None = None
     initial: Trained | None = None
+    weights: Sequence[NDArray[np.float32]] | None = None
     held_out: Rows | None = None
     held_out_score: Callable[[NDArray[np.float32]], float] | None = None
     observers: Sequence[Observer] = ()
@@ -193,10 +199,20 @@ class Job:
         arrays: list[NDArray[Any]] = []
         for rows in (self.train, self.validation, self.held_out):
             if rows is not None:
-                X = rows.X
-                arrays += [X] if isinstance(X, np.ndarray) else [X.data, X.indices, X.indptr]
-                arrays += [rows.y] if rows.weight is None else [rows.y, rows.weight]
+                for X in _parts(rows.X):
+                    arrays += [X] if isinstance(X, np.ndarray) else [X.data, X.indices, X.indptr]
+                arrays += _parts(rows.y)
+                arrays += [] if rows.weight is None else [rows.weight]
         return arrays
+
+
+def _parts(values: Any) -> list[Any]:
+    """Return the arrays in a list, tuple or dict, or the one that is given."""
+    if isinstance(values, dict):
+        values = list(values.values())
+    if isinstance(values, list | tuple):
+        return [part for value in values for part in _parts(value)]
+    return [values]
 
 
 @dataclasses.dataclass(eq=False)

@@ -11,9 +11,11 @@ from skdl.networks import preserved_generators
 from skdl.training._member import Member, compiled_model
 from skdl.training._observers import KerasCallbacks, has_batch_hooks
 from skdl.training._optimizers import is_elementwise
-from skdl.training._rules import is_faithful
+from skdl.training._rules import is_faithful, n_outputs_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import keras
 
     from skdl.training._job import Job, Rows, Trained
@@ -24,6 +26,9 @@ __all__ = ["reason_for_keras", "train_with_keras"]
 
 def reason_for_keras(job: Job) -> str | None:
     """Return why a job must be trained by Keras itself, or None."""
+    if job.network.is_opaque:
+        reason: str = job.network.layers[0]["reason"]
+        return reason
     if not is_faithful(job.network):
         return "a layer keeps statistics or noise of its own, or adds to the loss"
     if not is_elementwise(job.optimizer):
@@ -42,6 +47,8 @@ def train_with_keras(job: Job) -> Trained:
     member.observers = [o for o in job.observers if not isinstance(o, KerasCallbacks)]
     model = compiled_model(job.network, job.optimizer, _metrics(member), job.seed)
     model.set_weights(member.weights)
+    if job.network.is_opaque and job.initial is not None:
+        _restore_optimizer(model, job.initial.slots)
     callbacks = [c for observer in job.observers for c in getattr(observer, "callbacks", ())]
     with preserved_generators():
         model.fit(
@@ -56,6 +63,22 @@ def train_with_keras(job: Job) -> Trained:
     if member.error is not None:
         raise member.error
     return result
+
+
+def _restore_optimizer(model: keras.Model, values: Sequence[Any]) -> None:
+    """Give the optimizer the state in which an earlier job left it."""
+    variables = _optimizer_variables(model)
+    if [v.shape for v in variables] == [value.shape for value in values]:
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
+
+def _optimizer_variables(model: keras.Model) -> list[Any]:
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        return []
+    optimizer.build(model.trainable_variables)
+    return list(optimizer.variables)
 
 
 def _metrics(member: Member) -> list[Any]:
@@ -90,13 +113,25 @@ def _metrics(member: Member) -> list[Any]:
 def _arrays(job: Job, rows: Rows, index: Any = None) -> tuple[Any, ...]:
     """Return dense inputs, targets as the loss asks for them, and weights of some rows."""
     index = rows.rows if index is None else index
-    X = rows.X[index]
-    y = rows.y[index]
+    y = _taken(rows.y, index)
     if job.network.loss.target == "one_hot":
-        n_classes = job.network.layers[-1]["units"]
+        n_classes = n_outputs_of(job.network)
         y = np.eye(n_classes, dtype=np.float32)[y[:, 0].astype(int)]
-    arrays = (X.toarray() if sparse.issparse(X) else X, y)
+    arrays = (_taken(rows.X, index), y)
     return arrays if rows.weight is None else (*arrays, rows.weight[index])
+
+
+def _taken(values: Any, index: Any) -> Any:
+    """Return some rows of an array, or of each array in a tuple, list or dict; CSR made dense.
+
+    Lists become tuples, which TensorFlow's data sets take.
+    """
+    if isinstance(values, dict):
+        return {name: _taken(value, index) for name, value in values.items()}
+    if isinstance(values, list | tuple):
+        return tuple(_taken(value, index) for value in values)
+    some = values[index]
+    return some.toarray() if sparse.issparse(some) else some
 
 
 def _dataset(member: Member) -> Any:
@@ -127,10 +162,18 @@ def _follower(member: Member) -> Any:
     """Return the callback through which a member follows Keras' loop epoch by epoch."""
     import keras
 
+    job, is_opaque = member.job, member.job.network.is_opaque
+
     class Follower(keras.callbacks.Callback):
+        def state(self) -> tuple[Any, ...]:
+            state = member.layout.join(self.model.get_weights())
+            if not (is_opaque and job.keep_optimizer_state):
+                return state
+            return *state, *(np.asarray(v) for v in _optimizer_variables(self.model))
+
         def on_train_begin(self, logs: Any = None) -> None:
             del logs
-            member.fetch = lambda: member.layout.join(self.model.get_weights())
+            member.fetch = self.state
             member.store = lambda state: self.model.set_weights(member.layout.split(*state[:2]))
             member.observe("on_train_begin")
 
@@ -146,13 +189,25 @@ def _follower(member: Member) -> Any:
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             del epoch
-            if member.job.held_out is not None:
-                member.held_out = _held_out(self.model, member.job)
-            if member.end_epoch({name: float(logs[name]) for name in member.log_names()}):
-                member.best_state = member.current_state()
+            if job.held_out is not None:
+                member.held_out = _held_out(self.model, job)
+            # A model of the user's may report what it likes.
+            names = list(logs) if is_opaque else member.log_names()
+            _check_monitor(job, names)
+            if member.end_epoch({name: float(np.mean(logs[name])) for name in names}):
+                member.best_state = member.current_state()[:2]
             self.model.stop_training = self.model.stop_training or member.stopped
 
     return Follower()
+
+
+def _check_monitor(job: Job, names: Sequence[str]) -> None:
+    settings = job.early_stopping
+    if settings is not None and settings.monitor not in names:
+        raise ValueError(
+            f"{job.owner}: monitor={settings.monitor!r} is not reported by this fit. Expected one "
+            f"of {names}."
+        )
 
 
 def _held_out(model: keras.Model, job: Job) -> dict[str, float]:

@@ -56,8 +56,12 @@ def row_losses(
     -------
     tensor of shape [M, B]
     """
+    import tensorflow as tf
+
     if loss.kind == "keras":
         return _keras_row_losses(loss, y, activated(outputs, output_activation))
+    if loss.target == "labels":
+        y = tf.one_hot(tf.cast(y[..., 0], tf.int32), tf.shape(outputs)[-1])
     columns = {name: value[:, None, None] for name, value in numbers.items()}
     return _FORMULAS[loss.kind](y, outputs, **columns)
 

@@ -12,7 +12,7 @@ import numpy as np
 from skdl.exceptions import DivergenceError, DivergenceWarning
 from skdl.networks import KerasObject, preserved_generators
 from skdl.training._early_stopping import Stopper
-from skdl.training._initial import draw_weights, stream
+from skdl.training._initial import first_state, stream
 from skdl.training._job import EarlyStopping, Job, Optimizer, Trained
 from skdl.training._metrics import GraphMetric, HostMetric, resolve_metrics
 from skdl.training._optimizers import n_slots
@@ -83,7 +83,7 @@ class Member:
             weights, statistics = start.weights, start.statistics
             self.history = {name: list(values) for name, values in start.history.items()}
         else:
-            weights, statistics = draw_weights(job.network, job.seed, job.constants)
+            weights, statistics = first_state(job)
         self.state: tuple[Any, ...] = (weights, statistics, *self._first_slots(weights))
         rate = job.optimizer.learning_rate
         self._learning_rate = rate if isinstance(rate, float) else None
@@ -115,7 +115,7 @@ class Member:
                 return None
             never = self.job.epochs + 1
             return Stopper(EarlyStopping("val_loss", "min", never, 0.0, restore_best_weights=False))
-        if settings.monitor not in names:
+        if settings.monitor not in names and not self.job.network.is_opaque:
             raise ValueError(
                 f"{self.job.owner}: monitor={settings.monitor!r} is not reported by this fit. "
                 f"Expected one of {names}; a metric must be named in `metrics` to be monitored, "
@@ -250,7 +250,8 @@ class Member:
             self._diverged(bad[0])
             return False
         improved = False
-        if self._stopper is not None:
+        # What an opaque model reports, nobody knows beforehand.
+        if self._stopper is not None and self._stopper.settings.monitor in logs:
             value = logs[self._stopper.settings.monitor]
             improved = self._stopper.improved(self.n_epochs, value)
             self.stopped = self.stopped or self._stopper.should_stop
@@ -338,6 +339,8 @@ def compiled_model(
     """Return a Keras model of the network, compiled with the optimizer, loss and metrics."""
     with preserved_generators():
         model = network.to_keras(seed)
+        if network.is_opaque:
+            return model  # compiled as the user says
         model.compile(
             optimizer=optimizer.source.build(),
             loss=network.loss.to_keras(),

@@ -64,7 +64,7 @@ def _member_seconds(members: Sequence[Member]) -> float:
     job = members[0].job
     variables = members[0].layout.variables
     n_weights = sum(size(v.shape) for v in variables)
-    width = sum(v.shape[-1] for v in variables)
+    width = sum(size(v.shape[-1:]) for v in variables)
     rows = min(job.batch_size, max(len(m.job.train) for m in members))
     return _WEIGHT_SECONDS * n_weights + _ACTIVATION_SECONDS * rows * width
 
@@ -109,6 +109,6 @@ def _working_bytes(member: Member) -> int:
     if runs_alone(job.network):
         # One batch is held at a time, whoever's it is.
         return 4 * roles * len(member.state[0])
-    width = sum(v.shape[-1] for v in member.layout.variables) + size(job.network.input_shape)
+    width = sum(size(v.shape[-1:]) for v in member.layout.variables) + size(job.network.input_shape)
     rows = min(job.batch_size, len(job.train))
     return 4 * (roles * len(member.state[0]) + 4 * rows * width)

@@ -12,9 +12,17 @@ import numpy as np
 from scipy import sparse
 
 from skdl.training._job import Trained
+from skdl.training._losses import activated
 from skdl.training._pool import bucket
 from skdl.training._program import Kind, dims_of, program_for
-from skdl.training._rules import Layout, row_sizes, runs_alone, size
+from skdl.training._rules import (
+    Layout,
+    is_faithful,
+    n_outputs_of,
+    row_sizes,
+    runs_alone,
+    size,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,24 +38,31 @@ _large_turn = threading.Lock()
 
 
 # Tensors of networks that are in use; a fitted estimator itself holds arrays only.
-_predictors: weakref.WeakKeyDictionary[Trained, _Predictor] = weakref.WeakKeyDictionary()
+_predictors: weakref.WeakKeyDictionary[Trained, _Predictor | _KerasPredictor] = (
+    weakref.WeakKeyDictionary()
+)
 
 
-def predict(trained: Trained, X: Any) -> NDArray[np.float32]:
+def predict(trained: Trained, X: Any) -> Any:
     """Return the network's outputs in its own units.
 
     Parameters
     ----------
     trained : Trained
     X : ndarray or CSR matrix of shape (n_rows, ...), float32
+        For an opaque network, also a list or dict of arrays.
 
     Returns
     -------
     ndarray of shape (n_rows, n_outputs), float32
+        For an opaque network, what the Keras model gives.
     """
     predictor = _predictors.get(trained)
     if predictor is None:
-        predictor = _predictors[trained] = _Predictor(trained)
+        network = trained.network
+        by_keras = network.source is not None and not is_faithful(network)
+        kind = _KerasPredictor if by_keras else _Predictor
+        predictor = _predictors[trained] = kind(trained)
     return predictor(X)
 
 
@@ -85,7 +100,7 @@ class _Predictor:
         import tensorflow as tf
 
         network = trained.network
-        self._n_outputs = network.layers[-1]["units"]
+        self._n_outputs = n_outputs_of(network)
         # Images can be so large that few fit; tables are not.
         is_large = runs_alone(network)
         at_once = _MOST_NUMBERS // (4 if is_large else 1) // max(row_sizes(network))
@@ -110,3 +125,25 @@ class _Predictor:
                 values = self._program.predict(self._state, self._dims, tf.constant(padded))
             outputs[start : start + n_rows] = values[0, :n_rows]
         return outputs
+
+
+class _KerasPredictor:
+    """One trained network of the user's, in which rows may meet."""
+
+    _ROWS_AT_ONCE = 1024
+
+    def __init__(self, trained: Trained) -> None:
+        layout = Layout.of(trained.network)
+        self._model = trained.network.to_keras()
+        self._model.set_weights(layout.split(trained.weights, trained.statistics))
+        network = trained.network
+        # Otherwise the activation is the model's own.
+        self._activation = network.output_activation if network.loss.takes_logits else "linear"
+
+    def __call__(self, X: Any) -> Any:
+        X = X.toarray() if sparse.issparse(X) else X
+        outputs = self._model.predict(X, batch_size=self._ROWS_AT_ONCE, verbose=0)
+        outputs = outputs[:, None] if getattr(outputs, "ndim", 0) == 1 else outputs
+        if self._activation == "linear":
+            return outputs
+        return activated(outputs, self._activation).numpy()

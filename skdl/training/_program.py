@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from skdl.training._losses import activated, prepared_targets, reduction_of, row_losses
 from skdl.training._optimizers import n_slots, optimizer_step, rule_options
-from skdl.training._rules import LayerContext, Layout, Pass, rule_of, size
+from skdl.training._rules import LayerContext, Layout, Pass, row_shapes, rule_of, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -58,13 +58,22 @@ class Kind:
     @property
     def is_static(self) -> bool:
         """Whether widths are built in: under XLA, and where Keras layers have weights."""
-        own = {v.layer for v in Layout.of(self.network).variables}
-        return self.compiled or any(self.network.layers[i].kind == "Keras" for i in own)
+        network = self.network
+        variables = Layout.of(network).variables
+        own = {v.layer for v in variables}
+        whole = {
+            i for i, layer in enumerate(network.layers) if layer.kind in {"Keras", "Operation"}
+        }
+        if self.compiled or whole & own or (whole and network.source is not None):
+            return True
+        # Rows of a CSR matrix take their width from the first variable, see `Program._gathered`.
+        return self.sparse and (not variables or variables[0].shape[0] != network.input_shape[0])
 
     @property
     def key(self) -> Hashable:
         """Equal for kinds that share a program."""
         optimizer = self.optimizer
+        is_static = self.is_static
         return (
             structure_of(self.network),
             optimizer and (optimizer.kind, tuple(sorted(rule_options(optimizer).items()))),
@@ -73,14 +82,18 @@ class Kind:
             self.collect,
             self.sparse,
             self.row_dtype,
-            Layout.of(self.network) if self.is_static else None,
+            (Layout.of(self.network), self.network.input_shape) if is_static else None,
         )
 
 
 def structure_of(network: Network) -> Hashable:
     """Return what two networks must share to be trained in one graph, widths apart."""
     return (
-        tuple((layer.kind, rule_of(layer).structure(layer)) for layer in network.layers),
+        tuple(
+            (layer.kind, rule_of(layer).structure(layer), bool(layer.get("frozen")))
+            for layer in network.layers
+        ),
+        network.inputs,
         len(network.input_shape),
         network.output_activation,
         network.loss.structure,
@@ -114,6 +127,7 @@ class Program:
 
         self.kind = kind
         self.layout = Layout.of(kind.network)
+        self._row_shapes = row_shapes(kind.network)
         self.reduction = reduction_of(kind.network.loss)
         # Layers of rate 0 count too, so that the noise of one layer does not depend on others.
         rules = [rule_of(layer) for layer in kind.network.layers]
@@ -239,29 +253,48 @@ class Program:
         """Return outputs before activation ``[M, B, K]`` and new statistics ``[M, Q]``."""
         import tensorflow as tf
 
-        new = []
-        if self.kind.is_static:
-            x.set_shape([None, None, *self.kind.network.input_shape])
-        for position, layer in enumerate(self.kind.network.layers):
+        network = self.kind.network
+        new: list[Any] = []
+        found = [x]
+        for position, layer in enumerate(network.layers):
             own = [tensors[v] for v in self.layout.variables if v.layer == position]
             live = self._live(position, numbers)
             if run.training and self._is_cancelled_bias(position):
                 # Its gradient is zero but for rounding, which Adam blows up to full steps; the
                 # moving mean lags behind them, and so company would show in the predictions.
-                own = [own[0], tf.stop_gradient(own[1])]
-            x, updates = rule_of(layer).apply(layer, x, LayerContext(position, own, live, run))
+                own = [own[0], *map(tf.stop_gradient, own[1:])]
+            places = network.inputs_of(position)
+            taken = [found[i] for i in places]
+            if self.kind.is_static:
+                for tensor, i in zip(taken, places, strict=True):
+                    tensor.set_shape([None, None, *self._row_shapes[i]])
+            # Keras' batch normalisation uses its moving moments once it is frozen.
+            frozen = bool(layer.get("frozen"))
+            rests = frozen and layer.kind == "BatchNormalization"
+            own_run = dataclasses.replace(run, training=False) if rests else run
+            context = LayerContext(position, own, live, own_run)
+            x, updates = rule_of(layer).apply(layer, _alone(taken), context)
+            if frozen and run.training:
+                updates = [tf.reshape(t, tf.stack([tf.shape(t)[0], -1])) for t in own]
             new += updates
+            found.append(x)
         return x, tf.concat(new, 1) if new else None
 
     def _is_cancelled_bias(self, position: int) -> bool:
         """Tell whether this layer's bias is taken off again by batch normalisation."""
-        kinds = [layer.kind for layer in self.kind.network.layers[position : position + 2]]
-        return kinds[0] in {"Dense", "Conv1D", "Conv2D"} and kinds[1:] == ["BatchNormalization"]
+        network = self.kind.network
+        layers = network.layers
+        if layers[position].kind not in {"Dense", "Conv1D", "Conv2D"}:
+            return False
+        takers = [t for i, t in enumerate(layers) if position + 1 in network.inputs_of(i)]
+        return [(t.kind, t.get("frozen")) for t in takers] == [("BatchNormalization", None)]
 
     def _penalty(self, tensors: dict[Any, Any], numbers: Any) -> Any:
         """Return the regularisers' part of the loss, ``[M]`` or 0."""
         total: Any = 0.0
         for position, layer in enumerate(self.kind.network.layers):
+            if layer.get("frozen"):
+                continue  # as in Keras, which counts trainable weights alone
             own = [tensors[v] for v in self.layout.variables if v.layer == position]
             total += rule_of(layer).penalty(own, self._live(position, numbers))
         return total
@@ -279,7 +312,8 @@ class Program:
         row = tf.repeat(tf.range(tf.size(flat)), lengths)
         within = tf.range(tf.size(row)) - tf.repeat(tf.cumsum(lengths, exclusive=True), lengths)
         place = tf.repeat(first, lengths) + within
-        n_features = dims[0]  # the first variable of a chain has the input's width in front
+        # Otherwise the first variable has the input's width in front, see `Kind.is_static`.
+        n_features = self.kind.network.input_shape[0] if self.kind.is_static else dims[0]
         where = tf.stack([row, tf.gather(columns, place)], 1)
         dense = tf.scatter_nd(where, tf.gather(values, place), [tf.size(flat), n_features])
         return tf.reshape(dense, tf.concat([tf.shape(index), [n_features]], 0))
@@ -302,7 +336,7 @@ class Program:
         total = tf.reduce_sum(values * weight, 1)
         if self.reduction == "sum":
             return total
-        by_weight = self.reduction != "sum_over_batch_size"
+        by_weight = self.reduction == "mean_with_sample_weight"
         return tf.math.divide_no_nan(total, tf.reduce_sum(weight if by_weight else mask, 1))
 
     def _loss_numbers(self, numbers: Any) -> dict[str, Any]:
@@ -503,6 +537,11 @@ class Program:
         tensors = self._unpacked(weights, statistics, dims)
         outputs, _ = self._forward(tensors, (), x, Pass(training=False))
         return activated(outputs, self.kind.network.output_activation)
+
+
+def _alone(tensors: list[Any]) -> Any:
+    """Return the one tensor that there is, or all of them."""
+    return tensors[0] if len(tensors) == 1 else tensors
 
 
 _MOST_PROGRAMS = 64

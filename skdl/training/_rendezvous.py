@@ -26,6 +26,7 @@ __all__ = [
     "InterruptedTrainingError",
     "Rendezvous",
     "Task",
+    "current_call",
     "current_task",
     "without_task",
 ]
@@ -152,6 +153,12 @@ _local = threading.local()
 def current_task() -> Task | None:
     """Return the task that this thread runs, if it runs one."""
     return getattr(_local, "task", None)
+
+
+def current_call() -> Call | None:
+    """Return the call of Parallel whose task this thread runs, if it runs one."""
+    task = current_task()
+    return None if task is None else task.owner
 
 
 def is_leading() -> bool:

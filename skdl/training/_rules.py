@@ -26,8 +26,10 @@ __all__ = [
     "Variable",
     "is_faithful",
     "layers_with_shapes",
+    "n_outputs_of",
     "of_single_rows",
     "penalty_of_kernel",
+    "row_shapes",
     "row_sizes",
     "rule_of",
     "runs_alone",
@@ -102,7 +104,10 @@ class LayerContext:
 
 
 class Rule:
-    """Base of all rules: a layer without variables and numbers that changes no shape."""
+    """Base of all rules: a layer without variables and numbers that changes no shape.
+
+    A layer that takes several tensors gets a list of them, and one shape for each.
+    """
 
     numbers: tuple[str, ...] = ()
     # Whether members of a stack must go through this layer one after another.
@@ -157,12 +162,13 @@ class DenseRule(Rule):
 
     numbers = ("l1", "l2")
 
+    def structure(self, layer: Layer) -> Hashable:
+        return "use_bias" if layer.get("use_bias", True) else ()
+
     def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
         units = layer["units"]
-        return [
-            Variable(position, "kernel", (shape[-1], units), initializer="glorot_uniform"),
-            Variable(position, "bias", (units,)),
-        ]
+        kernel = Variable(position, "kernel", (shape[-1], units), initializer="glorot_uniform")
+        return [kernel, *[Variable(position, "bias", (units,))] * layer.get("use_bias", True)]
 
     def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
         return (*shape[:-1], layer["units"])
@@ -170,9 +176,14 @@ class DenseRule(Rule):
     def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
         import tensorflow as tf
 
-        del layer
-        kernel, bias = context.variables
-        return tf.matmul(x, kernel) + bias[:, None, :], []
+        if len(x.shape) > 3:  # noqa: PLR2004 - [M, B, ..., n_in]
+            shape = tf.shape(x)
+            flat = tf.reshape(x, [shape[0], -1, shape[-1]])
+            result, _ = self.apply(layer, flat, context)
+            return tf.reshape(result, tf.concat([shape[:-1], tf.shape(result)[-1:]], 0)), []
+        kernel, *bias = context.variables
+        result = tf.matmul(x, kernel)
+        return (result + bias[0][:, None, :] if bias else result), []
 
     def penalty(self, variables: list[Any], numbers: dict[str, Any]) -> Any:
         return penalty_of_kernel(variables[0], numbers)
@@ -194,18 +205,22 @@ def penalty_of_kernel(kernel: Any, numbers: dict[str, Any]) -> Any:
 class BatchNormalizationRule(Rule):
     """Batch normalisation whose moments leave padding rows out (Ioffe and Szegedy 2015, Alg. 1)."""
 
-    EPSILON = 1e-3
-
     def structure(self, layer: Layer) -> Hashable:
-        momentum: Hashable = layer["momentum"]
-        return momentum
+        return layer["momentum"], self._epsilon(layer), self._has(layer)
+
+    def _epsilon(self, layer: Layer) -> float:
+        return float(layer.get("epsilon", 1e-3))
+
+    def _has(self, layer: Layer) -> tuple[bool, bool]:
+        """Tell whether there are gamma and beta."""
+        return bool(layer.get("scale", True)), bool(layer.get("center", True))
 
     def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
-        del layer
         width = shape[-1:]
+        scale, center = self._has(layer)
         return [
-            Variable(position, "gamma", width, initializer="ones"),
-            Variable(position, "beta", width),
+            *[Variable(position, "gamma", width, initializer="ones")] * scale,
+            *[Variable(position, "beta", width)] * center,
             Variable(position, "moving_mean", width, trainable=False),
             Variable(position, "moving_variance", width, trainable=False, initializer="ones"),
         ]
@@ -223,19 +238,23 @@ class BatchNormalizationRule(Rule):
             flat = dataclasses.replace(run, mask=mask)
             x, updates = self.apply(layer, x, dataclasses.replace(context, run=flat))
             return tf.reshape(x, shape), updates
-        gamma, beta, moving_mean, moving_variance = context.variables
+        epsilon = self._epsilon(layer)
+        *trained, moving_mean, moving_variance = context.variables
+        scale, center = self._has(layer)
+        gamma = trained[0] if scale else tf.ones_like(moving_mean)
+        beta = trained[-1] if center else tf.zeros_like(moving_mean)
         if not run.training:
-            scale = gamma * tf.math.rsqrt(moving_variance + self.EPSILON)
-            return (x - moving_mean[:, None, :]) * scale[:, None, :] + beta[:, None, :], []
+            factor = gamma * tf.math.rsqrt(moving_variance + epsilon)
+            return (x - moving_mean[:, None, :]) * factor[:, None, :] + beta[:, None, :], []
         share = run.mask / tf.maximum(tf.reduce_sum(run.mask, 1, keepdims=True), 1.0)
-        x, mean, variance = self._normalised(x, gamma, beta, share[:, :, None])
+        x, mean, variance = self._normalised(x, gamma, beta, share[:, :, None], epsilon)
         pace = (1 - layer["momentum"]) * run.step_share[:, None]
         return x, [
             moving_mean + pace * (mean - moving_mean),
             moving_variance + pace * (variance - moving_variance),
         ]
 
-    def _normalised(self, x: Any, gamma: Any, beta: Any, share: Any) -> Any:
+    def _normalised(self, x: Any, gamma: Any, beta: Any, share: Any, epsilon: float) -> Any:
         """Return normalised rows and the batch's moments.
 
         The gradient is written out (Ioffe and Szegedy 2015, section 3, with each row's share in
@@ -248,7 +267,7 @@ class BatchNormalizationRule(Rule):
             mean = tf.reduce_sum(x * share, 1)
             centred = x - mean[:, None, :]
             variance = tf.reduce_sum(tf.square(centred) * share, 1)
-            inverse = tf.math.rsqrt(variance + self.EPSILON)
+            inverse = tf.math.rsqrt(variance + epsilon)
             unit = centred * inverse[:, None, :]
 
             def gradient(up: Any, *_: Any) -> Any:
@@ -262,6 +281,34 @@ class BatchNormalizationRule(Rule):
             return (unit * gamma[:, None, :] + beta[:, None, :], mean, variance), gradient
 
         return normalised(x, gamma, beta)
+
+
+class EmbeddingRule(Rule):
+    """Row number ``x`` of a table for each entry of the input, whose fractions are cut off.
+
+    Gradients of one row of the table are added up before an optimizer squares them, as Keras does
+    on JAX and PyTorch. On TensorFlow, Keras adds up the squares, which depends on how often a
+    batch uses the row.
+    """
+
+    def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
+        del shape
+        table = (layer["input_dim"], layer["output_dim"])
+        return [Variable(position, "embeddings", table, initializer="uniform")]
+
+    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (*shape, layer["output_dim"])
+
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        import tensorflow as tf
+
+        del layer
+        (table,) = context.variables
+        index = tf.cast(x, tf.int32)
+        found = tf.gather(table, index, batch_dims=1)
+        # XLA takes the nearest row for a number outside the table; the plain graph raises.
+        is_inside = (index >= 0) & (index < tf.shape(table)[1])
+        return tf.where(is_inside[..., None], found, tf.constant(float("nan"))), []
 
 
 class ActivationRule(Rule):
@@ -281,15 +328,22 @@ class ActivationRule(Rule):
         return of_single_rows(function, x), []
 
 
-def of_single_rows(function: Callable[[Any], Any], x: Any) -> Any:
-    """Apply a function of rows ``[B, ...]`` to ``[M, B, ...]``, the member axis folded into B."""
+def of_single_rows(function: Callable[..., Any], x: Any) -> Any:
+    """Apply a function of rows ``[B, ...]`` to ``[M, B, ...]``, the member axis folded into B.
+
+    Where `x` is a list of tensors, the function gets them one after the other.
+    """
     import tensorflow as tf
 
-    shape = tf.shape(x)
-    rows = tf.reshape(x, tf.concat([[-1], shape[2:]], 0))
-    rows.set_shape([None, *x.shape[2:]])
-    result = function(rows)
-    return tf.reshape(result, tf.concat([shape[:2], tf.shape(result)[1:]], 0))
+    tensors = x if isinstance(x, list) else [x]
+    members = tf.shape(tensors[0])[:2]
+    rows = []
+    for tensor in tensors:
+        row = tf.reshape(tensor, tf.concat([[-1], tf.shape(tensor)[2:]], 0))
+        row.set_shape([None, *tensor.shape[2:]])
+        rows.append(row)
+    result = function(*rows)
+    return tf.reshape(result, tf.concat([members, tf.shape(result)[1:]], 0))
 
 
 class DropoutRule(Rule):
@@ -320,9 +374,12 @@ class Layout:
     @classmethod
     def of(cls, network: Network) -> Layout:
         """Return the layout of a network whose layers all have rules."""
-        variables = []
+        variables: list[Variable] = []
         for position, (layer, shape) in enumerate(layers_with_shapes(network)):
-            variables += rule_of(layer).variables(layer, position, shape)
+            own = rule_of(layer).variables(layer, position, shape)
+            if layer.get("frozen"):
+                own = [dataclasses.replace(variable, trainable=False) for variable in own]
+            variables += own
         return cls(tuple(variables))
 
     def part(self, *, trainable: bool) -> tuple[Variable, ...]:
@@ -356,13 +413,16 @@ def rule_of(layer: Layer) -> Rule:
     """Return the rule by which a layer computes."""
     from skdl.training._augmentation_rule import AUGMENTATION_RULES
     from skdl.training._conv_rules import CONV_RULES
-    from skdl.training._keras_rule import KerasRule
+    from skdl.training._keras_rule import WHOLE_RULES, keras_rule
+    from skdl.training._merge_rules import MERGE_RULES
     from skdl.training._tabular_rules import TABULAR_RULES
 
-    for rules in (_RULES, TABULAR_RULES, CONV_RULES, AUGMENTATION_RULES):
+    for rules in (
+        _RULES, TABULAR_RULES, CONV_RULES, AUGMENTATION_RULES, MERGE_RULES, WHOLE_RULES,
+    ):  # fmt: skip
         if layer.kind in rules:
             return rules[layer.kind]
-    return KerasRule()
+    return keras_rule(layer)
 
 
 _RULES: dict[str, Rule] = {
@@ -370,15 +430,33 @@ _RULES: dict[str, Rule] = {
     "BatchNormalization": BatchNormalizationRule(),
     "Dense": DenseRule(),
     "Dropout": DropoutRule(),
+    "Embedding": EmbeddingRule(),
 }
 
 
 def layers_with_shapes(network: Network) -> Iterator[tuple[Layer, tuple[int, ...]]]:
-    """Yield each layer with the shape of one row in front of it."""
-    shape = network.input_shape
-    for layer in network.layers:
+    """Yield each layer with the shape of one row in front of it.
+
+    Where a layer takes several tensors, it is a tuple of their shapes.
+    """
+    shapes: list[Any] = [network.input_shape]
+    for position, layer in enumerate(network.layers):
+        taken = [shapes[i] for i in network.inputs_of(position)]
+        shape = taken[0] if len(taken) == 1 else tuple(taken)
         yield layer, shape
-        shape = rule_of(layer).output_shape(layer, shape)
+        shapes.append(rule_of(layer).output_shape(layer, shape))
+
+
+def row_shapes(network: Network) -> list[tuple[int, ...]]:
+    """Return the shapes of one row: of the input, then behind each layer."""
+    layers = list(layers_with_shapes(network))
+    behind = [rule_of(layer).output_shape(layer, shape) for layer, shape in layers]
+    return [network.input_shape, *behind]
+
+
+def n_outputs_of(network: Network) -> int:
+    """Return how many numbers the network gives for a row."""
+    return size(row_shapes(network)[-1])
 
 
 def is_faithful(network: Network) -> bool:
@@ -402,8 +480,10 @@ def row_sizes(network: Network) -> list[int]:
     return [size(s) for _, s in pairs] + [size(behind)] + [n for n in inside if n]
 
 
-def size(shape: tuple[int, ...]) -> int:
-    """Return the number of elements."""
+def size(shape: Any) -> int:
+    """Return the number of elements of one shape, or of several together."""
+    if shape and isinstance(shape[0], tuple):
+        return sum(map(size, shape))
     total = 1
     for n in shape:
         total *= n

@@ -17,7 +17,14 @@ from skdl.training._plan import worth_compiling, worth_recompiling
 from skdl.training._pool import RowPool, batches, chunks, rounded_up
 from skdl.training._prediction import traced_meanwhile
 from skdl.training._program import Kind, dims_of, number_names, numbers_of, program_for
-from skdl.training._rules import Layout, layers_with_shapes, row_sizes, rule_of, runs_alone
+from skdl.training._rules import (
+    Layout,
+    layers_with_shapes,
+    n_outputs_of,
+    row_sizes,
+    rule_of,
+    runs_alone,
+)
 from skdl.training._xla import quick_compilation
 
 if TYPE_CHECKING:
@@ -94,7 +101,7 @@ class Stack:
         optimizer_numbers = [
             [dict(m.job.optimizer.numbers)[name] for m in members] for name in options
         ]
-        width = self.network.layers[-1]["units"]
+        width = n_outputs_of(self.network)
         ones, zeros = np.ones(width, np.float32), np.zeros(width, np.float32)
 
         def given(value: Any, default: Any) -> Any:
@@ -338,6 +345,8 @@ class Stack:
         if self._runs_alone:
             # What goes into a few layers and what comes out, one member at a time.
             return 8 * max(row_sizes(self.network)) // len(self.members)
+        if self.network.source is not None:
+            return sum(row_sizes(self.network))
         inside = [
             rule_of(layer).width_inside(layer, shape)
             for layer, shape in layers_with_shapes(self.network)

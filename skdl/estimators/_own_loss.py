@@ -1,0 +1,105 @@
+"""The loss of a user's model as the engine takes it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from skdl.networks import KerasObject, Loss
+
+__all__ = ["described_loss", "loss_target"]
+
+Target = Literal["values", "labels", "one_hot"]
+
+# Losses with a formula of the engine's: its kind, its numbers in Keras with their defaults, and
+# the activation in front of which it is computed.
+_FORMULAS: dict[str, tuple[str, dict[str, float], str]] = {
+    "MeanSquaredError": ("mse", {}, "linear"),
+    "MeanAbsoluteError": ("mae", {}, "linear"),
+    "Huber": ("huber", {"delta": 1.0}, "linear"),
+    "LogCosh": ("log_cosh", {}, "linear"),
+    "Poisson": ("poisson", {}, "exponential"),
+    "BinaryCrossentropy": ("binary_crossentropy", {"label_smoothing": 0.0}, "sigmoid"),
+    "CategoricalCrossentropy": ("categorical_crossentropy", {"label_smoothing": 0.0}, "softmax"),
+    "SparseCategoricalCrossentropy": ("categorical_crossentropy", {}, "softmax"),
+}
+
+
+def loss_target(loss: Any, n_outputs: int, n_classes: int | None) -> Target:
+    """Return in which form a loss wants class numbers.
+
+    Parameters
+    ----------
+    loss : str, callable or keras.losses.Loss
+    n_outputs : int
+        Of the network.
+    n_classes : int or None
+        None for targets that are no class numbers.
+    """
+    if n_classes is None:
+        return "values"
+    spelled = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+    if "sparse" in spelled.lower():
+        return "labels"
+    return "values" if n_outputs == 1 else "one_hot"
+
+
+def described_loss(loss: Any, output_activation: str, target: Target) -> tuple[Loss, str]:
+    """Describe a loss.
+
+    Parameters
+    ----------
+    loss : str, callable, class or keras.losses.Loss
+        Given by name or class, it is averaged by the sample weights; an object keeps its own
+        reduction.
+    output_activation : str
+        What stands at the end of the user's model.
+    target : {"values", "labels", "one_hot"}
+        In which form it is given the targets.
+
+    Returns
+    -------
+    loss : Loss
+    output_activation : str
+        With a loss that takes logits, what makes probabilities of them.
+    """
+    import keras
+
+    found = _as_object(loss)
+    if not isinstance(found, keras.losses.Loss):
+        return Loss("keras", target=target, function=found), output_activation
+    described = KerasObject.of("losses", found)
+    described.build()  # fails here rather than in the midst of a training
+    kind = type(found)
+    is_of_keras = kind is getattr(keras.losses, kind.__name__, None)
+    known = _FORMULAS.get(kind.__name__) if is_of_keras else None
+    config = {**found.get_config(), **getattr(found, "_fn_kwargs", {})}
+    from_logits = bool(config.get("from_logits"))
+    if known is None or config.get("axis", -1) != -1 or config.get("ignore_class") is not None:
+        return Loss("keras", target=target, function=described), output_activation
+    formula, numbers, activation = known
+    if from_logits and output_activation == "linear":
+        output_activation = activation
+    elif from_logits or output_activation != activation:
+        return Loss("keras", target=target, function=described), output_activation
+    own = {name: float(config.get(name, default)) for name, default in numbers.items()}
+    if formula.endswith("crossentropy"):
+        own.setdefault("label_smoothing", 0.0)
+    return Loss(formula, tuple(sorted(own.items())), target, described), output_activation
+
+
+def _as_object(loss: Any) -> Any:
+    """Return a Keras loss for a name, a class or a function of ``keras.losses``."""
+    import keras
+
+    if isinstance(loss, str):
+        loss = keras.losses.get(loss)
+        if isinstance(loss, keras.losses.Loss):
+            loss = type(loss)
+    name = getattr(loss, "__name__", "")
+    if not isinstance(loss, type) and getattr(keras.losses, name, None) is loss:
+        spelled = "".join(part.capitalize() for part in name.split("_"))
+        loss = getattr(keras.losses, spelled, loss)
+    if isinstance(loss, type) and issubclass(loss, keras.losses.Loss):
+        making: Any = loss
+        return making(reduction="mean_with_sample_weight")
+    return loss

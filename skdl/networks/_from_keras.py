@@ -1,0 +1,358 @@
+"""Reading a Keras model: its graph of layers as a network's.
+
+Layers for which the engine has a rule of its own are read by their arguments; all others are kept
+whole, as Keras objects. What the layers compute is not changed by the reading, and the order of
+the weights is that of ``keras.Model.get_weights``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from skdl.networks._loss import KerasObject
+from skdl.networks._network import Layer
+from skdl.networks._operation import OperationCall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import keras
+
+__all__ = ["CannotReadError", "Reading", "read_layers"]
+
+
+class CannotReadError(Exception):
+    """The engine cannot look into a model; the message says why, for the log."""
+
+
+@dataclasses.dataclass
+class Reading:
+    """The layers of a model.
+
+    Parameters
+    ----------
+    layers : list of Layer
+    inputs : list of tuple of int
+        As in `Network`.
+    output_activation : str
+        What stands behind the last layer.
+    """
+
+    layers: list[Layer]
+    inputs: list[tuple[int, ...]]
+    output_activation: str
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether each layer takes what the one before it gives."""
+        return all(taken == (i,) for i, taken in enumerate(self.inputs))
+
+
+# Activations that losses see through, see `Network.output_activation`.
+_OUTPUT_ACTIVATIONS = {"linear", "sigmoid", "softmax", "exponential"}
+_OVERRIDES = (
+    "train_step", "test_step", "predict_step", "compute_loss", "compute_metrics", "call", "fit",
+    "make_train_function",
+)  # fmt: skip
+
+
+def read_layers(model: keras.Model) -> Reading:
+    """Read a built Keras model with one input and one output.
+
+    Raises
+    ------
+    CannotReadError
+        If the model is not a graph of layers, or a layer cannot be described.
+    """
+    graph = _graph_of(model)
+    _check_input_type(graph)
+    reading = Reading([], [], "linear")
+    place = _read_graph(graph, 0, reading)
+    if place != len(reading.layers):
+        # The last layer gives the output.
+        reading.layers.append(Layer.of("Activation", function="linear"))
+        reading.inputs.append((place,))
+    if not reading.layers:
+        raise CannotReadError("the model has no layers")
+    _take_off_activation(reading)
+    return reading
+
+
+def _graph_of(model: Any) -> Any:
+    """Return the functional model behind a model, or refuse."""
+    import keras
+
+    kind = type(model)
+    if not kind.__module__.startswith("keras."):
+        base = keras.Model
+        changed = [name for name in _OVERRIDES if getattr(kind, name) is not getattr(base, name)]
+        what = f" with its own {changed[0]}" if changed else ""
+        raise CannotReadError(f"{kind.__name__} is a class of the user's{what}")
+    graph = getattr(model, "_functional", None) if isinstance(model, keras.Sequential) else model
+    if graph is None or not hasattr(graph, "_nodes_by_depth"):
+        raise CannotReadError("the model is not a graph of layers")
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        raise CannotReadError(
+            f"the model has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs"
+        )
+    return graph
+
+
+def _check_input_type(graph: Any) -> None:
+    """Refuse inputs that are no numbers with a fraction, but as numbers of embeddings."""
+    (tensor,) = graph.inputs
+    takers = {
+        type(node.operation).__name__
+        for at_depth in graph._nodes_by_depth.values()  # noqa: SLF001
+        for node in at_depth
+        if any(taken is tensor for taken in node.input_tensors)
+    }
+    if tensor.dtype != "float32" and takers != {"Embedding"}:
+        raise CannotReadError(f"the input is {tensor.dtype}")
+
+
+def _read_graph(graph: Any, start: int, reading: Reading) -> int:
+    """Read a graph whose input is tensor number `start`; return the number of its output."""
+    import keras
+
+    nodes: dict[int, list[Any]] = {}
+    for at_depth in graph._nodes_by_depth.values():  # noqa: SLF001 - Keras has no public way
+        for node in at_depth:
+            nodes.setdefault(id(node.operation), []).append(node)
+    places = {id(graph.inputs[0]): start}
+    for operation in graph.operations:
+        own = nodes[id(operation)]
+        if own[0].is_input:
+            continue
+        if len(own) > 1:
+            raise CannotReadError(f"layer {operation.name!r} is used more than once")
+        (node,) = own
+        if len(node.outputs) != 1:
+            raise CannotReadError(f"layer {operation.name!r} has several outputs")
+        taken = tuple(places[id(tensor)] for tensor in node.input_tensors)
+        if isinstance(operation, keras.Model):
+            inner = _graph_of(operation)
+            _check_arguments(operation, node)
+            places[id(node.outputs[0])] = _read_graph(inner, taken[0], reading)
+            continue
+        for layer in _layers_of(operation, node):
+            reading.layers.append(layer)
+            reading.inputs.append(taken)
+            taken = (len(reading.layers),)
+        places[id(node.outputs[0])] = taken[0]
+    return places[id(graph.outputs[0])]
+
+
+def _layers_of(operation: Any, node: Any) -> list[Layer]:
+    """Return the layers that stand for one call of a Keras layer or operation."""
+    import keras
+
+    args, kwargs = node.arguments.args, node.arguments.kwargs
+    if not isinstance(operation, keras.layers.Layer):
+        return [Layer.of("Operation", call=_described(OperationCall.of, operation, args, kwargs))]
+    _check_arguments(operation, node)
+    if getattr(operation, "mask_zero", False) or isinstance(operation, keras.layers.Masking):
+        raise CannotReadError(f"layer {operation.name!r} masks steps")
+    if operation.dtype_policy.name != "float32":
+        raise CannotReadError(f"layer {operation.name!r} computes in {operation.dtype_policy.name}")
+    kind = type(operation).__name__
+    reader = _READERS.get(kind)
+    n_tensors = len(node.input_tensors)
+    if kind in _MERGES and n_tensors > 1 and len({len(t.shape) for t in node.input_tensors}) == 1:
+        reader = _merge
+    is_of_keras = type(operation).__module__.startswith("keras.")
+    if reader is not None and is_of_keras and (read := reader(operation)) is not None:
+        frozen = {} if operation.trainable else {"frozen": True}
+        return [Layer.of(kind, **config, **frozen) for kind, config in read]
+    if isinstance(operation, keras.layers.Lambda):
+        # Its function's names mean something only where it was written.
+        raise CannotReadError(f"layer {operation.name!r} is a Lambda")
+    if operation.weights and not operation.trainable:
+        raise CannotReadError(f"layer {operation.name!r} is frozen")
+    described = _described(KerasObject.of, "layers", operation)
+    return [Layer.of("Keras", layer=described)]
+
+
+def _check_arguments(layer: Any, node: Any) -> None:
+    """Refuse calls such as ``layer(x, scale=2)``."""
+    # Whether a model trains is said by who calls it, whatever its layers were once called with.
+    given = {**node.arguments.kwargs, "training": None}
+    extra = [name for name, value in given.items() if value is not None]
+    if extra or len(node.arguments.args) != 1:
+        raise CannotReadError(f"layer {layer.name!r} is called with arguments of its own")
+
+
+def _described(describe: Callable[..., Any], *arguments: Any) -> Any:
+    """Describe a Keras object so that it can be made again, or refuse."""
+    from skdl.networks._network import preserved_generators
+
+    try:
+        described = describe(*arguments)
+        with preserved_generators():
+            described.build()
+    except Exception as error:
+        name = getattr(arguments[-1], "name", arguments[0])
+        raise CannotReadError(f"{name!r} cannot be made from its configuration") from error
+    return described
+
+
+def _take_off_activation(reading: Reading) -> None:
+    """Make a known activation at the end the network's output activation."""
+    last = reading.layers[-1]
+    if len(reading.layers) == 1 or last.kind != "Activation":
+        return
+    function = last["function"]
+    if function in _OUTPUT_ACTIVATIONS and reading.inputs[-1] == (len(reading.layers) - 1,):
+        del reading.layers[-1], reading.inputs[-1]
+        reading.output_activation = function
+
+
+# ------------------------------------------------------------------------- layers with rules
+
+_Read = list[tuple[str, dict[str, Any]]]
+
+
+def _unless(layer: Any, *names: str) -> bool:
+    """Tell whether a layer has none of the attributes set that no rule knows."""
+    return all(getattr(layer, name, None) in {None, False} for name in names)
+
+
+def _penalty(regularizer: Any) -> dict[str, float] | None:
+    """Return the numbers of an L1 or L2 regulariser; None for any other."""
+    import keras
+
+    if regularizer is None:
+        return {"l1": 0.0, "l2": 0.0}
+    known = {keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2}
+    if type(regularizer) not in known:
+        return None
+    return {name: float(getattr(regularizer, name, 0.0)) for name in ("l1", "l2")}
+
+
+_NO_RULE = (
+    "bias_regularizer", "activity_regularizer", "kernel_constraint", "bias_constraint",
+    "lora_enabled", "quantization_mode", "lora_rank",
+)  # fmt: skip
+
+
+def _activation(function: Any) -> _Read | None:
+    """Return the activation inside a layer as a layer of its own; nothing for a linear one."""
+    import keras
+
+    name = getattr(function, "__name__", "")
+    if name == "linear":
+        return []
+    if name == "glu":
+        return None  # it halves the width, which an activation of the engine's keeps
+    if getattr(keras.activations, name, None) is function:
+        return [("Activation", {"function": name})]
+    if isinstance(function, keras.layers.Layer):
+        return None
+    return [("Activation", {"function": function})]
+
+
+def _dense(layer: Any) -> _Read | None:
+    penalty, activation = _penalty(layer.kernel_regularizer), _activation(layer.activation)
+    if penalty is None or activation is None or not _unless(layer, *_NO_RULE):
+        return None
+    bias = {} if layer.use_bias else {"use_bias": False}
+    return [("Dense", {"units": layer.units, **penalty, **bias}), *activation]
+
+
+def _convolution(layer: Any) -> _Read | None:
+    penalty, activation = _penalty(layer.kernel_regularizer), _activation(layer.activation)
+    is_plain = (
+        penalty is not None
+        and activation is not None
+        and layer.use_bias
+        and layer.groups == 1
+        and set(layer.strides) == {1}
+        and set(layer.dilation_rate) == {1}
+        and layer.padding in {"same", "valid"}
+        and layer.data_format == "channels_last"
+        and _unless(layer, *_NO_RULE)
+    )
+    if not is_plain:
+        return None
+    config = {
+        "filters": layer.filters,
+        "kernel_size": tuple(layer.kernel_size),
+        "padding": layer.padding,
+        **(penalty or {}),
+    }
+    return [(type(layer).__name__, config), *(activation or [])]
+
+
+def _batch_normalization(layer: Any) -> _Read | None:
+    unknown = (
+        "beta_regularizer", "gamma_regularizer", "beta_constraint", "gamma_constraint", "renorm",
+        "synchronized",
+    )  # fmt: skip
+    is_last = layer.axis in {-1, layer.input_spec.ndim - 1}
+    if not _unless(layer, *unknown) or not is_last:
+        return None
+    config: dict[str, Any] = {"momentum": layer.momentum}
+    if layer.epsilon != 1e-3:  # noqa: PLR2004 - Keras' default, and the rule's
+        config["epsilon"] = layer.epsilon
+    config |= {} if layer.center else {"center": False}
+    config |= {} if layer.scale else {"scale": False}
+    return [("BatchNormalization", config)]
+
+
+def _dropout(layer: Any) -> _Read | None:
+    if layer.noise_shape is not None:
+        return None
+    return [("Dropout", {"rate": float(layer.rate)})]
+
+
+def _embedding(layer: Any) -> _Read | None:
+    if not _unless(
+        layer, "embeddings_regularizer", "embeddings_constraint", "lora_enabled",
+        "quantization_mode", "activity_regularizer", "lora_rank",
+    ):  # fmt: skip
+        return None
+    config = {"input_dim": layer.input_dim, "output_dim": layer.output_dim}
+    return [("Embedding", config)]
+
+
+def _flatten(layer: Any) -> _Read | None:
+    return [("Flatten", {})] if layer.data_format == "channels_last" else None
+
+
+def _plain_activation(layer: Any) -> _Read | None:
+    if not _unless(layer, "activity_regularizer"):
+        return None
+    read = _activation(layer.activation)
+    return read or ([("Activation", {"function": "linear"})] if read == [] else None)
+
+
+_MERGES = {"Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"}
+
+
+def _merge(layer: Any) -> _Read | None:
+    axis = getattr(layer, "axis", -1)
+    return [(type(layer).__name__, {})] if axis == -1 else None
+
+
+def _relu(layer: Any) -> _Read | None:
+    is_plain = layer.max_value is None and not layer.negative_slope and not layer.threshold
+    return [("Activation", {"function": "relu"})] if is_plain else None
+
+
+def _softmax(layer: Any) -> _Read | None:
+    return [("Activation", {"function": "softmax"})] if layer.axis == -1 else None
+
+
+_READERS: dict[str, Callable[[Any], _Read | None]] = {
+    "Activation": _plain_activation,
+    "BatchNormalization": _batch_normalization,
+    "Conv1D": _convolution,
+    "Conv2D": _convolution,
+    "Dense": _dense,
+    "Dropout": _dropout,
+    "Embedding": _embedding,
+    "Flatten": _flatten,
+    "ReLU": _relu,
+    "Softmax": _softmax,
+}
