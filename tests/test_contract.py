@@ -245,10 +245,6 @@ def takes_own_model(Estimator):
     return "model" in defaults_of(Estimator)
 
 
-def is_slow(Estimator):
-    return is_convolutional(Estimator) or is_pretrained(Estimator)
-
-
 def small(Estimator, **parameters):
     if is_pretrained(Estimator):
         return Estimator(tiny_backbone(), pooling=None, **parameters)
@@ -263,6 +259,10 @@ def expected_failed_checks(estimator):
 def defaults_of(function):
     parameters = inspect.signature(function).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is not p.VAR_KEYWORD}
+
+
+# Their checks are slow tests.
+LATER = [E for E in ESTIMATORS if is_pretrained(E) or takes_own_model(E)]
 
 
 def with_every_parameter_off_default(Estimator):
@@ -305,10 +305,16 @@ def own_methods(Estimator):
 
 
 @parametrize_with_checks(
-    [small(E) for E in [*ESTIMATORS, *TRANSFORMERS] if E in TRANSFORMERS or not is_pretrained(E)],
+    [small(E) for E in [*ESTIMATORS, *TRANSFORMERS] if E not in LATER],
     expected_failed_checks=expected_failed_checks,
 )
 def test_scikit_learn_checks_with_default_parameters(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([small(E) for E in LATER], expected_failed_checks=expected_failed_checks)
+def test_scikit_learn_checks_of_slower_estimators(estimator, check):
     check(estimator)
 
 
@@ -331,7 +337,7 @@ TABULAR = {
 
 @pytest.mark.slow
 @parametrize_with_checks(
-    [E(32, **TABULAR) for E in ESTIMATORS if not (is_slow(E) or takes_own_model(E))],
+    [E(32, **TABULAR) for E in (skdl.MLPClassifier, skdl.MLPRegressor)],
     expected_failed_checks=expected_failed_checks,
 )
 def test_scikit_learn_checks_with_what_tables_want(estimator, check):
@@ -339,23 +345,13 @@ def test_scikit_learn_checks_with_what_tables_want(estimator, check):
 
 
 # Some checks fit rows too few to split; that is what the warning says.
-@pytest.mark.filterwarnings("ignore::skdl.exceptions.EarlyStoppingDataWarning")
-@parametrize_with_checks(
-    [small(E, **REGULARISED) for E in ESTIMATORS if not (is_slow(E) or takes_own_model(E))],
-    expected_failed_checks=expected_failed_checks,
-)
-def test_scikit_learn_checks_with_regularisation(estimator, check):
-    check(estimator)
-
-
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skdl.exceptions.EarlyStoppingDataWarning")
 @parametrize_with_checks(
-    [small(E, **REGULARISED) for E in ESTIMATORS if is_slow(E)]
-    + [small(E) for E in ESTIMATORS if is_pretrained(E)],
+    [small(E, **REGULARISED) for E in ESTIMATORS if not takes_own_model(E)],
     expected_failed_checks=expected_failed_checks,
 )
-def test_scikit_learn_checks_of_larger_networks(estimator, check):
+def test_scikit_learn_checks_with_regularisation(estimator, check):
     check(estimator)
 
 
