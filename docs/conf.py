@@ -38,7 +38,8 @@ autosummary_generate = True
 # What scikit-learn adds to every estimator is documented there, with links that lead nowhere here.
 autodoc_default_options = {
     "inherited-members": (
-        "BaseEstimator, BaseSearchCV, ClassifierMixin, RegressorMixin, _MetadataRequester"
+        "BaseEstimator, BaseSearchCV, ClassifierMixin, RegressorMixin, TransformerMixin, "
+        "_MetadataRequester, _SetOutputMixin"
     ),
     "exclude-members": ", ".join(
         ["get_metadata_routing", *(f"set_{method}_request" for method in ROUTED_METHODS)]
