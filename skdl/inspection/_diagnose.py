@@ -116,17 +116,17 @@ def diagnose(
 
     References
     ----------
-    A. Ng: Machine Learning Yearning (2018).
+    Ng, A.: Machine Learning Yearning (2018).
 
-    L. Prechelt: Early stopping - but when? In: Neural Networks: Tricks of the Trade, Springer
+    Prechelt, L.: Early stopping - but when? In: Neural Networks: Tricks of the Trade, Springer
     (1998).
 
-    L. Breiman, J. Friedman, R. Olshen, C. Stone: Classification and Regression Trees (1984).
+    Breiman, L., Friedman, J., Olshen, R., Stone, C.: Classification and Regression Trees (1984).
 
-    C. Nadeau, Y. Bengio: Inference for the generalization error. Machine Learning 52 (2003).
+    Nadeau, C., Bengio, Y.: Inference for the generalization error. Machine Learning 52 (2003).
 
-    T. Gasser, L. Sroka, C. Jennen-Steinmetz: Residual variance and residual pattern in nonlinear
-    regression. Biometrika 73 (1986): the noise of a curve.
+    Gasser, T., Sroka, L., Jennen-Steinmetz, C.: Residual variance and residual pattern in
+    nonlinear regression. Biometrika 73 (1986): the noise of a curve.
 
     Examples
     --------
