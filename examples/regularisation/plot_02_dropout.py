@@ -33,9 +33,16 @@ model = make_pipeline(StandardScaler(), network)
 
 rates = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
 display = ValidationCurveDisplay.from_estimator(
-    model, X, y, param_name="dropout", param_range=rates, cv=folds, scoring=SCORING,
-    negate_score=True, score_name="RMSE",
-)  # fmt: skip
+    model,
+    X,
+    y,
+    param_name="dropout",
+    param_range=rates,
+    cv=folds,
+    scoring=SCORING,
+    negate_score=True,
+    score_name="RMSE",
+)
 linear = -cross_val_score(LinearRegression(), X, y, cv=folds, scoring=SCORING).mean()
 display.ax_.axhline(linear, linestyle=":", color="0.6", label="linear regression")
 display.ax_.legend()
