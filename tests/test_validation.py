@@ -161,7 +161,7 @@ def test_error_says_what_was_expected(constraint, expected):
     ("value", "shown"),
     [
         (np.zeros((2, 3), dtype=np.float32), "<ndarray of shape (2, 3) and dtype float32>"),
-        (np.float64(0.5), "np.float64(0.5)"),
+        (np.float64(0.5), repr(np.float64(0.5))),
         (np.ndarray, "<class 'numpy.ndarray'>"),
         (list(range(1000)), "..."),
     ],

@@ -57,9 +57,13 @@ def mean_absolute_errors(targets):
     errors = {}
     for loss in ("mse", "mae", "huber"):
         network = skdl.MLPRegressor(
-            32, loss=loss, huber_delta=delta, epochs=40,
-            dropout=0.2, random_state=0,
-        )  # fmt: skip
+            32,
+            loss=loss,
+            huber_delta=delta,
+            epochs=40,
+            dropout=0.2,
+            random_state=0,
+        )
         result = cross_validate(
             make_pipeline(StandardScaler(), network),
             X,

@@ -30,9 +30,16 @@ network = skdl.MLPClassifier(hidden_layers=1, epochs=150, learning_rate=0.01, ra
 
 units = [1, 2, 4, 16, 64, 256, 1024]
 display = ValidationCurveDisplay.from_estimator(
-    network, X, y, param_name="hidden_units", param_range=units, cv=folds, scoring="neg_log_loss",
-    negate_score=True, score_name="log loss",
-)  # fmt: skip
+    network,
+    X,
+    y,
+    param_name="hidden_units",
+    param_range=units,
+    cv=folds,
+    scoring="neg_log_loss",
+    negate_score=True,
+    score_name="log loss",
+)
 baseline = -cross_val_score(LogisticRegression(), X, y, cv=folds, scoring="neg_log_loss").mean()
 display.ax_.axhline(baseline, linestyle=":", color="0.6", label="logistic regression")
 display.ax_.legend()

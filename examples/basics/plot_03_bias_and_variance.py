@@ -51,7 +51,7 @@ plt.show()
 # %%
 # What the numbers say
 # --------------------
-# Without a score to reach, a network cannot be told from noise. Guessing is right in half of the
+# Without a score to reach, bias cannot be told from noise. Guessing is right in half of the
 # cases; let 95 % be what we want.
 
 found = {name: skdl.diagnose(result, target_score=0.95) for name, result in results.items()}

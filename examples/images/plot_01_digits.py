@@ -23,9 +23,15 @@ from skdl.model_selection import cross_validate
 
 X, y = load_digits(return_X_y=True)
 network = skdl.CNNClassifier(
-    filters=16, conv_blocks=2, hidden_units=64, dropout=0.3, image_shape=(8, 8), epochs=12,
-    learning_rate=0.003, random_state=0,
-)  # fmt: skip
+    filters=16,
+    conv_blocks=2,
+    hidden_units=64,
+    dropout=0.3,
+    image_shape=(8, 8),
+    epochs=12,
+    learning_rate=0.003,
+    random_state=0,
+)
 dense = skdl.MLPClassifier(64, epochs=12, learning_rate=0.003, random_state=0)
 result = cross_validate(
     make_pipeline(MinMaxScaler(), network),

@@ -50,10 +50,16 @@ try:
     before = make_pipeline(
         StandardScaler(),
         KerasRegressor(
-            build, loss="mse", optimizer="adam", units=32, dropout=0.2, epochs=30, batch_size=32,
+            build,
+            loss="mse",
+            optimizer="adam",
+            units=32,
+            dropout=0.2,
+            epochs=30,
+            batch_size=32,
             verbose=0,
         ),
-    )  # fmt: skip
+    )
     predicted_before = cross_val_predict(before, X, y, cv=folds)
 except ImportError:
     print("SciKeras is not installed.")

@@ -29,7 +29,14 @@ warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
 X, y = load_breast_cancer(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
 model = make_pipeline(StandardScaler(), skdl.MLPClassifier(epochs=30, random_state=0))
-search = OptunaSearchCV(model, n_trials=20, cv=3, scoring="neg_log_loss", random_state=0)
+search = OptunaSearchCV(
+    model,
+    n_trials=25,
+    cv=3,
+    scoring="neg_log_loss",
+    pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5),
+    random_state=0,
+)
 search.fit(X_train, y_train)
 
 # %%

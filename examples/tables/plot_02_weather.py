@@ -56,10 +56,17 @@ class LikeToday(RegressorMixin, BaseEstimator):
 NETWORKS = {
     "first": skdl.MLPRegressor((100, 50), epochs=200, random_state=0),
     "better": skdl.MLPRegressor(
-        (100, 50), batch_norm="before_activation", dropout=0.5, l2=1e-3, early_stopping=True,
-        validation_fraction=0.15, patience=15, epochs=200, random_state=0,
+        (100, 50),
+        batch_norm="before_activation",
+        dropout=0.5,
+        l2=1e-3,
+        early_stopping=True,
+        validation_fraction=0.15,
+        patience=15,
+        epochs=200,
+        random_state=0,
     ),
-}  # fmt: skip
+}
 others = {"like today": LikeToday(), "Ridge": make_pipeline(StandardScaler(), Ridge(300))}
 results = {
     name: cross_validate(

@@ -35,9 +35,12 @@ def estimates(splitters):
     splits = [list(splitter.split(X, y)) for splitter in splitters]
     with skdl.lockstep():
         errors = -cross_val_score(
-            model, X, y, cv=[pair for own in splits for pair in own],
+            model,
+            X,
+            y,
+            cv=[pair for own in splits for pair in own],
             scoring="neg_mean_absolute_error",
-        )  # fmt: skip
+        )
     return errors.reshape(len(splitters), -1).mean(axis=1)
 
 

@@ -10,8 +10,9 @@ The thresholds, and where they come from:
   3), with the standard error corrected after Nadeau and Bengio (2003).
 - No better than the baseline: the corrected t-test of Nadeau and Bengio (2003), one-sided, with the
   customary p < 0.05 to be called better.
-- Trained too long: Prechelt's (1998) criterion GL5, a held-out loss 5 % above its lowest, and above
-  three times the noise of the mean over the folds.
+- Trained too long: Prechelt's (1998) criterion GL5, a held-out loss 5 % above its lowest; and by
+  more than six times the noise of the mean over the folds, as of some hundred epochs the lowest
+  lies about three such deviations below the trend, and the last one may lie as far above it.
 - Noisy: noise from epoch to epoch of 5 % of the held-out loss, at which GL5 is met by noise alone.
   Whether a noisy curve still falls at its end is not asked.
 - Stopped too early: the last fifth of the epochs brought more than 5 % of the whole fall of the
@@ -45,7 +46,7 @@ LEAST_GAP = 0.05
 LEAST_RISE = 0.05
 LEAST_JITTER = 0.05
 LEAST_FALL = 0.05
-NOISE_FACTOR = 3
+NOISE_FACTOR = 6
 LARGEST_P_VALUE = 0.05
 
 _CONSTRAINTS = {
@@ -99,8 +100,8 @@ def diagnose(
     ``variance``                Rows held out are short of rows trained on by more than that, and
                                 by more than a standard error (Breiman et al. 1984).
     ``trained_too_long``        The held-out loss of the weights that were kept is more than 5 %
-                                above its lowest, GL5 of Prechelt (1998), and more than three
-                                times the noise of the folds' mean.
+                                above its lowest, GL5 of Prechelt (1998), and more than six times
+                                the noise of the folds' mean.
     ``stopped_too_early``       The last fifth of the epochs brought more than 5 % of the whole
                                 fall of the held-out loss, and it is not noisy.
     ``noisy``                   From epoch to epoch the held-out loss varies by more than 5 % of
@@ -116,17 +117,17 @@ def diagnose(
 
     References
     ----------
-    A. Ng: Machine Learning Yearning (2018).
+    Ng, A.: Machine Learning Yearning (2018).
 
-    L. Prechelt: Early stopping - but when? In: Neural Networks: Tricks of the Trade, Springer
+    Prechelt, L.: Early stopping - but when? In: Neural Networks: Tricks of the Trade, Springer
     (1998).
 
-    L. Breiman, J. Friedman, R. Olshen, C. Stone: Classification and Regression Trees (1984).
+    Breiman, L., Friedman, J., Olshen, R., Stone, C.: Classification and Regression Trees (1984).
 
-    C. Nadeau, Y. Bengio: Inference for the generalization error. Machine Learning 52 (2003).
+    Nadeau, C., Bengio, Y.: Inference for the generalization error. Machine Learning 52 (2003).
 
-    T. Gasser, L. Sroka, C. Jennen-Steinmetz: Residual variance and residual pattern in nonlinear
-    regression. Biometrika 73 (1986): the noise of a curve.
+    Gasser, T., Sroka, L., Jennen-Steinmetz, C.: Residual variance and residual pattern in
+    nonlinear regression. Biometrika 73 (1986): the noise of a curve.
 
     Examples
     --------

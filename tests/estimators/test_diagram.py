@@ -37,13 +37,13 @@ def test_there_is_no_link_where_it_is_not(monkeypatch):
 
 
 def test_a_fitted_network_shows_its_layers_and_epochs(fitted):
-    page = estimator_html_repr(fitted)
+    page = fitted._repr_mimebundle_()["text/html"]
     n_weights = sum(weight.size for weight in fitted.model_.get_weights())
     epochs = f"{fitted.n_iter_} epochs, the best after {fitted.best_epoch_}"
     assert fitted.best_epoch_ < fitted.n_iter_
     assert f"Network: {n_weights:,} weights, {epochs}" in page
     assert "Dropout: 0.25" in page
-    assert fitted._repr_mimebundle_()["text/html"].count("Network: ") == 1
+    assert page.count("Network: ") == 1
 
 
 def test_an_unfitted_network_shows_none():

@@ -378,7 +378,7 @@ def test_failed_values_leave_a_gap(iris):
     X, y = iris
 
     class Failing(DecisionTreeClassifier):
-        def fit(self, X, y):
+        def fit(self, X, y, sample_weight=None, check_input=True):
             if self.max_depth == 2:
                 raise ValueError("no")
             return super().fit(X, y)
