@@ -12,8 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdl.estimators import _scikeras as conventions
 from skdl.estimators._own_loss import Target, loss_target
-from skdl.estimators._own_model import OWN_CONSTRAINTS, OwnModel
+from skdl.estimators._own_model import OwnModel
 from skdl.estimators._own_numeric import OwnNumericModel
+from skdl.estimators._own_parameters import OWN_CONSTRAINTS
 from skdl.estimators._targets import CLASSIFIER_CONSTRAINTS, ClassificationNetwork
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdl._validation import Boolean, Constraint, Predicate
-from skdl.estimators._own_model import OWN_CONSTRAINTS
 from skdl.estimators._own_numeric import OwnNumericModel
+from skdl.estimators._own_parameters import OWN_CONSTRAINTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -173,7 +173,16 @@ class _Parameters:
             for value in values:
                 if hasattr(value, "get_params") and not isinstance(value, type):
                     known += [f"{name}__{inner}" for inner in value.get_params(deep=True)]
-        return [self._describe_unknown(name, known) for name in names if name not in known]
+        unknown = [name for name in names if name not in known and not self._can_be_set(name)]
+        return [self._describe_unknown(name, known) for name in unknown]
+
+    def _can_be_set(self, name: Any) -> bool:
+        """Tell whether a name that is no parameter yet may become one, as ``model__units`` may."""
+        try:
+            clone(self.estimator).set_params(**{name: None})
+        except (AttributeError, TypeError, ValueError):
+            return False
+        return True
 
     def _describe_unknown(self, name: Any, known: list[str]) -> str:
         if not isinstance(name, str):
