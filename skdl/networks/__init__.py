@@ -10,6 +10,7 @@ from skdl.networks._tabular import (
     category_width,
     embedding_variables,
     embedding_width,
+    shared_variables,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "numeric_embedding",
     "preserved_generators",
     "shapes_by_block",
+    "shared_variables",
 ]
