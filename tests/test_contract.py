@@ -173,6 +173,7 @@ OFF_DEFAULT_MLP = {
     "embedding_units": 2,
     "n_bins": 4,
     "feature_scale": True,
+    "shared_members": 2,
     "weight_decay": 0.01,
     "optimizer": "nadam",
     "learning_rate_schedule": "plateau",

@@ -46,6 +46,7 @@ MLP_CONSTRAINTS: dict[str, Constraint] = {
     "embedding_units": Integer(2, example=4),
     "n_bins": _COUNT,
     "feature_scale": Boolean(),
+    "shared_members": Integer(1, example=8),
     "weight_decay": AnyOf(OneOf(None), Real(0, example=0.01)),
     "learning_rate_schedule": OneOf("constant", "cosine", "coslog4", "plateau"),
     "beta_2": AnyOf(OneOf(None), Real(0, 1, low_open=True, high_open=True, example=0.95)),
@@ -74,6 +75,7 @@ class BaseMLP(BaseNetwork):
     embedding_units: int
     n_bins: int
     feature_scale: bool
+    shared_members: int
     dropout: float
     input_dropout: float
     l1: float
@@ -218,6 +220,7 @@ class BaseMLP(BaseNetwork):
             **self._first_layers(shape[0]),
             feature_scale=bool(self.feature_scale),
             parametric_activation=bool(self.parametric_activation),
+            shared_members=int(self.shared_members),
         )
 
     def _first_layers(self, n_features: int) -> dict[str, Layer]:
@@ -338,6 +341,10 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
         Bins for each feature with ``"piecewise_linear"``; features of few values have fewer.
     feature_scale : bool, default=False
         Learn a factor for each number that enters the first layer (Holzmüller et al. 2024).
+    shared_members : int, default=1
+        So many networks that share their weights but for factors of each layer's inputs and
+        outputs, biases, and the last layer; trained on the mean of their losses, averaged in
+        prediction (TabM, Gorishniy et al. 2025). Needs a hidden layer to share.
     dropout : float in [0, 1), default=0.0
         Share of each hidden layer's units that is dropped at random in every training step
         (Srivastava et al. 2014).
@@ -475,6 +482,7 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
         embedding_units: int = 4,
         n_bins: int = 16,
         feature_scale: bool = False,
+        shared_members: int = 1,
         dropout: float = 0.0,
         input_dropout: float = 0.0,
         l1: float = 0.0,
@@ -520,6 +528,7 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
         self.embedding_units = embedding_units
         self.n_bins = n_bins
         self.feature_scale = feature_scale
+        self.shared_members = shared_members
         self.dropout = dropout
         self.input_dropout = input_dropout
         self.l1 = l1
@@ -601,6 +610,10 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
         Bins for each feature with ``"piecewise_linear"``; features of few values have fewer.
     feature_scale : bool, default=False
         Learn a factor for each number that enters the first layer (Holzmüller et al. 2024).
+    shared_members : int, default=1
+        So many networks that share their weights but for factors of each layer's inputs and
+        outputs, biases, and the last layer; trained on the mean of their losses, averaged in
+        prediction (TabM, Gorishniy et al. 2025). Needs a hidden layer to share.
     dropout : float in [0, 1), default=0.0
         Share of each hidden layer's units that is dropped at random in every training step
         (Srivastava et al. 2014).
@@ -736,6 +749,7 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
         embedding_units: int = 4,
         n_bins: int = 16,
         feature_scale: bool = False,
+        shared_members: int = 1,
         dropout: float = 0.0,
         input_dropout: float = 0.0,
         l1: float = 0.0,
@@ -780,6 +794,7 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
         self.embedding_units = embedding_units
         self.n_bins = n_bins
         self.feature_scale = feature_scale
+        self.shared_members = shared_members
         self.dropout = dropout
         self.input_dropout = input_dropout
         self.l1 = l1

@@ -12,6 +12,7 @@ from skdl.networks._tabular import (
     category_width,
     embedding_variables,
     embedding_width,
+    shared_variables,
 )
 from skdl.networks._user_model import CalledModel, Fresh, GivenModel, UserModel
 
@@ -39,4 +40,5 @@ __all__ = [
     "preserved_generators",
     "read_layers",
     "shapes_by_block",
+    "shared_variables",
 ]

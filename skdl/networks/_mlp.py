@@ -41,6 +41,7 @@ def mlp(
     embedding: Layer | None = None,
     feature_scale: bool = False,
     parametric_activation: bool = False,
+    shared_members: int = 1,
 ) -> Network:
     """Return a perceptron: per hidden layer Dense, batch normalisation, activation, dropout.
 
@@ -76,6 +77,8 @@ def mlp(
         Learn one factor for each input of the first dense layer.
     parametric_activation : bool
         Learn for each hidden unit how much of the activation there is.
+    shared_members : int
+        So many networks share all kernels but the last (Gorishniy et al. 2025).
 
     Returns
     -------
@@ -92,6 +95,7 @@ def mlp(
     layers += dense_layers(
         n_outputs=n_outputs, hidden_units=hidden_units, activation=activation, dropout=dropout,
         l1=l1, l2=l2, batch_norm=batch_norm, parametric_activation=parametric_activation,
+        shared_members=shared_members,
     )  # fmt: skip
     return Network((int(n_features),), tuple(layers), output_activation, loss)
 
@@ -106,14 +110,25 @@ def dense_layers(
     l2: float,
     batch_norm: Literal["before_activation", "after_activation"] | None,
     parametric_activation: bool = False,
+    shared_members: int = 1,
 ) -> list[Layer]:
     """Return the hidden layers of a perceptron and its output before activation, as `mlp`."""
-    layers = []
+    layers: list[Layer] = []
+    penalties = {"l1": float(l1), "l2": float(l2)}
+    shared = {"n_shared": int(shared_members)} if shared_members > 1 and hidden_units else {}
     for units in hidden_units:
-        layers.append(Layer.of("Dense", units=int(units), l1=float(l1), l2=float(l2)))
+        if shared:
+            layers.append(
+                Layer.of(
+                    "SharedDense", units=int(units), is_first=not layers, **shared, **penalties
+                )
+            )
+        else:
+            layers.append(Layer.of("Dense", units=int(units), **penalties))
         layers += activated(activation, batch_norm, is_parametric=parametric_activation)
         layers.append(Layer.of("Dropout", rate=float(dropout)))
-    layers.append(Layer.of("Dense", units=int(n_outputs), l1=float(l1), l2=float(l2)))
+    last = "SharedHeads" if shared else "Dense"
+    layers.append(Layer.of(last, units=int(n_outputs), **shared, **penalties))
     return layers
 
 

@@ -61,7 +61,7 @@ class Layer:
         import keras
 
         config = dict(self.config)
-        if self.kind in {"Dense", "Conv1D", "Conv2D"}:
+        if self.kind in {"Dense", "Conv1D", "Conv2D", "SharedDense", "SharedHeads"}:
             penalty: dict[str, Any] = {name: config.pop(name, 0.0) for name in ("l1", "l2")}
             if any(penalty.values()):
                 config["kernel_regularizer"] = keras.regularizers.L1L2(**penalty)
@@ -116,6 +116,14 @@ class Network:
         """Whether the engine cannot look inside, so that only Keras can train and predict."""
         return self.layers[0].kind == "Model"
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is several networks that share weights, trained on the mean of their losses.
+
+        The Keras model of one gives the mean of their predictions, of which the loss is another.
+        """
+        return self.layers[-1].kind == "SharedHeads"
+
     def to_keras(self, seed: int = 0) -> keras.Model:
         """Build the uncompiled Keras model with weights as Keras draws them.
 
@@ -133,6 +141,8 @@ class Network:
         ]
         if self.output_activation != "linear":
             layers.append(keras.layers.Activation(self.output_activation, name="output"))
+        if self.is_shared:
+            layers.append(own_layer_class("SharedMean")())
         with preserved_generators():
             return keras.Sequential([keras.Input(self.input_shape), *layers])
 

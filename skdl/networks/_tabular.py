@@ -24,6 +24,7 @@ __all__ = [
     "embedding_variables",
     "embedding_width",
     "own_layer_class",
+    "shared_variables",
 ]
 
 # Bound of the values behind smooth clipping (Holzmüller et al. 2024, section 3).
@@ -323,7 +324,129 @@ def _missing_numbers() -> type[keras.layers.Layer]:
     return MissingNumbers
 
 
+@functools.cache
+def _shared_dense() -> type[keras.layers.Layer]:
+    import keras
+    from keras import ops
+
+    @keras.saving.register_keras_serializable(package=PACKAGE)
+    class SharedDense(keras.layers.Layer):
+        """``((x * r) W) * s + b`` for several networks that share W; r, s, b are their own.
+
+        The first one takes ``(batch, features)`` and makes ``(batch, networks, units)`` of it.
+        """
+
+        def __init__(
+            self,
+            units: int,
+            n_shared: int,
+            is_first: bool,
+            kernel_regularizer: Any = None,
+            **keywords: Any,
+        ) -> None:
+            super().__init__(**keywords)
+            self.units = units
+            self.n_shared = n_shared
+            self.is_first = is_first
+            self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+
+        def build(self, input_shape: Any) -> None:
+            width = input_shape[-1]
+            self.parts = [
+                self.add_weight(
+                    name=name,
+                    shape=shape,
+                    initializer="glorot_uniform" if name == "kernel" else "zeros",
+                    regularizer=self.kernel_regularizer if name == "kernel" else None,
+                )
+                for name, shape in shared_variables(self.n_shared, width, self.units)
+            ]
+
+        def call(self, x: Any) -> Any:
+            before, kernel, behind, bias = self.parts
+            factors = before if self.is_first else 1.0 + before
+            x = (ops.expand_dims(x, 1) if self.is_first else x) * factors
+            return ops.matmul(x, kernel) * (1.0 + behind) + bias
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return (input_shape[0], self.n_shared, self.units)
+
+        def get_config(self) -> dict[str, Any]:
+            names = ("units", "n_shared", "is_first")
+            return {
+                **super().get_config(),
+                **{name: getattr(self, name) for name in names},
+                "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            }
+
+    return SharedDense
+
+
+@functools.cache
+def _shared_heads() -> type[keras.layers.Layer]:
+    import keras
+    from keras import ops
+
+    @keras.saving.register_keras_serializable(package=PACKAGE)
+    class SharedHeads(keras.layers.Layer):
+        """The last layers of several networks, which share nothing here."""
+
+        def __init__(
+            self, units: int, n_shared: int, kernel_regularizer: Any = None, **keywords: Any
+        ) -> None:
+            super().__init__(**keywords)
+            self.units = units
+            self.n_shared = n_shared
+            self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+
+        def build(self, input_shape: Any) -> None:
+            shape = (self.n_shared, input_shape[-1], self.units)
+            self.kernel = self.add_weight(
+                name="kernel", shape=shape, regularizer=self.kernel_regularizer
+            )
+            self.bias = self.add_weight(
+                name="bias", shape=(shape[0], shape[2]), initializer="zeros"
+            )
+
+        def call(self, x: Any) -> Any:
+            return ops.einsum("bki,kio->bko", x, self.kernel) + self.bias
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return (input_shape[0], self.n_shared, self.units)
+
+        def get_config(self) -> dict[str, Any]:
+            return {
+                **super().get_config(),
+                "units": self.units,
+                "n_shared": self.n_shared,
+                "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            }
+
+    return SharedHeads
+
+
+@functools.cache
+def _shared_mean() -> type[keras.layers.Layer]:
+    import keras
+    from keras import ops
+
+    @keras.saving.register_keras_serializable(package=PACKAGE)
+    class SharedMean(keras.layers.Layer):
+        """The mean of what several networks predict."""
+
+        def call(self, x: Any) -> Any:
+            return ops.mean(x, 1)
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return (input_shape[0], input_shape[2])
+
+    return SharedMean
+
+
 _FACTORIES = {
+    "SharedDense": _shared_dense,
+    "SharedHeads": _shared_heads,
+    "SharedMean": _shared_mean,
     "Categories": _categories,
     "MissingNumbers": _missing_numbers,
     "SmoothClip": _smooth_clip,
@@ -339,6 +462,16 @@ def own_layer_class(kind: str) -> type[keras.layers.Layer]:
     """Return the Keras class of one of `OWN_LAYERS`."""
     with _lock:
         return _FACTORIES[kind]()
+
+
+def shared_variables(n_shared: int, width: int, units: int) -> list[tuple[str, tuple[int, ...]]]:
+    """Return name and shape of each variable of a shared dense layer, in Keras' order."""
+    return [
+        ("before", (n_shared, width)),
+        ("kernel", (width, units)),
+        ("behind", (n_shared, units)),
+        ("bias", (n_shared, units)),
+    ]
 
 
 def embedding_variables(

@@ -42,6 +42,12 @@ def reason_for_keras(job: Job) -> str | None:
 
 def train_with_keras(job: Job) -> Trained:
     """Train one job by ``keras.Model.fit``, with the engine's seeds and the same observers."""
+    if job.network.is_shared:
+        raise ValueError(
+            f"{job.owner}: networks that share weights (shared_members > 1) train in the shared "
+            f"graph alone, but {reason_for_keras(job)}. Expected shared_members=1, or nothing that "
+            "needs keras.Model.fit."
+        )
     member = Member(job)
     # Keras calls its callbacks itself here.
     member.observers = [o for o in job.observers if not isinstance(o, KerasCallbacks)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from skdl.training._rules import runs_alone, size
+from skdl.training._rules import inner_widths, runs_alone, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ def _member_seconds(members: Sequence[Member]) -> float:
     job = members[0].job
     variables = members[0].layout.variables
     n_weights = sum(size(v.shape) for v in variables)
-    width = sum(size(v.shape[-1:]) for v in variables)
+    width = sum(size(v.shape[-1:]) for v in variables) + sum(inner_widths(job.network))
     rows = min(job.batch_size, max(len(m.job.train) for m in members))
     return _WEIGHT_SECONDS * n_weights + _ACTIVATION_SECONDS * rows * width
 
@@ -110,5 +110,6 @@ def _working_bytes(member: Member) -> int:
         # One batch is held at a time, whoever's it is.
         return 4 * roles * len(member.state[0])
     width = sum(size(v.shape[-1:]) for v in member.layout.variables) + size(job.network.input_shape)
+    width += sum(inner_widths(job.network))
     rows = min(job.batch_size, len(job.train))
     return 4 * (roles * len(member.state[0]) + 4 * rows * width)

@@ -347,14 +347,30 @@ class Program:
         }
 
     def _row_losses(self, numbers: Any, y: Any, outputs: Any) -> Any:
-        loss = self.kind.network.loss
-        return row_losses(
-            loss, self._loss_numbers(numbers), y, outputs, self.kind.network.output_activation
+        import tensorflow as tf
+
+        network = self.kind.network
+        options = (self._loss_numbers(numbers), network.output_activation)
+        if not network.is_shared:
+            return row_losses(network.loss, options[0], y, outputs, options[1])
+        # Each of the networks that share weights has a loss of its own; what counts is their mean.
+        shape = tf.shape(outputs)
+        rows = tf.reshape(outputs, [shape[0], shape[1] * shape[2], shape[3]])
+        values = row_losses(
+            network.loss, options[0], tf.repeat(y, shape[2], axis=1), rows, options[1]
         )
+        return tf.reduce_mean(tf.reshape(values, shape[:3]), 2)
+
+    def _activated(self, outputs: Any) -> Any:
+        """Return what the network predicts, in its own units: a mean where several share it."""
+        import tensorflow as tf
+
+        values = activated(outputs, self.kind.network.output_activation)
+        return tf.reduce_mean(values, 2) if self.kind.network.is_shared else values
 
     def _predictions(self, outputs: Any, units: Any) -> Any:
         scale, offset = units
-        values = activated(outputs, self.kind.network.output_activation)
+        values = self._activated(outputs)
         return values * scale[:, None, :] + offset[:, None, :]
 
     def _metric_sums(self, y: Any, outputs: Any, units: Any, mask: Any) -> list[Any]:
@@ -536,7 +552,7 @@ class Program:
         weights, statistics = state
         tensors = self._unpacked(weights, statistics, dims)
         outputs, _ = self._forward(tensors, (), x, Pass(training=False))
-        return activated(outputs, self.kind.network.output_activation)
+        return self._activated(outputs)
 
 
 def _alone(tensors: list[Any]) -> Any:

@@ -24,6 +24,7 @@ __all__ = [
     "Pass",
     "Rule",
     "Variable",
+    "inner_widths",
     "is_faithful",
     "layers_with_shapes",
     "n_outputs_of",
@@ -456,7 +457,9 @@ def row_shapes(network: Network) -> list[tuple[int, ...]]:
 
 def n_outputs_of(network: Network) -> int:
     """Return how many numbers the network gives for a row."""
-    return size(row_shapes(network)[-1])
+    shape = row_shapes(network)[-1]
+    # Networks that share their weights are averaged.
+    return shape[-1] if network.is_shared else size(shape)
 
 
 def is_faithful(network: Network) -> bool:
@@ -474,10 +477,16 @@ def runs_alone(network: Network) -> bool:
 def row_sizes(network: Network) -> list[int]:
     """Return how many numbers one row has in front of each layer, behind the last, and inside."""
     pairs = list(layers_with_shapes(network))
-    inside = [rule_of(layer).width_inside(layer, shape) for layer, shape in pairs]
     last, shape = pairs[-1]
     behind = rule_of(last).output_shape(last, shape)
-    return [size(s) for _, s in pairs] + [size(behind)] + [n for n in inside if n]
+    return [size(s) for _, s in pairs] + [size(behind)] + inner_widths(network)
+
+
+def inner_widths(network: Network) -> list[int]:
+    """Return how many numbers one row becomes inside layers where that is most."""
+    pairs = layers_with_shapes(network)
+    inside = [rule_of(layer).width_inside(layer, shape) for layer, shape in pairs]
+    return [width for width in inside if width]
 
 
 def size(shape: Any) -> int:

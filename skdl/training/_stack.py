@@ -17,14 +17,7 @@ from skdl.training._plan import worth_compiling, worth_recompiling
 from skdl.training._pool import RowPool, batches, chunks, rounded_up
 from skdl.training._prediction import traced_meanwhile
 from skdl.training._program import Kind, dims_of, number_names, numbers_of, program_for
-from skdl.training._rules import (
-    Layout,
-    layers_with_shapes,
-    n_outputs_of,
-    row_sizes,
-    rule_of,
-    runs_alone,
-)
+from skdl.training._rules import Layout, inner_widths, n_outputs_of, row_sizes, runs_alone
 from skdl.training._xla import quick_compilation
 
 if TYPE_CHECKING:
@@ -347,10 +340,7 @@ class Stack:
             return 8 * max(row_sizes(self.network)) // len(self.members)
         if self.network.source is not None:
             return sum(row_sizes(self.network))
-        inside = [
-            rule_of(layer).width_inside(layer, shape)
-            for layer, shape in layers_with_shapes(self.network)
-        ]
+        inside = inner_widths(self.network)
         variables = Layout.of(self.network).variables
         return sum(inside) + sum(v.shape[-1] for v in variables if v.name == "kernel")
 

@@ -7,8 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl.networks import CLIP, category_width, embedding_variables, embedding_width
-from skdl.training._rules import ActivationRule, LayerContext, Rule, Variable
+from skdl.networks import (
+    CLIP,
+    category_width,
+    embedding_variables,
+    embedding_width,
+    shared_variables,
+)
+from skdl.training._rules import (
+    ActivationRule,
+    LayerContext,
+    Rule,
+    Variable,
+    penalty_of_kernel,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -173,7 +185,9 @@ class ParametricActivationRule(ActivationRule):
     def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
         (weight,) = context.variables
         bent, _ = super().apply(layer, x, context)
-        return x + (1.0 + weight[:, None, :]) * (bent - x), []
+        # Between members and units there are rows, and networks that share weights.
+        where = (slice(None), *[None] * (len(x.shape) - 2))
+        return x + (1.0 + weight[where]) * (bent - x), []
 
 
 class PeriodicEmbeddingRule(OnNumbersRule):
@@ -261,7 +275,98 @@ def flat(values: Any) -> Any:
     return rows
 
 
+class SharedDenseRule(Rule):
+    """``((x * r) W) * s + b`` for networks that share W (Gorishniy et al. 2025, section 3.3).
+
+    Rows are ``[M, B, F]`` in front of the first such layer and ``[M, B, k, n]`` behind it. There r
+    starts as -1 or 1, which is what makes the networks differ; elsewhere r and s start as 1.
+    """
+
+    numbers = ("l1", "l2")
+
+    def structure(self, layer: Layer) -> Hashable:
+        is_first: Hashable = layer["is_first"]
+        return is_first
+
+    def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
+        named = shared_variables(layer["n_shared"], shape[-1], layer["units"])
+        return [
+            Variable(
+                position, name, own, initializer="glorot_uniform" if name == "kernel" else "zeros"
+            )
+            for name, own in named
+        ]
+
+    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+        del shape
+        return (layer["n_shared"], layer["units"])
+
+    def width_inside(self, layer: Layer, shape: tuple[int, ...]) -> int:
+        return int(layer["n_shared"]) * int(shape[-1])
+
+    def initial(
+        self, layer: Layer, variable: Variable, generator: np.random.Generator
+    ) -> NDArray[np.float32] | None:
+        if variable.name == "before" and layer["is_first"]:
+            return generator.choice(np.array([-1, 1], np.float32), variable.shape)
+        return None
+
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        import tensorflow as tf
+
+        before, kernel, behind, bias = context.variables
+        is_first = layer["is_first"]
+        factors = before if is_first else 1.0 + before
+        x = (x[:, :, None, :] if is_first else x) * factors[:, None]
+        shape = tf.shape(x)
+        rows = tf.reshape(x, [shape[0], shape[1] * shape[2], shape[3]])
+        rows = tf.reshape(tf.matmul(rows, kernel), tf.concat([shape[:3], [-1]], 0))
+        return rows * (1.0 + behind[:, None]) + bias[:, None], []
+
+    def penalty(self, variables: list[Any], numbers: dict[str, Any]) -> Any:
+        return penalty_of_kernel(variables[1], numbers)
+
+
+class SharedHeadsRule(Rule):
+    """The last layers of networks that share the others."""
+
+    numbers = ("l1", "l2")
+
+    def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
+        n_shared, units = layer["n_shared"], layer["units"]
+        return [
+            Variable(position, "kernel", (n_shared, shape[-1], units)),
+            Variable(position, "bias", (n_shared, units)),
+        ]
+
+    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+        del shape
+        return (layer["n_shared"], layer["units"])
+
+    def initial(
+        self, layer: Layer, variable: Variable, generator: np.random.Generator
+    ) -> NDArray[np.float32] | None:
+        del layer
+        if variable.name != "kernel":
+            return None
+        # Glorot and Bengio 2010, Eq. 16, for each of the layers.
+        limit = np.float32(math.sqrt(6 / sum(variable.shape[1:])))
+        return (generator.random(variable.shape, dtype=np.float32) * 2 - 1) * limit
+
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        import tensorflow as tf
+
+        del layer
+        kernel, bias = context.variables
+        return tf.einsum("mbki,mkio->mbko", x, kernel) + bias[:, None], []
+
+    def penalty(self, variables: list[Any], numbers: dict[str, Any]) -> Any:
+        return penalty_of_kernel(variables[0], numbers)
+
+
 TABULAR_RULES: dict[str, Rule] = {
+    "SharedDense": SharedDenseRule(),
+    "SharedHeads": SharedHeadsRule(),
     "Categories": CategoriesRule(),
     "MissingNumbers": MissingNumbersRule(),
     "SmoothClip": SmoothClipRule(),
