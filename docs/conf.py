@@ -74,7 +74,7 @@ def runnable_pages():
     """Return a pattern of the pages to run: those whose data are there."""
     pages = []
     for page in sorted(EXAMPLES.glob("*/plot_*.py")):
-        needed = set(re.findall(r'/ "([\w.]+\.(?:npz|csv|csv\.gz))"', page.read_text("utf-8")))
+        needed = set(re.findall(r'/ "([\w.]+\.(?:npz|csv|csv\.gz|h5))"', page.read_text("utf-8")))
         missing = sorted(name for name in needed if not (DATA / name).is_file())
         if missing:
             print(f"gallery: {page.name} is shown but not run, as {DATA} lacks {missing}")  # noqa: T201
@@ -87,7 +87,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": runnable_pages(),
-    "ignore_pattern": r"(quickstart|cross_validation_tables)\.py",
+    "ignore_pattern": r"(quickstart|cross_validation_tables|image_tables)\.py",
     "subsection_order": [
         f"../examples/{name}"
         for name in (

@@ -140,7 +140,7 @@ def transfer():
     weights = DATA / "mobilenet_2_5_224_tf_no_top.h5"
     if not weights.is_file():
         raise FileNotFoundError(2, "No such file", str(weights))
-    shared = {"backbone_params": {"alpha": 0.25}, "hidden_layers": 0, "l2": 0.001, "epochs": 40}
+    shared = {"backbone_params": {"alpha": 0.25}, "hidden_layers": 0, "l2": 0.03, "epochs": 60}
     tuned = {"fine_tune": 12, "fine_tune_epochs": 5, "fine_tune_learning_rate": 1e-5}
     networks = {
         "random weights, frozen": {"weights": None},

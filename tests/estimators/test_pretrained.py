@@ -393,8 +393,8 @@ def test_ants_and_bees_from_imagenet_weights(shared_data):
     parameters = {
         "backbone_params": {"alpha": 0.25},
         "hidden_layers": 0,
-        "l2": 0.001,
-        "epochs": 40,
+        "l2": 0.03,
+        "epochs": 60,
         "random_state": 0,
     }
     network = PretrainedCNNClassifier("MobileNet", weights=shared_data(WEIGHTS), **parameters)
