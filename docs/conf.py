@@ -70,23 +70,36 @@ os.environ["SKDL_DATA"] = str(DATA)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
-def runnable_pages():
-    """Return a pattern of the pages to run: those whose data are there."""
-    pages = []
+def missing_data():
+    """Return {page: the files that it needs and that are not there}."""
+    missing = {}
     for page in sorted(EXAMPLES.glob("*/plot_*.py")):
         needed = set(re.findall(r'/ "([\w.]+\.(?:npz|csv|csv\.gz|h5))"', page.read_text("utf-8")))
-        missing = sorted(name for name in needed if not (DATA / name).is_file())
-        if missing:
-            print(f"gallery: {page.name} is shown but not run, as {DATA} lacks {missing}")  # noqa: T201
-        else:
-            pages.append(re.escape(str(Path(page.parent.name) / page.name)))
-    return "|".join(pages) or "a^"
+        missing[page] = sorted(name for name in needed if not (DATA / name).is_file())
+    return missing
+
+
+MISSING = missing_data()
+
+
+def say_what_is_missing(app, docname, source):
+    """Say on a page that it was not run, and why."""
+    del app
+    page = EXAMPLES / f"{docname.removeprefix('auto_examples/')}.py"
+    if MISSING.get(page):
+        files = ", ".join(MISSING[page])
+        source[0] = f".. note:: Shown without output, as {files} was not there.\n\n{source[0]}"
 
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    "filename_pattern": runnable_pages(),
+    # Pages whose data are missing are shown, but not run.
+    "filename_pattern": "|".join(
+        re.escape(str(Path(page.parent.name) / page.name))
+        for page, missing in MISSING.items()
+        if not missing
+    ),
     "ignore_pattern": r"(quickstart|cross_validation_tables|image_tables)\.py",
     "subsection_order": [
         f"../examples/{name}"
@@ -139,3 +152,4 @@ def write_search_spaces(app):
 def setup(app):
     """Connect what is written at the beginning of a build."""
     app.connect("builder-inited", write_search_spaces)
+    app.connect("source-read", say_what_is_missing)

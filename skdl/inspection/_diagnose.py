@@ -149,14 +149,8 @@ def diagnose(
     found = read(result_or_estimator, target_score, metric)
     findings = [*_on_baseline(found), *_on_gaps(found), *_on_curves(found)]
     if found.is_reached:
-        shown = (
-            f"{found.shown['held-out score']:.4g} is reached"
-            if ("held-out score" in found.shown)
-            else "It is reached"
-        )
-        findings.insert(
-            0, Finding("good", f"What was to be reached, {target_score:g}: {shown}.", found.shown)
-        )
+        text = f"The {target_score:g} that was to be reached is reached."
+        findings.insert(0, Finding("good", text, dict(found.shown)))
     elif not findings:
         findings = [Finding("good", _praise(found), dict(found.shown))]
     return Diagnosis(found.title, found.shown, tuple(findings), tuple(found.notes))
@@ -240,7 +234,7 @@ def _of_variance(found: Evidence, size: float) -> str:
 
 def _on_curves(found: Evidence) -> Iterator[Finding]:
     curves = found.judged or found.trained
-    whose = "held-out" if found.advantage is not None else "validation"
+    whose = "held-out" if "held-out score" in found.shown else "validation"
     whose = whose if found.judged else "training"
     noise = mean_of([jitter(curve) for curve in curves], 0.0).value
     is_noisy = noise > LEAST_JITTER
@@ -296,10 +290,10 @@ def _on_length(found: Evidence, whose: str, noise: float) -> Iterator[Finding]:
 
 
 def _praise(found: Evidence) -> str:
-    better = "The baseline is beaten, " if found.advantage is not None else ""
+    if found.test is None:
+        return "The curves give no reason for a change."
+    better = "The baseline is beaten. " if found.advantage is not None else ""
     return (
-        f"{better}{'rows' if better else 'Rows'} trained on and rows held out are within "
-        f"{LEAST_GAP:.0%} of the best thinkable, and the curves are quiet."
-        if found.test is not None
-        else "The curves give no reason for a change."
+        f"{better}Rows trained on and rows held out come within {LEAST_GAP:.0%} of the best "
+        "thinkable, or as near as can be told, and the curves are quiet."
     )

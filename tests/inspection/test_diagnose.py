@@ -179,7 +179,7 @@ def test_a_better_contender_stands_in_for_the_score_to_reach():
 def test_a_score_that_is_reached_is_good():
     found = diagnose(Made(test=[0.8] * 3, train=[0.95] * 3), target_score=0.8)
     assert found.kinds == ("good",)
-    assert "0.8 is reached" in found.findings[0].text
+    assert "The 0.8 that was to be reached is reached" in found.findings[0].text
 
 
 def test_errors_are_read_with_the_sign_of_scikit_learn():
