@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -224,6 +225,10 @@ def _held_out(model: keras.Model, job: Job) -> dict[str, float]:
     weight = weights[0] if weights else None
     logs = model.evaluate(X, y, sample_weight=weight, return_dict=True, verbose=0)
     if job.held_out_score is not None:
-        predictions = np.asarray(model.predict(X, verbose=0), np.float32)
-        logs["score"] = job.held_out_score(job.in_target_units(predictions))
+        outputs = model.predict(X, verbose=0)
+        # Of several outputs, scorers know nothing.
+        logs["score"] = math.nan
+        if isinstance(outputs, np.ndarray):
+            values = job.in_target_units(np.asarray(outputs, np.float32))
+            logs["score"] = job.held_out_score(values)
     return logs

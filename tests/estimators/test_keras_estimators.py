@@ -290,6 +290,30 @@ def test_the_users_generators_are_left_alone(data):
     assert (random.getstate(), np.random.get_state()[1].tolist()) == before  # noqa: NPY002
 
 
+@pytest.mark.parametrize(
+    ("looks_at", "draws", "n_calls"), [(1, False, 1), (0, False, 2), (1, True, 4)]
+)
+def test_folds_share_one_building_where_it_would_be_the_same(looks_at, draws, n_calls, data):
+    X, y = data  # 150 rows: two folds train on 112, two on 113
+    calls = []
+
+    def counted(meta):
+        calls.append(meta["X_shape_"][looks_at] if looks_at else meta["X_shape_"])
+        model = keras.Sequential([keras.Input((meta["n_features_in_"],)), layers.Dense(1)])
+        if draws:
+            model.layers[0].set_weights([np.full((X.shape[1], 1), 0.1), np.ones(1)])
+        return model
+
+    def by_width(meta):
+        # Sees nothing of the number of rows.
+        return counted({"X_shape_": (0, X.shape[1]), "n_features_in_": meta["n_features_in_"]})
+
+    with lockstep() as session:
+        cross_val_score(regressor(by_width if looks_at else counted), X, y, cv=4)
+    assert session.batches == [4]
+    assert len(calls) == n_calls
+
+
 def test_lockstep_with_functions_that_draw_their_own_weights(data):
     X, y = data
 
