@@ -89,8 +89,9 @@ def make_model(name, X, *, is_classifier, seed):
     if name == "realmlp":
         return _realmlp(kind, seed)
     missing = name.removeprefix("tabular_without_")
-    before = scaled if missing == "smooth_clip" else plain
-    model = make_pipeline(before, network.tabular(random_state=seed, **WITHOUT.get(missing, {})))
+    model = network.tabular(random_state=seed, **WITHOUT.get(missing, {}))
+    if missing == "smooth_clip":
+        model = make_pipeline(scaled, model)
     if name.startswith("tabular_5fold"):
         folds = KFoldEnsembleClassifier if is_classifier else KFoldEnsembleRegressor
         model = folds(model, refit=5 if name.endswith("refit") else None, random_state=seed)

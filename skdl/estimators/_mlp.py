@@ -92,7 +92,8 @@ class BaseMLP(BaseNetwork):
 
         After RealMLP-TD (Holzmüller et al. 2024): robust scaling with smooth clipping, embedded
         numbers, a scale layer, parametric activations, and a learning rate that rises and falls
-        in waves, with the weights of the best epoch on held-out rows kept. It is an ordinary
+        in waves, with the weights of the best epoch on held-out rows kept. Takes DataFrames with
+        categories and gaps. It is an ordinary
         estimator; its parameters spell it all out, and can be changed and searched as any.
 
         Parameters
@@ -393,7 +394,7 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
         of two nearest to a 32nd of the training rows, between 32 and 256.
     epochs : int or "auto", default=100
         Passes over the training rows; the most there will be with `early_stopping`. ``"auto"``
-        is 256.
+        is 64.
     shuffle : bool, default=True
         Draw a new order of the training rows for each epoch.
     early_stopping : bool, default=False
@@ -657,7 +658,7 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
         of two nearest to a 32nd of the training rows, between 32 and 256.
     epochs : int or "auto", default=100
         Passes over the training rows; the most there will be with `early_stopping`. ``"auto"``
-        is 256.
+        is 64.
     shuffle : bool, default=True
         Draw a new order of the training rows for each epoch.
     early_stopping : bool, default=False

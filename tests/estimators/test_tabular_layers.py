@@ -377,9 +377,9 @@ def test_batches_grow_with_the_rows(n_rows, expected):
 def test_automatic_batches_and_epochs(diabetes):
     X, y = diabetes
     network = MLPRegressor(4, batch_size="auto", epochs="auto", random_state=0).fit(X, y)
-    assert network.n_iter_ == 256
-    assert network._trained.n_steps == 256 * 5  # 150 rows in batches of 32
-    given = MLPRegressor(4, batch_size=32, epochs=256, random_state=0).fit(X, y)
+    assert network.n_iter_ == 64
+    assert network._trained.n_steps == 64 * 5  # 150 rows in batches of 32
+    given = MLPRegressor(4, batch_size=32, epochs=64, random_state=0).fit(X, y)
     np.testing.assert_array_equal(network.predict(X), given.predict(X))
 
 
@@ -430,7 +430,7 @@ def test_starting_point_is_an_ordinary_estimator(Estimator):
     assert type(network) is Estimator
     assert network.hidden_units == 32
     assert network.random_state == 3
-    assert network.numeric_embedding == "pbld"
+    assert network.numeric_embedding == "piecewise_linear"
     assert clone(network).get_params() == network.get_params()
     with pytest.raises(TypeError, match="hidden_unit"):
         Estimator.tabular(hidden_unit=3)
