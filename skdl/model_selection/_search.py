@@ -128,8 +128,8 @@ class OptunaSearchCV(BaseSearchCV, CallbackSupportMixin):
         scores of single folds, which are then trained one after another (one iteration after
         another, with several). ``"auto"`` is successive halving (Li et al. 2020, "A system for
         massively parallel hyperparameter tuning", algorithm 2): of the trials that come to a
-        twentieth of the epochs, three twentieths and nine twentieths, but no earlier than the
-        third epoch, the best third of those so far goes on. None lets every trial run to its end.
+        twentieth of the epochs, a fifth and four fifths, but no earlier than the third epoch, the
+        best quarter of those so far goes on. None lets every trial run to its end.
     storage : str, Path, optuna.storages.BaseStorage or None, default=None
         Where the study is kept: the URL of a database, the path of a journal file, a storage of
         Optuna, or None for memory. Processes with the same storage and `study_name` share the
@@ -423,7 +423,7 @@ class OptunaSearchCV(BaseSearchCV, CallbackSupportMixin):
         if self.pruner is None or not is_judged:
             return NopPruner()
         first_rung = max(_FEWEST_EPOCHS, _n_epochs(estimator) // 20)
-        return SuccessiveHalvingPruner(min_resource=first_rung, reduction_factor=3)
+        return SuccessiveHalvingPruner(min_resource=first_rung, reduction_factor=4)
 
     # ------------------------------------------------------------------ after the search
 
