@@ -3,9 +3,9 @@
     python benchmarks/bench_imdb.py [--networks base small] [--epochs 20] [--markdown FILE]
 
 The IMDB reviews of the shared data as rows of 10,000 zeros and ones, one for each word, from a CSR
-matrix that is never made dense as a whole. Four networks of the Keras tutorial on over- and
+matrix that is never made dense as a whole. Networks of the Keras tutorial on over- and
 underfitting: 16-16, 4-4 and 512-512 units, and 16-16 with L2 or dropout; 20 epochs, batches of 512,
-validated on the test reviews, as there. The last epoch shows what regularisation buys, the best
+validated on the test reviews. The last epoch shows what regularisation buys, the best
 does not.
 """
 
