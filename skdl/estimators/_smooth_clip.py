@@ -66,8 +66,9 @@ class SmoothClipScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     Examples
     --------
-    >>> SmoothClipScaler().fit_transform([[0.0], [1.0], [2.0], [1000.0]]).round(2).ravel()
-    array([-0.01, -0.  ,  0.  ,  2.91])
+    >>> X = [[0.0], [1.0], [2.0], [3.0], [1000.0]]
+    >>> SmoothClipScaler().fit_transform(X).round(2).ravel()
+    array([-0.95, -0.49,  0.  ,  0.49,  3.  ])
     """
 
     def fit(self, X: Any, y: Any = None) -> Self:
