@@ -1,5 +1,6 @@
 """Small real data for every test, read-only: writing to what the user passed is an error."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -23,6 +24,17 @@ def shuffled_rows(loader, n_rows):
     X, y = loader(return_X_y=True)
     rows = np.random.default_rng(0).permutation(len(X))[:n_rows]
     return read_only(StandardScaler().fit_transform(X[rows]), y[rows])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def traced_programs_out_of_the_way():
+    """Spare later garbage collections the programs of earlier modules, which stay in caches.
+
+    Tracing sets off full collections, and each goes through every object of every program.
+    """
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -327,16 +327,9 @@ class PretrainedCNNRegressor(BasePretrainedCNN, RegressionNetwork):
     >>> images = np.zeros((20, 32, 32, 3), np.uint8)
     >>> images[10:, 8:24] = 255
     >>> y = np.repeat([0, 1], 10)
-    >>> network = PretrainedCNNRegressor(
-    ...     "MobileNet",
-    ...     weights=None,
-    ...     backbone_params={"alpha": 0.25},
-    ...     input_batch_norm=True,
-    ...     epochs=20,
-    ...     random_state=0,
-    ... )
-    >>> bool(network.fit(images, y).score(images, y) > 0.9)
-    True
+    >>> network = PretrainedCNNRegressor("MobileNet", weights=None, epochs=5, random_state=0)
+    >>> network.fit(images, y).predict(images).shape
+    (20,)
     """
 
     _constraints: ClassVar[dict[str, Constraint]] = {
@@ -585,16 +578,9 @@ class PretrainedCNNClassifier(BasePretrainedCNN, ClassificationNetwork):
     >>> images = np.zeros((20, 32, 32, 3), np.uint8)
     >>> images[10:, 8:24] = 255
     >>> y = np.repeat([0, 1], 10)
-    >>> network = PretrainedCNNClassifier(
-    ...     "MobileNet",
-    ...     weights=None,
-    ...     backbone_params={"alpha": 0.25},
-    ...     input_batch_norm=True,
-    ...     epochs=20,
-    ...     random_state=0,
-    ... )
-    >>> bool(network.fit(images, y).score(images, y) > 0.9)
-    True
+    >>> network = PretrainedCNNClassifier("MobileNet", weights=None, epochs=5, random_state=0)
+    >>> network.fit(images, y).predict(images).shape
+    (20,)
     """
 
     _constraints: ClassVar[dict[str, Constraint]] = {

@@ -156,6 +156,7 @@ class BaseKFoldEnsemble(BaseAveraging):
         owner = type(self).__name__
         check_parameters(owner, self.get_params(deep=False), self._constraints)
         X, y = indexable(X, y)
+        y = np.asarray(y) if isinstance(y, list) else y
         if _num_samples(X) < 2:  # noqa: PLR2004
             raise ValueError(f"{owner}: n_samples=1 cannot be split. Expected 2 rows or more.")
         if not sparse.issparse(y):
