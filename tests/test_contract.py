@@ -263,7 +263,7 @@ def defaults_of(function):
 
 
 # Their checks are slow tests.
-LATER = [E for E in ESTIMATORS if is_pretrained(E) or takes_own_model(E)]
+LATER = [E for E in ESTIMATORS if is_pretrained(E) or takes_own_model(E) or is_convolutional(E)]
 
 
 def with_every_parameter_off_default(Estimator):

@@ -221,6 +221,7 @@ def rows(diabetes):
     return X.astype(np.float32), (y - y.mean()) / y.std()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", EMBEDDINGS)
 def test_learns_what_keras_learns(form, rows):
     layers = {
@@ -332,6 +333,7 @@ def fits_that_differ(**common):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiled", [False, True], ids=["plain", "xla"])
 @pytest.mark.parametrize("form", EMBEDDINGS)
 def test_each_member_equals_its_fit_alone(form, compiled, diabetes, monkeypatch):

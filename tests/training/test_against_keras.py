@@ -244,6 +244,7 @@ def test_optimizers_by_name_and_class(name, regression):
     assert_equal_weights(ours, twin)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZER_OPTIONS)
 def test_options_of_optimizer_instances(name, regression):
     X, y = regression
@@ -290,6 +291,7 @@ def robust_adam():
     return keras.optimizers.Adam(0.01, epsilon=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", [robust_adam, lambda: keras.optimizers.SGD(0.01)])
 @pytest.mark.parametrize("name", REGULARISERS)
 def test_regularisers(name, optimizer, regression):

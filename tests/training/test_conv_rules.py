@@ -102,6 +102,7 @@ VARIANTS = {
 SIGNALS = ("plain", "valid", "average", "global_max", "batch_norm_before")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variant", "kind"), [(v, "image") for v in VARIANTS] + [(v, "signal") for v in SIGNALS]
 )

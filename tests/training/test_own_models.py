@@ -176,6 +176,7 @@ def log(caplog):
         yield caplog
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_models_train_as_in_keras(name, rows, log):
     X, y = rows
@@ -256,6 +257,7 @@ def test_embedding_numbers_outside_the_table_are_not_read_silently(rows):
         estimator(everything).fit(X, y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loss", "units", "activation"),
     [

@@ -92,6 +92,7 @@ def test_validation_loss_is_the_mean_of_the_losses_and_metrics_those_of_the_mean
     assert network.history_["val_mse"][-1] == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiled", [False, True], ids=["plain", "xla"])
 def test_each_member_equals_its_fit_alone(compiled, diabetes, monkeypatch):
     X, y = diabetes
