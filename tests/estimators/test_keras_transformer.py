@@ -34,12 +34,7 @@ def transformer(**params):
 
 
 @pytest.mark.slow
-@parametrize_with_checks(
-    [transformer(layer=None, epochs=2)],
-    expected_failed_checks=lambda _: {
-        "check_sample_weight_equivalence_on_dense_data": "float32, as the estimators'",
-    },
-)
+@parametrize_with_checks([transformer(layer=None, epochs=2)])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
