@@ -77,8 +77,8 @@ class Extractor:
         self._start()
 
     def _start(self) -> None:
-        self.n_computed = 0
         self._features = RowCache(self._max_bytes)
+        self._trunks: dict[str, Extractor] = {}
         self._programs: dict[Any, Any] = {}
         self._building = threading.RLock()
 
@@ -116,7 +116,6 @@ class Extractor:
         return self._features(images, self._compute)
 
     def _compute(self, images: NDArray[Any], index: NDArray[np.intp]) -> NDArray[np.float32]:
-        self.n_computed += len(index)
         with self._building:
             program = self._programs.get(images.dtype)
             if program is None:
@@ -178,9 +177,12 @@ class Extractor:
         import keras
 
         model = self.model
-        tensor = model.get_layer(_place_to_cut(model, n_layers)).output
-        with preserved_generators():
-            trunk = keras.Model(model.input, tensor)
+        place = _place_to_cut(model, n_layers)
+        tensor = model.get_layer(place).output
+        with self._building, preserved_generators():
+            if place not in self._trunks:
+                # Shared by the folds: each image goes through it once.
+                self._trunks[place] = self._with(keras.Model(model.input, tensor), pooling=None)
             joined = keras.Model(tensor, model.output)
             # Keras counts up the names of inputs: equal tails should have equal configurations.
             config = joined.to_json().replace(f'"{joined.layers[0].name}"', '"maps"')
@@ -190,7 +192,7 @@ class Extractor:
             layer.trainable = layer.name in trained and not isinstance(
                 layer, keras.layers.BatchNormalization
             )
-        return self._with(trunk, pooling=None), tail
+        return self._trunks[place], tail
 
     def with_tail(self, tail: keras.Model) -> Extractor:
         """Return the extractor with the weights of a fine-tuned tail; it remembers no features."""
@@ -220,7 +222,7 @@ class Extractor:
         return self._saved
 
     def __getstate__(self) -> dict[str, Any]:
-        left_out = {"_features", "_programs", "_building", "_model"}
+        left_out = {"_features", "_trunks", "_programs", "_building", "_model"}
         state = {name: value for name, value in vars(self).items() if name not in left_out}
         return {**state, "_saved": self._state_of_model(), "_model": None}
 

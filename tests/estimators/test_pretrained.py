@@ -320,6 +320,17 @@ def test_a_second_phase_that_makes_it_worse_is_undone(backbone, images):
     assert network.n_iter_ > head.n_iter_
 
 
+def test_folds_that_fine_tune_take_each_image_through_the_trunk_once(backbone, images, computed):
+    X, y = images
+    network = PretrainedCNNClassifier(
+        backbone, pooling="max", epochs=1, fine_tune=1, fine_tune_epochs=1, random_state=0
+    )
+    with skdl.lockstep():
+        cross_val_score(network, X, y, cv=3, error_score="raise")
+    # Features and maps of every image, and each fold's held-out images by its own last layers.
+    assert sum(computed) <= 60 + 60 + 60
+
+
 def test_held_out_rows_are_followed_through_both_phases(backbone, images):
     X, y = images
     network = PretrainedCNNClassifier(
