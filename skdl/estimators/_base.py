@@ -314,9 +314,9 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         """
         self._check_parameters()
         initial = self._trained if self.warm_start and hasattr(self, "_trained") else None
-        conditions = FitConditions.current()
+        conditions = FitConditions.concerning(self)
         last_epoch = None
-        if conditions is not None and conditions.concern(self):
+        if conditions is not None:
             last_epoch = conditions.last_epoch
             if X_val is None:
                 X_val, y_val = conditions.validation_rows(self)
@@ -324,7 +324,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
             X, y, sample_weight, X_val, y_val, sample_weight_val, groups, initial=initial,
             may_stop=last_epoch is None,
         )  # fmt: skip
-        if conditions is not None and conditions.concern(self):
+        if conditions is not None:
             conditions.attach(job)
         held_out = HeldOut.current()
         if held_out is not None:
@@ -505,9 +505,9 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         return _check_sample_weight(weight, X, dtype=np.float64)
 
     def _validation_rows(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> Any:
-        validate_data(self, X_val, reset=False, skip_check_array=True)
         X = self._ready_rows(X_val, reset=False)
         if X is None:
+            validate_data(self, X_val, reset=False, skip_check_array=True)
             X = check_array(X_val, estimator=self, input_name="X_val", **self._row_checks())
         X = self._rows(X, reset=False)
         y = check_array(

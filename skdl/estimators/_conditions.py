@@ -6,11 +6,10 @@ fold's held-out rows, which must go through the steps in front of it first.
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
+from skdl.estimators._fit_context import FitContext
 from skdl.estimators._held_out import way_to
-from skdl.training import Observer
 
 if TYPE_CHECKING:
     from skdl.estimators._base import BaseNetwork
@@ -18,10 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FitConditions"]
 
-_local = threading.local()
 
-
-class FitConditions(Observer):
+class FitConditions(FitContext):
     """Context in which the network inside an estimator is fitted under conditions.
 
     Parameters
@@ -53,25 +50,16 @@ class FitConditions(Observer):
         validation: tuple[Any, Any] | None = None,
         last_epoch: int | None = None,
     ) -> None:
-        self._estimator = estimator
+        super().__init__(estimator)
         self._validation = validation
         self.last_epoch = last_epoch
-        self.history: dict[str, list[float]] = {}
-        self.kept_epoch: int | None = None
         self.monitor, self.mode = "val_loss", "min"
 
-    @staticmethod
-    def current() -> FitConditions | None:
-        """Return the context that this thread is in."""
-        return getattr(_local, "conditions", None)
-
-    def __enter__(self) -> Self:
-        self._outer = FitConditions.current()
-        _local.conditions = self
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        _local.conditions = self._outer
+    @classmethod
+    def concerning(cls, network: BaseNetwork) -> FitConditions | None:
+        """Return the conditions that this thread's context sets for a network, if any."""
+        conditions = cls.current()
+        return conditions if conditions is not None and conditions.concern(network) else None
 
     def concern(self, network: BaseNetwork) -> bool:
         """Tell whether a network is the one at the end of the estimator."""
@@ -100,10 +88,6 @@ class FitConditions(Observer):
 
     def on_epoch_end(self, member: Member, epoch: int, logs: dict[str, float]) -> None:
         del epoch
-        for name, value in logs.items():
-            self.history.setdefault(name, []).append(value)
+        self._record(logs)
         if self.last_epoch is not None and member.n_epochs >= self.last_epoch:
             member.stop()
-
-    def on_train_end(self, member: Member) -> None:
-        self.kept_epoch = member.kept_epoch

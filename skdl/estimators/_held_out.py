@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import copy
 import logging
-import threading
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 
-from skdl.training import Observer
+from skdl.estimators._fit_context import FitContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,15 +24,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skdl.estimators._base import BaseNetwork
-    from skdl.training import Job, Member
+    from skdl.training import Job, Member, Observer
 
 __all__ = ["HeldOut", "way_to"]
 
 _log = logging.getLogger("skdl")
-_local = threading.local()
 
 
-class HeldOut(Observer):
+class HeldOut(FitContext):
     """Context in which the network inside an estimator is scored on held-out rows each epoch.
 
     Nothing that the network learns depends on it.
@@ -77,27 +75,12 @@ class HeldOut(Observer):
         name: str | None = None,
     ) -> None:
         self.name = name
-        self._estimator = estimator
+        super().__init__(estimator)
         self._X = X
         self._y = y
         self._scorer = scorer
         self._score_params = dict(score_params or {})
         self._observers = observers
-        self.history: dict[str, list[float]] = {}
-        self.kept_epoch: int | None = None
-
-    @staticmethod
-    def current() -> HeldOut | None:
-        """Return the context that this thread is in."""
-        return getattr(_local, "held_out", None)
-
-    def __enter__(self) -> Self:
-        self._outer = HeldOut.current()
-        _local.held_out = self
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        _local.held_out = self._outer
 
     def attach(self, network: BaseNetwork, job: Job) -> None:
         """Have the held-out rows scored in a network's job, if the network is the one meant."""
@@ -118,11 +101,7 @@ class HeldOut(Observer):
     def on_epoch_end(self, member: Member, epoch: int, logs: dict[str, float]) -> None:
         del epoch
         held_out = {f"test_{name}": value for name, value in member.held_out.items()}
-        for name, value in (logs | held_out).items():
-            self.history.setdefault(name, []).append(value)
-
-    def on_train_end(self, member: Member) -> None:
-        self.kept_epoch = member.kept_epoch
+        self._record(logs | held_out)
 
     def _scoring(
         self, network: BaseNetwork, around: Callable[[Any], Any], X: Any

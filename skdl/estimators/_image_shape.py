@@ -55,10 +55,11 @@ class ImageRows(ABC):
             Whether to learn shape and scale; otherwise the rows are held against them.
         """
         owner = type(self).__name__
-        automatic = self._automatic_scale(X) if isinstance(self.rescale, str) else None
+        is_automatic = isinstance(self.rescale, str)
         if reset:
             self.image_shape_ = image_shape_of(owner, X.shape, self.image_shape, dimensions)
-            self._scale = float(automatic or self.rescale or 1.0)
+            scale = self._automatic_scale(X) if is_automatic else self.rescale
+            self._scale = 1.0 if scale is None else float(scale)
         else:
             expected = self.image_shape_
             if X.shape[1:] not in {expected, (math.prod(expected),), _without_channel(expected)}:
@@ -66,7 +67,8 @@ class ImageRows(ABC):
                     f"{owner}: rows of X have shape {X.shape[1:]}. Expected {expected}, as in "
                     "fit, or as many values in one flat row."
                 )
-            if X.dtype == np.uint8 and automatic not in {None, self._scale}:
+            is_byte = X.dtype == np.uint8
+            if is_automatic and is_byte and self._automatic_scale(X) != self._scale:
                 raise ValueError(
                     f"{owner}: X is uint8, but fit saw other numbers, for which rescale='auto' "
                     f"stood for {self._scale:g}. Expected rows on the same scale: prepare these as "

@@ -88,6 +88,15 @@ class Folds:
     return_train_score: bool = False
     return_predictions: bool = False
 
+    @functools.cached_property
+    def _images(self) -> Any:
+        """The rows so that their splits are views, if they need no check and no conversion."""
+        X = self.X
+        if not isinstance(X, np.ndarray) or X.ndim < 3:  # noqa: PLR2004
+            return X
+        is_ready = X.dtype == np.uint8 or (X.dtype == np.float32 and np.isfinite(X).all())
+        return RowsView(X) if is_ready else X
+
     def run(
         self,
         estimator: Any,
@@ -117,7 +126,7 @@ class Folds:
         folds : list of Fold
             In the order of `splits`.
         """
-        X = _without_copies(self.X) if isinstance(estimator, ImageRows) else self.X
+        X = self._images if isinstance(estimator, ImageRows) else self.X
         fold = functools.partial(
             self._fold, X=X, verbose=verbose, epoch_scorer=epoch_scorer, observers=observers
         )
@@ -180,14 +189,6 @@ class Folds:
             with contextlib.suppress(*ignored):
                 predictions = _predictions(estimator, X_test, y_test, test)
         return Fold(result, held_out.history, predictions, held_out.kept_epoch)
-
-
-def _without_copies(X: Any) -> Any:
-    """Return images so that their folds are views, if they need no check and no conversion."""
-    if not isinstance(X, np.ndarray) or X.ndim < 3:  # noqa: PLR2004
-        return X
-    is_ready = X.dtype == np.uint8 or (X.dtype == np.float32 and np.isfinite(X).all())
-    return RowsView(X) if is_ready else X
 
 
 def _share(folds: list[Fold], seconds: float) -> None:
