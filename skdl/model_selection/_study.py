@@ -27,9 +27,11 @@ import dataclasses
 import logging
 import math
 import random
+import signal
+import threading
 import time
 import traceback
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
@@ -184,6 +186,31 @@ def _stoppable(study: optuna.Study) -> Iterator[Callable[[], bool]]:
         local.in_optimize_loop = before
 
 
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait for what is written, so that a study never holds what nobody knows of.
+
+    A second Ctrl-C does not wait: the database may not answer.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    held_back: list[Any] = []
+
+    def hold_back(*interrupt: Any) -> None:
+        held_back.append(interrupt)
+        signal.signal(signal.SIGINT, handler)
+
+    signal.signal(signal.SIGINT, hold_back)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if held_back:
+            handler(*held_back[0])
+
+
 @dataclasses.dataclass(frozen=True)
 class _View:
     """What a look at the study has shown: the numbers of trials, by what they mean."""
@@ -282,6 +309,7 @@ class _Worker:
                 break
         return list(self._open.values())
 
+    @_uninterrupted()
     def _claim(self, view: _View) -> bool:
         """Begin a trial; False if there was no room for it after all."""
         try:
@@ -341,7 +369,8 @@ class _Worker:
             # Others took one of them for lost; the rest, if it was not taken too, is done again.
             outcomes = [_OVERSLEPT] * len(trials)
         pairs = list(zip(trials, outcomes, strict=True))
-        told = [self._tell(trial, outcome) for trial, outcome in pairs]
+        with _uninterrupted():
+            told = [self._tell(trial, outcome) for trial, outcome in pairs]
         finished = [trial for trial in told if trial is not None]
         self._on_event("finished", finished)
         for trial in finished:
@@ -378,6 +407,7 @@ class _Worker:
             self._retry(frozen, frozen.user_attrs.get(_ATTEMPT, 1))
         return frozen
 
+    @_uninterrupted()
     def abandon(self, error: BaseException) -> None:
         """Record as failed, or as interrupted, what an error has cut short."""
         if isinstance(error, Exception):

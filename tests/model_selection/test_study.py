@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 import threading
@@ -233,6 +234,32 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_does_the_rest(any_study):
     assert states(any_study) == ["COMPLETE", "COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
     assert any_study.trials[3].params == any_study.trials[2].params
     assert any_study.trials[3].user_attrs[RETRY_OF] == 2
+
+
+@pytest.mark.parametrize("step", ["create_new_trial", "set_trial_state_values"])
+def test_ctrl_c_while_the_study_is_written_loses_no_trial(any_study, monkeypatch, step):
+    # As a terminal does it, also where the tests run with an ignored SIGINT.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    write, calls = getattr(any_study._storage, step), []
+
+    def interrupted_write(*args, **kwargs):
+        calls.append(args)
+        result = write(*args, **kwargs)
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return result
+
+    monkeypatch.setattr(any_study._storage, step, interrupted_write)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_study(any_study, x_of, n_trials=5)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "RUNNING" not in states(any_study)
+    assert n_counted(any_study) == len(calls) - (step == "create_new_trial")
+    run_study(any_study, x_of, n_trials=5)
+    assert states(any_study).count("COMPLETE") == n_counted(any_study) == 5
 
 
 def test_evaluate_may_keep_some_of_the_trials_when_interrupted(any_study):
