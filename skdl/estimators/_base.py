@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import math
 import warnings
 from abc import ABC, abstractmethod
@@ -162,6 +163,12 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         "accept_large_sparse": False,
         "dtype": np.float32,
     }
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # scikit-learn asks for it at each `get_params`: several times for each clone and fit.
+        if "__init__" in vars(cls):
+            cls.__init__.__signature__ = inspect.signature(cls.__init__)  # type: ignore[attr-defined]
 
     # ------------------------------------------------------------------ what subclasses say
 

@@ -10,6 +10,7 @@ from joblib import parallel_config
 from joblib.parallel import ThreadingBackend
 
 from skdl._validation import VERBOSE, AnyOf, OneOf, Real, check_parameters
+from skdl.training._garbage import full_collections_put_off
 from skdl.training._progress import StackProgress
 from skdl.training._rendezvous import (
     MOST_WAITING,
@@ -107,6 +108,8 @@ class LockstepBackend(ThreadingBackend):
         self._is_counted = task is not None and task.rendezvous is self._rendezvous
         if not self._is_counted:
             self._rendezvous.step_in()
+        self._collections = full_collections_put_off()
+        self._collections.__enter__()
 
     @contextlib.contextmanager
     def retrieval_context(self) -> Iterator[None]:
@@ -120,6 +123,7 @@ class LockstepBackend(ThreadingBackend):
 
     def stop_call(self) -> None:
         """Leave the caller to itself again."""
+        self._collections.__exit__(None, None, None)
         if not self._is_counted:
             self._call.rendezvous.step_out()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -80,12 +79,7 @@ def traced_meanwhile(network: Network) -> Iterator[None]:
     untrained = Trained(network, weights, statistics, {}, 0, 0)
     row = np.zeros((1, *network.input_shape), np.float32)
 
-    def trace() -> None:
-        _Predictor(untrained)(row)
-        # Due after so much tracing, and free of charge while no Python runs elsewhere.
-        gc.collect()
-
-    thread = threading.Thread(target=trace)
+    thread = threading.Thread(target=lambda: _Predictor(untrained)(row))
     thread.start()
     try:
         yield

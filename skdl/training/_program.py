@@ -1,7 +1,7 @@
 """Programs: the compiled TensorFlow functions of one kind of stack, cached for the process.
 
 Shapes are open: number of members, rows, batches and widths may all differ from call to call
-without a new trace. Only a program that is compiled by XLA has its widths built in.
+without a new trace. Only a program that is compiled by XLA is traced anew for other shapes.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ import dataclasses
 import threading
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from skdl.training._losses import activated, prepared_targets, reduction_of, row_losses
 from skdl.training._optimizers import n_slots, optimizer_step, rule_options
 from skdl.training._rules import LayerContext, Layout, Pass, row_shapes, rule_of, size
+from skdl.training._shapes import concatenated, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -157,7 +160,8 @@ class Program:
         def function(body: Callable[..., Any], *signature: Any) -> Any:
             return tf.function(
                 body,
-                input_signature=signature,
+                # XLA compiles for given shapes, and a trace that knows them is shorter.
+                input_signature=None if kind.compiled else signature,
                 autograph=False,
                 jit_compile=kind.compiled,
             )
@@ -234,7 +238,7 @@ class Program:
             shapes = self._shapes(dims, trainable=trainable)
             parts = tf.split(flat, self._sizes(shapes), axis=1, num=len(variables))
             for variable, part, shape in zip(variables, parts, shapes, strict=True):
-                tensor = tf.reshape(part, tf.concat([tf.shape(flat)[:1], shape], 0))
+                tensor = tf.reshape(part, concatenated(shape_of(flat)[:1], shape))
                 known = variable.shape if self.kind.is_static else [None] * len(variable.shape)
                 tensor.set_shape([None, *known])
                 tensors[variable] = tensor
@@ -324,7 +328,7 @@ class Program:
 
         rows, targets, row_weights = data
         x_offset, y_offset = place
-        mask = tf.sequence_mask(counts, tf.shape(index)[1], tf.float32)
+        mask = tf.sequence_mask(counts, shape_of(index)[1], tf.float32)
         y_index = index + y_offset[:, None]
         x = self._gathered(rows, index + x_offset[:, None], dims)
         return x, tf.gather(targets, y_index), tf.gather(row_weights, y_index) * mask, mask
@@ -420,7 +424,7 @@ class Program:
 
         index, counts = batches
         table, starts, keys = noise
-        m = tf.shape(index)[1]
+        m = shape_of(index)[1]
         optimizer = self._optimizer()
         options = rule_options(optimizer)
         columns = {name: optimizer_numbers[i][:, None] for i, name in enumerate(options["names"])}
@@ -433,13 +437,13 @@ class Program:
                 # element is exactly uniform, and costs an addition. A random operation would be
                 # repeated for each member when XLA fuses it, and gives other bits there.
                 k = self._noisy.index(position)
-                count = tf.reduce_prod(shape)
+                count = tf.reduce_prod(shape) if tf.is_tensor(shape) else int(np.prod(shape))
                 if shape.shape[0] > 2:  # noqa: PLR2004 - images, large enough for it to count
                     piece = tf.slice(table, [starts[i, k]], [count])
                 else:
                     piece = tf.gather(table, starts[i, k] + tf.range(count))
                 turn = tf.reshape(keys[i, k], [-1] + [1] * shape.shape[0])
-                return tf.reshape(piece, shape)[None] + turn
+                return tf.expand_dims(tf.reshape(piece, shape), 0) + turn
 
             return noise
 

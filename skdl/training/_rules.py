@@ -8,7 +8,10 @@ computes. Widths are known only when the program runs, so that one trace serves 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Any
+
+from skdl.training._shapes import concatenated, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -178,16 +181,23 @@ class DenseRule(Rule):
         import tensorflow as tf
 
         if len(x.shape) > 3:  # noqa: PLR2004 - [M, B, ..., n_in]
-            shape = tf.shape(x)
+            shape = shape_of(x)
             flat = tf.reshape(x, [shape[0], -1, shape[-1]])
             result, _ = self.apply(layer, flat, context)
-            return tf.reshape(result, tf.concat([shape[:-1], tf.shape(result)[-1:]], 0)), []
+            return tf.reshape(result, concatenated(shape[:-1], shape_of(result)[-1:])), []
         kernel, *bias = context.variables
         result = tf.matmul(x, kernel)
-        return (result + bias[0][:, None, :] if bias else result), []
+        return (result + by_row(bias[0]) if bias else result), []
 
     def penalty(self, variables: list[Any], numbers: dict[str, Any]) -> Any:
         return penalty_of_kernel(variables[0], numbers)
+
+
+def by_row(values: Any) -> Any:
+    """Return what members have ``[M, n]`` for each of their rows, ``[M, 1, n]``."""
+    import tensorflow as tf
+
+    return tf.expand_dims(values, 1)
 
 
 def penalty_of_kernel(kernel: Any, numbers: dict[str, Any]) -> Any:
@@ -246,10 +256,10 @@ class BatchNormalizationRule(Rule):
         beta = trained[-1] if center else tf.zeros_like(moving_mean)
         if not run.training:
             factor = gamma * tf.math.rsqrt(moving_variance + epsilon)
-            return (x - moving_mean[:, None, :]) * factor[:, None, :] + beta[:, None, :], []
+            return (x - by_row(moving_mean)) * by_row(factor) + by_row(beta), []
         share = run.mask / tf.maximum(tf.reduce_sum(run.mask, 1, keepdims=True), 1.0)
-        x, mean, variance = self._normalised(x, gamma, beta, share[:, :, None], epsilon)
-        pace = (1 - layer["momentum"]) * run.step_share[:, None]
+        x, mean, variance = self._normalised(x, gamma, beta, tf.expand_dims(share, 2), epsilon)
+        pace = (1 - layer["momentum"]) * tf.expand_dims(run.step_share, 1)
         return x, [
             moving_mean + pace * (mean - moving_mean),
             moving_variance + pace * (variance - moving_variance),
@@ -266,20 +276,20 @@ class BatchNormalizationRule(Rule):
         @tf.custom_gradient
         def normalised(x: Any, gamma: Any, beta: Any) -> Any:
             mean = tf.reduce_sum(x * share, 1)
-            centred = x - mean[:, None, :]
+            centred = x - by_row(mean)
             variance = tf.reduce_sum(tf.square(centred) * share, 1)
             inverse = tf.math.rsqrt(variance + epsilon)
-            unit = centred * inverse[:, None, :]
+            unit = centred * by_row(inverse)
 
             def gradient(up: Any, *_: Any) -> Any:
                 # The moments leave only into the moving ones, which have no gradient.
                 along_gamma = tf.reduce_sum(up * unit, 1)
                 along_beta = tf.reduce_sum(up, 1)
-                common = along_beta[:, None, :] + unit * along_gamma[:, None, :]
-                along_x = (gamma * inverse)[:, None, :] * (up - share * common)
+                common = by_row(along_beta) + unit * by_row(along_gamma)
+                along_x = by_row(gamma * inverse) * (up - share * common)
                 return along_x, along_gamma, along_beta
 
-            return (unit * gamma[:, None, :] + beta[:, None, :], mean, variance), gradient
+            return (unit * by_row(gamma) + by_row(beta), mean, variance), gradient
 
         return normalised(x, gamma, beta)
 
@@ -337,14 +347,14 @@ def of_single_rows(function: Callable[..., Any], x: Any) -> Any:
     import tensorflow as tf
 
     tensors = x if isinstance(x, list) else [x]
-    members = tf.shape(tensors[0])[:2]
+    members = shape_of(tensors[0])[:2]
     rows = []
     for tensor in tensors:
-        row = tf.reshape(tensor, tf.concat([[-1], tf.shape(tensor)[2:]], 0))
+        row = tf.reshape(tensor, concatenated([-1], shape_of(tensor)[2:]))
         row.set_shape([None, *tensor.shape[2:]])
         rows.append(row)
     result = function(*rows)
-    return tf.reshape(result, tf.concat([members, tf.shape(result)[1:]], 0))
+    return tf.reshape(result, concatenated(members, shape_of(result)[1:]))
 
 
 class DropoutRule(Rule):
@@ -362,7 +372,7 @@ class DropoutRule(Rule):
         rate = tf.reshape(context.numbers["rate"], [-1] + [1] * (len(x.shape) - 1))
         # Dropped where the 32-bit noise lies below rate * 2**32, in steps of 2**-24 (float32).
         threshold = tf.cast(tf.cast(rate * 2.0**24, tf.uint32) * 256, tf.uint32)
-        kept = context.run.noise(context.position, tf.shape(x)[1:]) >= threshold
+        kept = context.run.noise(context.position, shape_of(x)[1:]) >= threshold
         return tf.where(kept, x / (1.0 - rate), tf.zeros([], x.dtype)), []
 
 
@@ -412,18 +422,25 @@ class Layout:
 
 def rule_of(layer: Layer) -> Rule:
     """Return the rule by which a layer computes."""
+    rule = _all_rules().get(layer.kind)
+    if rule is not None:
+        return rule
+    from skdl.training._keras_rule import keras_rule
+
+    return keras_rule(layer)
+
+
+@functools.cache
+def _all_rules() -> dict[str, Rule]:
     from skdl.training._augmentation_rule import AUGMENTATION_RULES
     from skdl.training._conv_rules import CONV_RULES
-    from skdl.training._keras_rule import WHOLE_RULES, keras_rule
+    from skdl.training._keras_rule import WHOLE_RULES
     from skdl.training._merge_rules import MERGE_RULES
     from skdl.training._tabular_rules import TABULAR_RULES
 
-    for rules in (
-        _RULES, TABULAR_RULES, CONV_RULES, AUGMENTATION_RULES, MERGE_RULES, WHOLE_RULES,
-    ):  # fmt: skip
-        if layer.kind in rules:
-            return rules[layer.kind]
-    return keras_rule(layer)
+    return {
+        **_RULES, **TABULAR_RULES, **CONV_RULES, **AUGMENTATION_RULES, **MERGE_RULES, **WHOLE_RULES,
+    }  # fmt: skip
 
 
 _RULES: dict[str, Rule] = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl.training._garbage import collection_put_off
+from skdl.training._garbage import full_collections_put_off
 from skdl.training._losses import reduction_of
 from skdl.training._member import end_abandoned_calls
 from skdl.training._metrics import GraphMetric, HostMetric
@@ -189,12 +189,14 @@ class Stack:
     def prepare(self) -> None:
         """Trace and compile the program that trains, ahead of the first epoch."""
         if self._compiled:
-            with collection_put_off():
+            with full_collections_put_off():
                 # First, as TensorFlow numbers functions as they come, and finds compilations on
                 # disk by these numbers among others.
-                self._learn.train.get_concrete_function()
+                orders = [m.job.train.rows for m in self.members]
+                (rehearsal,) = self._arguments(orders, is_rehearsal=True)
+                self._learn.train.get_concrete_function(*rehearsal)
                 with traced_meanwhile(self.network), quick_compilation():
-                    self._train([m.job.train.rows for m in self.members], is_rehearsal=True)
+                    self._learn.train(*rehearsal)
 
     def epochs(self) -> Iterator[int]:
         """Train until every member is done; after each epoch, yield how many go on.
@@ -258,8 +260,16 @@ class Stack:
         ]
         self._remember(better)
 
-    def _train(self, orders: list[NDArray[np.int32]], *, is_rehearsal: bool = False) -> Any:
-        """Run the program that trains for one epoch, or for no step at all in a rehearsal."""
+    def _train(self, orders: list[NDArray[np.int32]]) -> Any:
+        """Run the program that trains for one epoch."""
+        parts = [self._learn.train(*arguments) for arguments in self._arguments(orders)]
+        states, slots, logs, seen = zip(*parts, strict=True)
+        return _joined(states), _joined(slots), _joined(logs), seen
+
+    def _arguments(
+        self, orders: list[NDArray[np.int32]], *, is_rehearsal: bool = False
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield what the program that trains takes, once for each turn; no step in a rehearsal."""
         import tensorflow as tf
 
         members = self.members
@@ -277,21 +287,16 @@ class Stack:
         rates = np.stack([m.rates(n_places) for m in members], -1)
         steps_before = np.array([m.n_steps for m in members], np.float32)
         by_member = (self._state, self._slots, self._place("train"), self._units)
-
-        def train(some: slice) -> Any:
+        for some in self._turns():
             state, slots, place, units = _part(by_member, some)
             numbers, optimizer_numbers = _part((self._numbers, self._optimizer_numbers), some, 1)
-            n_own = 0 if is_rehearsal else n_steps_of(counts[:, some])
-            return self._learn.train(
+            n_steps = 0 if is_rehearsal else n_steps_of(counts[:, some])
+            yield (
                 state, slots, self._dims, numbers, optimizer_numbers, self._data, place, units,
-                (tf.constant(index[:, some]), tf.constant(counts[:, some])), tf.constant(n_own),
+                (tf.constant(index[:, some]), tf.constant(counts[:, some])), tf.constant(n_steps),
                 tf.constant(steps_before[some]), tf.constant(rates[:, some]),
                 (self._noise, tf.constant(starts), tf.constant(keys[:, :, some])),
             )  # fmt: skip
-
-        parts = [train(some) for some in self._turns()]
-        states, slots, logs, seen = zip(*parts, strict=True)
-        return _joined(states), _joined(slots), _joined(logs), seen
 
     def _evaluate(self, role: str) -> list[dict[str, float]]:
         """Score the rows that running members have in this role; return one dict per member."""
