@@ -3,8 +3,9 @@
     python benchmarks/bench_accuracy.py [--tables california ...] [--models tabular ...]
         [--splits 3] [--results FILE] [--markdown FILE]
 
-Every model fits every split in a fresh process; what is in the file of results already is not
-measured again, so a run can be broken off and gone on with. Lower scores are better.
+Every model has a fresh process for every table, and fits all its splits there, ours in lockstep.
+What is in the file of results already is not measured again, so a run can be broken off and gone on
+with. Lower scores are better. ``--ablation`` takes the ingredients of `tabular()` away one by one.
 """
 
 import argparse
@@ -20,11 +21,13 @@ from _harness import (
     markdown_table,
     run_as_child,
     run_in_fresh_process,
+    tell,
     timed,
 )
 from _tables import TABLES
 
 VERSIONS_OF = ("skdl", "tensorflow", "keras", "scikit-learn", "pytabkit", "numpy")
+LONGEST_SECONDS = 4 * 3600
 # What `tabular()` is without one of its ingredients.
 WITHOUT = {
     "embedding": {"numeric_embedding": None},
@@ -112,12 +115,28 @@ MODELS = (
 )  # fmt: skip
 
 
-def fit_and_score(table, model, split):
-    """Fit one model on one split; return its score and seconds."""
-    import numpy as np
-    from sklearn.metrics import log_loss, root_mean_squared_error
+def fit_and_score_all(table, model, splits):
+    """Fit a model on some splits of a table; return what was found on each, and the seconds."""
+    import contextlib
+
+    import joblib
+
+    import skdl
 
     data = TABLES[table]()
+    is_ours = model == "defaults" or model.startswith("tabular")
+    tasks = [joblib.delayed(fit_and_score)(data, model, split) for split in splits]
+    with skdl.lockstep() if is_ours else contextlib.nullcontext():
+        seconds, found = timed(joblib.Parallel(n_jobs=-1 if is_ours else 1), tasks)
+    tell(f"{table}, {model}: {format_seconds(seconds / len(found))} a fit")
+    return {"splits": found, "seconds": seconds / len(found)}
+
+
+def fit_and_score(data, model, split):
+    """Fit a model on one split; return what was found on its test rows."""
+    import numpy as np
+    from sklearn.metrics import log_loss, roc_auc_score, root_mean_squared_error
+
     train, test = data.splits[split]
     is_classifier = data.score != "RMSE"
     estimator = make_model(model, data.X, is_classifier=is_classifier, seed=split)
@@ -125,73 +144,83 @@ def fit_and_score(table, model, split):
     if model == "hist_gradient_boosting":
         texts = [name for name in data.X if data.X[name].dtype.kind not in "iuf"]
         X_train, X_test = (X.astype(dict.fromkeys(texts, "category")) for X in (X_train, X_test))
-    seconds, _ = timed(estimator.fit, X_train, data.y[train])
+    estimator.fit(X_train, data.y[train])
     if is_classifier:
         labels = np.unique(data.y)
-        score = log_loss(data.y[test], estimator.predict_proba(X_test), labels=labels)
-    else:
-        score = root_mean_squared_error(data.y[test], estimator.predict(X_test))
-    result = {"score": float(score), "seconds": seconds}
+        shares = estimator.predict_proba(X_test)
+        own = shares[:, 1] if len(labels) == 2 else shares  # noqa: PLR2004
+        return {
+            "score": float(log_loss(data.y[test], shares, labels=labels)),
+            "AUC": float(roc_auc_score(data.y[test], own, multi_class="ovr")),
+        }
+    found = {"score": float(root_mean_squared_error(data.y[test], estimator.predict(X_test)))}
     if hasattr(estimator, "predict_interval"):
         ends = estimator.predict_interval(X_test, coverage=0.9)
-        result["covered"] = float(
-            np.mean((ends[:, 0] <= data.y[test]) & (data.y[test] <= ends[:, 1]))
-        )
-    return result
+        inside = (ends[:, 0] <= data.y[test]) & (data.y[test] <= ends[:, 1])
+        found["covered"] = float(inside.mean())
+    return found
+
+
+def mean_and_spread(splits, name):
+    """Return one figure of all splits as text, empty where they have none."""
+    values = [split[name] for split in splits if name in split]
+    if len(values) < 2:  # noqa: PLR2004
+        return "".join(f"{value:.4f}" for value in values)
+    return f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}"
 
 
 def report(results, tables):
-    """Return one Markdown table for each table: score, s.d. over the splits, seconds."""
-    parts = []
+    """Return one Markdown table for each table, best first, and the mean ranks over them."""
+    parts, ranks = [], {}
     for table in tables:
         data = TABLES[table]()
-        own = {key.split("/")[1]: [] for key in results if key.startswith(f"{table}/")}
-        for key, result in results.items():
-            name, model, _ = key.split("/")
-            if name == table and "score" in result:
-                own[model].append(result)
+        own = {
+            key.split("/")[1]: found
+            for key, found in results.items()
+            if key.split("/")[0] == table and "splits" in found
+        }
+        order = sorted(own, key=lambda m: statistics.mean(s["score"] for s in own[m]["splits"]))
         rows = []
-        for model, found in own.items():
-            if not found:
-                continue
-            scores = [result["score"] for result in found]
-            spread = statistics.stdev(scores) if len(scores) > 1 else float("nan")
-            time = statistics.mean(result["seconds"] for result in found)
-            score = f"{statistics.mean(scores):.4f} ± {spread:.4f}"
-            covered = [result["covered"] for result in found if "covered" in result]
-            share = f"{statistics.mean(covered):.3f}" if covered else ""
-            rows.append([model, score, format_seconds(time), str(len(scores)), share])
-        rows.sort(key=lambda row: float(row[1].split()[0]))
-        heads = ["", data.score, "one fit", "splits", "held by 90 % intervals"]
+        for rank, model in enumerate(order, 1):
+            splits = own[model]["splits"]
+            figures = [mean_and_spread(splits, name) for name in ("score", "AUC", "covered")]
+            rows.append([model, *figures, format_seconds(own[model]["seconds"]), str(len(splits))])
+            ranks.setdefault(model, []).append(rank)
+        heads = ["", data.score, "AUC", "held by 90 % intervals", "one fit", "splits"]
         parts.append(f"### {table}\n\n{data.about}.\n\n{markdown_table(heads, rows)}")
+    everywhere = {m: statistics.mean(r) for m, r in ranks.items() if len(r) == len(tables)}
+    rows = [[m, f"{rank:.2f}"] for m, rank in sorted(everywhere.items(), key=lambda item: item[1])]
+    parts.append(f"### Mean ranks\n\n{markdown_table(['', 'mean rank'], rows)}")
     return "\n\n".join([*parts, machine_description(VERSIONS_OF)])
 
 
 def main():
     """Measure what is not in the results yet, and report."""
-    run_as_child({"fit_and_score": fit_and_score})
+    run_as_child({"fit_and_score_all": fit_and_score_all})
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--tables", nargs="+", default=list(TABLES), choices=list(TABLES))
     ablated = [f"tabular_without_{name}" for name in WITHOUT]
     known = [*MODELS, "tabular_5fold_refit", *ablated]
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=known)
+    parser.add_argument("--ablation", action="store_true", help="the recipe without each part")
     parser.add_argument("--splits", type=int, default=100, help="use at most so many (all)")
     parser.add_argument("--results", type=Path, default=Path("accuracy.json"), metavar="FILE")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables here too")
     arguments = parser.parse_args()
+    models = ["tabular", *ablated] if arguments.ablation else arguments.models
     results = json.loads(arguments.results.read_text()) if arguments.results.exists() else {}
     for table in arguments.tables:
-        n_splits = min(arguments.splits, len(TABLES[table]().splits))
-        for split in range(n_splits):
-            for model in arguments.models:
-                key = f"{table}/{model}/{split}"
-                if key in results:
-                    continue
-                print(f"  {key} …", file=sys.stderr, flush=True)
-                results[key] = run_in_fresh_process(
-                    __file__, task="fit_and_score", table=table, model=model, split=split
-                )
-                arguments.results.write_text(json.dumps(results, indent=1))
+        splits = list(range(min(arguments.splits, len(TABLES[table]().splits))))
+        for model in models:
+            key = f"{table}/{model}/{len(splits)}"
+            if key in results:
+                continue
+            print(f"  {key} …", file=sys.stderr, flush=True)
+            results[key] = run_in_fresh_process(
+                __file__, task="fit_and_score_all", table=table, model=model, splits=splits,
+                timeout_seconds=LONGEST_SECONDS,
+            )  # fmt: skip
+            arguments.results.write_text(json.dumps(results, indent=1))
     text = report(results, arguments.tables)
     print(text)
     if arguments.markdown:

@@ -257,6 +257,16 @@ def expected_failed_checks(estimator):
     return EXPECTED_FAILED_CHECKS
 
 
+def scikit_learn_checks(estimators, expected_failed_checks=expected_failed_checks):
+    """Return a test's parameters, named alike in every process: pytest-xdist compares the names."""
+    checks = parametrize_with_checks(estimators, expected_failed_checks=expected_failed_checks)
+
+    def name(value):
+        return re.sub(r"at0x[0-9a-f]+|/tmp/tmp[^/]+", "", checks.kwargs["ids"](value))
+
+    return pytest.mark.parametrize(*checks.args, ids=name)
+
+
 def defaults_of(function):
     parameters = inspect.signature(function).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is not p.VAR_KEYWORD}
@@ -305,16 +315,13 @@ def own_methods(Estimator):
     ]
 
 
-@parametrize_with_checks(
-    [small(E) for E in [*ESTIMATORS, *TRANSFORMERS] if E not in LATER],
-    expected_failed_checks=expected_failed_checks,
-)
+@scikit_learn_checks([small(E) for E in [*ESTIMATORS, *TRANSFORMERS] if E not in LATER])
 def test_scikit_learn_checks_with_default_parameters(estimator, check):
     check(estimator)
 
 
 @pytest.mark.slow
-@parametrize_with_checks([small(E) for E in LATER], expected_failed_checks=expected_failed_checks)
+@scikit_learn_checks([small(E) for E in LATER])
 def test_scikit_learn_checks_of_slower_estimators(estimator, check):
     check(estimator)
 
@@ -337,10 +344,7 @@ TABULAR = {
 
 
 @pytest.mark.slow
-@parametrize_with_checks(
-    [E(32, **TABULAR) for E in (skdl.MLPClassifier, skdl.MLPRegressor)],
-    expected_failed_checks=expected_failed_checks,
-)
+@scikit_learn_checks([E(32, **TABULAR) for E in (skdl.MLPClassifier, skdl.MLPRegressor)])
 def test_scikit_learn_checks_with_what_tables_want(estimator, check):
     check(estimator)
 
@@ -348,9 +352,8 @@ def test_scikit_learn_checks_with_what_tables_want(estimator, check):
 # Some checks fit rows too few to split; that is what the warning says.
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skdl.exceptions.EarlyStoppingDataWarning")
-@parametrize_with_checks(
-    [small(E, **REGULARISED) for E in (skdl.MLPClassifier, skdl.MLPRegressor, skdl.CNNClassifier)],
-    expected_failed_checks=expected_failed_checks,
+@scikit_learn_checks(
+    [small(E, **REGULARISED) for E in (skdl.MLPClassifier, skdl.MLPRegressor, skdl.CNNClassifier)]
 )
 def test_scikit_learn_checks_with_regularisation(estimator, check):
     check(estimator)
@@ -358,10 +361,7 @@ def test_scikit_learn_checks_with_regularisation(estimator, check):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built")
-@parametrize_with_checks(
-    [own_instance(skdl.KerasClassifier)],
-    expected_failed_checks=expected_failed_checks,
-)
+@scikit_learn_checks([own_instance(skdl.KerasClassifier)])
 def test_scikit_learn_checks_with_a_model_given(estimator, check):
     if check.func.__name__ == "check_estimators_overwrite_params":
         pytest.skip("compares hashes, and that of a Keras model holds the time of day")
@@ -369,7 +369,7 @@ def test_scikit_learn_checks_with_a_model_given(estimator, check):
 
 
 @pytest.mark.slow
-@parametrize_with_checks(
+@scikit_learn_checks(
     [
         E(subclassed_model, optimizer="adam", optimizer__learning_rate=0.01, epochs=30)
         for E in (skdl.KerasClassifier, skdl.KerasRegressor)

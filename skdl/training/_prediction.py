@@ -117,7 +117,7 @@ class _Predictor:
             padded[0, :n_rows] = part
             with self._turn:
                 values = self._program.predict(self._state, self._dims, tf.constant(padded))
-            outputs[start : start + n_rows] = values[0, :n_rows]
+            outputs[start : start + n_rows] = values.numpy()[0, :n_rows]
         return outputs
 
 

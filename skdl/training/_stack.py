@@ -7,30 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdl.training._cores import n_cores, side_by_side
 from skdl.training._garbage import full_collections_put_off
 from skdl.training._losses import reduction_of
 from skdl.training._member import end_abandoned_calls
 from skdl.training._metrics import GraphMetric, HostMetric
 from skdl.training._noise import NoiseTable
-from skdl.training._optimizers import rule_options
+from skdl.training._part import Part, Shared
 from skdl.training._plan import worth_compiling, worth_recompiling
-from skdl.training._pool import RowPool, batches, chunks, rounded_up
+from skdl.training._pool import RowPool
 from skdl.training._prediction import traced_meanwhile
 from skdl.training._program import Kind, dims_of, number_names, numbers_of, program_for
-from skdl.training._rules import Layout, inner_widths, n_outputs_of, row_sizes, runs_alone
+from skdl.training._rules import Layout, inner_widths, row_sizes, runs_alone
 from skdl.training._xla import quick_compilation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
-
-    from skdl.training._job import Job
     from skdl.training._member import Member
 
 __all__ = ["Stack"]
-
-_NO_ROWS = np.zeros(0, np.int32)
 
 
 class Stack:
@@ -45,6 +41,8 @@ class Stack:
     """
 
     def __init__(self, members: Sequence[Member], *, compiled: bool) -> None:
+        import tensorflow as tf
+
         first = members[0].job
         self.members = list(members)
         self.network = first.network
@@ -58,8 +56,10 @@ class Stack:
             "validation": [m.job.validation for m in members if m.job.validation is not None],
             "held_out": [m.job.held_out for m in members if m.job.held_out is not None],
         }
-        self._roles = [role for role, rows in roles.items() if rows]
+        roles = {role: rows for role, rows in roles.items() if rows}
         self._pool = RowPool([entry for rows in roles.values() for entry in rows])
+        begins = iter(zip(self._pool.x_offsets, self._pool.y_offsets, strict=True))
+        offsets = {role: {m: next(begins) for m in members} for role in roles}
         kind = Kind(
             network=self.network,
             optimizer=first.optimizer,
@@ -69,134 +69,56 @@ class Stack:
             sparse=self._pool.is_sparse,
             row_dtype=self._pool.row_dtype,
         )
-        self._kind = kind
         self._runs_alone = runs_alone(self.network)
         self._may_compile = not host and not kind.sparse and not self._runs_alone
         self._compiled = compiled and self._may_compile
-        self._score = program_for(kind)
         # Predictions of held-out rows come back where somebody scores them on the host.
         is_scored = any(m.job.held_out_score is not None for m in members)
-        self._score_held_out = (
-            program_for(dataclasses.replace(kind, collect=True)) if is_scored else self._score
+        scoring = {"held_out": dataclasses.replace(kind, collect=kind.collect or is_scored)}
+        self._score = {
+            role: program_for(scoring.get(role, kind)) for role in roles if role != "train"
+        }
+        learn = program_for(dataclasses.replace(kind, compiled=self._compiled))
+        widest = self._widest_noise(numbers) if learn.n_noisy else 0
+        self._shared = Shared(
+            learn=learn,
+            data=self._pool.tensors(padded=self._compiled),
+            offsets=offsets,
+            noise=tf.constant(NoiseTable(first.batch_size * widest).values),
+            dims=tf.constant(dims_of(self.network), tf.int32),
+            batch_size=min(first.batch_size, max(len(m.job.train) for m in members)),
+            row_width=self._row_width(),
         )
-        self._learn = program_for(
-            dataclasses.replace(kind, compiled=True) if self._compiled else kind
-        )
-        self._batch_size = min(first.batch_size, max(len(m.job.train) for m in members))
         self._epoch = 0
-        self._load(numbers)
+        self._cut()
 
-    def _load(self, numbers: Any) -> None:
-        import tensorflow as tf
+    def _cut(self) -> None:
+        """Cut the stack into parts, the calls of which go side by side.
 
+        XLA takes little more than one core for the small matrix products of a stack, so each core
+        gets a part of the members. The plain graph spreads its operations itself.
+        """
         members = self.members
-        options = rule_options(members[0].job.optimizer)["names"]
-        optimizer_numbers = [
-            [dict(m.job.optimizer.numbers)[name] for m in members] for name in options
+        most = n_cores() if self._compiled else 1
+        n_places = 1 if self._runs_alone else -(-len(members) // min(most, len(members)))
+        self._parts = [
+            Part(self._shared, members[start : start + n_places], n_places)
+            for start in range(0, len(members), n_places)
         ]
-        width = n_outputs_of(self.network)
-        ones, zeros = np.ones(width, np.float32), np.zeros(width, np.float32)
-
-        def given(value: Any, default: Any) -> Any:
-            return default if value is None else np.broadcast_to(value, default.shape)
-
-        n_members = len(members)
-        self._data = self._pool.tensors(padded=self._compiled)
-        # What belongs to one member stands in these; `_keep` thins them out together.
-        self._state = tuple(tf.constant(np.stack([m.state[i] for m in members])) for i in range(2))
-        self._slots = tuple(
-            tf.constant(np.stack([m.state[i] for m in members]))
-            for i in range(2, len(members[0].state))
-        )
-        self._best: tuple[Any, ...] | None = None
-        self._numbers = tf.constant(numbers.T)
-        self._optimizer_numbers = tf.constant(
-            np.array(optimizer_numbers, np.float32).reshape(len(options), n_members)
-        )
-        self._units = (
-            tf.constant(np.stack([given(m.job.target_scale, ones) for m in members])),
-            tf.constant(np.stack([given(m.job.target_offset, zeros) for m in members])),
-        )
-        self._places = {
-            role: tuple(
-                offsets[i * n_members : (i + 1) * n_members]
-                for offsets in (self._pool.x_offsets, self._pool.y_offsets)
-            )
-            for i, role in enumerate(self._roles)
-        }
-        widest = self._widest_noise(numbers) if self._learn.n_noisy else 0
-        self._noise = tf.constant(NoiseTable(members[0].job.batch_size * widest).values)
-        self._dims = tf.constant(dims_of(self.network), tf.int32)
-        for position, member in enumerate(members):
-            self._attach(member, position)
-
-    # ------------------------------------------------------------------ members and their state
-
-    def _attach(self, member: Member, position: int) -> None:
-        """Let a member reach its state on the device."""
-        import tensorflow as tf
-
-        def replaced(tensor: Any, value: Any) -> Any:
-            array = tensor.numpy()
-            array[position] = value
-            return tf.constant(array)
-
-        def fetch() -> tuple[Any, ...]:
-            return tuple(tensor[position].numpy() for tensor in (*self._state, *self._slots))
-
-        def store(state: tuple[Any, ...]) -> None:
-            tensors = [
-                replaced(tensor, value)
-                for tensor, value in zip((*self._state, *self._slots), state, strict=True)
-            ]
-            self._state, self._slots = tuple(tensors[:2]), tuple(tensors[2:])
-
-        member.fetch, member.store = fetch, store
-
-    def _release(self, member: Member, position: int) -> None:
-        """Give a member its state to keep."""
-        member.state = member.current_state()
-        member.fetch = member.store = None
-        if self._best is not None and member.restores_best and member.best_state is not None:
-            member.best_state = tuple(tensor[position].numpy() for tensor in self._best)
-
-    def _keep(self, positions: list[int]) -> None:
-        """Thin the stack out to these members."""
-        import tensorflow as tf
-
-        def rows(tensor: Any) -> Any:
-            return tf.gather(tensor, positions)
-
-        def columns(tensor: Any) -> Any:
-            return tf.gather(tensor, positions, axis=1)
-
-        self.members = [self.members[p] for p in positions]
-        self._state = tuple(rows(t) for t in self._state)
-        self._slots = tuple(rows(t) for t in self._slots)
-        self._best = tuple(rows(t) for t in self._best) if self._best is not None else None
-        self._numbers = columns(self._numbers)
-        self._optimizer_numbers = columns(self._optimizer_numbers)
-        self._units = tuple(rows(t) for t in self._units)
-        self._places = {
-            role: tuple(offsets[positions] for offsets in place)
-            for role, place in self._places.items()
-        }
-        for position, member in enumerate(self.members):
-            self._attach(member, position)
 
     # ------------------------------------------------------------------ the epoch loop
 
     def prepare(self) -> None:
         """Trace and compile the program that trains, ahead of the first epoch."""
         if self._compiled:
+            learn, part = self._shared.learn, self._parts[0]
+            rehearsal = part.training(part.rows_of("train"), 0, is_rehearsal=True)
             with full_collections_put_off():
                 # First, as TensorFlow numbers functions as they come, and finds compilations on
                 # disk by these numbers among others.
-                orders = [m.job.train.rows for m in self.members]
-                (rehearsal,) = self._arguments(orders, is_rehearsal=True)
-                self._learn.train.get_concrete_function(*rehearsal)
+                learn.train.get_concrete_function(*rehearsal)
                 with traced_meanwhile(self.network), quick_compilation():
-                    self._learn.train(*rehearsal)
+                    learn.train(*rehearsal)
 
     def epochs(self) -> Iterator[int]:
         """Train until every member is done; after each epoch, yield how many go on.
@@ -217,117 +139,74 @@ class Stack:
         """Go over to XLA if that pays by now."""
         if self._epoch and worth_compiling(self.members, self._epoch):
             self._compiled = True
-            self._learn = program_for(dataclasses.replace(self._kind, compiled=True))
-            self._data = self._pool.tensors(padded=True)
+            learn = program_for(dataclasses.replace(self._shared.learn.kind, compiled=True))
+            data = self._pool.tensors(padded=True)
+            self._shared = dataclasses.replace(self._shared, learn=learn, data=data)
+            self._cut_anew()
             self.prepare()
+
+    def _cut_anew(self) -> None:
+        for part in self._parts:
+            part.give_back()
+        self.members = [member for member in self.members if not member.stopped]
+        self._cut()
 
     def _release_stopped(self) -> int:
         """Let members go that have stopped; return how many go on.
 
         A compiled program is made for one number of members, so there the places of those who
-        left stay in the stack, without rows, until thinning it out saves more than it costs.
+        left stay in their part, without rows, until thinning it out saves more than it costs.
         """
         end_abandoned_calls(self.members)
-        for position, member in enumerate(self.members):
-            if member.stopped and member.fetch is not None:
-                self._release(member, position)
-        staying = [p for p, member in enumerate(self.members) if not member.stopped]
-        n_gone = len(self.members) - len(staying)
-        if staying and n_gone:
-            running = [self.members[p] for p in staying]
-            if not self._compiled or worth_recompiling(running, n_gone):
-                self._keep(staying)
-        return len(staying)
+        for part in self._parts:
+            part.give_back(stopped_only=True)
+        self._parts = [part for part in self._parts if part.is_running]
+        running = [member for member in self.members if not member.stopped]
+        n_gone = sum(len(part.members) for part in self._parts) - len(running)
+        if n_gone and (not self._compiled or worth_recompiling(running, n_gone)):
+            self._cut_anew()
+        return len(running)
 
     def _run_epoch(self) -> None:
-        members = self.members
-        running = [member for member in members if not member.stopped]
-        for member in running:
-            member.observe("on_epoch_begin", member.n_epochs)
-        orders = [_NO_ROWS if m.stopped else m.next_order() for m in members]
-        self._state, self._slots, log, seen = self._train(orders)
-        logs = self._logs(log, seen, "train", orders)
-        if "validation" in self._roles:
-            for own, more in zip(logs, self._evaluate("validation"), strict=True):
-                own.update({f"val_{name}": value for name, value in more.items()})
-        if "held_out" in self._roles:
-            for member, own in zip(members, self._evaluate("held_out"), strict=True):
-                member.held_out = own
+        for part in self._parts:
+            for member in part.members:
+                if not member.stopped:
+                    member.observe("on_epoch_begin", member.n_epochs)
+        logs = self._train()
+        for member, own in self._evaluate("validation").items():
+            logs[member].update({f"val_{name}": value for name, value in own.items()})
+        for member, own in self._evaluate("held_out").items():
+            member.held_out = own
         self._epoch += 1
-        better = [
-            not member.stopped and member.end_epoch(own)
-            for member, own in zip(members, logs, strict=True)
+        better = {m for m, own in logs.items() if not m.stopped and m.end_epoch(own)}
+        for part in self._parts:
+            part.remember(better)
+
+    def _train(self) -> dict[Member, dict[str, float]]:
+        """Train for an epoch; return what each member reports of it."""
+        orders = [part.next_orders() for part in self._parts]
+        calls = [
+            part.training(own, self._epoch) for part, own in zip(self._parts, orders, strict=True)
         ]
-        self._remember(better)
+        found = side_by_side(lambda call: self._shared.learn.train(*call), calls)
+        logs: dict[Member, dict[str, float]] = {}
+        for part, own, (state, slots, log, seen) in zip(self._parts, orders, found, strict=True):
+            part.learned(state, slots)
+            logs |= part.logs(log, seen, "train", own)
+        return logs
 
-    def _train(self, orders: list[NDArray[np.int32]]) -> Any:
-        """Run the program that trains for one epoch."""
-        parts = [self._learn.train(*arguments) for arguments in self._arguments(orders)]
-        states, slots, logs, seen = zip(*parts, strict=True)
-        return _joined(states), _joined(slots), _joined(logs), seen
+    def _evaluate(self, role: str) -> dict[Member, dict[str, float]]:
+        """Score the rows that running members have in a role; empty if they have none."""
+        if role not in self._score:
+            return {}
+        calls = [part.evaluation(role) for part in self._parts]
+        found = side_by_side(lambda call: self._score[role].evaluate(*call), calls)
+        logs: dict[Member, dict[str, float]] = {}
+        for part, (log, seen) in zip(self._parts, found, strict=True):
+            logs |= part.logs(log, seen, role, part.rows_of(role))
+        return logs
 
-    def _arguments(
-        self, orders: list[NDArray[np.int32]], *, is_rehearsal: bool = False
-    ) -> Iterator[tuple[Any, ...]]:
-        """Yield what the program that trains takes, once for each turn; no step in a rehearsal."""
-        import tensorflow as tf
-
-        members = self.members
-        index, counts = batches(orders, self._batch_size)
-        if self._compiled:
-            room = rounded_up(len(index)) - len(index)
-            index = np.pad(index, ((0, room), (0, 0), (0, 0)))
-            counts = np.pad(counts, ((0, room), (0, 0)))
-        n_places, n_noisy = len(index), self._learn.n_noisy
-        if is_rehearsal:
-            keys = np.zeros((n_places, n_noisy, len(members)), np.uint32)
-        else:
-            keys = np.stack([m.next_keys(n_places, n_noisy) for m in members], -1)
-        starts = NoiseTable.starts(self._epoch, n_places, n_noisy)
-        rates = np.stack([m.rates(n_places) for m in members], -1)
-        steps_before = np.array([m.n_steps for m in members], np.float32)
-        by_member = (self._state, self._slots, self._place("train"), self._units)
-        for some in self._turns():
-            state, slots, place, units = _part(by_member, some)
-            numbers, optimizer_numbers = _part((self._numbers, self._optimizer_numbers), some, 1)
-            n_steps = 0 if is_rehearsal else n_steps_of(counts[:, some])
-            yield (
-                state, slots, self._dims, numbers, optimizer_numbers, self._data, place, units,
-                (tf.constant(index[:, some]), tf.constant(counts[:, some])), tf.constant(n_steps),
-                tf.constant(steps_before[some]), tf.constant(rates[:, some]),
-                (self._noise, tf.constant(starts), tf.constant(keys[:, :, some])),
-            )  # fmt: skip
-
-    def _evaluate(self, role: str) -> list[dict[str, float]]:
-        """Score the rows that running members have in this role; return one dict per member."""
-        import tensorflow as tf
-
-        orders = [_NO_ROWS if m.stopped else getattr(m.job, role).rows for m in self.members]
-        index, counts = chunks(orders, self._row_width())
-        program = self._score_held_out if role == "held_out" else self._score
-        by_member = (self._state, self._place(role), self._units)
-
-        def evaluate(some: slice) -> Any:
-            state, place, units = _part(by_member, some)
-            n_own = max(1, n_steps_of(counts[:, some]))
-            return program.evaluate(
-                state, self._dims, _part(self._numbers, some, 1), self._data, place, units,
-                (tf.constant(index[:n_own, some]), tf.constant(counts[:n_own, some])),
-            )  # fmt: skip
-
-        logs, seen = zip(*[evaluate(some) for some in self._turns()], strict=True)
-        return self._logs(_joined(logs), seen, role, orders)
-
-    def _turns(self) -> list[slice]:
-        """Return which members run at once: all, or one after another."""
-        if self._runs_alone:
-            return [slice(i, i + 1) for i in range(len(self.members))]
-        return [slice(None)]
-
-    def _place(self, role: str) -> Any:
-        import tensorflow as tf
-
-        return tuple(tf.constant(offsets) for offsets in self._places[role])
+    # ------------------------------------------------------------------ sizes
 
     def _widest_noise(self, numbers: Any) -> int:
         """Return how much noise one row needs at most in a layer."""
@@ -340,90 +219,15 @@ class Stack:
         return max((sizes[named[i][0]] for i in rates), default=0)
 
     def _row_width(self) -> int:
+        """Return how many numbers a row becomes on its way through the network."""
         if self._runs_alone:
-            # What goes into a few layers and what comes out, one member at a time.
-            return 8 * max(row_sizes(self.network)) // len(self.members)
+            # What goes into a few layers and what comes out.
+            return 8 * max(row_sizes(self.network))
         if self.network.source is not None:
             return sum(row_sizes(self.network))
         inside = inner_widths(self.network)
         variables = Layout.of(self.network).variables
         return sum(inside) + sum(v.shape[-1] for v in variables if v.name == "kernel")
-
-    def _logs(self, log: Any, seen: Any, role: str, orders: Any) -> list[dict[str, float]]:
-        """Return one dict per member, metrics in the order in which they were asked for."""
-        values = log.numpy().astype(float)
-        # Per member, of shape (n_batches, n_rows of a batch, n_outputs).
-        by_member = [own for part in seen for own in part.numpy().swapaxes(0, 1)]
-
-        def predictions(position: int) -> NDArray[np.float32]:
-            own = by_member[position]
-            return own.reshape(-1, own.shape[-1])[: len(orders[position])]
-
-        logs = []
-        for position, member in enumerate(self.members):
-            own = {"loss": float(values[position, 0])}
-            column = 1
-            for metric in member.metrics:
-                if isinstance(metric, GraphMetric):
-                    value = values[position, column]
-                    own[metric.name] = float(np.sqrt(value)) if metric.root else float(value)
-                    column += 1
-                elif not member.stopped:
-                    y = getattr(member.job, role).y[orders[position]]
-                    own[metric.name] = self._on_host(metric, predictions(position), member.job, y)
-            score = member.job.held_out_score
-            if role == "held_out" and score is not None and not member.stopped:
-                own["score"] = member.scored(score, predictions(position))
-            logs.append(own)
-        return logs
-
-    def _on_host(
-        self, metric: HostMetric, predictions: NDArray[np.float32], job: Job, y: NDArray[np.float32]
-    ) -> float:
-        if self.network.loss.target == "one_hot":
-            y = np.eye(predictions.shape[1], dtype=np.float32)[y[:, 0].astype(int)]
-        return metric.of(job.in_target_units(y), predictions)
-
-    def _remember(self, better: list[bool]) -> None:
-        """Keep the weights of members for which this epoch was the best so far."""
-        import tensorflow as tf
-
-        if not any(better):
-            return
-        if self._best is None:
-            self._best = self._state
-        else:
-            chosen = tf.constant(better)[:, None]
-            self._best = tuple(
-                tf.where(chosen, new, old) for new, old in zip(self._state, self._best, strict=True)
-            )
-        for member, is_better in zip(self.members, better, strict=True):
-            if is_better:
-                member.best_state = ()
-
-
-def n_steps_of(counts: NDArray[np.int32]) -> int:
-    """Return in how many steps there are rows at all."""
-    return int((counts > 0).any(1).sum())
-
-
-def _part(tensors: Any, some: slice, axis: int = 0) -> Any:
-    """Return some members' part of each tensor."""
-    import tensorflow as tf
-
-    if some == slice(None):
-        return tensors
-    where = (slice(None),) * axis + (some,)
-    return tf.nest.map_structure(lambda tensor: tensor[where], tensors)
-
-
-def _joined(parts: Sequence[Any]) -> Any:
-    """Undo `_part`."""
-    import tensorflow as tf
-
-    if len(parts) == 1:
-        return parts[0]
-    return tf.nest.map_structure(lambda *tensors: tf.concat(tensors, 0), *parts)
 
 
 def stack_key(member: Member) -> Any:
