@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 import skdl
 from skdl import MLPRegressor
 from skdl.exceptions import DivergenceError
-from skdl.training import _train
+from skdl.training import _stack, _train
 
 X, Y = load_diabetes(return_X_y=True)
 X = StandardScaler().fit_transform(X)
@@ -108,8 +108,12 @@ def fifty_different_fits():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("compiled", [False, True], ids=["plain", "xla"])
-def test_each_of_50_members_equals_its_job_alone(compiled, stack_sizes, monkeypatch):
+@pytest.mark.parametrize(
+    ("compiled", "n_cores"), [(False, 2), (True, 1), (True, 3)], ids=["plain", "xla", "xla_parts"]
+)
+def test_each_of_50_members_equals_its_job_alone(compiled, n_cores, stack_sizes, monkeypatch):
+    # Three cores get 17, 17 and 16 members, and a place that stays vacant.
+    monkeypatch.setattr(_stack, "n_cores", lambda: n_cores)
     monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: compiled)
     fits = fifty_different_fits()
     together = fitted_together(fits)
