@@ -163,7 +163,7 @@ def failing(function, width, error):
     return method
 
 
-@pytest.mark.parametrize("method", ["_load", "prepare", "_run_epoch"])
+@pytest.mark.parametrize("method", ["_cut", "prepare", "_run_epoch"])
 @pytest.mark.parametrize("width", [3, 4])
 def test_a_stack_that_fails_fails_alone(method, width, jobs, events, monkeypatch):
     expected = each_stack_alone(jobs)
