@@ -25,6 +25,7 @@ class AugmentationRule(Rule):
     """
 
     runs_alone = True
+    compiles = False
     draws_noise = True
 
     def structure(self, layer: Layer) -> Hashable:

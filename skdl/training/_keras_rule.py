@@ -101,6 +101,7 @@ class AloneKerasRule(KerasRule):
     """Convolutions that no rule was written for, member by member as those that have one."""
 
     runs_alone = True
+    compiles = False
 
 
 def keras_rule(layer: Layer) -> KerasRule:

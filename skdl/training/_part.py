@@ -45,6 +45,8 @@ class Shared:
     batch_size : int
     row_width : int
         Numbers that a row becomes on its way through the network, for `chunks`.
+    scored_alone : bool
+        Whether a call that only looks at rows takes one member.
     """
 
     learn: Program
@@ -54,6 +56,7 @@ class Shared:
     dims: Any
     batch_size: int
     row_width: int
+    scored_alone: bool
 
 
 class Part:
@@ -214,15 +217,30 @@ class Part:
         """Take in what ``Program.train`` returned."""
         self._state = (*state, *slots)
 
-    def evaluation(self, role: str) -> tuple[Any, ...]:
-        """Return what ``Program.evaluate`` takes for the rows of a role."""
+    def evaluations(self, role: str) -> list[tuple[Any, ...]]:
+        """Return what ``Program.evaluate`` takes for the rows of a role, in one call or several."""
+        rows = self._placed(self.rows_of(role))
+        if len(rows) == 1 or not self._shared.scored_alone:
+            return [self._evaluation(role, rows, slice(None))]
+        each = [slice(i, i + 1) for i in range(len(self.members))]
+        return [self._evaluation(role, rows[some], some) for some in each]
+
+    def _evaluation(
+        self, role: str, rows: Sequence[NDArray[np.int32]], some: slice
+    ) -> tuple[Any, ...]:
         import tensorflow as tf
 
         shared = self._shared
-        index, counts = chunks(self._placed(self.rows_of(role)), shared.row_width)
+        index, counts = chunks(rows, shared.row_width)
+        by_member = (self._state[:2], self._rows_at[role], self._units)
+        numbers = self._numbers
+        if some != slice(None):
+            by_member = tf.nest.map_structure(lambda tensor: tensor[some], by_member)
+            numbers = numbers[:, some]
+        state, place, units = by_member
         return (
-            self._state[:2], shared.dims, self._numbers, shared.data, self._rows_at[role],
-            self._units, (tf.constant(index), tf.constant(counts)),
+            state, shared.dims, numbers, shared.data, place, units,
+            (tf.constant(index), tf.constant(counts)),
         )  # fmt: skip
 
     def _placed(self, rows: Sequence[NDArray[np.int32]]) -> list[NDArray[np.int32]]:
@@ -230,24 +248,24 @@ class Part:
         return [*rows, *[_NO_ROWS] * (len(self._places) - len(rows))]
 
     def logs(
-        self, log: Any, seen: Any, role: str, orders: Sequence[NDArray[np.int32]]
+        self, found: Sequence[tuple[Any, Any]], role: str, orders: Sequence[NDArray[np.int32]]
     ) -> dict[Member, dict[str, float]]:
         """Return what each member reports, metrics in the order in which they were asked for.
 
         Parameters
         ----------
-        log : tensor of shape (n_places, 1 + n_metrics)
-        seen : tensor of shape (n_batches, n_places, n_rows of a batch, n_outputs)
-            Predictions, where somebody looks at them.
+        found : list of pair of tensors
+            Of each call: its log ``[n_members, 1 + n_metrics]``, and the predictions ``[n_batches,
+            n_members, n_rows of a batch, n_outputs]`` where somebody looks at them.
         role : {"train", "validation", "held_out"}
         orders : list of ndarray of int32
             Each member's rows in the order in which they were seen.
         """
-        values = log.numpy().astype(float)
-        outputs = seen.numpy()
+        values = np.concatenate([log.numpy() for log, _ in found]).astype(float)
+        outputs = [own for _, seen in found for own in seen.numpy().swapaxes(0, 1)]
 
         def predictions(position: int) -> NDArray[np.float32]:
-            own = outputs[:, position]
+            own = outputs[position]
             return own.reshape(-1, own.shape[-1])[: len(orders[position])]
 
         logs = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from skdl.training._rules import inner_widths, runs_alone, size
+from skdl.training._rules import compiles, inner_widths, runs_alone, size, windows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,9 @@ _STEP_SECONDS = 5e-4
 _WEIGHT_SECONDS = 4e-9
 _ACTIVATION_SECONDS = 3e-9
 _COMPILE_SECONDS = 0.5
+# Numbers in the windows of one member's batch, up to which they stay in the cache. Beyond,
+# TensorFlow's own convolutions are faster than matrix products of windows.
+_MOST_WINDOWS = 300_000
 
 
 def worth_compiling(members: Sequence[Member], n_epochs: int = 0) -> bool:
@@ -35,10 +38,11 @@ def worth_compiling(members: Sequence[Member], n_epochs: int = 0) -> bool:
     n_epochs : int, default=0
         Epochs that they have trained so far.
     """
-    if runs_alone(members[0].job.network):
-        # Convolutions that XLA compiles for a CPU take 40 times as long as TensorFlow's own.
+    network = members[0].job.network
+    if not compiles(network) or windows(network) * _batch_rows(members) > _MOST_WINDOWS:
         return False
-    per_step = _STEP_SECONDS + len(members) * _member_seconds(members)
+    per_step = len(members) * _member_seconds(members)
+    per_step += 0.0 if runs_alone(network) else _STEP_SECONDS
     if any(m.job.may_end_early for m in members):
         n_steps = n_epochs * max(m.job.steps_per_epoch for m in members)
         if n_steps * per_step < _COMPILE_SECONDS:
@@ -65,8 +69,13 @@ def _member_seconds(members: Sequence[Member]) -> float:
     variables = members[0].layout.variables
     n_weights = sum(size(v.shape) for v in variables)
     width = sum(size(v.shape[-1:]) for v in variables) + sum(inner_widths(job.network))
-    rows = min(job.batch_size, max(len(m.job.train) for m in members))
-    return _WEIGHT_SECONDS * n_weights + _ACTIVATION_SECONDS * rows * width
+    alone = _STEP_SECONDS if runs_alone(job.network) else 0.0
+    rows = _batch_rows(members)
+    return alone + _WEIGHT_SECONDS * n_weights + _ACTIVATION_SECONDS * rows * width
+
+
+def _batch_rows(members: Sequence[Member]) -> int:
+    return min(members[0].job.batch_size, max(len(m.job.train) for m in members))
 
 
 def split_by_memory(members: Sequence[Member], limit: float) -> list[list[Member]]:
@@ -107,8 +116,8 @@ def _working_bytes(member: Member) -> int:
     job = member.job
     roles = 4 + len(member.state)
     if runs_alone(job.network):
-        # One batch is held at a time, whoever's it is.
-        return 4 * roles * len(member.state[0])
+        # One batch is held on each core, whoever's it is, or windows that are small.
+        return 4 * (roles * len(member.state[0]) + 4 * _MOST_WINDOWS)
     width = sum(size(v.shape[-1:]) for v in member.layout.variables) + size(job.network.input_shape)
     width += sum(inner_widths(job.network))
     rows = min(job.batch_size, len(job.train))

@@ -454,6 +454,7 @@ class Program:
             run = Pass(
                 training=True, mask=mask, step_share=share, noise=noise_at(i),
                 key=lambda position: keys[i, self._noisy.index(position)],
+                compiled=self.kind.compiled,
             )  # fmt: skip
             with tf.GradientTape() as tape:
                 tape.watch(weights)

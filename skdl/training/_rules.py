@@ -27,6 +27,7 @@ __all__ = [
     "Pass",
     "Rule",
     "Variable",
+    "compiles",
     "inner_widths",
     "is_faithful",
     "layers_with_shapes",
@@ -38,6 +39,7 @@ __all__ = [
     "rule_of",
     "runs_alone",
     "size",
+    "windows",
 ]
 
 
@@ -77,6 +79,8 @@ class Pass:
         ``noise(layer, shape)`` gives uint32 noise ``[M, B, ...]``, each member's own.
     key : callable
         ``key(layer)`` gives one uint32 number ``[M]``, each member's own in every step.
+    compiled : bool
+        By XLA: all shapes are known.
     """
 
     training: bool
@@ -84,6 +88,7 @@ class Pass:
     step_share: Any = None
     noise: Callable[[int, Any], Any] = no_noise
     key: Callable[[int], Any] = no_key
+    compiled: bool = False
 
 
 @dataclasses.dataclass
@@ -114,8 +119,10 @@ class Rule:
     """
 
     numbers: tuple[str, ...] = ()
-    # Whether members of a stack must go through this layer one after another.
+    # Whether members of a stack must go through this layer one after another in the plain graph.
     runs_alone = False
+    # Whether XLA can compile it, and with members side by side.
+    compiles = True
     # Whether it draws from the member's own noise in training.
     draws_noise = False
 
@@ -136,6 +143,11 @@ class Rule:
 
     def width_inside(self, layer: Layer, shape: tuple[int, ...]) -> int:
         """Return how many numbers one row becomes inside the layer, where that is most."""
+        del layer, shape
+        return 0
+
+    def windows(self, layer: Layer, shape: tuple[int, ...]) -> int:
+        """Return how many numbers one row becomes when its windows are laid out for a product."""
         del layer, shape
         return 0
 
@@ -489,6 +501,16 @@ def is_faithful(network: Network) -> bool:
 def runs_alone(network: Network) -> bool:
     """Tell whether members of a stack of this network train one after another."""
     return any(rule_of(layer).runs_alone for layer in network.layers)
+
+
+def compiles(network: Network) -> bool:
+    """Tell whether XLA can compile every layer."""
+    return all(rule_of(layer).compiles for layer in network.layers)
+
+
+def windows(network: Network) -> int:
+    """Return how many numbers a row's windows are in all convolutions together."""
+    return sum(rule_of(layer).windows(layer, shape) for layer, shape in layers_with_shapes(network))
 
 
 def row_sizes(network: Network) -> list[int]:

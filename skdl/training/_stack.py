@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from skdl.training._plan import worth_compiling, worth_recompiling
 from skdl.training._pool import RowPool
 from skdl.training._prediction import traced_meanwhile
 from skdl.training._program import Kind, dims_of, number_names, numbers_of, program_for
-from skdl.training._rules import Layout, inner_widths, row_sizes, runs_alone
+from skdl.training._rules import Layout, compiles, inner_widths, row_sizes, runs_alone
 from skdl.training._xla import quick_compilation
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Stack:
             row_dtype=self._pool.row_dtype,
         )
         self._runs_alone = runs_alone(self.network)
-        self._may_compile = not host and not kind.sparse and not self._runs_alone
+        self._may_compile = not host and not kind.sparse and compiles(self.network)
         self._compiled = compiled and self._may_compile
         # Predictions of held-out rows come back where somebody scores them on the host.
         is_scored = any(m.job.held_out_score is not None for m in members)
@@ -88,6 +89,7 @@ class Stack:
             dims=tf.constant(dims_of(self.network), tf.int32),
             batch_size=min(first.batch_size, max(len(m.job.train) for m in members)),
             row_width=self._row_width(),
+            scored_alone=self._runs_alone,
         )
         self._epoch = 0
         self._cut()
@@ -99,8 +101,8 @@ class Stack:
         gets a part of the members. The plain graph spreads its operations itself.
         """
         members = self.members
-        most = n_cores() if self._compiled else 1
-        n_places = 1 if self._runs_alone else -(-len(members) // min(most, len(members)))
+        n_parts = n_cores() if self._compiled else len(members) if self._runs_alone else 1
+        n_places = -(-len(members) // min(n_parts, len(members)))
         self._parts = [
             Part(self._shared, members[start : start + n_places], n_places)
             for start in range(0, len(members), n_places)
@@ -192,18 +194,20 @@ class Stack:
         logs: dict[Member, dict[str, float]] = {}
         for part, own, (state, slots, log, seen) in zip(self._parts, orders, found, strict=True):
             part.learned(state, slots)
-            logs |= part.logs(log, seen, "train", own)
+            logs |= part.logs([(log, seen)], "train", own)
         return logs
 
     def _evaluate(self, role: str) -> dict[Member, dict[str, float]]:
         """Score the rows that running members have in a role; empty if they have none."""
         if role not in self._score:
             return {}
-        calls = [part.evaluation(role) for part in self._parts]
-        found = side_by_side(lambda call: self._score[role].evaluate(*call), calls)
+        calls = [part.evaluations(role) for part in self._parts]
+        found = iter(
+            side_by_side(lambda call: self._score[role].evaluate(*call), list(chain(*calls)))
+        )
         logs: dict[Member, dict[str, float]] = {}
-        for part, (log, seen) in zip(self._parts, found, strict=True):
-            logs |= part.logs(log, seen, role, part.rows_of(role))
+        for part, own in zip(self._parts, calls, strict=True):
+            logs |= part.logs(list(islice(found, len(own))), role, part.rows_of(role))
         return logs
 
     # ------------------------------------------------------------------ sizes

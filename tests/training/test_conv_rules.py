@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from skdl.networks import Layer, Loss, augmentation_layers, cnn
-from skdl.training import EarlyStopping, Job, Layout, Rows, predict, train
+from skdl.training import EarlyStopping, Job, Layout, Rows, _train, predict, train
 from skdl.training._augmentation_rule import AUGMENTATION_RULES, _seed_class
 from skdl.training._initial import initial_weights
 from skdl.training._optimizers import describe_optimizer
@@ -15,6 +15,13 @@ from skdl.training._rules import LayerContext, Pass, rule_of
 ROWS = {"image": (9, 7, 2), "signal": (12, 3)}
 SIDES = {"image": ((3, 2), (2, 2)), "signal": ((3,), (2,))}
 LABELS = Loss("categorical_crossentropy", (("label_smoothing", 0.0),), "one_hot")
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "xla"])
+def compiled(request, monkeypatch):
+    """Whether XLA compiles every stack, by the worth of compiling."""
+    monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: request.param)
+    return request.param
 
 
 def data_of(kind, n_rows=43, *, as_bytes=False):
@@ -106,7 +113,7 @@ SIGNALS = ("plain", "valid", "average", "global_max", "batch_norm_before")
 @pytest.mark.parametrize(
     ("variant", "kind"), [(v, "image") for v in VARIANTS] + [(v, "signal") for v in SIGNALS]
 )
-def test_equal_to_keras_fit(variant, kind):
+def test_equal_to_keras_fit(variant, kind, compiled):
     # 16 does not divide 43: the last batch has 11 rows.
     X, y = data_of(kind)
     job = job_of(network_of(kind, **VARIANTS[variant]), X, y, validation=Rows(X[:20], y[:20]))
@@ -122,7 +129,7 @@ def test_equal_to_keras_fit(variant, kind):
 
 
 @pytest.mark.parametrize("batch_norm", [None, "before_activation"])
-def test_members_of_unequal_rows_each_equal_keras(batch_norm):
+def test_members_of_unequal_rows_each_equal_keras(batch_norm, compiled):
     X, y = data_of("image")
     network = network_of("image", batch_norm=batch_norm)
     more, fewer = np.arange(43, dtype=np.int32), np.arange(5, 26, dtype=np.int32)
@@ -140,7 +147,7 @@ def test_members_of_unequal_rows_each_equal_keras(batch_norm):
         np.testing.assert_allclose(result.history["loss"], history["loss"], rtol=1e-4)
 
 
-def test_bytes_are_rescaled_in_the_network():
+def test_bytes_are_rescaled_in_the_network(compiled):
     X, y = data_of("image", as_bytes=True)
     job = job_of(network_of("image", scale=1 / 255), X, y)
     (ours,) = trained(job)
@@ -161,7 +168,7 @@ REGULARISED = {
 
 
 @pytest.mark.parametrize("parameters", [{}, REGULARISED], ids=["plain", "regularised"])
-def test_company_changes_no_bit(parameters):
+def test_company_changes_no_bit_in_the_plain_graph(parameters):
     X, y = data_of("image")
     network = network_of("image", **parameters)
 
@@ -180,7 +187,24 @@ def test_company_changes_no_bit(parameters):
     assert not np.allclose(alone[0].weights, alone[1].weights)
 
 
-def test_a_member_that_stops_early_leaves_the_others_running():
+@pytest.mark.parametrize("parameters", [{}, REGULARISED], ids=["plain", "regularised"])
+def test_company_changes_nothing_but_rounding_under_xla(parameters, monkeypatch):
+    monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: True)
+    X, y = data_of("image")
+    network = network_of("image", **parameters)
+    jobs = [
+        job_of(network, X, y, seed=seed, shuffle=True, validation=Rows(X[:20], y[:20]))
+        for seed in range(3)
+    ]
+    for job, ours in zip(jobs, trained(*jobs), strict=True):
+        (alone,) = trained(job)
+        expected = predict(alone, X)
+        difference = np.abs(predict(ours, X) - expected).max()
+        assert difference < 1e-3 * expected.std()
+        np.testing.assert_allclose(ours.history["val_loss"], alone.history["val_loss"], rtol=1e-4)
+
+
+def test_a_member_that_stops_early_leaves_the_others_running(compiled):
     X, y = data_of("image")
     network = network_of("image")
     stopping = EarlyStopping("loss", "min", 0, 10.0, restore_best_weights=False)
@@ -241,11 +265,22 @@ def test_seeds_of_one_step_differ():
     assert [seed.next().numpy().tolist() for _ in range(2)] == [[7, 0], [7, 1]]
 
 
-def test_networks_with_convolutions_are_never_compiled():
-    class FakeMember:
-        job = job_of(network_of("image"), *data_of("image"), epochs=10_000)
+def test_convolutions_are_compiled_where_windows_are_few():
+    def is_worth_it(network):
+        class FakeMember:
+            layout = Layout.of(network)
+            job = job_of(network, *data_of("image"), epochs=10_000)
+            last_epoch, n_epochs = 10_000, 0
 
-    assert not worth_compiling([FakeMember()])
+        return worth_compiling([FakeMember()])
+
+    assert is_worth_it(network_of("image"))
+    large = cnn(
+        input_shape=(64, 64, 3), filters=(32,), kernel_size=(3, 3), pool_size=(2, 2),
+        activation="relu", hidden_units=(), loss=LABELS, n_outputs=3, output_activation="softmax",
+    )  # fmt: skip
+    assert not is_worth_it(large)
+    assert not is_worth_it(network_of("image", augmentation=augmentation_layers("flip")))
 
 
 def test_predictions_in_chunks_equal_those_of_all_rows(monkeypatch):
