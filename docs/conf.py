@@ -49,7 +49,12 @@ autodoc_default_options = {
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
+# What a parameter takes stands in its description; with fifty of them the signature is long enough.
+autodoc_typehints = "none"
+
 html_theme = "pydata_sphinx_theme"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
 html_title = f"skdl {release}"
 html_theme_options = {
     "header_links_before_dropdown": 7,

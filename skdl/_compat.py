@@ -68,7 +68,23 @@ class _SilentCallbackSupportMixin:
     """Stand-in for ``sklearn.callback.CallbackSupportMixin``."""
 
     def set_callbacks(self, *callbacks: object) -> Self:
-        """Refuse callbacks with a ``NotImplementedError``: they need scikit-learn 1.9."""
+        """Refuse callbacks: they need scikit-learn 1.9.
+
+        Parameters
+        ----------
+        *callbacks : object
+            Callbacks of scikit-learn.
+
+        Returns
+        -------
+        self : object
+            The estimator, where no callback was given.
+
+        Raises
+        ------
+        NotImplementedError
+            If one was.
+        """
         if callbacks:
             raise NotImplementedError(
                 f"{type(self).__name__}: set_callbacks needs scikit-learn 1.9 or newer. Upgrade "

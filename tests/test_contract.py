@@ -71,7 +71,7 @@ OFF_DEFAULT = {
     "patience": 2,
     "min_delta": 1e-3,
     "restore_best_weights": False,
-    "callbacks": [keras.callbacks.ReduceLROnPlateau(patience=1)],
+    "callbacks": [keras.callbacks.EarlyStopping(patience=1)],
     "warm_start": True,
     "random_state": 3,
     "verbose": 1,
@@ -303,7 +303,7 @@ def fitted_off_default(Estimator):
 def section(docstring, title):
     """Return the names of a numpydoc section, each with its type line."""
     titled = re.search(rf"(?ms)^{title}\n-+\n(.*?)(?=^\S[^\n]*\n-+$|\Z)", docstring)
-    lines = re.findall(r"(?m)^(\w+(?:, \w+)*) : (.+)$", titled[1]) if titled else []
+    lines = re.findall(r"(?m)^\*?(\w+(?:, \w+)*) : (.+)$", titled[1]) if titled else []
     return {name: kind for names, kind in lines for name in names.split(", ")}
 
 

@@ -1,19 +1,14 @@
-"""How estimators look in notebooks: scikit-learn's diagram, and what was trained.
-
-The diagram's question marks link to our documentation where its address is known: from the
-package's metadata, or from the environment variable ``SKDL_DOCS_URL``.
-"""
+"""How networks look in notebooks: scikit-learn's diagram, and what was trained."""
 
 from __future__ import annotations
 
 import copy
-import functools
 import html
-import importlib.metadata
-import os
 from typing import Any
 
 from sklearn.base import BaseEstimator
+
+from skdl._doc_links import DocLinkMixin
 
 __all__ = ["DiagramMixin"]
 
@@ -22,17 +17,8 @@ _BUILT_LATER = "a Keras model, built when asked for"
 _HAS_PLACE = hasattr(BaseEstimator, "_get_fitted_attr_html")
 
 
-class DiagramMixin:
-    """Adds to scikit-learn's diagram the links, and after ``fit`` a table of the layers."""
-
-    _doc_link_module = "skdl"
-
-    @property
-    def _doc_link_template(self) -> str:
-        return f"{documentation_url()}/generated/skdl.{{estimator_name}}.html"
-
-    def _get_doc_link(self) -> str:
-        return super()._get_doc_link() if documentation_url() else ""  # type: ignore[misc]
+class DiagramMixin(DocLinkMixin):
+    """Adds to scikit-learn's diagram, after ``fit``, a table of the layers."""
 
     def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
         # A copy on which looking at `model_` builds no Keras model.
@@ -61,21 +47,6 @@ class _WithTraining:
 
     def _repr_html_inner(self) -> str:
         return f"{self._own}{self._attributes._repr_html_inner()}"  # noqa: SLF001
-
-
-@functools.lru_cache(maxsize=1)
-def _published_url() -> str:
-    try:
-        links = importlib.metadata.metadata("skdl").get_all("Project-URL") or []
-    except importlib.metadata.PackageNotFoundError:
-        return ""
-    pairs = (link.partition(", ") for link in links)
-    return next((url for label, _, url in pairs if label.lower() == "documentation"), "")
-
-
-def documentation_url() -> str:
-    """Return where our documentation is, without a slash at its end; "" where it is not known."""
-    return os.environ.get("SKDL_DOCS_URL", _published_url()).rstrip("/")
 
 
 def training_html(network: Any) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skdl._doc_links import DocLinkMixin
 from skdl._validation import (
     RANDOM_STATE,
     AnyOf,
@@ -103,7 +104,7 @@ class BackboneRows(ImageRows):
 
 
 class PretrainedFeatures(
-    BackboneRows, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    DocLinkMixin, BackboneRows, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
     """Features of images by a pretrained Keras network: a transformer for any pipeline.
 

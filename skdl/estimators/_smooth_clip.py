@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skdl._doc_links import DocLinkMixin
 from skdl.networks import CLIP
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def smoothly_clipped(
     return z / np.sqrt(1.0 + (z / CLIP) ** 2)
 
 
-class SmoothClipScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class SmoothClipScaler(DocLinkMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Robust scaling with smooth clipping: networks see outliers, but none far away.
 
     A column x becomes z / √(1 + (z / 3)²) with z = (x − median) / (distance of the quartiles),

@@ -29,6 +29,7 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
+from skdl._doc_links import DocLinkMixin
 from skdl._validation import Constraint, Integer, Predicate, check_parameters
 from skdl.estimators._base import CONSTRAINTS
 from skdl.model_selection._lockstep import together
@@ -47,7 +48,7 @@ _CONSTRAINTS: dict[str, Constraint] = {
 }
 
 
-class BaseAveraging(MetaEstimatorMixin, BaseEstimator, ABC):
+class BaseAveraging(DocLinkMixin, MetaEstimatorMixin, BaseEstimator, ABC):
     """Base of ensembles whose members are clones with random states of their own."""
 
     _constraints: ClassVar[dict[str, Constraint]]

@@ -19,6 +19,7 @@ from sklearn.utils import check_random_state, indexable
 from sklearn.utils.validation import _check_method_params
 
 from skdl._compat import CallbackSupportMixin, with_callbacks
+from skdl._doc_links import DocLinkMixin
 from skdl._validation import (
     ERROR_SCORE,
     RANDOM_STATE,
@@ -89,7 +90,7 @@ _CONSTRAINTS: dict[str, Constraint] = {
 
 
 # The mixin is a base of scikit-learn's class too, from 1.9 on.
-class OptunaSearchCV(BaseSearchCV, CallbackSupportMixin):
+class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
     """Search for good parameters with Optuna; all folds of a trial train side by side.
 
     A search of scikit-learn's kind, for use wherever ``GridSearchCV`` stands. As the folds of a

@@ -158,13 +158,16 @@ class Program:
         slots = tuple(spec([None, None], f32) for _ in range(self.n_slots))
 
         def function(body: Callable[..., Any], *signature: Any) -> Any:
-            return tf.function(
+            traced = tf.function(
                 body,
                 # XLA compiles for given shapes, and a trace that knows them is shorter.
                 input_signature=None if kind.compiled else signature,
                 autograph=False,
                 jit_compile=kind.compiled,
             )
+            # A trace for each set of shapes is meant; TensorFlow would warn users of it.
+            traced._omit_frequent_tracing_warning = True  # noqa: SLF001 - else it is in their logs
+            return traced
 
         if kind.optimizer is not None:
             self.train = function(

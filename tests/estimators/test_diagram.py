@@ -7,6 +7,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
+import skdl
+import skdl.model_selection
 from skdl import CNNClassifier, MLPClassifier, MLPRegressor
 from skdl.training import layer_summaries
 
@@ -29,6 +31,29 @@ def test_there_is_a_link_where_the_documentation_is_known(monkeypatch):
     monkeypatch.setenv("SKDL_DOCS_URL", "https://docs.example/")
     assert f'href="{LINK}"' in estimator_html_repr(MLPClassifier())
     assert f'href="{LINK}"' in estimator_html_repr(make_pipeline(StandardScaler(), MLPClassifier()))
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        (module, name)
+        for module in (skdl, skdl.model_selection)
+        for name in module.__all__
+        if hasattr(getattr(module, name), "get_params")
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_every_estimator_links_to_its_page_in_the_reference(module, name, monkeypatch):
+    monkeypatch.setenv("SKDL_DOCS_URL", "https://docs.example")
+    kind = getattr(module, name)
+    page = f"https://docs.example/generated/{module.__name__}.{name}.html"
+    assert kind.__new__(kind)._get_doc_link() == page
+
+
+def test_subclasses_of_others_do_not_link_to_pages_that_are_not_there(monkeypatch):
+    monkeypatch.setenv("SKDL_DOCS_URL", "https://docs.example")
+    theirs = type("Theirs", (MLPClassifier,), {"__module__": "theirs"})
+    assert theirs()._get_doc_link() == ""
 
 
 def test_there_is_no_link_where_it_is_not(monkeypatch):

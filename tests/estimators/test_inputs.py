@@ -62,7 +62,7 @@ def test_other_numbers_are_numbers(dtype, iris):
 
 
 def test_sparse_rows_are_batched_as_dense_ones_in_a_wide_matrix():
-    X = sparse.random_array((90, 500), density=0.02, rng=0, format="csr")
+    X = sparse.csr_array(sparse.random(90, 500, density=0.02, random_state=0))
     y = np.asarray(X[:, :50].sum(axis=1))
     sparse_loss = MLPRegressor(**SMALL).fit(X, y).history_["loss"]
     dense_loss = MLPRegressor(**SMALL).fit(X.toarray(), y).history_["loss"]

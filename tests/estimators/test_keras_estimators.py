@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import sklearn
 from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -241,8 +242,16 @@ def test_sample_weight_reaches_training_through_a_pipeline(data):
         pipeline = make_pipeline(scaler, network)
         plain = pipeline.fit(X, y).predict(X)
         weighted = pipeline.fit(X, y, sample_weight=weight).predict(X)
+        # Named, as scikit-learn 1.7 cannot route to the pipeline's own `score`.
+        scorer = get_scorer("r2").set_score_request(sample_weight=True)
         scores = sklearn.model_selection.cross_validate(
-            pipeline, X, y, params={"sample_weight": weight}, cv=2, return_estimator=True
+            pipeline,
+            X,
+            y,
+            params={"sample_weight": weight},
+            scoring=scorer,
+            cv=2,
+            return_estimator=True,
         )
     by_hand = clone(network).fit(StandardScaler().fit_transform(X), y, sample_weight=weight)
     np.testing.assert_allclose(

@@ -1,0 +1,48 @@
+"""Links from scikit-learn's notebook diagrams into our documentation.
+
+Where it is published is said in one place: ``Documentation`` under ``[project.urls]`` of
+pyproject.toml, which goes into the metadata of the package. The environment variable
+``SKDL_DOCS_URL`` names another place, such as a copy of one's own; empty, it switches links off.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import os
+
+__all__ = ["DocLinkMixin", "documentation_url"]
+
+
+class DocLinkMixin:
+    """Lets the question mark of a diagram lead to the estimator's page, where it is published."""
+
+    _doc_link_module = "skdl"
+
+    @property
+    def _doc_link_template(self) -> str:
+        return f"{documentation_url()}/generated/{{page}}.html"
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        package, room, *_ = type(self).__module__.split(".")
+        # The names of `skdl.estimators` are documented as those of `skdl`.
+        home = package if room == "estimators" else f"{package}.{room}"
+        return {"page": f"{home}.{type(self).__name__}"}
+
+    def _get_doc_link(self) -> str:
+        return super()._get_doc_link() if documentation_url() else ""  # type: ignore[misc]
+
+
+@functools.lru_cache(maxsize=1)
+def _published_url() -> str:
+    try:
+        links = importlib.metadata.metadata("skdl").get_all("Project-URL") or []
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+    pairs = (link.partition(", ") for link in links)
+    return next((url for label, _, url in pairs if label.lower() == "documentation"), "")
+
+
+def documentation_url() -> str:
+    """Return where our documentation is, without a slash at its end; "" where it is not known."""
+    return os.environ.get("SKDL_DOCS_URL", _published_url()).rstrip("/")
