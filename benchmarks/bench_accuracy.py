@@ -28,7 +28,7 @@ from _tables import TABLES
 
 VERSIONS_OF = ("skdl", "tensorflow", "keras", "scikit-learn", "pytabkit", "numpy")
 LONGEST_SECONDS = 4 * 3600
-# What `tabular()` is without one of its ingredients.
+# What `tabular()` is without one of its ingredients, or with what others take in its place.
 WITHOUT = {
     "embedding": {"numeric_embedding": None},
     "beta_2": {"beta_2": None},
@@ -36,6 +36,8 @@ WITHOUT = {
     "smooth_clip": {"input_scaling": None},
     "parametric_activation": {"parametric_activation": False},
     "label_smoothing": {"label_smoothing": 0.0},
+    "less_smoothing": {"label_smoothing": 0.1},
+    "automatic_sizes": {"hidden_units": 256, "n_bins": 48},
     "feature_scale": {"feature_scale": False},
     "dropout": {"dropout": 0.0},
     "weight_decay": {"weight_decay": None},
@@ -74,6 +76,7 @@ def make_model(name, X, *, is_classifier, seed):
     }
     machines = {"Classifier": svm.SVC(probability=True, random_state=seed), "Regressor": svm.SVR()}
     trees = {"n_estimators": 300, "random_state": seed, "n_jobs": -1}
+    layers = {"hidden_layer_sizes": (128, 128)}
     held_out = {"early_stopping": True, "validation_fraction": 0.2, "random_state": seed}
     others = {
         "linear": make_pipeline(scaled, lines[kind]),
@@ -83,7 +86,7 @@ def make_model(name, X, *, is_classifier, seed):
             categorical_features=texts or None, random_state=seed
         ),
         "sklearn_mlp": make_pipeline(
-            scaled, getattr(neural_network, f"MLP{kind}")((128, 128), max_iter=500, **held_out)
+            scaled, getattr(neural_network, f"MLP{kind}")(**layers, max_iter=500, **held_out)
         ),
         "defaults": make_pipeline(scaled, network(**held_out)),
     }
@@ -211,7 +214,10 @@ def main():
     results = json.loads(arguments.results.read_text()) if arguments.results.exists() else {}
     for table in arguments.tables:
         splits = list(range(min(arguments.splits, len(TABLES[table]().splits))))
+        is_regression = TABLES[table]().score == "RMSE"
         for model in models:
+            if is_regression and model.endswith("_smoothing"):
+                continue
             key = f"{table}/{model}/{len(splits)}"
             if key in results:
                 continue
