@@ -60,6 +60,8 @@ def numbers_and_columns(X, *, is_scaled):
 
 def make_model(name, X, *, is_classifier, seed):
     """Return an unfitted model for a table."""
+    if name == "realmlp":
+        return _realmlp(X, is_classifier=is_classifier, seed=seed)
     from sklearn import ensemble, linear_model, neural_network, svm
     from sklearn.pipeline import make_pipeline
 
@@ -92,8 +94,6 @@ def make_model(name, X, *, is_classifier, seed):
     }
     if name in others:
         return others[name]
-    if name == "realmlp":
-        return _realmlp(kind, seed)
     missing = name.removeprefix("tabular_without_")
     model = network.tabular(random_state=seed, **WITHOUT.get(missing, {}))
     if missing == "smooth_clip":
@@ -104,12 +104,23 @@ def make_model(name, X, *, is_classifier, seed):
     return model
 
 
-def _realmlp(kind, seed):
+def _realmlp(X, *, is_classifier, seed):
+    from sklearn.compose import make_column_transformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+
     try:
-        import pytabkit
+        from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
     except ImportError as error:
         raise PeerMissingError(str(error)) from None
-    return getattr(pytabkit, f"RealMLP_TD_{kind}")(random_state=seed, device="cpu")
+    network = RealMLP_TD_Classifier if is_classifier else RealMLP_TD_Regressor
+    # It takes gaps among categories only.
+    filled = make_column_transformer(
+        (SimpleImputer(strategy="median"), list(X.select_dtypes("number"))),
+        remainder="passthrough",
+        verbose_feature_names_out=False,
+    ).set_output(transform="pandas")
+    return make_pipeline(filled, network(random_state=seed, device="cpu"))
 
 
 MODELS = (
@@ -124,12 +135,15 @@ def fit_and_score_all(table, model, splits):
 
     import joblib
 
-    import skdl
-
     data = TABLES[table]()
     is_ours = model == "defaults" or model.startswith("tabular")
     tasks = [joblib.delayed(fit_and_score)(data, model, split) for split in splits]
-    with skdl.lockstep() if is_ours else contextlib.nullcontext():
+    together = contextlib.nullcontext()
+    if is_ours:
+        import skdl
+
+        together = skdl.lockstep()
+    with together:
         seconds, found = timed(joblib.Parallel(n_jobs=-1 if is_ours else 1), tasks)
     tell(f"{table}, {model}: {format_seconds(seconds / len(found))} a fit")
     return {"splits": found, "seconds": seconds / len(found)}
@@ -144,7 +158,7 @@ def fit_and_score(data, model, split):
     is_classifier = data.score != "RMSE"
     estimator = make_model(model, data.X, is_classifier=is_classifier, seed=split)
     X_train, X_test = data.X.iloc[train], data.X.iloc[test]
-    if model == "hist_gradient_boosting":
+    if model in {"hist_gradient_boosting", "realmlp"}:
         texts = [name for name in data.X if data.X[name].dtype.kind not in "iuf"]
         X_train, X_test = (X.astype(dict.fromkeys(texts, "category")) for X in (X_train, X_test))
     estimator.fit(X_train, data.y[train])

@@ -94,9 +94,10 @@ class BaseMLP(BaseNetwork):
 
         After RealMLP-TD (Holzmüller et al. 2024): robust scaling with smooth clipping, embedded
         numbers, a scale layer, parametric activations, and a learning rate that rises and falls
-        in waves, with the weights of the best epoch on held-out rows kept. Takes DataFrames with
-        categories and gaps. It is an ordinary
-        estimator; its parameters spell it all out, and can be changed and searched as any.
+        in waves, with the weights of the best epoch on held-out rows kept. Widths, bins and
+        batches follow the number of rows. Takes DataFrames with categories and gaps. It is an
+        ordinary estimator; its parameters spell it all out, and can be changed and searched as
+        any.
 
         Parameters
         ----------

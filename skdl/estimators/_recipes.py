@@ -3,8 +3,8 @@
 The ingredients are those of RealMLP-TD (Holzmüller et al. 2024, "Better by default: Strong
 pre-tuned MLPs and boosted trees on tabular data"), but for the embedding: places among quantiles
 (Gorishniy et al. 2022) instead of learned waves. Their networks are parametrised by neural
-tangents, with rates of their own for some weights; what the rate, the dropout and the bins are here
-was tried out on one split of California housing, red wine and diabetes (see docs/accuracy.rst).
+tangents, with rates of their own for some weights; what rate, dropout and smoothing are here, and
+how the sizes follow the rows, was tried out (see docs/accuracy.rst).
 """
 
 from __future__ import annotations
