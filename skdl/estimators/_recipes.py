@@ -37,8 +37,8 @@ _RECIPE: dict[str, Any] = {
 }
 REGRESSOR_RECIPE: dict[str, Any] = {**_RECIPE, "activation": "mish"}
 # Without any smoothing, networks that know small tables by heart are far too sure of themselves;
-# with the 0.1 of RealMLP, which is meant for error rates, they never get sure enough. The rate suits
-# the same tables; larger ones have not been tried (docs/accuracy.rst).
+# with the 0.1 of RealMLP, which is meant for error rates, they never get sure enough. The rate
+# suits the same tables; larger ones have not been tried (docs/accuracy.rst).
 CLASSIFIER_RECIPE: dict[str, Any] = {
     **_RECIPE,
     "activation": "selu",
