@@ -28,7 +28,7 @@ from _tables import TABLES
 
 VERSIONS_OF = ("skdl", "tensorflow", "keras", "scikit-learn", "pytabkit", "numpy")
 LONGEST_SECONDS = 4 * 3600
-# What `tabular()` is without one of its ingredients.
+# What `tabular()` is without one of its ingredients, or with what others take in its place.
 WITHOUT = {
     "embedding": {"numeric_embedding": None},
     "beta_2": {"beta_2": None},
@@ -36,6 +36,8 @@ WITHOUT = {
     "smooth_clip": {"input_scaling": None},
     "parametric_activation": {"parametric_activation": False},
     "label_smoothing": {"label_smoothing": 0.0},
+    "less_smoothing": {"label_smoothing": 0.1},
+    "automatic_sizes": {"hidden_units": 256, "n_bins": 48},
     "feature_scale": {"feature_scale": False},
     "dropout": {"dropout": 0.0},
     "weight_decay": {"weight_decay": None},
@@ -58,6 +60,8 @@ def numbers_and_columns(X, *, is_scaled):
 
 def make_model(name, X, *, is_classifier, seed):
     """Return an unfitted model for a table."""
+    if name == "realmlp":
+        return _realmlp(X, is_classifier=is_classifier, seed=seed)
     from sklearn import ensemble, linear_model, neural_network, svm
     from sklearn.pipeline import make_pipeline
 
@@ -74,6 +78,7 @@ def make_model(name, X, *, is_classifier, seed):
     }
     machines = {"Classifier": svm.SVC(probability=True, random_state=seed), "Regressor": svm.SVR()}
     trees = {"n_estimators": 300, "random_state": seed, "n_jobs": -1}
+    layers = {"hidden_layer_sizes": (128, 128)}
     held_out = {"early_stopping": True, "validation_fraction": 0.2, "random_state": seed}
     others = {
         "linear": make_pipeline(scaled, lines[kind]),
@@ -83,14 +88,12 @@ def make_model(name, X, *, is_classifier, seed):
             categorical_features=texts or None, random_state=seed
         ),
         "sklearn_mlp": make_pipeline(
-            scaled, getattr(neural_network, f"MLP{kind}")((128, 128), max_iter=500, **held_out)
+            scaled, getattr(neural_network, f"MLP{kind}")(**layers, max_iter=500, **held_out)
         ),
         "defaults": make_pipeline(scaled, network(**held_out)),
     }
     if name in others:
         return others[name]
-    if name == "realmlp":
-        return _realmlp(kind, seed)
     missing = name.removeprefix("tabular_without_")
     model = network.tabular(random_state=seed, **WITHOUT.get(missing, {}))
     if missing == "smooth_clip":
@@ -101,12 +104,23 @@ def make_model(name, X, *, is_classifier, seed):
     return model
 
 
-def _realmlp(kind, seed):
+def _realmlp(X, *, is_classifier, seed):
+    from sklearn.compose import make_column_transformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+
     try:
-        import pytabkit
+        from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
     except ImportError as error:
         raise PeerMissingError(str(error)) from None
-    return getattr(pytabkit, f"RealMLP_TD_{kind}")(random_state=seed, device="cpu")
+    network = RealMLP_TD_Classifier if is_classifier else RealMLP_TD_Regressor
+    # It takes gaps among categories only.
+    filled = make_column_transformer(
+        (SimpleImputer(strategy="median"), list(X.select_dtypes("number"))),
+        remainder="passthrough",
+        verbose_feature_names_out=False,
+    ).set_output(transform="pandas")
+    return make_pipeline(filled, network(random_state=seed, device="cpu"))
 
 
 MODELS = (
@@ -121,12 +135,15 @@ def fit_and_score_all(table, model, splits):
 
     import joblib
 
-    import skdl
-
     data = TABLES[table]()
     is_ours = model == "defaults" or model.startswith("tabular")
     tasks = [joblib.delayed(fit_and_score)(data, model, split) for split in splits]
-    with skdl.lockstep() if is_ours else contextlib.nullcontext():
+    together = contextlib.nullcontext()
+    if is_ours:
+        import skdl
+
+        together = skdl.lockstep()
+    with together:
         seconds, found = timed(joblib.Parallel(n_jobs=-1 if is_ours else 1), tasks)
     tell(f"{table}, {model}: {format_seconds(seconds / len(found))} a fit")
     return {"splits": found, "seconds": seconds / len(found)}
@@ -141,7 +158,7 @@ def fit_and_score(data, model, split):
     is_classifier = data.score != "RMSE"
     estimator = make_model(model, data.X, is_classifier=is_classifier, seed=split)
     X_train, X_test = data.X.iloc[train], data.X.iloc[test]
-    if model == "hist_gradient_boosting":
+    if model in {"hist_gradient_boosting", "realmlp"}:
         texts = [name for name in data.X if data.X[name].dtype.kind not in "iuf"]
         X_train, X_test = (X.astype(dict.fromkeys(texts, "category")) for X in (X_train, X_test))
     estimator.fit(X_train, data.y[train])
@@ -211,7 +228,10 @@ def main():
     results = json.loads(arguments.results.read_text()) if arguments.results.exists() else {}
     for table in arguments.tables:
         splits = list(range(min(arguments.splits, len(TABLES[table]().splits))))
+        is_regression = TABLES[table]().score == "RMSE"
         for model in models:
+            if is_regression and model.endswith("_smoothing"):
+                continue
             key = f"{table}/{model}/{len(splits)}"
             if key in results:
                 continue

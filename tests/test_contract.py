@@ -344,7 +344,7 @@ TABULAR = {
 
 
 @pytest.mark.slow
-@scikit_learn_checks([E(32, **TABULAR) for E in (skdl.MLPClassifier, skdl.MLPRegressor)])
+@scikit_learn_checks([E("auto", **TABULAR) for E in (skdl.MLPClassifier, skdl.MLPRegressor)])
 def test_scikit_learn_checks_with_what_tables_want(estimator, check):
     check(estimator)
 

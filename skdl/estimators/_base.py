@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-import math
 import warnings
 from abc import ABC, abstractmethod
 from numbers import Real as RealNumber
@@ -47,6 +46,7 @@ from skdl._validation import (
     check_weights,
 )
 from skdl.estimators import _keras_names as names
+from skdl.estimators._automatic import AUTO_EPOCHS, auto_batch_size
 from skdl.estimators._callbacks import EpochBar, SklearnCallbacks
 from skdl.estimators._conditions import FitConditions
 from skdl.estimators._diagram import DiagramMixin
@@ -67,7 +67,6 @@ __all__ = [
     "CONSTRAINTS",
     "BaseNetwork",
     "as_list",
-    "auto_batch_size",
     "is_keras",
     "units_per_layer",
 ]
@@ -145,12 +144,6 @@ CONSTRAINTS: dict[str, Constraint] = {
 
 # The default of the parameter, which an optimizer object's own learning rate replaces.
 _DEFAULT_RATE = 0.001
-
-# "auto": steps are what a network learns by, so few rows get small batches. On California housing
-# 48 epochs predicted as well as 128 (docs/accuracy.rst).
-_AUTO_BATCHES = 32
-_AUTO_BATCH_SIZES = (32, 256)
-_AUTO_EPOCHS = 64
 
 
 class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
@@ -266,7 +259,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
     @property
     def most_epochs(self) -> int:
         """Epochs of a fit at most."""
-        return _AUTO_EPOCHS if self.epochs == "auto" else self._setting("epochs")
+        return AUTO_EPOCHS if self.epochs == "auto" else self._setting("epochs")
 
     def _search_space(self) -> dict[str, Choice | Number]:
         """Return what an automatic search varies; it replaces what these parameters are set to."""
@@ -437,6 +430,9 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
             validation = self._as_rows(X, scaled, weight, val_index)
         elif X_val is not None:
             validation = self._validation_rows(X_val, y_val, sample_weight_val)
+        n_train = len(targets) if train_index is None else len(train_index)
+        if reset:
+            self._n_train = n_train
         scale, offset = self._units()
         described = self._described(X, seed)
         network = described["network"]
@@ -445,7 +441,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
             train=self._as_rows(X, scaled, weight, train_index),
             validation=validation,
             epochs=1 if is_partial else self.most_epochs,
-            batch_size=self._batch_size(len(targets) if train_index is None else len(train_index)),
+            batch_size=self._batch_size(n_train),
             seed=seed,
             shuffle=self._setting("shuffle"),
             schedule=Schedule() if is_partial else self._schedule(),
@@ -629,13 +625,6 @@ def units_per_layer(hidden_units: Any, hidden_layers: int) -> list[int]:
     """Return the units of each hidden layer; one number stands for every layer."""
     is_count = np.ndim(hidden_units) == 0
     return [hidden_units] * hidden_layers if is_count else list(hidden_units)
-
-
-def auto_batch_size(n_rows: int) -> int:
-    """Return the power of two nearest to a 32nd of the rows, between 32 and 256."""
-    least, most = _AUTO_BATCH_SIZES
-    nearest = 2 ** round(math.log2(max(n_rows / _AUTO_BATCHES, 1)))
-    return min(max(nearest, least), most)
 
 
 def _as_float32(weight: Any) -> Any:

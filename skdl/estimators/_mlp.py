@@ -9,6 +9,7 @@ from scipy import sparse
 
 from skdl._validation import AnyOf, Boolean, Constraint, Integer, OneOf, Real
 from skdl.estimators import _keras_names as names
+from skdl.estimators._automatic import auto_hidden_units, auto_n_bins
 from skdl.estimators._base import CONSTRAINTS, BaseNetwork, units_per_layer
 from skdl.estimators._input_layers import input_constants
 from skdl.estimators._recipes import CLASSIFIER_RECIPE, REGRESSOR_RECIPE
@@ -34,6 +35,7 @@ __all__ = ["MLPClassifier", "MLPRegressor"]
 _COUNT = Integer(1, example=16)
 MLP_CONSTRAINTS: dict[str, Constraint] = {
     **CONSTRAINTS,
+    "hidden_units": AnyOf(OneOf("auto"), CONSTRAINTS["hidden_units"]),
     "parametric_activation": Boolean(),
     "categorical_features": OneOf(None, "from_dtype"),
     "max_one_hot": Integer(0, example=8),
@@ -44,7 +46,7 @@ MLP_CONSTRAINTS: dict[str, Constraint] = {
     "n_frequencies": _COUNT,
     "frequency_scale": Real(0, low_open=True, example=0.1),
     "embedding_units": Integer(2, example=4),
-    "n_bins": _COUNT,
+    "n_bins": AnyOf(OneOf("auto"), _COUNT),
     "feature_scale": Boolean(),
     "shared_members": Integer(1, example=8),
     "weight_decay": AnyOf(OneOf(None), Real(0, example=0.01)),
@@ -60,7 +62,7 @@ class BaseMLP(BaseNetwork):
 
     _recipe: ClassVar[dict[str, Any]]
 
-    hidden_units: int | Sequence[int]
+    hidden_units: int | str | Sequence[int]
     hidden_layers: int
     activation: Any
     parametric_activation: bool
@@ -73,7 +75,7 @@ class BaseMLP(BaseNetwork):
     n_frequencies: int
     frequency_scale: float
     embedding_units: int
-    n_bins: int
+    n_bins: int | str
     feature_scale: bool
     shared_members: int
     dropout: float
@@ -92,9 +94,10 @@ class BaseMLP(BaseNetwork):
 
         After RealMLP-TD (Holzmüller et al. 2024): robust scaling with smooth clipping, embedded
         numbers, a scale layer, parametric activations, and a learning rate that rises and falls
-        in waves, with the weights of the best epoch on held-out rows kept. Takes DataFrames with
-        categories and gaps. It is an ordinary
-        estimator; its parameters spell it all out, and can be changed and searched as any.
+        in waves, with the weights of the best epoch on held-out rows kept. Widths, bins and
+        batches follow the number of rows. Takes DataFrames with categories and gaps. It is an
+        ordinary estimator; its parameters spell it all out, and can be changed and searched as
+        any.
 
         Parameters
         ----------
@@ -208,7 +211,7 @@ class BaseMLP(BaseNetwork):
         return mlp(
             n_features=shape[0],
             n_outputs=n_outputs,
-            hidden_units=units_per_layer(self.hidden_units, self.hidden_layers),
+            hidden_units=units_per_layer(self._hidden_units(), self.hidden_layers),
             activation=names.resolved_activation(self.activation),
             output_activation=output_activation,
             loss=loss,
@@ -223,6 +226,10 @@ class BaseMLP(BaseNetwork):
             parametric_activation=bool(self.parametric_activation),
             shared_members=int(self.shared_members),
         )
+
+    def _hidden_units(self) -> Any:
+        is_auto = isinstance(self.hidden_units, str)
+        return auto_hidden_units(self._n_train) if is_auto else self.hidden_units
 
     def _first_layers(self, n_features: int) -> dict[str, Layer]:
         """Return what makes numbers of categories and gaps, scales numbers and embeds them."""
@@ -254,7 +261,7 @@ class BaseMLP(BaseNetwork):
                 n_frequencies=self.n_frequencies,
                 frequency_scale=self.frequency_scale,
                 units=self.embedding_units,
-                n_bins=self.n_bins,
+                n_bins=auto_n_bins(self._n_train) if self.n_bins == "auto" else int(self.n_bins),
                 **where,
             )
         return layers
@@ -299,10 +306,11 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
 
     Parameters
     ----------
-    hidden_units : int or sequence of int, default=128
-        Units per hidden layer; a sequence has one entry per layer.
+    hidden_units : int, sequence of int or "auto", default=128
+        Units per hidden layer; a sequence has one entry per layer. ``"auto"`` is the power of two
+        nearest to twice the square root of the rows to train on, between 64 and 256.
     hidden_layers : int, default=2
-        Number of hidden layers, used when `hidden_units` is an int; 0 gives a linear model.
+        Number of hidden layers, unless `hidden_units` is a sequence; 0 gives a linear model.
     activation : str, callable or Keras layer, default="relu"
         Activation of the hidden layers: a name of ``keras.activations`` such as ``"selu"``,
         ``"mish"`` or ``"gelu"``, a function of single rows, or a Keras layer such as
@@ -338,8 +346,9 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
         matters most of these sizes.
     embedding_units : int >= 2, default=4
         Numbers that each feature becomes with ``"plr"`` and ``"pbld"``.
-    n_bins : int, default=16
+    n_bins : int or "auto", default=16
         Bins for each feature with ``"piecewise_linear"``; features of few values have fewer.
+        ``"auto"`` is 8 below 512 rows to train on, 16 below 2,048, 32 below 8,192, and then 48.
     feature_scale : bool, default=False
         Learn a factor for each number that enters the first layer (Holzmüller et al. 2024).
     shared_members : int, default=1
@@ -467,7 +476,7 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
 
     def __init__(
         self,
-        hidden_units: int | Sequence[int] = 128,
+        hidden_units: int | str | Sequence[int] = 128,
         *,
         hidden_layers: int = 2,
         activation: Any = "relu",
@@ -481,7 +490,7 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
         n_frequencies: int = 16,
         frequency_scale: float = 0.1,
         embedding_units: int = 4,
-        n_bins: int = 16,
+        n_bins: int | str = 16,
         feature_scale: bool = False,
         shared_members: int = 1,
         dropout: float = 0.0,
@@ -568,10 +577,11 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
 
     Parameters
     ----------
-    hidden_units : int or sequence of int, default=128
-        Units per hidden layer; a sequence has one entry per layer.
+    hidden_units : int, sequence of int or "auto", default=128
+        Units per hidden layer; a sequence has one entry per layer. ``"auto"`` is the power of two
+        nearest to twice the square root of the rows to train on, between 64 and 256.
     hidden_layers : int, default=2
-        Number of hidden layers, used when `hidden_units` is an int; 0 gives a linear model.
+        Number of hidden layers, unless `hidden_units` is a sequence; 0 gives a linear model.
     activation : str, callable or Keras layer, default="relu"
         Activation of the hidden layers: a name of ``keras.activations`` such as ``"selu"``,
         ``"mish"`` or ``"gelu"``, a function of single rows, or a Keras layer such as
@@ -607,8 +617,9 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
         matters most of these sizes.
     embedding_units : int >= 2, default=4
         Numbers that each feature becomes with ``"plr"`` and ``"pbld"``.
-    n_bins : int, default=16
+    n_bins : int or "auto", default=16
         Bins for each feature with ``"piecewise_linear"``; features of few values have fewer.
+        ``"auto"`` is 8 below 512 rows to train on, 16 below 2,048, 32 below 8,192, and then 48.
     feature_scale : bool, default=False
         Learn a factor for each number that enters the first layer (Holzmüller et al. 2024).
     shared_members : int, default=1
@@ -734,7 +745,7 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
 
     def __init__(
         self,
-        hidden_units: int | Sequence[int] = 128,
+        hidden_units: int | str | Sequence[int] = 128,
         *,
         hidden_layers: int = 2,
         activation: Any = "relu",
@@ -748,7 +759,7 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
         n_frequencies: int = 16,
         frequency_scale: float = 0.1,
         embedding_units: int = 4,
-        n_bins: int = 16,
+        n_bins: int | str = 16,
         feature_scale: bool = False,
         shared_members: int = 1,
         dropout: float = 0.0,

@@ -20,6 +20,8 @@ def remedies_for(kind: str, network: Any, n_train: int | None) -> tuple[str, ...
         Rows to train on.
     """
     params = network.get_params(deep=False) if network is not None else {}
+    # What follows the rows by itself has no present value to name.
+    params = {n: v for n, v in params.items() if not (isinstance(v, str) and v == "auto")}
     advice = {
         "bias": [
             _bigger(params),

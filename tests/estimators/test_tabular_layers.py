@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 import skdl
 from skdl import MLPClassifier, MLPRegressor, SmoothClipScaler
-from skdl.estimators._base import auto_batch_size
+from skdl.estimators._automatic import auto_batch_size, auto_hidden_units, auto_n_bins
 from skdl.estimators._input_layers import bins
 from skdl.exceptions import InvalidParameterError
 from skdl.training import _train
@@ -376,6 +376,43 @@ def test_batches_grow_with_the_rows(n_rows, expected):
     assert auto_batch_size(n_rows) == expected
 
 
+@pytest.mark.parametrize(
+    ("n_rows", "units", "n_bins"),
+    [
+        (10, 64, 8),
+        (510, 64, 8),
+        (515, 64, 16),
+        (2045, 64, 16),
+        (2050, 128, 32),
+        (8190, 128, 32),
+        (8195, 256, 48),
+        (10**6, 256, 48),
+    ],
+)
+def test_widths_and_bins_grow_with_the_rows(n_rows, units, n_bins):
+    assert (auto_hidden_units(n_rows), auto_n_bins(n_rows)) == (units, n_bins)
+
+
+def test_automatic_sizes_follow_the_rows_that_are_trained_on():
+    X = np.random.default_rng(0).normal(size=(2600, 2))
+    parts = {
+        "numeric_embedding": "piecewise_linear", "epochs": 1, "batch_size": 256,
+        "early_stopping": True, "validation_fraction": 0.5, "random_state": 0,
+    }  # fmt: skip
+    network = MLPRegressor("auto", n_bins="auto", **parts).fit(X, X[:, 0])
+    # 1,300 rows to train on: 2 sqrt(1300) = 72 and sqrt(1300) / 2 = 18.
+    given = MLPRegressor(64, n_bins=16, **parts).fit(X, X[:, 0])
+    np.testing.assert_array_equal(network.predict(X), given.predict(X))
+
+
+def test_training_that_goes_on_keeps_its_automatic_sizes():
+    X = np.random.default_rng(0).normal(size=(5000, 2))
+    network = MLPRegressor("auto", n_bins="auto", numeric_embedding="piecewise_linear")
+    network.set_params(epochs=1, batch_size=256, warm_start=True)
+    network.partial_fit(X[:300], X[:300, 0]).partial_fit(X, X[:, 0]).fit(X, X[:, 0])
+    assert network.model_.layers[-2].output.shape[-1] == 64
+
+
 def test_automatic_batches_and_epochs(diabetes):
     X, y = diabetes
     network = MLPRegressor(4, batch_size="auto", epochs="auto", random_state=0).fit(X, y)
@@ -416,6 +453,8 @@ def test_sparse_rows_are_refused_with_a_remedy(params, diabetes):
         ({"beta_2": 1.0}, r"beta_2=1.0 is not allowed"),
         ({"embedding_units": 1}, r"embedding_units=1 is not allowed"),
         ({"batch_size": "automatic"}, r"batch_size='automatic' is not known"),
+        ({"hidden_units": "automatic"}, r"hidden_units='automatic' .*'auto'"),
+        ({"n_bins": "automatic"}, r"n_bins='automatic' .*'auto'"),
     ],
 )  # fmt: skip
 def test_bad_settings_are_refused_at_the_door(params, message, iris):

@@ -16,6 +16,7 @@ import skdl
 from skdl import MLPClassifier, MLPRegressor
 from skdl.exceptions import InvalidParameterError
 from skdl.inspection import Diagnosis, Finding, diagnose
+from skdl.inspection._remedies import remedies_for
 from skdl.inspection._shape import fall_at_end, jitter, mean_of, rise_after_best
 from skdl.model_selection import cross_validate
 
@@ -370,3 +371,11 @@ def test_what_the_underfit_case_misses_can_be_learnt():
     _, X, y = underfit(0)
     forest = cross_validate(RandomForestClassifier(random_state=0), X, y, baseline=False)
     assert forest["test_score"].mean() > 0.97
+
+
+def test_remedies_name_no_present_value_of_what_follows_the_rows():
+    network = MLPRegressor.tabular()
+    for kind in ("bias", "variance", "noisy"):
+        advice = " ".join(remedies_for(kind, network, 100))
+        assert "auto" not in advice
+    assert "a smaller network" in remedies_for("variance", network, 100)

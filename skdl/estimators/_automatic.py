@@ -1,0 +1,37 @@
+"""What ``"auto"`` stands for, by the number of rows to train on.
+
+Steps are what a network learns by, so few rows get small batches; and few rows get few bins and
+narrow layers, as wide networks learned them by heart (docs/accuracy.rst). Powers of two, so that
+folds that differ by a row are one stack.
+"""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["AUTO_EPOCHS", "auto_batch_size", "auto_hidden_units", "auto_n_bins"]
+
+# On California housing 48 epochs predicted as well as 128 (docs/accuracy.rst).
+AUTO_EPOCHS = 64
+# More bins than these were not tried.
+_MOST_BINS = 48
+
+
+def auto_batch_size(n_rows: int) -> int:
+    """Return the power of two nearest to a 32nd of the rows, between 32 and 256."""
+    return _power_of_two(n_rows / 32, 32, 256)
+
+
+def auto_hidden_units(n_rows: int) -> int:
+    """Return the power of two nearest to twice the rows' square root, between 64 and 256."""
+    return _power_of_two(2 * math.sqrt(n_rows), 64, 256)
+
+
+def auto_n_bins(n_rows: int) -> int:
+    """Return the power of two nearest to half the rows' square root, from 8; at most 48."""
+    return min(_power_of_two(math.sqrt(n_rows) / 2, 8, 64), _MOST_BINS)
+
+
+def _power_of_two(value: float, least: int, most: int) -> int:
+    nearest: int = 2 ** round(math.log2(max(value, 1)))
+    return min(max(nearest, least), most)
