@@ -17,11 +17,11 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin, clone, is_classifier
 from sklearn.exceptions import NotFittedError
-from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted
 
 import skdl
 from skdl.estimators._base import BaseNetwork
+from tests import checks
 
 # Keras 3.15 with NumPy 2.4, where its callback reads the learning rate.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy")
@@ -257,14 +257,9 @@ def expected_failed_checks(estimator):
     return EXPECTED_FAILED_CHECKS
 
 
-def scikit_learn_checks(estimators, expected_failed_checks=expected_failed_checks):
-    """Return a test's parameters, named alike in every process: pytest-xdist compares the names."""
-    checks = parametrize_with_checks(estimators, expected_failed_checks=expected_failed_checks)
-
-    def name(value):
-        return re.sub(r"at0x[0-9a-f]+|/tmp/tmp[^/]+", "", checks.kwargs["ids"](value))
-
-    return pytest.mark.parametrize(*checks.args, ids=name)
+scikit_learn_checks = functools.partial(
+    checks.scikit_learn_checks, expected_failed_checks=expected_failed_checks
+)
 
 
 def defaults_of(function):

@@ -11,9 +11,9 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdl import KerasTransformer, lockstep
+from tests.checks import scikit_learn_checks
 
 # Keras 3.15 with NumPy 2.4, in whatever reads a Keras variable as an array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy")
@@ -34,7 +34,7 @@ def transformer(**params):
 
 
 @pytest.mark.slow
-@parametrize_with_checks([transformer(layer=None, epochs=2)])
+@scikit_learn_checks([transformer(layer=None, epochs=2)])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
