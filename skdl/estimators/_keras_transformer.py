@@ -384,8 +384,8 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OwnNum
                     f"Expected one of {names}."
                 )
             outputs = model.get_layer(self.layer).output
-            # Not `model.inputs`: given a list, Keras 3.8 warns of an array that comes without one.
-            inner = self._inner_model = keras.Model(model.inputs[0], outputs)
+            # Not `inputs`: given a list, Keras 3.8 warns of an array that comes without one.
+            inner = self._inner_model = keras.Model(model.input, outputs)
         return inner
 
     def __getstate__(self) -> dict[str, Any]:

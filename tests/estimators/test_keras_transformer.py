@@ -11,6 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from skdl import KerasTransformer, lockstep
 from tests.checks import scikit_learn_checks
@@ -94,3 +95,24 @@ def test_images_copies_and_supervised_codes(digits):
         supervised, layer="codes", supervised=True, loss="mse", epochs=2
     ).fit(X, y)
     assert by_targets.transform(X).shape == (400, 3)
+
+
+class OfTwoInputs(KerasTransformer):
+    @property
+    def feature_encoder(self):
+        return FunctionTransformer(lambda X: {"left": X[:, :30], "right": X[:, 30:]})
+
+
+def test_model_of_two_inputs_gives_a_layer_too(digits):
+    X, _ = digits
+
+    def build():
+        left, right = keras.Input((30,), name="left"), keras.Input((34,), name="right")
+        codes = layers.Dense(4, name="codes")(layers.Concatenate()([left, right]))
+        return keras.Model({"left": left, "right": right}, layers.Dense(64)(codes))
+
+    network = OfTwoInputs(
+        build, layer="codes", loss="mse", optimizer="adam", epochs=2, random_state=0
+    ).fit(X)
+    kernel, bias = network.model_.get_layer("codes").get_weights()
+    np.testing.assert_allclose(network.transform(X), X @ kernel + bias, rtol=1e-4, atol=1e-5)
