@@ -12,7 +12,13 @@ if TYPE_CHECKING:
 
     from skdl.training._member import Member
 
-__all__ = ["fit_together", "split_by_memory", "worth_compiling", "worth_recompiling"]
+__all__ = [
+    "batch_rows",
+    "fit_together",
+    "split_by_memory",
+    "worth_compiling",
+    "worth_recompiling",
+]
 
 # Measured on two cores (see benchmarks/): what a step costs apart from its arithmetic, what one
 # weight and one activation cost in the plain graph beyond what they cost under XLA, and what
@@ -39,7 +45,7 @@ def worth_compiling(members: Sequence[Member], n_epochs: int = 0) -> bool:
         Epochs that they have trained so far.
     """
     network = members[0].job.network
-    if not compiles(network) or windows(network) * _batch_rows(members) > _MOST_WINDOWS:
+    if not compiles(network) or windows(network) * batch_rows(members) > _MOST_WINDOWS:
         return False
     per_step = len(members) * _member_seconds(members)
     per_step += 0.0 if runs_alone(network) else _STEP_SECONDS
@@ -70,11 +76,12 @@ def _member_seconds(members: Sequence[Member]) -> float:
     n_weights = sum(size(v.shape) for v in variables)
     width = sum(size(v.shape[-1:]) for v in variables) + sum(inner_widths(job.network))
     alone = _STEP_SECONDS if runs_alone(job.network) else 0.0
-    rows = _batch_rows(members)
+    rows = batch_rows(members)
     return alone + _WEIGHT_SECONDS * n_weights + _ACTIVATION_SECONDS * rows * width
 
 
-def _batch_rows(members: Sequence[Member]) -> int:
+def batch_rows(members: Sequence[Member]) -> int:
+    """Return how many rows the largest batch of any member has."""
     return min(members[0].job.batch_size, max(len(m.job.train) for m in members))
 
 
@@ -120,5 +127,5 @@ def _working_bytes(member: Member) -> int:
         return 4 * (roles * len(member.state[0]) + 4 * _MOST_WINDOWS)
     width = sum(size(v.shape[-1:]) for v in member.layout.variables) + size(job.network.input_shape)
     width += sum(inner_widths(job.network))
-    rows = min(job.batch_size, len(job.train))
+    rows = batch_rows([member])
     return 4 * (roles * len(member.state[0]) + 4 * rows * width)

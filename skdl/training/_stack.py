@@ -15,7 +15,7 @@ from skdl.training._member import end_abandoned_calls
 from skdl.training._metrics import GraphMetric, HostMetric
 from skdl.training._noise import NoiseTable
 from skdl.training._part import Part, Shared
-from skdl.training._plan import worth_compiling, worth_recompiling
+from skdl.training._plan import batch_rows, worth_compiling, worth_recompiling
 from skdl.training._pool import RowPool
 from skdl.training._prediction import traced_meanwhile
 from skdl.training._program import Kind, dims_of, number_names, numbers_of, program_for
@@ -87,7 +87,7 @@ class Stack:
             offsets=offsets,
             noise=tf.constant(NoiseTable(first.batch_size * widest).values),
             dims=tf.constant(dims_of(self.network), tf.int32),
-            batch_size=min(first.batch_size, max(len(m.job.train) for m in members)),
+            batch_size=batch_rows(members),
             row_width=self._row_width(),
             scored_alone=self._runs_alone,
         )
