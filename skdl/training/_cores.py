@@ -11,18 +11,24 @@ from joblib import cpu_count
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["n_cores", "side_by_side"]
+__all__ = ["has_gpu", "n_cores", "side_by_side"]
 
 Given = TypeVar("Given")
 Found = TypeVar("Found")
 
 
 @functools.cache
-def n_cores() -> int:
-    """Return how many calls may run at once: 1 on a GPU, which is one device."""
+def has_gpu() -> bool:
+    """Whether TensorFlow puts work on a GPU."""
     import tensorflow as tf
 
-    return 1 if tf.config.list_physical_devices("GPU") else max(1, cpu_count())
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+@functools.cache
+def n_cores() -> int:
+    """Return how many calls may run at once: 1 on a GPU, which is one device."""
+    return 1 if has_gpu() else max(1, cpu_count())
 
 
 @functools.cache

@@ -34,8 +34,8 @@ class Shared:
 
     Parameters
     ----------
-    learn : Program
-        The one that trains.
+    programs : dict of str to Program
+        For each role of rows; that of ``"train"`` trains, the others score.
     data : tuple
         Inputs, targets and weights of all rows, see `RowPool`.
     offsets : dict of str to dict of Member to pair of int
@@ -49,7 +49,7 @@ class Shared:
         Whether a call that only looks at rows takes one member.
     """
 
-    learn: Program
+    programs: Mapping[str, Program]
     data: Any
     offsets: Mapping[str, Mapping[Member, tuple[int, int]]]
     noise: Any
@@ -191,12 +191,13 @@ class Part:
         import tensorflow as tf
 
         shared, places = self._shared, self._places
+        learn = shared.programs["train"]
         index, counts = batches(self._placed(orders), shared.batch_size)
-        if shared.learn.kind.compiled:
+        if learn.kind.compiled:
             room = rounded_up(len(index)) - len(index)
             index = np.pad(index, ((0, room), (0, 0), (0, 0)))
             counts = np.pad(counts, ((0, room), (0, 0)))
-        n_steps, n_noisy = len(index), shared.learn.n_noisy
+        n_steps, n_noisy = len(index), learn.n_noisy
         keys = np.zeros((n_steps, n_noisy, len(places)), np.uint32)
         if not is_rehearsal:
             for position, member in enumerate(self.members):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import weakref
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
     from skdl.training._job import Rows
 
-__all__ = ["RowPool", "batches", "bucket", "chunks", "rounded_up"]
+__all__ = ["RowPool", "batches", "bucket", "chunks", "rounded_up", "rows_in_place"]
 
 
 # Rows that are compared at once.
@@ -51,38 +53,66 @@ class RowPool:
                 total += len(entry.y)
             offsets.append(seen[key])
         self.y_offsets = np.array(offsets, np.int32)
-        self.is_sparse = sparse.issparse(inputs[0])
-        self.row_dtype = "uint8" if all(i.dtype == np.uint8 for i in inputs) else "float32"
+        self.held_as = "uint8" if all(i.dtype == np.uint8 for i in inputs) else "float32"
+        if sparse.issparse(inputs[0]):
+            self.held_as = "csr"
         self._inputs = inputs
         self._targets = targets
+        self._name = next(_names)
+        _pools[self._name] = self
 
-    def tensors(self, *, padded: bool) -> Any:
+    def tensors(self, held_as: str, *, padded: bool) -> Any:
         """Return (inputs, targets, weights) as tensors.
 
-        With `padded`, rows of zeros bring them to one of a few lengths, so that a program that
-        is compiled for one shape serves other numbers of rows.
+        Parameters
+        ----------
+        held_as : {"float32", "uint8", "csr", "in place"}
+            The pool's own way, or ``"in place"``: inputs stay where they are, and the tensor is
+            what `rows_in_place` knows the pool by. Keep the pool until the last batch.
+        padded : bool
+            Rows of zeros bring all to one of a few lengths, so that a program that is compiled
+            for one shape serves other numbers of rows.
         """
         import tensorflow as tf
 
-        if self.is_sparse:
+        if held_as == "in place":
+            inputs: Any = tf.constant(self._name, tf.int64)
+        elif held_as == "csr":
             matrix = (
                 self._inputs[0] if len(self._inputs) == 1 else sparse.vstack(self._inputs, "csr")
             )
-            inputs: Any = (
+            inputs = (
                 tf.constant(matrix.data, tf.float32),
                 tf.constant(matrix.indices, tf.int32),
                 tf.constant(matrix.indptr, tf.int32),
             )
         else:
-            inputs = _on_device(
-                _joined(self._inputs, padded=padded).astype(self.row_dtype, copy=False)
-            )
+            inputs = _on_device(_joined(self._inputs, padded=padded).astype(held_as, copy=False))
         y = _joined([y for y, _ in self._targets], padded=padded)
         weights = _joined(
             [np.ones(len(y), np.float32) if w is None else w for y, w in self._targets],
             padded=padded,
         )
         return inputs, tf.constant(y, tf.float32), tf.constant(weights, tf.float32)
+
+    def rows(self, index: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return the rows ``[M, B, ...]`` of an index ``[M, B]``, each line of it in one array."""
+        ends = np.cumsum([len(array) for array in self._inputs])
+        batch = np.empty((*index.shape, *self._inputs[0].shape[1:]), np.float32)
+        for own, line in zip(batch, index, strict=True):
+            array = int(np.searchsorted(ends, line[0], "right"))
+            start = ends[array] - len(self._inputs[array])
+            own[...] = self._inputs[array][line - start]
+        return batch
+
+
+_names = itertools.count()
+_pools: weakref.WeakValueDictionary[int, RowPool] = weakref.WeakValueDictionary()
+
+
+def rows_in_place(name: NDArray[np.int64], index: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Return the rows of an index in the pool of this name: the way out of a graph to them."""
+    return _pools[int(name)].rows(index)
 
 
 def _on_device(array: NDArray[Any]) -> Any:

@@ -15,6 +15,7 @@ import numpy as np
 
 from skdl.training._losses import activated, prepared_targets, reduction_of, row_losses
 from skdl.training._optimizers import n_slots, optimizer_step, rule_options
+from skdl.training._pool import rows_in_place
 from skdl.training._rules import LayerContext, Layout, Pass, row_shapes, rule_of, size
 from skdl.training._shapes import concatenated, shape_of
 
@@ -41,10 +42,9 @@ class Kind:
     live : tuple of bool
         Which of the network's numbers are not zero for some member.
     metrics : tuple of GraphMetric
-    sparse : bool
-        Rows come as a CSR matrix.
-    row_dtype : {"float32", "uint8"}
-        Of the rows to train on and to score; batches of them become float32.
+    rows : {"float32", "uint8", "csr", "in place"}
+        What the rows to train on and to score are held as, see `RowPool`; batches of them become
+        float32.
     compiled : bool
         By XLA, for given shapes.
     """
@@ -54,8 +54,7 @@ class Kind:
     live: tuple[bool, ...] = ()
     metrics: tuple[GraphMetric, ...] = ()
     collect: bool = False
-    sparse: bool = False
-    row_dtype: str = "float32"
+    rows: str = "float32"
     compiled: bool = False
 
     @property
@@ -70,7 +69,9 @@ class Kind:
         if self.compiled or whole & own or (whole and network.source is not None):
             return True
         # Rows of a CSR matrix take their width from the first variable, see `Program._gathered`.
-        return self.sparse and (not variables or variables[0].shape[0] != network.input_shape[0])
+        return self.rows == "csr" and (
+            not variables or variables[0].shape[0] != network.input_shape[0]
+        )
 
     @property
     def key(self) -> Hashable:
@@ -83,8 +84,7 @@ class Kind:
             self.live,
             self.metrics,
             self.collect,
-            self.sparse,
-            self.row_dtype,
+            self.rows,
             (Layout.of(self.network), self.network.input_shape) if is_static else None,
         )
 
@@ -143,10 +143,12 @@ class Program:
         n_rows_axes = len(kind.network.input_shape)
         f32, i32 = tf.float32, tf.int32
         spec = tf.TensorSpec
-        if kind.sparse:
+        if kind.rows == "csr":
             rows: Any = tuple(spec([None], t) for t in (f32, i32, i32))
+        elif kind.rows == "in place":
+            rows = spec([], tf.int64)
         else:
-            rows = spec([None] * (1 + n_rows_axes), tf.as_dtype(kind.row_dtype))
+            rows = spec([None] * (1 + n_rows_axes), tf.as_dtype(kind.rows))
         state = (spec([None, None], f32), spec([None, None], f32))
         dims = spec([None], i32)
         numbers = spec([None, None], f32)
@@ -310,7 +312,11 @@ class Program:
         """Return the rows ``[M, B, ...]`` of an index ``[M, B]``; CSR rows become dense here."""
         import tensorflow as tf
 
-        if not self.kind.sparse:
+        if self.kind.rows == "in place":
+            batch = tf.numpy_function(rows_in_place, [rows, index], tf.float32, stateful=False)
+            batch.set_shape([None] * (2 + len(self.kind.network.input_shape)))
+            return batch
+        if self.kind.rows != "csr":
             return tf.cast(tf.gather(rows, index), tf.float32)
         values, columns, starts = rows
         flat = tf.reshape(index, [-1])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl.training._cores import n_cores, side_by_side
+from skdl.training._cores import has_gpu, n_cores, side_by_side
 from skdl.training._garbage import full_collections_put_off
 from skdl.training._losses import reduction_of
 from skdl.training._member import end_abandoned_calls
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from skdl.training._member import Member
+    from skdl.training._program import Program
 
 __all__ = ["Stack"]
 
@@ -61,29 +62,27 @@ class Stack:
         self._pool = RowPool([entry for rows in roles.values() for entry in rows])
         begins = iter(zip(self._pool.x_offsets, self._pool.y_offsets, strict=True))
         offsets = {role: {m: next(begins) for m in members} for role in roles}
+        is_scored = any(m.job.held_out_score is not None for m in members)
+        self._runs_alone = runs_alone(self.network)
         kind = Kind(
             network=self.network,
             optimizer=first.optimizer,
             live=tuple(bool(n) for n in (numbers != 0).any(0)[:n_layer_numbers]),
             metrics=graph,
             collect=bool(host),
-            sparse=self._pool.is_sparse,
-            row_dtype=self._pool.row_dtype,
+            rows=self._pool.held_as,
         )
-        self._runs_alone = runs_alone(self.network)
-        self._may_compile = not host and not kind.sparse and compiles(self.network)
+        self._kinds = dict.fromkeys(roles, kind)
+        if "held_out" in roles:
+            # Predictions of held-out rows come back where somebody scores them on the host.
+            self._kinds["held_out"] = dataclasses.replace(kind, collect=kind.collect or is_scored)
+        self._may_compile = not host and kind.rows != "csr" and compiles(self.network)
         self._compiled = compiled and self._may_compile
-        # Predictions of held-out rows come back where somebody scores them on the host.
-        is_scored = any(m.job.held_out_score is not None for m in members)
-        scoring = {"held_out": dataclasses.replace(kind, collect=kind.collect or is_scored)}
-        self._score = {
-            role: program_for(scoring.get(role, kind)) for role in roles if role != "train"
-        }
-        learn = program_for(dataclasses.replace(kind, compiled=self._compiled))
-        widest = self._widest_noise(numbers) if learn.n_noisy else 0
+        programs = self._programs()
+        widest = self._widest_noise(numbers) if programs["train"].n_noisy else 0
         self._shared = Shared(
-            learn=learn,
-            data=self._pool.tensors(padded=self._compiled),
+            programs=programs,
+            data=self._pool.tensors(programs["train"].kind.rows, padded=self._compiled),
             offsets=offsets,
             noise=tf.constant(NoiseTable(first.batch_size * widest).values),
             dims=tf.constant(dims_of(self.network), tf.int32),
@@ -93,6 +92,17 @@ class Stack:
         )
         self._epoch = 0
         self._cut()
+
+    def _programs(self) -> dict[str, Program]:
+        """Return the programs for each role's rows."""
+        kinds = dict(self._kinds)
+        if self._compiled:
+            kinds["train"] = dataclasses.replace(kinds["train"], compiled=True)
+        elif self._runs_alone and not has_gpu() and self._pool.held_as != "csr":
+            # Images are large and their steps long: their rows are not copied, but read where the
+            # caller holds them, batch by batch.
+            kinds = {r: dataclasses.replace(kind, rows="in place") for r, kind in kinds.items()}
+        return {role: program_for(kind) for role, kind in kinds.items()}
 
     def _cut(self) -> None:
         """Cut the stack into parts, the calls of which go side by side.
@@ -113,7 +123,7 @@ class Stack:
     def prepare(self) -> None:
         """Trace and compile the program that trains, ahead of the first epoch."""
         if self._compiled:
-            learn, part = self._shared.learn, self._parts[0]
+            learn, part = self._shared.programs["train"], self._parts[0]
             rehearsal = part.training(part.rows_of("train"), 0, is_rehearsal=True)
             with full_collections_put_off():
                 # First, as TensorFlow numbers functions as they come, and finds compilations on
@@ -141,9 +151,9 @@ class Stack:
         """Go over to XLA if that pays by now."""
         if self._epoch and worth_compiling(self.members, self._epoch):
             self._compiled = True
-            learn = program_for(dataclasses.replace(self._shared.learn.kind, compiled=True))
-            data = self._pool.tensors(padded=True)
-            self._shared = dataclasses.replace(self._shared, learn=learn, data=data)
+            programs = self._programs()
+            data = self._pool.tensors(programs["train"].kind.rows, padded=True)
+            self._shared = dataclasses.replace(self._shared, programs=programs, data=data)
             self._cut_anew()
             self.prepare()
 
@@ -190,7 +200,8 @@ class Stack:
         calls = [
             part.training(own, self._epoch) for part, own in zip(self._parts, orders, strict=True)
         ]
-        found = side_by_side(lambda call: self._shared.learn.train(*call), calls)
+        train = self._shared.programs["train"].train
+        found = side_by_side(lambda call: train(*call), calls)
         logs: dict[Member, dict[str, float]] = {}
         for part, own, (state, slots, log, seen) in zip(self._parts, orders, found, strict=True):
             part.learned(state, slots)
@@ -199,12 +210,11 @@ class Stack:
 
     def _evaluate(self, role: str) -> dict[Member, dict[str, float]]:
         """Score the rows that running members have in a role; empty if they have none."""
-        if role not in self._score:
+        if role not in self._kinds:
             return {}
         calls = [part.evaluations(role) for part in self._parts]
-        found = iter(
-            side_by_side(lambda call: self._score[role].evaluate(*call), list(chain(*calls)))
-        )
+        evaluate = self._shared.programs[role].evaluate
+        found = iter(side_by_side(lambda call: evaluate(*call), list(chain(*calls))))
         logs: dict[Member, dict[str, float]] = {}
         for part, own in zip(self._parts, calls, strict=True):
             logs |= part.logs(list(islice(found, len(own))), role, part.rows_of(role))

@@ -221,24 +221,29 @@ def test_bytes_are_divided_by_255(digits):
     )
 
 
-def test_bytes_stay_bytes_until_the_batch(digits, monkeypatch):
+def test_images_are_read_where_they_are(digits, monkeypatch, tmp_path):
+    """Neither copied nor made floats, before the batch."""
     from skdl.training._pool import RowPool
 
     X, y = digits
-    seen = []
-    tensors = RowPool.tensors
+    held, shared = set(), set()
+    rows = RowPool.rows
 
-    def recorded(self, **options):
-        result = tensors(self, **options)
-        seen.append(result[0].dtype.name)
-        return result
+    def recorded(self, index):
+        held.update(array.dtype.name for array in self._inputs)
+        shared.update(np.shares_memory(array, as_bytes) for array in self._inputs)
+        return rows(self, index)
 
-    monkeypatch.setattr(RowPool, "tensors", recorded)
+    monkeypatch.setattr(RowPool, "rows", recorded)
     as_bytes = X.astype(np.uint8)
     CNNClassifier(**SMALL).fit(as_bytes, y, X_val=as_bytes, y_val=y)
-    assert seen == ["uint8"]
+    assert (held, shared) == ({"uint8"}, {True})
+    np.save(tmp_path / "X.npy", as_bytes)
+    as_bytes = np.load(tmp_path / "X.npy", mmap_mode="r")
+    CNNClassifier(**SMALL).fit(as_bytes, y)
+    assert shared == {True}
     CNNClassifier(**SMALL).fit(as_bytes, y, X_val=as_bytes + 0.5, y_val=y)
-    assert seen == ["uint8", "float32"]
+    assert held == {"uint8", "float32"}
 
 
 def test_bytes_after_a_fit_on_other_numbers_are_refused(digits):
