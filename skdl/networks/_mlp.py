@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from skdl.networks._loss import KerasObject
 from skdl.networks._network import Layer, Network
+from skdl.networks._tabular import embedding_width
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -95,7 +96,7 @@ def mlp(
     layers += dense_layers(
         n_outputs=n_outputs, hidden_units=hidden_units, activation=activation, dropout=dropout,
         l1=l1, l2=l2, batch_norm=batch_norm, parametric_activation=parametric_activation,
-        shared_members=shared_members,
+        shared_members=shared_members, embedding=embedding,
     )  # fmt: skip
     return Network((int(n_features),), tuple(layers), output_activation, loss)
 
@@ -111,18 +112,18 @@ def dense_layers(
     batch_norm: Literal["before_activation", "after_activation"] | None,
     parametric_activation: bool = False,
     shared_members: int = 1,
+    embedding: Layer | None = None,
 ) -> list[Layer]:
     """Return the hidden layers of a perceptron and its output before activation, as `mlp`."""
     layers: list[Layer] = []
     penalties = {"l1": float(l1), "l2": float(l2)}
-    shared = {"n_shared": int(shared_members)} if shared_members > 1 and hidden_units else {}
+    shared: dict[str, Any] = {}
+    if shared_members > 1 and hidden_units:
+        shared["n_shared"] = int(shared_members)
     for units in hidden_units:
         if shared:
-            layers.append(
-                Layer.of(
-                    "SharedDense", units=int(units), is_first=not layers, **shared, **penalties
-                )
-            )
+            own = {"is_first": not layers, **({} if layers else _embedded(embedding))}
+            layers.append(Layer.of("SharedDense", units=int(units), **own, **shared, **penalties))
         else:
             layers.append(Layer.of("Dense", units=int(units), **penalties))
         layers += activated(activation, batch_norm, is_parametric=parametric_activation)
@@ -130,6 +131,17 @@ def dense_layers(
     last = "SharedHeads" if shared else "Dense"
     layers.append(Layer.of(last, units=int(n_outputs), **shared, **penalties))
     return layers
+
+
+def _embedded(embedding: Layer | None) -> dict[str, Any]:
+    """Return how many numbers stand for one feature, and for how many features."""
+    if embedding is None:
+        return {}
+    if embedding.kind == "PiecewiseLinearEmbedding":
+        width = embedding["n_bins"]
+    else:
+        width = embedding_width(*(embedding[n] for n in ("form", "n_frequencies", "units")))
+    return {"embedding_width": width, "n_numbers": embedding["n_numbers"]}
 
 
 def activated(

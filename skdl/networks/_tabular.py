@@ -334,6 +334,7 @@ def _shared_dense() -> type[keras.layers.Layer]:
         """``((x * r) W) * s + b`` for several networks that share W; r, s, b are their own.
 
         The first one takes ``(batch, features)`` and makes ``(batch, networks, units)`` of it.
+        How its inputs are embedded is where its r starts from, when `skdl.training` draws it.
         """
 
         def __init__(
@@ -341,6 +342,8 @@ def _shared_dense() -> type[keras.layers.Layer]:
             units: int,
             n_shared: int,
             is_first: bool,
+            embedding_width: int = 1,
+            n_numbers: int | None = None,
             kernel_regularizer: Any = None,
             **keywords: Any,
         ) -> None:
@@ -348,6 +351,8 @@ def _shared_dense() -> type[keras.layers.Layer]:
             self.units = units
             self.n_shared = n_shared
             self.is_first = is_first
+            self.embedding_width = embedding_width
+            self.n_numbers = n_numbers
             self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
 
         def build(self, input_shape: Any) -> None:
@@ -372,7 +377,7 @@ def _shared_dense() -> type[keras.layers.Layer]:
             return (input_shape[0], self.n_shared, self.units)
 
         def get_config(self) -> dict[str, Any]:
-            names = ("units", "n_shared", "is_first")
+            names = ("units", "n_shared", "is_first", "embedding_width", "n_numbers")
             return {
                 **super().get_config(),
                 **{name: getattr(self, name) for name in names},

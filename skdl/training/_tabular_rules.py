@@ -279,7 +279,9 @@ class SharedDenseRule(Rule):
     """``((x * r) W) * s + b`` for networks that share W (Gorishniy et al. 2025, section 3.3).
 
     Rows are ``[M, B, F]`` in front of the first such layer and ``[M, B, k, n]`` behind it. There r
-    starts as -1 or 1, which is what makes the networks differ; elsewhere r and s start as 1.
+    starts at random, which is what makes the networks differ: -1 or 1, or, as in the authors' own
+    program, one standard normal number for all that an embedded feature became. Elsewhere r and s
+    start as 1.
     """
 
     numbers = ("l1", "l2")
@@ -307,9 +309,17 @@ class SharedDenseRule(Rule):
     def initial(
         self, layer: Layer, variable: Variable, generator: np.random.Generator
     ) -> NDArray[np.float32] | None:
-        if variable.name == "before" and layer["is_first"]:
+        if variable.name != "before" or not layer["is_first"]:
+            return None
+        width = layer.get("embedding_width", 1)
+        if width == 1:
             return generator.choice(np.array([-1, 1], np.float32), variable.shape)
-        return None
+        n_shared, n_inputs = variable.shape
+        n_numbers = layer["n_numbers"] or n_inputs // width
+        repeats = np.ones(n_numbers + n_inputs - n_numbers * width, int)
+        repeats[:n_numbers] = width
+        factors = generator.standard_normal((n_shared, len(repeats)), dtype=np.float32)
+        return np.repeat(factors, repeats, axis=1)
 
     def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
         import tensorflow as tf

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from joblib import Parallel, delayed
 from sklearn.base import clone
@@ -38,6 +39,26 @@ def test_regressor_predicts_the_mean_of_its_networks(diabetes):
     np.testing.assert_allclose(network.predict(X), expected, atol=1e-4 * y.std())
     theirs = network.model_.predict(X, verbose=0)[:, 0]
     np.testing.assert_allclose(theirs, outputs.mean(1)[:, 0], atol=1e-4)
+
+
+@pytest.mark.parametrize("embedding", [None, "piecewise_linear", "plr"])
+def test_networks_differ_at_first_in_how_they_weigh_a_feature(embedding, diabetes):
+    X, y = diabetes
+    frame = pd.DataFrame(X[:, :3], columns=["p", "q", "r"]).assign(
+        place=pd.Categorical(["a", "b", "c", "d"] * len(X))[: len(X)]
+    )
+    settings = {"categorical_features": "from_dtype", "n_bins": 4, "embedding_units": 5}
+    network = MLPRegressor(**SHARED, **settings, numeric_embedding=embedding, learning_rate=1e-9)
+    weights = network.fit(frame, y).model_.get_weights()
+    width = {None: 1, "piecewise_linear": 4, "plr": 5}[embedding]
+    before = next(w for w in weights if w.shape == (3, 3 * width + 4))
+    if embedding is None:
+        np.testing.assert_allclose(np.abs(before), 1, atol=1e-6)
+    else:
+        of_numbers = before[:, :-4].reshape(3, 3, width)
+        np.testing.assert_allclose(of_numbers, of_numbers[:, :, :1].repeat(width, 2), atol=1e-6)
+        assert len(np.unique(of_numbers[:, :, 0].round(3))) == 9
+    assert len(np.unique(before[:, -4:].round(3))) == (2 if embedding is None else 12)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
