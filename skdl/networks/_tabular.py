@@ -333,8 +333,9 @@ def _shared_dense() -> type[keras.layers.Layer]:
     class SharedDense(keras.layers.Layer):
         """``((x * r) W) * s + b`` for several networks that share W; r, s, b are their own.
 
-        The first one takes ``(batch, features)`` and makes ``(batch, networks, units)`` of it.
-        How its inputs are embedded is where its r starts from, when `skdl.training` draws it.
+        The first one takes ``(batch, inputs)`` and makes ``(batch, networks, units)`` of it. There
+        r has one factor for all that an embedded feature became: `embedding_width` inputs for
+        each of the first `n_numbers` features (None: all), one for each of the rest.
         """
 
         def __init__(
@@ -364,14 +365,25 @@ def _shared_dense() -> type[keras.layers.Layer]:
                     initializer="glorot_uniform" if name == "kernel" else "zeros",
                     regularizer=self.kernel_regularizer if name == "kernel" else None,
                 )
-                for name, shape in shared_variables(self.n_shared, width, self.units)
+                for name, shape in shared_variables(
+                    self.n_shared, width, self.units, self.embedding_width, self.n_numbers
+                )
             ]
 
         def call(self, x: Any) -> Any:
             before, kernel, behind, bias = self.parts
-            factors = before if self.is_first else 1.0 + before
-            x = (ops.expand_dims(x, 1) if self.is_first else x) * factors
+            if self.is_first:
+                x = ops.expand_dims(x, 1) * self._of_inputs(before)
+            else:
+                x *= 1.0 + before
             return ops.matmul(x, kernel) * (1.0 + behind) + bias
+
+        def _of_inputs(self, factors: Any) -> Any:
+            if self.embedding_width == 1:
+                return factors
+            n_numbers = factors.shape[1] if self.n_numbers is None else self.n_numbers
+            numbers = ops.repeat(factors[:, :n_numbers], self.embedding_width, axis=1)
+            return ops.concatenate([numbers, factors[:, n_numbers:]], 1)
 
         def compute_output_shape(self, input_shape: Any) -> Any:
             return (input_shape[0], self.n_shared, self.units)
@@ -469,11 +481,15 @@ def own_layer_class(kind: str) -> type[keras.layers.Layer]:
         return _FACTORIES[kind]()
 
 
-def shared_variables(n_shared: int, width: int, units: int) -> list[tuple[str, tuple[int, ...]]]:
+def shared_variables(
+    n_shared: int, n_inputs: int, units: int, embedding_width: int = 1, n_numbers: int | None = None
+) -> list[tuple[str, tuple[int, ...]]]:
     """Return name and shape of each variable of a shared dense layer, in Keras' order."""
+    n_embedded = n_inputs // embedding_width if n_numbers is None else n_numbers
+    n_factors = n_inputs - n_embedded * (embedding_width - 1)
     return [
-        ("before", (n_shared, width)),
-        ("kernel", (width, units)),
+        ("before", (n_shared, n_factors)),
+        ("kernel", (n_inputs, units)),
         ("behind", (n_shared, units)),
         ("bias", (n_shared, units)),
     ]

@@ -21,6 +21,7 @@ from skdl.training._rules import (
     Variable,
     penalty_of_kernel,
 )
+from skdl.training._shapes import concatenated, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -262,7 +263,7 @@ class PiecewiseLinearEmbeddingRule(OnNumbersRule):
         del layer
         start, slope, low, high = (part[:, None] for part in context.variables)
         values = (x[..., None] - start) * slope
-        kept = [tf.reshape(part, [tf.shape(part)[0], -1]) for part in context.variables]
+        kept = [tf.reshape(part, [shape_of(part)[0], -1]) for part in context.variables]
         return flat(tf.maximum(tf.minimum(values, high), low)), kept
 
 
@@ -270,7 +271,7 @@ def flat(values: Any) -> Any:
     """Return ``[M, B, F * n]`` of ``[M, B, F, n]``."""
     import tensorflow as tf
 
-    rows = tf.reshape(values, tf.concat([tf.shape(values)[:2], [-1]], 0))
+    rows = tf.reshape(values, concatenated(shape_of(values)[:2], [-1]))
     rows.set_shape([None, None, None])
     return rows
 
@@ -280,18 +281,18 @@ class SharedDenseRule(Rule):
 
     Rows are ``[M, B, F]`` in front of the first such layer and ``[M, B, k, n]`` behind it. There r
     starts at random, which is what makes the networks differ: -1 or 1, or, as in the authors' own
-    program, one standard normal number for all that an embedded feature became. Elsewhere r and s
-    start as 1.
+    program, one standard normal number for all that an embedded feature became. It stays one, so
+    that the product with W is taken once for all networks. Elsewhere r and s start as 1.
     """
 
     numbers = ("l1", "l2")
 
     def structure(self, layer: Layer) -> Hashable:
-        is_first: Hashable = layer["is_first"]
-        return is_first
+        return layer["is_first"], _is_embedded(layer), layer.get("n_numbers")
 
     def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
-        named = shared_variables(layer["n_shared"], shape[-1], layer["units"])
+        embedded = (layer.get("embedding_width", 1), layer.get("n_numbers"))
+        named = shared_variables(layer["n_shared"], shape[-1], layer["units"], *embedded)
         return [
             Variable(
                 position, name, own, initializer="glorot_uniform" if name == "kernel" else "zeros"
@@ -311,30 +312,56 @@ class SharedDenseRule(Rule):
     ) -> NDArray[np.float32] | None:
         if variable.name != "before" or not layer["is_first"]:
             return None
-        width = layer.get("embedding_width", 1)
-        if width == 1:
-            return generator.choice(np.array([-1, 1], np.float32), variable.shape)
-        n_shared, n_inputs = variable.shape
-        n_numbers = layer["n_numbers"] or n_inputs // width
-        repeats = np.ones(n_numbers + n_inputs - n_numbers * width, int)
-        repeats[:n_numbers] = width
-        factors = generator.standard_normal((n_shared, len(repeats)), dtype=np.float32)
-        return np.repeat(factors, repeats, axis=1)
+        if _is_embedded(layer):
+            return generator.standard_normal(variable.shape, dtype=np.float32)
+        return generator.choice(np.array([-1, 1], np.float32), variable.shape)
 
     def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
-        import tensorflow as tf
-
         before, kernel, behind, bias = context.variables
-        is_first = layer["is_first"]
-        factors = before if is_first else 1.0 + before
-        x = (x[:, :, None, :] if is_first else x) * factors[:, None]
-        shape = tf.shape(x)
-        rows = tf.reshape(x, [shape[0], shape[1] * shape[2], shape[3]])
-        rows = tf.reshape(tf.matmul(rows, kernel), tf.concat([shape[:3], [-1]], 0))
-        return rows * (1.0 + behind[:, None]) + bias[:, None], []
+        if not layer["is_first"]:
+            products = _products(x * (1.0 + before[:, None]), kernel)
+        elif _is_embedded(layer):
+            products = _products_of_embedded(x, before, kernel, layer["n_numbers"])
+        else:
+            products = _products(x[:, :, None, :] * before[:, None], kernel)
+        return products * (1.0 + behind[:, None]) + bias[:, None], []
 
     def penalty(self, variables: list[Any], numbers: dict[str, Any]) -> Any:
         return penalty_of_kernel(variables[1], numbers)
+
+
+def _is_embedded(layer: Layer) -> bool:
+    """Tell whether factors of a shared layer are for features that became several inputs."""
+    return bool(layer.get("embedding_width", 1) > 1)
+
+
+def _products(x: Any, kernel: Any) -> Any:
+    """Return x W, ``[M, B, k, n]``, of ``[M, B, k, F]``."""
+    import tensorflow as tf
+
+    shape = shape_of(x)
+    rows = tf.reshape(x, [shape[0], shape[1] * shape[2], shape[3]])
+    return tf.reshape(tf.matmul(rows, kernel), concatenated(shape[:3], [-1]))
+
+
+def _products_of_embedded(x: Any, factors: Any, kernel: Any, n_numbers: int | None) -> Any:
+    """Return ``(x * r) W`` of ``[M, B, F]``, where r has one factor for each embedded feature."""
+    import tensorflow as tf
+
+    shape = shape_of(x)
+    m, n_rows, n_inputs = shape[0], shape[1], shape[2]
+    n_factors = shape_of(factors)[2]
+    n_features = n_factors if n_numbers is None else n_numbers
+    end = n_inputs - (n_factors - n_features)
+    width = end // n_features
+    own_x = tf.reshape(x[..., :end], [m, n_rows, n_features, width])
+    own_kernel = tf.reshape(kernel[:, :end], [m, n_features, width, -1])
+    by_feature = tf.einsum("mbfw,mfwn->mbfn", own_x, own_kernel)
+    products = tf.einsum("mbfn,mkf->mbkn", by_feature, factors[..., :n_features])
+    if n_numbers is None:
+        return products
+    rest = x[:, :, None, end:] * factors[:, None, :, n_features:]
+    return products + _products(rest, kernel[:, end:])
 
 
 class SharedHeadsRule(Rule):

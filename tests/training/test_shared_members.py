@@ -49,16 +49,36 @@ def test_networks_differ_at_first_in_how_they_weigh_a_feature(embedding, diabete
     )
     settings = {"categorical_features": "from_dtype", "n_bins": 4, "embedding_units": 5}
     network = MLPRegressor(**SHARED, **settings, numeric_embedding=embedding, learning_rate=1e-9)
-    weights = network.fit(frame, y).model_.get_weights()
-    width = {None: 1, "piecewise_linear": 4, "plr": 5}[embedding]
-    before = next(w for w in weights if w.shape == (3, 3 * width + 4))
+    layers = network.fit(frame, y).model_.layers
+    before = next(v for v in layers if type(v).__name__ == "SharedDense").get_weights()[0]
+    assert before.shape == (3, 3 + 4)  # however wide a feature became
     if embedding is None:
         np.testing.assert_allclose(np.abs(before), 1, atol=1e-6)
     else:
-        of_numbers = before[:, :-4].reshape(3, 3, width)
-        np.testing.assert_allclose(of_numbers, of_numbers[:, :, :1].repeat(width, 2), atol=1e-6)
-        assert len(np.unique(of_numbers[:, :, 0].round(3))) == 9
-    assert len(np.unique(before[:, -4:].round(3))) == (2 if embedding is None else 12)
+        assert len(np.unique(before)) == before.size
+
+
+@pytest.mark.parametrize("embedding", ["piecewise_linear", "plr"])
+@pytest.mark.parametrize("compiled", [False, True], ids=["plain", "xla"])
+def test_factors_of_embedded_features_mean_what_they_mean_in_keras(
+    compiled, embedding, diabetes, monkeypatch
+):
+    X, y = diabetes
+    monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: compiled)
+    frame = pd.DataFrame(X[:, :3], columns=["p", "q", "r"]).assign(s=X[:, 1] > 0)
+    frame["s"] = frame["s"].astype("category")
+    network = MLPRegressor(**SHARED, numeric_embedding=embedding, learning_rate=0.03)
+    network.set_params(categorical_features="from_dtype", n_bins=4, embedding_units=5)
+    network.fit(frame, y)
+    codes = frame.assign(s=frame["s"].cat.codes + 1).to_numpy(float)
+    theirs = network.model_.predict(codes, verbose=0)[:, 0]
+    expected = theirs * network.target_scale_ + network.target_offset_
+    np.testing.assert_allclose(network.predict(frame), expected, atol=1e-4 * y.std())
+    assert network.predict(frame).std() > 0.1 * y.std()
+    network = MLPRegressor(**SHARED, numeric_embedding=embedding, learning_rate=0.03).fit(X, y)
+    theirs = network.model_.predict(X, verbose=0)[:, 0]
+    expected = theirs * network.target_scale_ + network.target_offset_
+    np.testing.assert_allclose(network.predict(X), expected, atol=1e-4 * y.std())
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
