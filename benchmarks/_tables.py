@@ -55,6 +55,14 @@ def california():
     return Table(X, y, "RMSE", splits, about)
 
 
+def california_few():
+    """Return the same rows, few of which are there to train on."""
+    whole = california()
+    split = ShuffleSplit(20, train_size=2_000, test_size=4_000, random_state=0).split
+    about = "20 random splits of 2,000 rows to train on and 4,000 to test"
+    return Table(whole.X, whole.y, "RMSE", list(split(whole.X)), about)
+
+
 def _red_wine():
     return pd.read_csv(data_folder() / "winequality-red.csv", sep=";")
 
@@ -71,15 +79,17 @@ def red_wine_unique():
     """Return each wine once."""
     rows = _red_wine().drop_duplicates()
     X, y = rows.drop(columns="quality"), rows["quality"].to_numpy(float)
-    splits = list(KFold(10, shuffle=True, random_state=0).split(X))
-    return Table(X, y, "RMSE", splits, f"{len(X):,} rows without twins, 10-fold")
+    splits = [
+        split for seed in (0, 1) for split in KFold(10, shuffle=True, random_state=seed).split(X)
+    ]
+    return Table(X, y, "RMSE", splits, f"{len(X):,} rows without twins, 10-fold, twice")
 
 
 def diabetes():
     """Return the progression of the disease after a year."""
     X, y = load_diabetes(return_X_y=True, as_frame=True)
-    splits = list(ShuffleSplit(10, test_size=0.2, random_state=0).split(X))
-    return Table(X, y.to_numpy(float), "RMSE", splits, "442 rows, 10 random 80/20 splits")
+    splits = list(ShuffleSplit(20, test_size=0.2, random_state=0).split(X))
+    return Table(X, y.to_numpy(float), "RMSE", splits, "442 rows, 20 random 80/20 splits")
 
 
 def breast_cancer():
@@ -119,6 +129,7 @@ def sunshine():
 
 TABLES = {
     "california": california,
+    "california_few": california_few,
     "red_wine": red_wine,
     "red_wine_unique": red_wine_unique,
     "diabetes": diabetes,

@@ -30,6 +30,7 @@ VERSIONS_OF = ("skdl", "tensorflow", "keras", "scikit-learn", "pytabkit", "numpy
 LONGEST_SECONDS = 4 * 3600
 # What `tabular()` is without one of its ingredients, or with what others take in its place.
 WITHOUT = {
+    "shared_members": {"shared_members": 1},
     "embedding": {"numeric_embedding": None},
     "beta_2": {"beta_2": None},
     "schedule": {"learning_rate_schedule": "constant", "learning_rate": 0.001},
@@ -37,7 +38,7 @@ WITHOUT = {
     "parametric_activation": {"parametric_activation": False},
     "label_smoothing": {"label_smoothing": 0.0},
     "less_smoothing": {"label_smoothing": 0.1},
-    "automatic_sizes": {"hidden_units": 256, "n_bins": 48},
+    "automatic_sizes": {"hidden_units": 256, "n_bins": 48, "batch_size": 256},
     "feature_scale": {"feature_scale": False},
     "dropout": {"dropout": 0.0},
     "weight_decay": {"weight_decay": None},

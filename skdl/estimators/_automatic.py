@@ -11,25 +11,23 @@ import math
 
 __all__ = ["AUTO_EPOCHS", "auto_batch_size", "auto_hidden_units", "auto_n_bins"]
 
-# On California housing 48 epochs predicted as well as 128 (docs/accuracy.rst).
+# More have not been tried where they could matter (docs/accuracy.rst).
 AUTO_EPOCHS = 64
-# More bins than these were not tried.
-_MOST_BINS = 48
 
 
 def auto_batch_size(n_rows: int) -> int:
-    """Return the power of two nearest to a 32nd of the rows, between 32 and 256."""
-    return _power_of_two(n_rows / 32, 32, 256)
+    """Return the power of two nearest to a 128th of the rows, between 32 and 256."""
+    return _power_of_two(n_rows / 128, 32, 256)
 
 
 def auto_hidden_units(n_rows: int) -> int:
-    """Return the power of two nearest to twice the rows' square root, between 64 and 256."""
-    return _power_of_two(2 * math.sqrt(n_rows), 64, 256)
+    """Return the power of two nearest to the rows' square root, between 64 and 256."""
+    return _power_of_two(math.sqrt(n_rows), 64, 256)
 
 
 def auto_n_bins(n_rows: int) -> int:
-    """Return the power of two nearest to half the rows' square root, from 8; at most 48."""
-    return min(_power_of_two(math.sqrt(n_rows) / 2, 8, 64), _MOST_BINS)
+    """Return the power of two nearest to a 40th of the rows, between 8 and 128."""
+    return _power_of_two(n_rows / 40, 8, 128)
 
 
 def _power_of_two(value: float, least: int, most: int) -> int:

@@ -94,8 +94,9 @@ class BaseMLP(BaseNetwork):
 
         After RealMLP-TD (Holzmüller et al. 2024): robust scaling with smooth clipping, embedded
         numbers, a scale layer, parametric activations, and a learning rate that rises and falls
-        in waves, with the weights of the best epoch on held-out rows kept. Widths, bins and
-        batches follow the number of rows. Takes DataFrames with categories and gaps. It is an
+        in waves, with the weights of the best epoch on held-out rows kept. After TabM (Gorishniy
+        et al. 2025): eight networks that share their weights. Widths, bins and batches follow the
+        number of rows. Takes DataFrames with categories and gaps. It is an
         ordinary estimator; its parameters spell it all out, and can be changed and searched as
         any.
 
@@ -308,7 +309,7 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
     ----------
     hidden_units : int, sequence of int or "auto", default=128
         Units per hidden layer; a sequence has one entry per layer. ``"auto"`` is the power of two
-        nearest to twice the square root of the rows to train on, between 64 and 256.
+        nearest to the square root of the rows to train on, between 64 and 256.
     hidden_layers : int, default=2
         Number of hidden layers, unless `hidden_units` is a sequence; 0 gives a linear model.
     activation : str, callable or Keras layer, default="relu"
@@ -348,7 +349,7 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
         Numbers that each feature becomes with ``"plr"`` and ``"pbld"``.
     n_bins : int or "auto", default=16
         Bins for each feature with ``"piecewise_linear"``; features of few values have fewer.
-        ``"auto"`` is 8 below 512 rows to train on, 16 below 2,048, 32 below 8,192, and then 48.
+        ``"auto"`` is the power of two nearest to a 40th of the rows to train on, from 8 to 128.
     feature_scale : bool, default=False
         Learn a factor for each number that enters the first layer (Holzmüller et al. 2024).
     shared_members : int, default=1
@@ -400,7 +401,7 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
         in Adam. Networks on tables often gain by 0.95.
     batch_size : int or "auto", default=32
         Rows per training step; the last batch of an epoch may be smaller. ``"auto"`` is the power
-        of two nearest to a 32nd of the training rows, between 32 and 256.
+        of two nearest to a 128th of the training rows, between 32 and 256.
     epochs : int or "auto", default=100
         Passes over the training rows; the most there will be with `early_stopping`. ``"auto"``
         is 64.
@@ -579,7 +580,7 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
     ----------
     hidden_units : int, sequence of int or "auto", default=128
         Units per hidden layer; a sequence has one entry per layer. ``"auto"`` is the power of two
-        nearest to twice the square root of the rows to train on, between 64 and 256.
+        nearest to the square root of the rows to train on, between 64 and 256.
     hidden_layers : int, default=2
         Number of hidden layers, unless `hidden_units` is a sequence; 0 gives a linear model.
     activation : str, callable or Keras layer, default="relu"
@@ -619,7 +620,7 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
         Numbers that each feature becomes with ``"plr"`` and ``"pbld"``.
     n_bins : int or "auto", default=16
         Bins for each feature with ``"piecewise_linear"``; features of few values have fewer.
-        ``"auto"`` is 8 below 512 rows to train on, 16 below 2,048, 32 below 8,192, and then 48.
+        ``"auto"`` is the power of two nearest to a 40th of the rows to train on, from 8 to 128.
     feature_scale : bool, default=False
         Learn a factor for each number that enters the first layer (Holzmüller et al. 2024).
     shared_members : int, default=1
@@ -666,7 +667,7 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
         in Adam. Networks on tables often gain by 0.95.
     batch_size : int or "auto", default=32
         Rows per training step; the last batch of an epoch may be smaller. ``"auto"`` is the power
-        of two nearest to a 32nd of the training rows, between 32 and 256.
+        of two nearest to a 128th of the training rows, between 32 and 256.
     epochs : int or "auto", default=100
         Passes over the training rows; the most there will be with `early_stopping`. ``"auto"``
         is 64.

@@ -370,7 +370,7 @@ def test_they_are_one_stack(diabetes, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "expected"), [(10, 32), (1500, 64), (3000, 128), (13_209, 256), (10**6, 256)]
+    ("n_rows", "expected"), [(10, 32), (3000, 32), (8000, 64), (13_209, 128), (10**6, 256)]
 )
 def test_batches_grow_with_the_rows(n_rows, expected):
     assert auto_batch_size(n_rows) == expected
@@ -380,13 +380,13 @@ def test_batches_grow_with_the_rows(n_rows, expected):
     ("n_rows", "units", "n_bins"),
     [
         (10, 64, 8),
-        (510, 64, 8),
-        (515, 64, 16),
-        (2045, 64, 16),
-        (2050, 128, 32),
-        (8190, 128, 32),
-        (8195, 256, 48),
-        (10**6, 256, 48),
+        (450, 64, 8),
+        (455, 64, 16),
+        (1_600, 64, 32),
+        (2_000, 64, 64),
+        (8_200, 128, 128),
+        (33_000, 256, 128),
+        (10**6, 256, 128),
     ],
 )
 def test_widths_and_bins_grow_with_the_rows(n_rows, units, n_bins):
@@ -394,14 +394,14 @@ def test_widths_and_bins_grow_with_the_rows(n_rows, units, n_bins):
 
 
 def test_automatic_sizes_follow_the_rows_that_are_trained_on():
-    X = np.random.default_rng(0).normal(size=(2600, 2))
+    X = np.random.default_rng(0).normal(size=(3000, 2))
     parts = {
         "numeric_embedding": "piecewise_linear", "epochs": 1, "batch_size": 256,
         "early_stopping": True, "validation_fraction": 0.5, "random_state": 0,
     }  # fmt: skip
     network = MLPRegressor("auto", n_bins="auto", **parts).fit(X, X[:, 0])
-    # 1,300 rows to train on: 2 sqrt(1300) = 72 and sqrt(1300) / 2 = 18.
-    given = MLPRegressor(64, n_bins=16, **parts).fit(X, X[:, 0])
+    # 1,500 rows to train on: sqrt(1500) = 39 and 1500 / 40 = 37.
+    given = MLPRegressor(64, n_bins=32, **parts).fit(X, X[:, 0])
     np.testing.assert_array_equal(network.predict(X), given.predict(X))
 
 
