@@ -174,6 +174,20 @@ def test_bins_by_hand():
     np.testing.assert_allclose(encoded([197, 5])[0], [[1, 1, 1, 2], [0, 0, 0, 0]])
 
 
+def test_bins_where_most_rows_have_one_value():
+    rng = np.random.default_rng(0)
+    few = np.where(rng.random(1000) < 0.9, 0, rng.integers(1, 15, 1000))
+    many = np.where(rng.random(1000) < 0.9, 0, rng.exponential(size=1000))
+    start, slope = (bins(np.column_stack([few, many]), 16)[name] for name in ("start", "slope"))
+    np.testing.assert_array_equal(start[0, :14], np.arange(14))  # all values, 14 being the end
+    assert np.count_nonzero(slope[0]) == 14
+    assert np.count_nonzero(slope[1]) == 16
+    # Besides 0, as many of the other rows in each bin, up to one.
+    counts = np.histogram(many[many > 0], np.append(start[1], many.max()))[0]
+    assert counts.min() >= 1
+    assert counts.max() <= 12
+
+
 def test_frequencies_start_as_wide_as_asked_for(diabetes):
     wide, narrow = (
         MLPRegressor(
