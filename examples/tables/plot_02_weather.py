@@ -108,6 +108,7 @@ pd.Series(rmse, name="RMSE, hours of sunshine").to_frame().round(2)
 # regression, which the lesson does not try, is as good.
 
 assert diagnosis.kinds[0] == "variance"
+assert rmse["like today"] > 3.88
 assert rmse["better network"] < rmse["first network"] < rmse["like today"]
 assert rmse["better network"] < 3.4
 assert abs(rmse["better network"] - rmse["Ridge"]) < 0.15
