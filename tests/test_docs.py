@@ -35,6 +35,12 @@ def test_the_code_of_the_start_page_runs_as_it_stands(tmp_path, fresh_python):
     assert "Diagnosis of MLPRegressor" in done.stdout
 
 
+def test_no_page_has_the_name_of_one_that_sphinx_writes_itself():
+    names = {page.stem for page in START.parent.glob("*.rst")}
+    assert len(names) > 5
+    assert not names & {"genindex", "py-modindex", "search"}
+
+
 def test_every_public_name_is_in_the_reference():
     reference = (START.parent / "api.rst").read_text(encoding="utf-8")
     listed = set(re.findall(r"(?m)^   (\w+)$", reference))
