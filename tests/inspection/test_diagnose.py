@@ -337,7 +337,7 @@ def test_estimators_without_a_network_are_judged_by_their_scores(diabetes):
 def test_remedies_name_the_parameters_and_their_values():
     found = diagnose(Made(test=[0.7] * 3, train=[1.0] * 3))
     remedies = finding(found, "variance").remedies
-    assert remedies[0] == "dropout=0.2 to 0.5 (now 0.3)"
+    assert remedies[0] == "more dropout, up to 0.5 (now 0.3)"
     assert remedies[1].startswith("l2=1e-4 to 1e-2 (now 0)")
     assert remedies[-1] == "more rows to train on (now 80)"
     found = diagnose(Made(test=[0.7] * 3, train=[0.7] * 3))
@@ -345,6 +345,16 @@ def test_remedies_name_the_parameters_and_their_values():
     assert remedies[0] == ("a bigger network: hidden_units=256, hidden_layers=3 (now 128 and 2)")
     assert remedies[1] == "longer training: epochs=200 (now 100)"
     assert remedies[2] == "less of dropout (now 0.3)"
+
+
+def test_remedies_leave_out_what_is_there_already():
+    network = MLPRegressor(dropout=0.5, l2=0.01, learning_rate_schedule="cosine")
+    advice = " ".join(remedies_for("variance", network, 100))
+    assert "dropout" not in advice
+    assert "l2" not in advice
+    assert "rate that falls" not in " ".join(remedies_for("noisy", network, 100))
+    advice = " ".join(remedies_for("noisy", MLPRegressor(), 100))
+    assert 'learning_rate_schedule="cosine"' in advice
 
 
 def test_text_and_html_hold_every_finding_and_escape_it():
