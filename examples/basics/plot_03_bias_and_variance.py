@@ -62,15 +62,15 @@ found["high variance"]
 table = pd.DataFrame(
     {
         name: {
-            "training": result["train_score"].mean(),
-            "held out": result["test_score"].mean(),
+            "training": round(result["train_score"].mean(), 3),
+            "held out": round(result["test_score"].mean(), 3),
             "findings": ", ".join(found[name].kinds),
         }
         for name, result in results.items()
     }
 ).T
 table.loc["baseline", "held out"] = result.summary().loc[("score", "baseline"), "mean"]
-table
+table.fillna("")
 
 # %%
 # The linear network hardly does better on rows that it knows than by guessing: more rows would not
