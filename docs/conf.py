@@ -166,8 +166,9 @@ def keep_values_together(app, doctree, docname):
     """Let no line break inside a value with its error or unit."""
     del app, docname
     for text in list(doctree.findall(nodes.Text)):
-        if not isinstance(text.parent, nodes.literal_block):
-            together = BELONGS_TO_VALUE.sub("\N{NO-BREAK SPACE}", text)
+        together = BELONGS_TO_VALUE.sub("\N{NO-BREAK SPACE}", text)
+        is_prose = text.parent is not None and not isinstance(text.parent, nodes.literal_block)
+        if is_prose and together != text:
             text.parent.replace(text, nodes.Text(together))
 
 
