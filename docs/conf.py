@@ -150,7 +150,7 @@ def write_search_spaces(app):
             "     - values",
         ]
         for name, values in describe_space(kind()):
-            quoted = re.sub(r"'(\w+)'", r'``"\1"``', values)
+            quoted = re.sub(r"(\w+=)?'(\w+)'", r'``\1"\2"``', values)
             lines += [f"   * - ``{name}``", f"     - {quoted}"]
         lines.append("")
     folder = Path(app.srcdir) / "generated"
