@@ -322,6 +322,28 @@ def test_bad_input_is_told_at_the_door(diabetes):
         diagnose(result, metric="r2")
     with pytest.raises(InvalidParameterError, match="target_score='high'"):
         diagnose(result, target_score="high")
+    for scores in (dict(result), {"loss": [1.0]}):
+        with pytest.raises(TypeError, match=r"got a dict.*skdl\.model_selection\.cross_validate"):
+            diagnose(scores)
+
+
+@pytest.mark.parametrize(
+    ("metric", "target", "meant"),
+    [("accuracy", 95, "0.95"), ("r2", 1.5, "0.9"), ("neg_root_mean_squared_error", 50, "-50")],
+)
+def test_a_score_that_nothing_can_reach_is_refused(metric, target, meant):
+    sign = -1 if metric.startswith("neg_") else 1
+    made = Made(test=[sign * 0.7] * 2, train=[sign * 0.8] * 2, metric=metric)
+    with pytest.raises(ValueError, match=f"never above [01].*such as {meant}"):
+        diagnose(made, target_score=target)
+
+
+def test_a_percentage_is_suspected_where_the_scorer_has_no_name():
+    made = Made(test=[0.7] * 2, train=[0.8] * 2, metric="score")
+    assert any("target_score=0.95" in note for note in diagnose(made, target_score=95).notes)
+    assert not any("percentage" in note for note in diagnose(made, target_score=0.95).notes)
+    own = Made(test=[70.0] * 2, train=[80.0] * 2, metric="score")
+    assert not any("percentage" in note for note in diagnose(own, target_score=95).notes)
 
 
 def test_estimators_without_a_network_are_judged_by_their_scores(diabetes):
