@@ -5,6 +5,8 @@ import os
 import re
 from pathlib import Path
 
+from docutils import nodes
+
 import skdl
 from skdl.estimators import describe_space
 
@@ -55,6 +57,7 @@ autodoc_typehints = "none"
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
+html_js_files = ["wide_figures.js"]
 html_title = f"skdl {release}"
 html_theme_options = {
     "header_links_before_dropdown": 7,
@@ -147,14 +150,30 @@ def write_search_spaces(app):
             "     - values",
         ]
         for name, values in describe_space(kind()):
-            lines += [f"   * - ``{name}``", f"     - {values}"]
+            quoted = re.sub(r"(\w+=)?'(\w+)'", r'``\1"\2"``', values)
+            lines += [f"   * - ``{name}``", f"     - {quoted}"]
         lines.append("")
     folder = Path(app.srcdir) / "generated"
     folder.mkdir(exist_ok=True)
     (folder / "search_spaces.rst").write_text("\n".join(lines), encoding="utf-8")
 
 
+# A value's ± and its unit, which narrow columns would part from it.
+BELONGS_TO_VALUE = re.compile(r"(?<=\d) (?=(?:ms|s|MB|MiB|GB|GiB|h)\b|[±%])|(?<=±) ")
+
+
+def keep_values_together(app, doctree, docname):
+    """Let no line break inside a value with its error or unit."""
+    del app, docname
+    for text in list(doctree.findall(nodes.Text)):
+        together = BELONGS_TO_VALUE.sub("\N{NO-BREAK SPACE}", text)
+        is_prose = text.parent is not None and not isinstance(text.parent, nodes.literal_block)
+        if is_prose and together != text:
+            text.parent.replace(text, nodes.Text(together))
+
+
 def setup(app):
     """Connect what is written at the beginning of a build."""
     app.connect("builder-inited", write_search_spaces)
     app.connect("source-read", say_what_is_missing)
+    app.connect("doctree-resolved", keep_values_together)

@@ -35,6 +35,19 @@ def test_the_code_of_the_start_page_runs_as_it_stands(tmp_path, fresh_python):
     assert "Diagnosis of MLPRegressor" in done.stdout
 
 
+def test_no_page_has_the_name_of_one_that_sphinx_writes_itself():
+    names = {page.stem for page in START.parent.glob("*.rst")}
+    assert len(names) > 5
+    assert not names & {"genindex", "py-modindex", "search"}
+
+
+def test_links_of_the_readme_into_the_repository_lead_somewhere():
+    root = START.parents[1]
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (root / "README.md").read_text(encoding="utf-8"))
+    assert "docs/training_curves.png" in links
+    assert [link for link in links if not (root / link).is_file()] == []
+
+
 def test_every_public_name_is_in_the_reference():
     reference = (START.parent / "api.rst").read_text(encoding="utf-8")
     listed = set(re.findall(r"(?m)^   (\w+)$", reference))

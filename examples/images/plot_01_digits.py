@@ -54,9 +54,21 @@ TrainingCurveDisplay.from_cross_validation(result)
 plt.show()
 
 # %%
+# The convolutional network comes before the dense one and that before the linear model. On digits
+# that all have the same size and place, the nearest neighbour does as well as any. Three folds
+# cannot tell such neighbours apart: see the p-values in the table above.
+
+summary = result.summary().loc["score", "mean"]
+assert summary["CNNClassifier"] > summary["dense network"] > summary["LogisticRegression"]
+assert abs(summary["CNNClassifier"] - summary["nearest neighbour"]) < 0.02
+assert (result.summary().loc["score", "p_value"].drop(["CNNClassifier", "baseline"]) > 0.05).all()
+assert summary.drop("baseline").min() > summary["baseline"]
+assert np.isclose(summary["baseline"], 0.1, atol=0.02)
+
+# %%
 # The digits that it gets wrong
 # -----------------------------
-# Some of them one could argue about.
+# Twelve of them.
 
 predictions = result.predictions
 wrong = predictions[predictions["y_true"] != predictions["y_pred"]].head(12)
@@ -67,9 +79,3 @@ for ax, row in zip(axes.flat, wrong.itertuples(), strict=False):
     ax.imshow(X[row.row].reshape(8, 8), cmap="gray_r")
     ax.set_title(f"{row.y_true}, not {row.y_pred}", fontsize=9)
 plt.show()
-
-summary = result.summary().loc["score", "mean"]
-assert summary["CNNClassifier"] > summary["dense network"] > summary["LogisticRegression"]
-assert abs(summary["CNNClassifier"] - summary["nearest neighbour"]) < 0.02
-assert summary.drop("baseline").min() > summary["baseline"]
-assert np.isclose(summary["baseline"], 0.1, atol=0.02)

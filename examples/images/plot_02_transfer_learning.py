@@ -6,6 +6,13 @@ Ants or bees? 245 photographs are too few to learn what an eye, a wing or a peta
 MobileNet learnt that from a million photographs of ImageNet. Its features are computed once for
 each photograph; what is trained is a layer on top of them. Beside it the same network with random
 weights, and a small convolutional network that starts from nothing.
+
+The photographs are those of PyTorch's "Transfer learning for computer vision". There a ResNet-18,
+fifty times as large, on 224 × 224 pixels, gets 93 to 96 % of them right, in the best of 25 epochs.
+Ours are 128 × 128.
+
+Data: ``ants_bees_128.npz`` (made from https://download.pytorch.org/tutorial/hymenoptera_data.zip)
+and the weights that ``keras.applications.MobileNet(alpha=0.25, include_top=False)`` loads.
 """
 
 import os
@@ -13,6 +20,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 
 import skdl
 from skdl.inspection import TrainingCurveDisplay
@@ -52,9 +60,14 @@ result
 TrainingCurveDisplay.from_cross_validation(result)
 plt.show()
 
+# %%
+# With random weights the network only guesses, as the baseline does. The small network learns
+# something; the pretrained features are better by far.
+
 scores = result.summary().loc["score", "mean"]
+assert abs(scores["random weights"] - scores["baseline"]) < 0.05
+assert scores["small CNN"] > scores["baseline"] + 0.05
 assert scores["PretrainedCNNClassifier"] > scores["small CNN"] + 0.05
-assert scores["PretrainedCNNClassifier"] > scores["random weights"] + 0.1
 
 # %%
 # Fine-tuning
@@ -69,6 +82,14 @@ accuracy = {
     name: network.fit(X, y).score(X_test, y_test)
     for name, network in {"frozen": pretrained, "fine-tuned": tuned}.items()
 }
-print(accuracy)
+accuracy["baseline"] = np.mean(y_test == "ants")
+accuracy["ResNet-18 in PyTorch's tutorial"] = "0.93 to 0.96"
+pd.DataFrame({"accuracy on test photographs": accuracy}).map(
+    lambda value: value if isinstance(value, str) else f"{value:.2f}"
+)
+
+# %%
+
 assert accuracy["frozen"] >= 0.78
-assert accuracy["fine-tuned"] >= accuracy["frozen"] - 0.04
+assert abs(accuracy["fine-tuned"] - accuracy["frozen"]) < 0.04
+assert accuracy["frozen"] > accuracy["baseline"] + 0.2

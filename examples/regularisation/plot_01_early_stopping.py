@@ -5,7 +5,7 @@ When should training stop?
 Too early, and there is more to learn; too late, and the network learns its rows by heart. Early
 stopping holds out some of the training rows and ends when their loss has not improved for
 ``patience`` epochs by more than ``min_delta``. ``restore_best_weights`` then goes back to the best
-epoch instead of keeping the last, which is by definition ``patience`` epochs worse.
+epoch instead of keeping the last, ``patience`` epochs further on.
 
 A network that is too large for the breast cancer data, over 2 × 5 folds.
 """
@@ -83,6 +83,7 @@ table
 # Stopping is far better than not stopping. Going back to the best weights is better than keeping
 # the last, and a ``min_delta`` that ignores small steps stops a little too early. Without any
 # patience the folds stop sooner still: a gamble that costs hardly anything on curves this smooth.
+# On data this easy a logistic regression needs no stopping and is at least as good.
 
 loss = table["log loss"]
 assert loss["patience 10"] < 0.8 * loss["none, 100 epochs"]
@@ -92,4 +93,5 @@ assert run["patience 10, min_delta 0.05"] < run["patience 10"]
 assert run["patience 0"] < table.loc["patience 10", "epochs kept"]
 assert loss["patience 10"] < loss["patience 10, min_delta 0.05"]
 assert abs(loss["patience 10"] - loss["patience 0"]) < 0.01
+assert loss["LogisticRegression"] < loss["patience 10"]
 assert loss.drop("baseline").max() < loss["baseline"]

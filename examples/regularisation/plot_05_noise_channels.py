@@ -9,7 +9,7 @@ select features: here by an analysis of variance, inside the pipeline, so that n
 say in it.
 
 There, with 60,000 digits and 512 units, the noise costs about one percentage point of accuracy.
-Here: 4,000 digits and 64 units in 3 folds.
+Here, with 4,000 digits and 64 units in 3 folds, it costs two.
 
 Data: ``mnist.npz`` (``keras.datasets.mnist.load_data()`` fetches the same).
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from sklearn.feature_selection import SelectKBest, f_classif
+from sklearn.feature_selection import SelectKBest, VarianceThreshold, f_classif
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
@@ -34,18 +34,17 @@ with np.load(DATA, allow_pickle=False) as file:
 noise = np.random.default_rng(0).random(X.shape, np.float32)
 
 network = skdl.MLPClassifier(64, hidden_layers=1, epochs=10, random_state=0)
-# Pixels that are 0 in every image have no variance to analyse; their scores are left at 0.
-select = SelectKBest(lambda X, y: np.nan_to_num(f_classif(X, y)[0]), k=350)
+# Pixels that are 0 in every image have no variance to analyse.
+select = make_pipeline(VarianceThreshold(), SelectKBest(f_classif, k=350))
 TASKS = {
     "zero channels": (network, np.hstack([X, np.zeros_like(X)])),
     "noise channels": (network, np.hstack([X, noise])),
     "noise, 350 features selected": (make_pipeline(select, network), np.hstack([X, noise])),
 }
-with np.errstate(invalid="ignore", divide="ignore"):
-    results = {
-        name: cross_validate(model, rows, y, cv=3, scoring="accuracy")
-        for name, (model, rows) in TASKS.items()
-    }
+results = {
+    name: cross_validate(model, rows, y, cv=3, scoring="accuracy")
+    for name, (model, rows) in TASKS.items()
+}
 linear = cross_validate(LogisticRegression(C=0.05), X, y, cv=3, scoring="accuracy")
 
 # %%
@@ -68,12 +67,15 @@ table = pd.DataFrame(
 table
 
 # %%
-# Noise costs accuracy in every fold, selecting features brings it back.
+# Noise costs accuracy in every fold, so much that the network does no better than a linear model on
+# the pixels alone; selecting features brings it back.
 
 for fold in range(3):
     noisy = rows["noise channels"][fold]
     assert noisy < rows["zero channels"][fold]
     assert noisy < rows["noise, 350 features selected"][fold]
 accuracy = table["accuracy"]
+assert 0.01 < accuracy["zero channels"] - accuracy["noise channels"] < 0.03
+assert abs(accuracy["noise channels"] - accuracy["logistic regression, pixels alone"]) < 0.01
 assert accuracy["noise, 350 features selected"] > accuracy["zero channels"] - 0.01
 assert accuracy.drop("baseline").min() > accuracy["baseline"]

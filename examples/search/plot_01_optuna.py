@@ -15,6 +15,7 @@ import optuna
 import pandas as pd
 from optuna.visualization import matplotlib as optuna_plots
 from sklearn.datasets import load_breast_cancer
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
@@ -58,8 +59,22 @@ plt.show()
 # %%
 # The trials' curves, those that were cut short among them
 # --------------------------------------------------------
+# Higher is better: the negative log loss, mean over the folds, by epoch.
 
 optuna_plots.plot_intermediate_values(search.study_).get_legend().remove()
+plt.gcf().set_size_inches(7, 4)
+plt.tight_layout()
+plt.show()
+
+# %%
+# What mattered
+# -------------
+# How much of the differences between the trials goes with each setting (fANOVA, Hutter et al.
+# 2014). Of 25 trials that is a rough guess.
+
+optuna_plots.plot_param_importances(
+    search.study_, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0)
+)
 plt.gcf().set_size_inches(7, 4)
 plt.tight_layout()
 plt.show()
@@ -68,10 +83,11 @@ plt.show()
 # Was it worth it?
 # ----------------
 # On rows that the search has not seen: the network it chose, the one with default settings, and a
-# logistic regression. On data as easy as these a good search has little to win.
+# logistic regression; the baseline knows the frequencies of the classes alone.
 
 default = model.fit(X_train, y_train)
 linear = make_pipeline(StandardScaler(), LogisticRegression()).fit(X_train, y_train)
+baseline = DummyClassifier(strategy="prior").fit(X_train, y_train)
 scorer = search.scorer_
 table = pd.DataFrame(
     {
@@ -79,16 +95,19 @@ table = pd.DataFrame(
             "searched": -scorer(search, X_test, y_test),
             "default": -scorer(default, X_test, y_test),
             "LogisticRegression": -scorer(linear, X_test, y_test),
+            "baseline": -scorer(baseline, X_test, y_test),
         }
     }
 ).round(3)
 table
 
 # %%
+# The network that it chose is better than the one with default settings. On data as easy as these
+# there is little to win: a logistic regression is better still.
 
 n_pruned = (trials["state"] == "pruned").sum()
 print(f"{n_pruned} of {len(trials)} trials were pruned; the best: {search.best_params_}")
 assert n_pruned > 0
 assert trials.loc[trials["state"] == "pruned", "n_epochs"].max() < 3 * 30
-assert -search.best_score_ < 0.2
-assert table["log loss on unseen rows"].max() < 0.65  # what the class frequencies alone would give
+loss = table["log loss on unseen rows"]
+assert loss["LogisticRegression"] < loss["searched"] < loss["default"] < loss["baseline"]

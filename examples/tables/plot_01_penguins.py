@@ -77,10 +77,13 @@ TrainingCurveDisplay.from_cross_validation(result, ax=right)
 plt.show()
 
 # %%
-# Almost all are recognised; a linear model does as well, as it does in the tables of many courses.
+# Almost all are recognised: of 344 in the first round, no more than five are taken for another
+# species. A linear model does as well.
 
 summary = result.summary().loc["score"]
 accuracy = summary.loc["MLPClassifier", "mean"]
 assert accuracy > 0.97
-assert accuracy > summary.loc["baseline", "mean"]
+assert len(first) == 344
+assert (first["y_true"] != first["y_pred"]).sum() <= 5
+assert accuracy > summary.loc["baseline", "mean"] + 0.5
 assert abs(accuracy - summary.loc["LogisticRegression", "mean"]) < 0.02

@@ -82,11 +82,12 @@ table
 
 # %%
 # All three agree on average, and all are better than predicting the median. But a single hold-out
-# is off by several units for no other reason than chance: two models compared on one split are
-# compared by a throw of dice. K-fold wobbles less than half as much, iterated K-fold less again.
+# may be off by several units for no other reason than chance: two models compared on one split are
+# compared by a throw of dice. K-fold wobbles less than a fifth as much, iterated K-fold less again.
 
 spread = table["standard deviation"]
-assert spread["5-fold"] < spread["hold-out"] / 2
+assert (table["highest"] - table["mean"])["hold-out"] > 3
+assert spread["5-fold"] < spread["hold-out"] / 5
 assert spread["4 × 5-fold"] < spread["5-fold"]
 assert table["mean"].max() - table["mean"].min() < spread["hold-out"]
 assert table["highest"].max() < baseline

@@ -157,7 +157,7 @@ class NumericNetwork(TargetNetwork):
 
     def _encode_targets(self, y: Any, *, reset: bool) -> NDArray[np.float64]:
         y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
-        y = as_columns(y.astype(np.float64))
+        y = as_columns(y.astype(np.float64), warn=reset)
         if reset:
             self._is_multioutput = y.shape[1] > 1
             self.n_outputs_ = y.shape[1]
@@ -371,7 +371,7 @@ class ClassificationNetwork(ClassifierMixin, TargetNetwork):
                 self.n_outputs_ = y.shape[1]
                 self.classes_ = np.arange(y.shape[1])
             return y.astype(np.float32)
-        y = as_columns(y)[:, 0]
+        y = as_columns(y, warn=reset)[:, 0]
         if reset:
             announced = self.__dict__.get("_announced")
             self.classes_ = np.unique(y) if announced is None else announced
@@ -447,14 +447,14 @@ class ClassificationNetwork(ClassifierMixin, TargetNetwork):
         return tags
 
 
-def as_columns(y: NDArray[Any]) -> NDArray[Any]:
+def as_columns(y: NDArray[Any], *, warn: bool) -> NDArray[Any]:
     """Return targets as columns; a column vector is taken for a 1-d target, with a warning."""
     if y.ndim == 1:
         return y[:, None]
-    if y.shape[1] == 1:
+    if warn and y.shape[1] == 1:
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected. Predictions will be 1d; "
-            "pass y.ravel() to say so.",
+            "pass y.ravel(), or of a DataFrame its column, to say so.",
             DataConversionWarning,
             stacklevel=2,
         )

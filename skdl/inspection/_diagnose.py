@@ -84,7 +84,10 @@ def diagnose(
     InvalidParameterError
         If a parameter is not as described.
     ValueError
-        If there is no such metric, or the estimator holds no network.
+        If there is no such metric, no score can be as high as `target_score`, or the estimator
+        holds no network.
+    TypeError
+        If it is a class, or a dict, as scikit-learn's ``cross_validate`` returns.
     NotFittedError
         If the estimator is not fitted.
 

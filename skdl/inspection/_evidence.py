@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.metrics import get_scorer_names
 
 from skdl.estimators._keras_names import monitor_mode
 from skdl.inspection._networks import check_fitted_networks, first_network
 from skdl.inspection._training_curve import kept_epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -26,6 +28,22 @@ __all__ = ["Evidence", "of_cross_validation", "of_estimator"]
 
 _OWNER = "diagnose"
 _ROOT = "neg_root_mean_squared_error"
+# Of scikit-learn's scorers, those whose names begin so are 1 for perfect predictions.
+_AT_MOST_ONE = (
+    "accuracy",
+    "average_precision",
+    "balanced_accuracy",
+    "d2_",
+    "explained_variance",
+    "f1",
+    "jaccard",
+    "matthews_corrcoef",
+    "precision",
+    "r2",
+    "recall",
+    "roc_auc",
+    "top_k_accuracy",
+)
 
 
 @dataclasses.dataclass
@@ -94,6 +112,7 @@ def of_cross_validation(result: Any, target: float | None, metric: str | None) -
             f"{_OWNER}: metric={metric!r} was not scored. Expected one of {result.metrics}."
         )
     name = (result.scoring or metric) if metric == "score" else metric
+    _check_target(name, target)
     summary = result.summary().loc[metric]
     folds = result.folds
     test = np.asarray(result[f"test_{metric}"], float)
@@ -121,6 +140,11 @@ def of_cross_validation(result: Any, target: float | None, metric: str | None) -
             "There is no baseline to compare with: pass baseline=True to cross_validate."
         )
     if target is not None:
+        if target > 1 >= max(found.shown.values()):
+            found.notes.append(
+                f"No score comes near the {target:g} to be reached. If that is a percentage, pass "
+                f"target_score={target / 100:g}."
+            )
         found.shown["score to reach"] = target
         found.is_reached = found.shown["held-out score"] >= target
     error = _error_of(name, found.shown.values())
@@ -140,8 +164,31 @@ def of_cross_validation(result: Any, target: float | None, metric: str | None) -
     return found
 
 
+def _check_target(name: str, target: float | None) -> None:
+    """Refuse a score that cannot be reached, mostly an error without its sign or a percentage."""
+    if target is None:
+        return
+    if name not in get_scorer_names():
+        return
+    is_error = name.startswith("neg_")
+    highest = 0 if is_error else 1 if name.startswith(_AT_MOST_ONE) else math.inf
+    if target > highest:
+        as_share = target / 100 if target >= 10 else 0.9  # noqa: PLR2004 - a percentage, surely
+        meant = -target if is_error else as_share
+        raise ValueError(
+            f"{_OWNER}: target_score={target:g} cannot be reached, as {name} is never above "
+            f"{highest}. Expected it in the metric's own sign and units, such as {meant:g}."
+        )
+
+
 def of_estimator(estimator: Any, target: float | None, metric: str | None) -> Evidence:
     """Read the evidence from a fitted estimator; several networks count as folds."""
+    if isinstance(estimator, Mapping):
+        raise TypeError(
+            f"{_OWNER}: got a {type(estimator).__name__}. Expected what skdl.model_selection."
+            "cross_validate returns (scikit-learn's function of that name keeps no histories), or "
+            "a fitted estimator."
+        )
     networks = check_fitted_networks(estimator, _OWNER)
     metric = "loss" if metric is None else metric
     histories = [network.history_ for network in networks]

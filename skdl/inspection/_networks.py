@@ -24,12 +24,28 @@ def check_fitted_networks(estimator: Any, owner: str) -> list[BaseNetwork]:
         If it holds no network of skdl.
     NotFittedError
         If it holds one that is not fitted.
+    TypeError
+        If it is a class, or the result of a cross-validation.
     """
+    if isinstance(estimator, type):
+        raise TypeError(
+            f"{owner}: got the class {estimator.__name__}. Expected an estimator made of it and "
+            "fitted."
+        )
+    if hasattr(estimator, "histories"):
+        raise TypeError(
+            f"{owner}: got a {type(estimator).__name__}. Use from_cross_validation for it."
+        )
     networks = _fitted(estimator)
     if networks:
         return networks
     name = type(estimator).__name__
     if first_network(estimator) is not None:
+        if hasattr(estimator, "cv_results_"):
+            raise NotFittedError(
+                f"{owner}: this {name} kept no network, as refit is {estimator.refit!r}. Pass "
+                "refit=True."
+            )
         raise NotFittedError(f"{owner}: this {name} is not fitted yet. Call its fit first.")
     raise ValueError(
         f"{owner}: {name} holds no network of skdl, so there are no epochs to look at. Expected a "
@@ -54,7 +70,7 @@ def full_name(estimator: Any, param_name: str) -> str:
     ``"dropout"`` becomes ``"mlpregressor__dropout"`` for a pipeline; a name that the estimator has
     itself, or that no network or several have, is returned as it is.
     """
-    if not hasattr(estimator, "get_params"):
+    if not hasattr(estimator, "get_params") or isinstance(estimator, type):
         return param_name
     params = estimator.get_params(deep=True)
     if param_name in params:
@@ -75,6 +91,7 @@ def _fitted(estimator: Any) -> list[BaseNetwork]:
     attributes = getattr(estimator, "__dict__", {})
     members = attributes.get("estimators_", ())
     members = list(members.ravel() if isinstance(members, np.ndarray) else members)
+    members += [each.estimator for each in attributes.get("calibrated_classifiers_", ())]
     # A BaggingRegressor has both: its `estimator_` is a template that is never fitted.
     members += [attributes[name] for name in _FITTED if name in attributes and not members]
     return [network for member in members for network in _fitted(member)]

@@ -30,8 +30,8 @@ def remedies_for(kind: str, network: Any, n_train: int | None) -> tuple[str, ...
             "more informative features, or a layout that suits the data (a CNN for images)",
         ],
         "variance": [
-            _more("dropout", params, "0.2 to 0.5"),
-            _more("l2", params, "1e-4 to 1e-2"),
+            _more("dropout", params, "0.2", "0.5"),
+            _more("l2", params, "1e-4", "1e-2"),
             ""
             if params.get("early_stopping")
             else "early stopping: early_stopping=True, or fewer epochs",
@@ -48,14 +48,14 @@ def remedies_for(kind: str, network: Any, n_train: int | None) -> tuple[str, ...
             if not params.get("early_stopping")
             else "restore_best_weights=True, or less patience",
             "fewer epochs: best_epoch of the cross-validation says how many",
-            _more("dropout", params, "0.2 to 0.5"),
+            _more("dropout", params, "0.2", "0.5"),
         ],
         "noisy": [
             _rate(params, "a lower learning rate", 1 / 10),
             f"larger batches: batch_size={2 * params['batch_size']} (now {params['batch_size']})"
             if "batch_size" in params
             else "larger batches",
-            "a learning rate that falls: a Keras schedule, or the callback ReduceLROnPlateau",
+            _falling_rate(params),
             "more validation rows, or the mean over more folds (n_iterations=10)",
         ],
         "no_better_than_baseline": [
@@ -126,8 +126,23 @@ def _rate(params: dict[str, Any], words: str, factor: float) -> str:
     )
 
 
-def _more(name: str, params: dict[str, Any], values: str) -> str:
-    return f"{name}={values}" + (f" (now {params[name]:g})" if name in params else "")
+def _falling_rate(params: dict[str, Any]) -> str:
+    words = "a learning rate that falls"
+    if "learning_rate_schedule" not in params:
+        return f"{words}: a Keras schedule, or the callback ReduceLROnPlateau"
+    is_constant = params["learning_rate_schedule"] == "constant"
+    return f'{words}: learning_rate_schedule="cosine"' if is_constant else ""
+
+
+def _more(name: str, params: dict[str, Any], low: str, high: str) -> str:
+    """Return where such values usually lie, or nothing if the present one is at the top."""
+    now = params.get(name)
+    if not isinstance(now, float | int):
+        return f"{name}={low} to {high}"
+    if now >= float(high):
+        return ""
+    values = f"{name}={low} to {high}" if now < float(low) else f"more {name}, up to {high}"
+    return f"{values} (now {now:g})"
 
 
 def _less_regularisation(params: dict[str, Any]) -> str:

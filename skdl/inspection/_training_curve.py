@@ -186,6 +186,8 @@ class TrainingCurveDisplay:
         ------
         NotFittedError
             If the network is not fitted.
+        TypeError
+            If it is a class, or the result of a cross-validation.
         ValueError
             If there is no network, or no such curve.
         """
@@ -226,11 +228,21 @@ class TrainingCurveDisplay:
 
         Raises
         ------
+        TypeError
+            If `history` is something else.
         ValueError
             If there is no such curve.
         """
         given = history if isinstance(history, list | tuple) else [history]
         histories: list[Any] = [getattr(each, "history", each) for each in given]
+        for each in histories:
+            # A DataFrame of curves is none, but reads like one.
+            if not hasattr(each, "keys") or hasattr(each, "histories"):
+                raise TypeError(
+                    f"{_OWNER}.from_history: got a {type(each).__name__}. Expected a dict of lists "
+                    "of numbers, such as history_; from_estimator takes estimators, and "
+                    "from_cross_validation the result of skdl.model_selection.cross_validate."
+                )
         return cls._of_histories(histories, None, metric, name).plot(ax, **options)
 
     @classmethod

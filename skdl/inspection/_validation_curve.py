@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import math
 import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from joblib.parallel import get_active_backend
+from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import ValidationCurveDisplay as SklearnDisplay
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ValidationCurveDisplay"]
 
+_OWNER = "ValidationCurveDisplay"
 _CONSTRAINTS = {
     "score_type": OneOf("train", "test", "both"),
     "std_display_style": OneOf("fill_between", "errorbar", None),
@@ -118,21 +121,26 @@ class ValidationCurveDisplay(SklearnDisplay):
         Raises
         ------
         ValueError
-            If the estimator has no such parameter, or a value is not allowed and
-            ``error_score="raise"``.
+            If the estimator has no such parameter, there are no values, or one is not allowed
+            and ``error_score="raise"``.
+        TypeError
+            If the estimator is a class, or `param_range` no list.
 
         Warns
         -----
         FitFailedWarning
             If some fits failed.
         """
+        full = full_name(estimator, param_name)
+        param_range = _as_values(param_range)
+        _check_name(estimator, full, param_range)
         is_active = isinstance(get_active_backend()[0], LockstepBackend)
         with contextlib.nullcontext() if is_active else lockstep():
             display: Self = super().from_estimator(
                 estimator,
                 X,
                 y,
-                param_name=full_name(estimator, param_name),
+                param_name=full,
                 param_range=param_range,
                 **options,
             )
@@ -255,6 +263,38 @@ class ValidationCurveDisplay(SklearnDisplay):
                 least = np.abs(places[places != 0]).min()
                 ax.set_xscale("symlog", linthresh=least)
         return places
+
+
+def _as_values(param_range: Any) -> Any:
+    """Return values as they are, each one an entry: a tuple of units is no row of an array."""
+    if isinstance(param_range, str) or not np.iterable(param_range):
+        raise TypeError(f"{_OWNER}: param_range={param_range!r} is no list of values.")
+    given = list(param_range)
+    if not given:
+        raise ValueError(f"{_OWNER}: param_range is empty. Expected at least one value.")
+    if all(_is_number(value) for value in given):
+        return param_range
+    values = np.empty(len(given), object)
+    for place, value in enumerate(given):
+        values[place] = value
+    return values
+
+
+def _check_name(estimator: Any, name: str, values: Any) -> None:
+    """Refuse a parameter that the estimator does not have, and name the nearest that it has."""
+    other = clone(estimator)
+    try:
+        other.set_params(**{name: next(iter(values))})
+    except ValueError as error:
+        places: dict[str, list[str]] = {}
+        for full in sorted(other.get_params(deep=True)):
+            places.setdefault(full.rpartition("__")[2], []).append(full)
+        nearest = difflib.get_close_matches(name.rpartition("__")[2], places, n=1)
+        meant = " or ".join(map(repr, places[nearest[0]])) if nearest else "one of get_params()"
+        raise ValueError(
+            f"{_OWNER}: {type(estimator).__name__} has no single parameter {name!r}. Expected "
+            f"{meant}."
+        ) from error
 
 
 def _is_number(value: Any) -> bool:

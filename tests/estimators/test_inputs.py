@@ -143,6 +143,15 @@ def test_shapes_of_regression_targets(columns, shape, n_outputs, diabetes):
     assert model.score(X, target) > 0.5
 
 
+@pytest.mark.parametrize("Estimator", [MLPClassifier, MLPRegressor])
+def test_a_column_of_targets_is_warned_of_once_a_fit(Estimator, iris):
+    X, y = iris
+    column = pd.DataFrame({"y": y})
+    with pytest.warns(DataConversionWarning, match="of a DataFrame its column") as caught:
+        Estimator(**SMALL).fit(X[:100], column[:100], X_val=X[50:], y_val=column[50:])
+    assert len(caught) == 1
+
+
 def test_frame_of_targets(diabetes):
     X, y = diabetes
     targets = pd.DataFrame({"y": y, "twice": 2 * y})

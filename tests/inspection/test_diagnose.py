@@ -322,6 +322,28 @@ def test_bad_input_is_told_at_the_door(diabetes):
         diagnose(result, metric="r2")
     with pytest.raises(InvalidParameterError, match="target_score='high'"):
         diagnose(result, target_score="high")
+    for scores in (dict(result), {"loss": [1.0]}):
+        with pytest.raises(TypeError, match=r"got a dict.*skdl\.model_selection\.cross_validate"):
+            diagnose(scores)
+
+
+@pytest.mark.parametrize(
+    ("metric", "target", "meant"),
+    [("accuracy", 95, "0.95"), ("r2", 1.5, "0.9"), ("neg_root_mean_squared_error", 50, "-50")],
+)
+def test_a_score_that_nothing_can_reach_is_refused(metric, target, meant):
+    sign = -1 if metric.startswith("neg_") else 1
+    made = Made(test=[sign * 0.7] * 2, train=[sign * 0.8] * 2, metric=metric)
+    with pytest.raises(ValueError, match=f"never above [01].*such as {meant}"):
+        diagnose(made, target_score=target)
+
+
+def test_a_percentage_is_suspected_where_the_scorer_has_no_name():
+    made = Made(test=[0.7] * 2, train=[0.8] * 2, metric="score")
+    assert any("target_score=0.95" in note for note in diagnose(made, target_score=95).notes)
+    assert not any("percentage" in note for note in diagnose(made, target_score=0.95).notes)
+    own = Made(test=[70.0] * 2, train=[80.0] * 2, metric="score")
+    assert not any("percentage" in note for note in diagnose(own, target_score=95).notes)
 
 
 def test_estimators_without_a_network_are_judged_by_their_scores(diabetes):
@@ -337,7 +359,7 @@ def test_estimators_without_a_network_are_judged_by_their_scores(diabetes):
 def test_remedies_name_the_parameters_and_their_values():
     found = diagnose(Made(test=[0.7] * 3, train=[1.0] * 3))
     remedies = finding(found, "variance").remedies
-    assert remedies[0] == "dropout=0.2 to 0.5 (now 0.3)"
+    assert remedies[0] == "more dropout, up to 0.5 (now 0.3)"
     assert remedies[1].startswith("l2=1e-4 to 1e-2 (now 0)")
     assert remedies[-1] == "more rows to train on (now 80)"
     found = diagnose(Made(test=[0.7] * 3, train=[0.7] * 3))
@@ -345,6 +367,16 @@ def test_remedies_name_the_parameters_and_their_values():
     assert remedies[0] == ("a bigger network: hidden_units=256, hidden_layers=3 (now 128 and 2)")
     assert remedies[1] == "longer training: epochs=200 (now 100)"
     assert remedies[2] == "less of dropout (now 0.3)"
+
+
+def test_remedies_leave_out_what_is_there_already():
+    network = MLPRegressor(dropout=0.5, l2=0.01, learning_rate_schedule="cosine")
+    advice = " ".join(remedies_for("variance", network, 100))
+    assert "dropout" not in advice
+    assert "l2" not in advice
+    assert "rate that falls" not in " ".join(remedies_for("noisy", network, 100))
+    advice = " ".join(remedies_for("noisy", MLPRegressor(), 100))
+    assert 'learning_rate_schedule="cosine"' in advice
 
 
 def test_text_and_html_hold_every_finding_and_escape_it():

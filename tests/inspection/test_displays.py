@@ -6,6 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import BaggingRegressor
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.linear_model import Ridge
@@ -279,6 +280,30 @@ def test_results_of_other_functions_are_refused(diabetes):
         TrainingCurveDisplay.from_cross_validation(cross_validate(Ridge(), *diabetes))
 
 
+def test_each_way_to_make_a_display_names_the_other_ones(result, fitted):
+    with pytest.raises(TypeError, match="Use from_cross_validation"):
+        TrainingCurveDisplay.from_estimator(result)
+    for given in (result, fitted, None, "loss"):
+        with pytest.raises(TypeError, match="from_estimator takes estimators"):
+            TrainingCurveDisplay.from_history(given)
+    with pytest.raises(TypeError, match="got the class MLPRegressor"):
+        TrainingCurveDisplay.from_estimator(MLPRegressor)
+
+
+def test_a_search_that_kept_no_network_says_why(diabetes):
+    search = GridSearchCV(MLPRegressor(epochs=1), {"l2": [0.0]}, cv=2, refit=False)
+    search.fit(*diabetes)
+    with pytest.raises(NotFittedError, match=r"refit is False\. Pass refit=True"):
+        TrainingCurveDisplay.from_estimator(search)
+
+
+def test_networks_are_found_behind_calibration(iris):
+    X, y = iris
+    network = MLPClassifier(4, epochs=2, random_state=0)
+    calibrated = CalibratedClassifierCV(network, cv=2).fit(X, y)
+    assert TrainingCurveDisplay.from_estimator(calibrated).curves["training"].shape == (2, 2)
+
+
 def test_unknown_metrics_and_bands_are_refused():
     with pytest.raises(ValueError, match=r"no curve of 'auc'.*\['loss', 'mae'\].*metrics="):
         TrainingCurveDisplay.from_history(HISTORY, metric="auc")
@@ -397,7 +422,38 @@ def test_a_parameter_of_two_networks_must_be_named_in_full(iris):
     X, y = iris
     both = VotingClassifier([("a", MLPClassifier()), ("b", MLPClassifier())])
     assert isinstance(both, BaseEstimator)
-    with pytest.raises(ValueError, match="Invalid parameter 'dropout'"):
+    with pytest.raises(ValueError, match="Expected 'a__dropout' or 'b__dropout'"):
         ValidationCurveDisplay.from_estimator(
             both, X, y, param_name="dropout", param_range=[0.1], error_score="raise"
         )
+
+
+@pytest.mark.parametrize(
+    ("error", "param_name", "values", "words"),
+    [
+        (ValueError, "droput", [0.1], "no single parameter 'droput'.*'mlpclassifier__dropout'"),
+        (ValueError, "mlpclassifier__droput", [0.1], "Expected 'mlpclassifier__dropout'"),
+        (ValueError, "dropout", [], "param_range is empty"),
+        (TypeError, "dropout", 0.1, "param_range=0.1 is no list"),
+        (TypeError, "batch_norm", "none", "param_range='none' is no list"),
+    ],
+)
+def test_what_cannot_be_varied_is_refused_before_any_fit(error, param_name, values, words, iris):
+    pipe = make_pipeline(StandardScaler(), MLPClassifier())
+    with pytest.raises(error, match=words):
+        ValidationCurveDisplay.from_estimator(
+            pipe, *iris, param_name=param_name, param_range=values
+        )
+
+
+def test_tuples_of_units_are_values(iris):
+    tuples = [(4,), (4, 2)]
+    display = ValidationCurveDisplay.from_estimator(
+        MLPClassifier(epochs=1, random_state=0),
+        *iris,
+        param_name="hidden_units",
+        param_range=tuples,
+        cv=2,
+    )
+    assert list(display.param_range) == tuples
+    assert [label.get_text() for label in display.ax_.get_xticklabels()] == ["(4,)", "(4, 2)"]
