@@ -278,7 +278,7 @@ class BaseMLP(BaseNetwork):
             space["n_frequencies"] = Choice(8, 16, 32)
             space["frequency_scale"] = Number(0.01, 10.0, log=True)
         elif self.numeric_embedding == "piecewise_linear":
-            space["n_bins"] = Choice(8, 16, 32, 64)
+            space["n_bins"] = Choice(8, 16, 32, 64, 128)
         return {
             "hidden_units": Choice(32, 64, 128, 256),
             "hidden_layers": Number(1, 4),

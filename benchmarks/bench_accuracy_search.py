@@ -1,0 +1,144 @@
+"""How much does a search add to the starting point for tables?
+
+    python benchmarks/bench_accuracy_search.py [--table california] [--minutes 20] [--splits 3]
+        [--results FILE]
+
+`OptunaSearchCV` searches around `tabular()` on the training rows of the first split, a fifth of
+which it holds out. What it finds is judged on the test rows of several splits, beside `tabular()`
+itself: one network, and an ensemble over five folds. Lower scores are better.
+"""
+
+import argparse
+import contextlib
+import json
+import statistics
+from pathlib import Path
+
+from _harness import format_seconds, machine_description, markdown_table, timed
+from _tables import TABLES
+
+VERSIONS_OF = ("skdl", "tensorflow", "keras", "scikit-learn", "optuna", "numpy")
+
+
+def search_space():
+    """Return what is searched, around the values of the starting point."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+    return {
+        "hidden_units": CategoricalDistribution([64, 128, 192, 256]),
+        "hidden_layers": CategoricalDistribution([2, 3, 4]),
+        "n_bins": CategoricalDistribution([48, 96, 128, 192]),
+        "shared_members": CategoricalDistribution([4, 8, 16]),
+        "batch_size": CategoricalDistribution([64, 128, 256]),
+        "dropout": FloatDistribution(0.0, 0.35, step=0.05),
+        "learning_rate": FloatDistribution(0.001, 0.01, log=True),
+        "weight_decay": FloatDistribution(0.002, 0.5, log=True),
+        "beta_2": CategoricalDistribution([0.95, 0.99, 0.999]),
+        "activation": CategoricalDistribution(["mish", "relu", "selu"]),
+    }
+
+
+def searched(data, minutes):
+    """Search on the training rows of the first split; return the search."""
+    import optuna
+    from sklearn.model_selection import ShuffleSplit
+
+    import skdl
+    from skdl.model_selection import OptunaSearchCV
+
+    # The starting point is the first trial, so that the search cannot end behind it.
+    storage = optuna.storages.InMemoryStorage()
+    study = optuna.create_study(storage=storage, study_name="search", direction="maximize")
+    study.enqueue_trial(
+        {"hidden_units": 128, "hidden_layers": 3, "n_bins": 128, "shared_members": 8,
+         "batch_size": 128, "dropout": 0.2, "learning_rate": 0.003, "weight_decay": 0.02,
+         "beta_2": 0.95, "activation": "mish"}
+    )  # fmt: skip
+    train, _ = data.splits[0]
+    search = OptunaSearchCV(
+        skdl.MLPRegressor.tabular(random_state=0),
+        search_space(),
+        n_trials=None,
+        timeout=60 * minutes,
+        cv=ShuffleSplit(1, test_size=0.2, random_state=0),
+        scoring="neg_root_mean_squared_error",
+        storage=storage,
+        study_name="search",
+        refit=False,
+        trials_together=2,
+        random_state=0,
+        verbose=1,
+    )
+    return search.fit(data.X.iloc[train], data.y[train])
+
+
+def judged(data, networks, n_splits):
+    """Return the root mean squared error of each network on each split, all trained together."""
+    import joblib
+    from sklearn.base import clone
+    from sklearn.metrics import root_mean_squared_error
+
+    import skdl
+
+    def score(network, split):
+        train, test = data.splits[split]
+        fitted = clone(network).fit(data.X.iloc[train], data.y[train])
+        return float(root_mean_squared_error(data.y[test], fitted.predict(data.X.iloc[test])))
+
+    found = {}
+    for name, network in networks.items():
+        with skdl.lockstep():
+            seconds, scores = timed(
+                joblib.Parallel(n_jobs=-1),
+                [joblib.delayed(score)(network, split) for split in range(n_splits)],
+            )
+        found[name] = {"scores": scores, "seconds": seconds / n_splits}
+        print(name, scores, flush=True)
+    return found
+
+
+def main():
+    """Search, judge what was found, and report."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    regressions = [name for name, table in TABLES.items() if table().score == "RMSE"]
+    parser.add_argument("--table", default="california", choices=regressions)
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--splits", type=int, default=3)
+    parser.add_argument("--results", type=Path, default=Path("accuracy_search.json"))
+    arguments = parser.parse_args()
+    import skdl
+    from skdl.model_selection import KFoldEnsembleRegressor
+
+    data = TABLES[arguments.table]()
+    seconds, search = timed(searched, data, arguments.minutes)
+    states = [str(state) for state in search.cv_results_["state"]]
+    print(search.best_params_, search.best_score_, len(states), flush=True)
+    start = skdl.MLPRegressor.tabular(random_state=0)
+    best = skdl.MLPRegressor.tabular(random_state=0, **search.best_params_)
+    networks = {
+        "what was found": best,
+        "what was found, 5-fold ensemble": KFoldEnsembleRegressor(best, random_state=0),
+        "tabular()": start,
+    }
+    found = judged(data, networks, arguments.splits)
+    answer = {
+        "params": search.best_params_,
+        "held_out": -float(search.best_score_),
+        "trials": len(states),
+        "pruned": states.count("pruned"),
+        "seconds": seconds,
+        "judged": found,
+    }
+    with contextlib.suppress(OSError):
+        arguments.results.write_text(json.dumps(answer, indent=1))
+    rows = [
+        [name, f"{statistics.mean(own['scores']):.4f}", format_seconds(own["seconds"])]
+        for name, own in found.items()
+    ]
+    print(f"{len(states)} trials, {states.count('pruned')} pruned, in {format_seconds(seconds)}")
+    print(markdown_table(["", "RMSE", "one fit"], rows))
+    print(machine_description(VERSIONS_OF))
+
+
+if __name__ == "__main__":
+    main()
