@@ -31,8 +31,6 @@ TABLES = {
     "penguins": "penguins",
     "california_few": "California, 2,000 rows",
 }
-# Twins stand on both sides of the raw red wine's splits; few rows are there for intervals only.
-RANKED = [name for name in TABLES if name not in {"red_wine", "california_few"}]
 WITHOUT = {
     "shared_members": "one network that shares nothing",
     "embedding": "no embedding of numbers",
@@ -47,6 +45,9 @@ WITHOUT = {
     "weight_decay": "no weight decay",
     "automatic_sizes": "always 256 units, 48 bins, batches of 256",
 }
+
+
+NONE = {"splits": [{}]}
 
 
 def read(paths):
@@ -85,22 +86,26 @@ def list_table(head, rows, widths):
     return "\n".join(lines) + "\n"
 
 
-def ranks(found, tables, models):
-    """Return the mean rank of each model, among those that all the tables have."""
-    everywhere = [m for m in models if all(m in found[t] for t in tables)]
-    places = {model: [] for model in everywhere}
+def ranks(found, tables):
+    """Return the mean rank of each model, judged on the splits that all of them have."""
+    places = {model: [] for model in MODELS}
     for table in tables:
-        means = {m: statistics.mean(values(found[table][m])) for m in everywhere}
+        own = found[table]
+        n_splits = min(len(own[model]["splits"]) for model in MODELS)
+        means = {m: statistics.mean(values(own[m])[:n_splits]) for m in MODELS}
         for place, model in enumerate(sorted(means, key=means.get), 1):
             places[model].append(place)
-    return {model: statistics.mean(own) for model, own in places.items()}
+    return {model: statistics.mean(all_) for model, all_ in places.items() if all_}
 
 
 def scores(found):
-    """Return the scores of all models on all tables, and their mean ranks."""
+    """Return the scores of all models, and mean ranks over the tables that have all of them.
+
+    The raw red wine is not among these, as twins stand on both sides of its splits.
+    """
     tables = [name for name in TABLES if name in found and name != "california_few"]
-    ranked = [name for name in RANKED if name in found]
-    mean_ranks = ranks(found, ranked, MODELS)
+    complete = [t for t in tables if t != "red_wine" and all(m in found[t] for m in MODELS)]
+    mean_ranks = ranks(found, complete)
     order = sorted(MODELS, key=lambda m: mean_ranks.get(m, 99))
     rows = []
     for model in order:
@@ -116,20 +121,19 @@ def scores(found):
     return list_table(head, rows, [20, *[10] * len(tables), 7])
 
 
-def details(found):
-    """Return the area under the curve of the classifiers, and the seconds of a fit."""
-    timed = [name for name in TABLES if name in found and name != "california_few"]
-    judged = [t for t in timed if "AUC" in next(iter(found[t].values()))["splits"][0]]
+def areas(found):
+    """Return the area under the curve of the classifiers."""
+    judged = [
+        t for t in TABLES if "AUC" in next(iter(found.get(t, {}).values()), NONE)["splits"][0]
+    ]
     rows = []
     for model, title in MODELS.items():
-        areas = [
+        cells = [
             f"{statistics.mean(values(found[t][model], 'AUC')):.4f}" if model in found[t] else ""
             for t in judged
         ]
-        seconds = [f"{found[t][model]['seconds']:.2g}" if model in found[t] else "" for t in timed]
-        rows.append([title, *areas, *seconds])
-    head = ["model", *[f"AUC, {TABLES[t]}" for t in judged], *[f"s, {TABLES[t]}" for t in timed]]
-    return list_table(head, rows, [22, *[8] * (len(head) - 1)])
+        rows.append([title, *cells])
+    return list_table(["model", *[TABLES[t] for t in judged]], rows, [40, *[20] * len(judged)])
 
 
 def ablation(found):
@@ -169,7 +173,7 @@ def intervals(found):
 def main():
     """Write the tables for which there are results."""
     found = read(sys.argv[1:])
-    for function in (scores, details, ablation, intervals):
+    for function in (scores, areas, ablation, intervals):
         path = FOLDER / f"accuracy_{function.__name__}.inc"
         path.write_text(function(found), encoding="utf-8")
         print(path)
