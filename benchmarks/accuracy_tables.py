@@ -45,9 +45,6 @@ WITHOUT = {
     "weight_decay": "no weight decay",
     "automatic_sizes": "always 256 units, 48 bins, batches of 256",
 }
-
-
-NONE = {"splits": [{}]}
 # On few tables, as a fit takes minutes without a GPU.
 OPTIONAL = "realmlp"
 
@@ -61,7 +58,7 @@ def read(paths):
                 table, model, _ = key.split("/")
                 models = found.setdefault(table, {})
                 # The ablation measures the whole recipe on few splits once more.
-                if len(own["splits"]) >= len(models.get(model, NONE)["splits"]):
+                if model not in models or len(own["splits"]) >= len(models[model]["splits"]):
                     models[model] = own
     return found
 
@@ -101,7 +98,7 @@ def ranks(found, tables):
         means = {m: statistics.mean(values(own[m])[:n_splits]) for m in models}
         for place, model in enumerate(sorted(means, key=means.get), 1):
             places[model].append(place)
-    return {model: statistics.mean(all_) for model, all_ in places.items() if all_}
+    return {model: statistics.mean(own) for model, own in places.items() if own}
 
 
 def scores(found):
@@ -131,7 +128,9 @@ def scores(found):
 def areas(found):
     """Return the area under the curve of the classifiers."""
     judged = [
-        t for t in TABLES if "AUC" in next(iter(found.get(t, {}).values()), NONE)["splits"][0]
+        table
+        for table in TABLES
+        if any("AUC" in own["splits"][0] for own in found.get(table, {}).values())
     ]
     rows = []
     for model, title in MODELS.items():

@@ -96,9 +96,8 @@ class BaseMLP(BaseNetwork):
         numbers, a scale layer, parametric activations, and a learning rate that rises and falls
         in waves, with the weights of the best epoch on held-out rows kept. After TabM (Gorishniy
         et al. 2025): eight networks that share their weights. Widths, bins and batches follow the
-        number of rows. Takes DataFrames with categories and gaps. It is an
-        ordinary estimator; its parameters spell it all out, and can be changed and searched as
-        any.
+        number of rows. Takes DataFrames with categories and gaps. It is an ordinary estimator; its
+        parameters spell it all out, and can be changed and searched as any.
 
         Parameters
         ----------

@@ -166,9 +166,7 @@ def of_cross_validation(result: Any, target: float | None, metric: str | None) -
 
 def _check_target(name: str, target: float | None) -> None:
     """Refuse a score that cannot be reached, mostly an error without its sign or a percentage."""
-    if target is None:
-        return
-    if name not in get_scorer_names():
+    if target is None or name not in get_scorer_names():
         return
     is_error = name.startswith("neg_")
     highest = 0 if is_error else 1 if name.startswith(_AT_MOST_ONE) else math.inf

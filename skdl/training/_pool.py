@@ -57,6 +57,7 @@ class RowPool:
         if sparse.issparse(inputs[0]):
             self.held_as = "csr"
         self._inputs = inputs
+        self._starts = np.cumsum([0, *[array.shape[0] for array in inputs[:-1]]])
         self._targets = targets
         self._name = next(_names)
         _pools[self._name] = self
@@ -97,12 +98,10 @@ class RowPool:
 
     def rows(self, index: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return the rows ``[M, B, ...]`` of an index ``[M, B]``, each line of it in one array."""
-        ends = np.cumsum([len(array) for array in self._inputs])
         batch = np.empty((*index.shape, *self._inputs[0].shape[1:]), np.float32)
         for own, line in zip(batch, index, strict=True):
-            array = int(np.searchsorted(ends, line[0], "right"))
-            start = ends[array] - len(self._inputs[array])
-            own[...] = self._inputs[array][line - start]
+            array = int(np.searchsorted(self._starts, line[0], "right")) - 1
+            own[...] = self._inputs[array][line - self._starts[array]]
         return batch
 
 

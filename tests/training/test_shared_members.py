@@ -71,12 +71,14 @@ def test_factors_of_embedded_features_mean_what_they_mean_in_keras(
     network.set_params(categorical_features="from_dtype", n_bins=4, embedding_units=5)
     network.fit(frame, y)
     codes = frame.assign(s=frame["s"].cat.codes + 1).to_numpy(float)
-    theirs = network.model_.predict(codes, verbose=0)[:, 0]
-    expected = theirs * network.target_scale_ + network.target_offset_
-    np.testing.assert_allclose(network.predict(frame), expected, atol=1e-4 * y.std())
+    assert_predicts_as_keras(network, frame, codes, y)
     assert network.predict(frame).std() > 0.1 * y.std()
     network = MLPRegressor(**SHARED, numeric_embedding=embedding, learning_rate=0.03).fit(X, y)
-    theirs = network.model_.predict(X, verbose=0)[:, 0]
+    assert_predicts_as_keras(network, X, X, y)
+
+
+def assert_predicts_as_keras(network, X, codes, y):
+    theirs = network.model_.predict(codes, verbose=0)[:, 0]
     expected = theirs * network.target_scale_ + network.target_offset_
     np.testing.assert_allclose(network.predict(X), expected, atol=1e-4 * y.std())
 
