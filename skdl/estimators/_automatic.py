@@ -9,11 +9,18 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["AUTO_EPOCHS", "auto_batch_size", "auto_hidden_units", "auto_n_bins"]
+__all__ = [
+    "AUTO_EPOCHS",
+    "auto_batch_size",
+    "auto_hidden_units",
+    "auto_n_bins",
+    "auto_numeric_embedding",
+]
 
 # On California housing the best epochs are among the last of these; with weights shared among
 # networks, more have not been tried.
 AUTO_EPOCHS = 64
+_ROWS_TO_EMBED = 500
 
 
 def auto_batch_size(n_rows: int) -> int:
@@ -29,6 +36,11 @@ def auto_hidden_units(n_rows: int) -> int:
 def auto_n_bins(n_rows: int) -> int:
     """Return the power of two nearest to a 40th of the rows, between 8 and 128."""
     return _power_of_two(n_rows / 40, 8, 128)
+
+
+def auto_numeric_embedding(n_rows: int) -> str | None:
+    """Return the embedding by bins from 500 rows on; fewer rows are learned by heart with it."""
+    return "piecewise_linear" if n_rows >= _ROWS_TO_EMBED else None
 
 
 def _power_of_two(value: float, least: int, most: int) -> int:

@@ -9,7 +9,11 @@ from scipy import sparse
 
 from skdl._validation import AnyOf, Boolean, Constraint, Integer, OneOf, Real
 from skdl.estimators import _keras_names as names
-from skdl.estimators._automatic import auto_hidden_units, auto_n_bins
+from skdl.estimators._automatic import (
+    auto_hidden_units,
+    auto_n_bins,
+    auto_numeric_embedding,
+)
 from skdl.estimators._base import CONSTRAINTS, BaseNetwork, units_per_layer
 from skdl.estimators._input_layers import input_constants
 from skdl.estimators._recipes import CLASSIFIER_RECIPE, REGRESSOR_RECIPE
@@ -42,7 +46,7 @@ MLP_CONSTRAINTS: dict[str, Constraint] = {
     "category_units": Integer(1, example=8),
     "missing_numbers": OneOf(None, "learn"),
     "input_scaling": OneOf(None, "smooth_clip"),
-    "numeric_embedding": OneOf(None, "plr", "pbld", "periodic", "piecewise_linear"),
+    "numeric_embedding": OneOf(None, "auto", "plr", "pbld", "periodic", "piecewise_linear"),
     "n_frequencies": _COUNT,
     "frequency_scale": Real(0, low_open=True, example=0.1),
     "embedding_units": Integer(2, example=4),
@@ -255,9 +259,12 @@ class BaseMLP(BaseNetwork):
             )
             # Behind the others now stand columns that say where numbers were missing.
             where = {"n_numbers": n_numbers}
-        if self.numeric_embedding is not None:
+        kind = self.numeric_embedding
+        if kind == "auto":
+            kind = auto_numeric_embedding(self._n_train)
+        if kind is not None:
             layers["embedding"] = numeric_embedding(
-                self.numeric_embedding,
+                kind,
                 n_frequencies=self.n_frequencies,
                 frequency_scale=self.frequency_scale,
                 units=self.embedding_units,
@@ -276,7 +283,7 @@ class BaseMLP(BaseNetwork):
         if self.numeric_embedding in {"periodic", "plr", "pbld"}:
             space["n_frequencies"] = Choice(8, 16, 32)
             space["frequency_scale"] = Number(0.01, 10.0, log=True)
-        elif self.numeric_embedding == "piecewise_linear":
+        elif self.numeric_embedding in {"auto", "piecewise_linear"}:
             space["n_bins"] = Choice(8, 16, 32, 64, 128)
         return {
             "hidden_units": Choice(32, 64, 128, 256),
@@ -332,13 +339,15 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
     input_scaling : {"smooth_clip"} or None, default=None
         Scale the features inside the network as `SmoothClipScaler` does, by medians and quartiles
         of the training rows. Dense rows only.
-    numeric_embedding : {"plr", "pbld", "periodic", "piecewise_linear"} or None, default=None
+    numeric_embedding : {"auto", "plr", "pbld", "periodic", "piecewise_linear"} or None, \
+default=None
         Turn each feature into several numbers in front of the first layer: sines and cosines of
         learned frequencies (``"periodic"``), the same through a dense layer and ReLU for each
         feature (``"plr"``), or the place of the value among quantiles of the training rows
         (``"piecewise_linear"``), all by Gorishniy et al. 2022; or cosines with learned phases
         through a dense layer, beside the feature itself (``"pbld"``, Holzmüller et al. 2024).
-        Expects features of about unit scale. Dense rows only.
+        ``"auto"`` is ``"piecewise_linear"`` from 500 rows to train on, none below. Expects
+        features of about unit scale. Dense rows only.
     n_frequencies : int, default=16
         Frequencies for each feature, with the first three.
     frequency_scale : float > 0, default=0.1
@@ -603,13 +612,15 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
     input_scaling : {"smooth_clip"} or None, default=None
         Scale the features inside the network as `SmoothClipScaler` does, by medians and quartiles
         of the training rows. Dense rows only.
-    numeric_embedding : {"plr", "pbld", "periodic", "piecewise_linear"} or None, default=None
+    numeric_embedding : {"auto", "plr", "pbld", "periodic", "piecewise_linear"} or None, \
+default=None
         Turn each feature into several numbers in front of the first layer: sines and cosines of
         learned frequencies (``"periodic"``), the same through a dense layer and ReLU for each
         feature (``"plr"``), or the place of the value among quantiles of the training rows
         (``"piecewise_linear"``), all by Gorishniy et al. 2022; or cosines with learned phases
         through a dense layer, beside the feature itself (``"pbld"``, Holzmüller et al. 2024).
-        Expects features of about unit scale. Dense rows only.
+        ``"auto"`` is ``"piecewise_linear"`` from 500 rows to train on, none below. Expects
+        features of about unit scale. Dense rows only.
     n_frequencies : int, default=16
         Frequencies for each feature, with the first three.
     frequency_scale : float > 0, default=0.1

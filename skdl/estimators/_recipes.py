@@ -21,7 +21,7 @@ _RECIPE: dict[str, Any] = {
     "categorical_features": "from_dtype",
     "missing_numbers": "learn",
     "input_scaling": "smooth_clip",
-    "numeric_embedding": "piecewise_linear",
+    "numeric_embedding": "auto",
     "n_bins": "auto",
     "feature_scale": True,
     "shared_members": 8,
