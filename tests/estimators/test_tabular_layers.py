@@ -419,6 +419,18 @@ def test_automatic_sizes_follow_the_rows_that_are_trained_on():
     np.testing.assert_array_equal(network.predict(X), given.predict(X))
 
 
+@pytest.mark.parametrize(("n_rows", "same_as"), [(499, None), (500, "piecewise_linear")])
+def test_automatic_embedding_wants_rows_to_train_on(n_rows, same_as):
+    X = np.random.default_rng(0).normal(size=(2 * n_rows, 2))
+    parts = {"epochs": 1, "early_stopping": True, "validation_fraction": 0.5, "random_state": 0}
+    network, given = (
+        MLPRegressor(8, numeric_embedding=kind, **parts).fit(X, X[:, 0])
+        for kind in ("auto", same_as)
+    )
+    assert network.model_.count_params() == given.model_.count_params()
+    np.testing.assert_array_equal(network.predict(X), given.predict(X))
+
+
 def test_training_that_goes_on_keeps_its_automatic_sizes():
     X = np.random.default_rng(0).normal(size=(5000, 2))
     network = MLPRegressor("auto", n_bins="auto", numeric_embedding="piecewise_linear")
@@ -485,7 +497,7 @@ def test_starting_point_is_an_ordinary_estimator(Estimator):
     assert type(network) is Estimator
     assert network.hidden_units == 32
     assert network.random_state == 3
-    assert network.numeric_embedding == "piecewise_linear"
+    assert network.numeric_embedding == "auto"
     assert clone(network).get_params() == network.get_params()
     with pytest.raises(TypeError, match="hidden_unit"):
         Estimator.tabular(hidden_unit=3)
@@ -494,8 +506,8 @@ def test_starting_point_is_an_ordinary_estimator(Estimator):
 def test_starting_point_learns_what_plain_networks_miss():
     # One of many bumps: sin(6x) is no line, and an outlier of 1e4 spoils standardisation.
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(400, 3))
-    y = np.sin(6 * X[:, 0]) + 0.1 * rng.normal(size=400)
+    X = rng.normal(size=(700, 3))
+    y = np.sin(6 * X[:, 0]) + 0.1 * rng.normal(size=700)
     X[0, 1] = 1e4
-    network = MLPRegressor.tabular(epochs=60, hidden_units=64, random_state=0).fit(X[:300], y[:300])
-    assert network.score(X[300:], y[300:]) > 0.5
+    network = MLPRegressor.tabular(epochs=60, hidden_units=64, random_state=0).fit(X[:650], y[:650])
+    assert network.score(X[650:], y[650:]) > 0.5

@@ -255,7 +255,7 @@ def test_automatic_space_covers_capacity_regularisation_loss_and_training():
 
 def test_automatic_space_searches_the_sizes_of_embeddings_that_are_there():
     waves = skdl.MLPRegressor.tabular(numeric_embedding="pbld")
-    bins = skdl.MLPRegressor(numeric_embedding="piecewise_linear", optimizer="sgd")
+    bins = skdl.MLPRegressor(numeric_embedding="auto", optimizer="sgd")
     own = {"n_frequencies", "frequency_scale", "n_bins", "weight_decay", "beta_2"}
     names = set(make_space(waves, "auto").names)
     assert names & own == {"n_frequencies", "frequency_scale", "weight_decay", "beta_2"}
