@@ -34,6 +34,7 @@ TABLES = {
 WITHOUT = {
     "shared_members": "one network that shares nothing",
     "embedding": "no embedding of numbers",
+    "automatic_embedding": "numbers embedded, however few the rows",
     "feature_scale": "no scale layer",
     "schedule": "constant learning rate, 0.001",
     "dropout": "no dropout",

@@ -32,6 +32,7 @@ LONGEST_SECONDS = 4 * 3600
 WITHOUT = {
     "shared_members": {"shared_members": 1},
     "embedding": {"numeric_embedding": None},
+    "automatic_embedding": {"numeric_embedding": "piecewise_linear"},
     "beta_2": {"beta_2": None},
     "schedule": {"learning_rate_schedule": "constant", "learning_rate": 0.001},
     "smooth_clip": {"input_scaling": None},
