@@ -431,9 +431,10 @@ def test_automatic_embedding_wants_rows_to_train_on(n_rows, same_as):
     np.testing.assert_array_equal(network.predict(X), given.predict(X))
 
 
-def test_training_that_goes_on_keeps_its_automatic_sizes():
+@pytest.mark.parametrize("embedding", ["auto", "piecewise_linear"])
+def test_training_that_goes_on_keeps_its_automatic_sizes(embedding):
     X = np.random.default_rng(0).normal(size=(5000, 2))
-    network = MLPRegressor("auto", n_bins="auto", numeric_embedding="piecewise_linear")
+    network = MLPRegressor("auto", n_bins="auto", numeric_embedding=embedding)
     network.set_params(epochs=1, batch_size=256, warm_start=True)
     network.partial_fit(X[:300], X[:300, 0]).partial_fit(X, X[:, 0]).fit(X, X[:, 0])
     assert network.model_.layers[-2].output.shape[-1] == 64
