@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parents[1] / "docs"
 MODELS = {
     "tabular_5fold": "``tabular()``, 5-fold ensemble",
     "tabular": "``tabular()``",
-    "tabular_5fold_by_heart": "the same by heart (see below)",
+    "tabular_5fold_by_heart": "5-fold ensemble, by heart (see below)",
     "realmlp": "RealMLP-TD (pytabkit)",
     "realmlp_for_loss": "RealMLP-TD, for log loss",
     "realmlp_5fold": "RealMLP-TD, 5-fold ensemble",
