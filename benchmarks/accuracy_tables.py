@@ -72,9 +72,11 @@ def values(own, name="score"):
     return [split[name] for split in own["splits"]]
 
 
-def spread(figures, digits):
+def spread(figures):
     """Return mean and standard deviation as text."""
-    return f"{statistics.mean(figures):.{digits}f} ± {statistics.stdev(figures):.{digits}f}"
+    mean = statistics.mean(figures)
+    digits = 1 if mean >= 10 else 3  # noqa: PLR2004
+    return f"{mean:.{digits}f} ± {statistics.stdev(figures):.{digits}f}"
 
 
 def standard_error(figures):
@@ -114,7 +116,7 @@ def ranks(found):
 def cells_of(found, tables, cell):
     """Return the cells of each model, one for each table, empty where it was not run."""
     cells = {
-        model: [cell(t, found[t][model]) if model in found[t] else "" for t in tables]
+        model: [cell(found[t][model]) if model in found[t] else "" for t in tables]
         for model in MODELS
     }
     return {model: own for model, own in cells.items() if any(own)}
@@ -125,35 +127,29 @@ def rows_of(cells):
     return [[MODELS[model], *own] for model, own in cells.items()]
 
 
-def judged(found, *, by_area):
-    """Return the names of the tables of classes, or of those of numbers."""
-    return [
-        table
-        for table in TABLES
-        if table in found
-        and table != "california_few"
-        and any("AUC" in own["splits"][0] for own in found[table].values()) == by_area
-    ]
+def shown(found):
+    """Return the names of the tables whose scores are shown."""
+    return [table for table in TABLES if table in found and table != "california_few"]
+
+
+def of_classes(models):
+    """Tell whether classes are predicted on a table."""
+    return "AUC" in next(iter(models.values()))["splits"][0]
 
 
 def numbers(found):
     """Return the errors of all models where numbers are predicted."""
-    tables = judged(found, by_area=False)
-
-    def cell(table, own):
-        return spread(values(own), 1 if table == "diabetes" else 3)
-
-    head = ["RMSE", *[TABLES[t] for t in tables]]
-    return list_table(head, rows_of(cells_of(found, tables, cell)), [25, *[15] * len(tables)])
+    tables = [t for t in shown(found) if not of_classes(found[t])]
+    rows = rows_of(cells_of(found, tables, lambda own: spread(values(own))))
+    return list_table(["RMSE", *[TABLES[t] for t in tables]], rows, [25, *[15] * len(tables)])
 
 
 def classes(found):
     """Return the losses of all models where classes are predicted, and how well they rank."""
-    tables = judged(found, by_area=True)
+    tables = [t for t in shown(found) if of_classes(found[t])]
 
-    def cell(table, own):
-        del table
-        return f"{spread(values(own), 3)}; {statistics.mean(values(own, 'AUC')):.4f}"
+    def cell(own):
+        return f"{spread(values(own))}; {statistics.mean(values(own, 'AUC')):.4f}"
 
     head = ["log loss; AUC", *[TABLES[t] for t in tables]]
     return list_table(head, rows_of(cells_of(found, tables, cell)), [40, *[20] * len(tables)])
@@ -161,10 +157,9 @@ def classes(found):
 
 def times(found):
     """Return mean ranks, and how many seconds a fit takes."""
-    tables = [t for t in TABLES if t in found and t != "california_few"]
+    tables = shown(found)
 
-    def cell(table, own):
-        del table
+    def cell(own):
         seconds = own["seconds"]
         return f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.1f}"  # noqa: PLR2004
 

@@ -10,51 +10,47 @@ import argparse
 
 from _harness import (
     add_common_arguments,
+    format_ratio,
     format_seconds,
     machine_description,
     markdown_table,
     measure,
+    median_seconds,
     run_as_child,
     timed,
     write_report,
 )
 from _tables import TABLES
+from bench_accuracy import make_model
 
 TASKS = ("diabetes", "penguins", "breast_cancer", "red_wine_unique")
+MODELS = ("tabular", "tabular_5fold")
 VERSIONS_OF = ("skdl", "tensorflow", "keras", "scikit-learn", "numpy")
 LATER_FITS = 3
 
 
 def fit(table, model):
     """Time the first and later fits of one model on the training rows of a table's first split."""
-    import statistics
-
     import skdl
-    from skdl.model_selection import KFoldEnsembleClassifier, KFoldEnsembleRegressor
 
     data = TABLES[table]()
     train, _ = data.splits[0]
     X, y = data.X.iloc[train], data.y[train]
-    is_classifier = data.score != "RMSE"
-    own = (skdl.MLPClassifier if is_classifier else skdl.MLPRegressor).tabular(random_state=0)
-    if model == "ensemble":
-        folds = KFoldEnsembleClassifier if is_classifier else KFoldEnsembleRegressor
-        own = folds(own, random_state=0)
+    own = make_model(model, X, is_classifier=data.score != "RMSE", seed=0)
     skdl.MLPRegressor(2, epochs=1).fit([[0.0], [1.0]], [0.0, 1.0])  # imports TensorFlow
     first, _ = timed(own.fit, X, y)
-    later = [timed(own.fit, X, y)[0] for _ in range(LATER_FITS)]
-    return {"first": first, "later": statistics.median(later)}
+    return {"first": first, "later": median_seconds(own.fit, X, y, calls=LATER_FITS)}
 
 
 def report(medians, repeats):
     """Return the table as Markdown."""
     rows = []
     for table in TASKS:
-        one, five = medians[f"{table} one"], medians[f"{table} ensemble"]
+        one, five = (medians[f"{table} {model}"] for model in MODELS)
         cells = [str(len(TABLES[table]().splits[0][0]))]
         for when in ("first", "later"):
-            ratio = five[when] / one[when]
-            cells += [format_seconds(one[when]), format_seconds(five[when]), f"{ratio:.2f} x"]
+            ratio = format_ratio(five[when], one[when])
+            cells += [format_seconds(one[when]), format_seconds(five[when]), ratio]
         rows.append([table, *cells])
     heads = ["table", "rows", "first fit", "of an ensemble", "", "later fit", "of an ensemble", ""]
     text = markdown_table(heads, rows)
@@ -70,7 +66,7 @@ def main():
     requests = {
         f"{table} {model}": {"task": "fit", "table": table, "model": model}
         for table in TASKS
-        for model in ("one", "ensemble")
+        for model in MODELS
     }
     medians = measure(__file__, requests, arguments.repeats)
     write_report(arguments, report(medians, arguments.repeats), medians)

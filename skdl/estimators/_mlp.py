@@ -9,11 +9,7 @@ from scipy import sparse
 
 from skdl._validation import AnyOf, Boolean, Constraint, Integer, OneOf, Real
 from skdl.estimators import _keras_names as names
-from skdl.estimators._automatic import (
-    auto_hidden_units,
-    auto_n_bins,
-    auto_numeric_embedding,
-)
+from skdl.estimators._automatic import auto_hidden_units, auto_n_bins, auto_numeric_embedding
 from skdl.estimators._base import CONSTRAINTS, BaseNetwork, units_per_layer
 from skdl.estimators._input_layers import input_constants
 from skdl.estimators._recipes import CLASSIFIER_RECIPE, REGRESSOR_RECIPE

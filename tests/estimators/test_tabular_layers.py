@@ -507,8 +507,8 @@ def test_starting_point_is_an_ordinary_estimator(Estimator):
 def test_starting_point_learns_what_plain_networks_miss():
     # One of many bumps: sin(6x) is no line, and an outlier of 1e4 spoils standardisation.
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(700, 3))
-    y = np.sin(6 * X[:, 0]) + 0.1 * rng.normal(size=700)
+    X = rng.normal(size=(750, 3))
+    y = np.sin(6 * X[:, 0]) + 0.1 * rng.normal(size=750)
     X[0, 1] = 1e4
     network = MLPRegressor.tabular(epochs=60, hidden_units=64, random_state=0).fit(X[:650], y[:650])
     assert network.score(X[650:], y[650:]) > 0.5
