@@ -1,11 +1,12 @@
 """How much does a search add to the starting point for tables?
 
     python benchmarks/bench_accuracy_search.py [--table california] [--minutes 20] [--splits 3]
-        [--results FILE]
+        [--storage FILE] [--results FILE]
 
 `OptunaSearchCV` searches around `tabular()` on the training rows of the first split, a fifth of
 which it holds out. What it finds is judged on the test rows of several splits: one network, and an
-ensemble over five folds; `bench_accuracy.py` has the starting point itself. Lower is better.
+ensemble over five folds; `bench_accuracy.py` has the starting point itself. Lower is better. With a
+journal file as storage, another run goes on with the search where it was.
 """
 
 import argparse
@@ -27,6 +28,8 @@ def search_space():
         "hidden_units": CategoricalDistribution([64, 128, 192]),
         "hidden_layers": CategoricalDistribution([2, 3]),
         "n_bins": CategoricalDistribution([64, 128, 192]),
+        "embedding_units": CategoricalDistribution([4, 8, 16]),
+        "shared_members": CategoricalDistribution([4, 8, 16]),
         "batch_size": CategoricalDistribution([128, 256]),
         "dropout": FloatDistribution(0.0, 0.35, step=0.05),
         "learning_rate": FloatDistribution(0.001, 0.01, log=True),
@@ -36,20 +39,29 @@ def search_space():
     }
 
 
-def searched(data, minutes):
+def searched(data, minutes, storage):
     """Search on the training rows of the first split; return the search."""
     import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
     from sklearn.model_selection import ShuffleSplit
 
     import skdl
     from skdl.model_selection import OptunaSearchCV
 
+    if storage is None:
+        study_storage = optuna.storages.InMemoryStorage()
+    else:
+        study_storage = JournalStorage(JournalFileBackend(str(storage)))
+    study = optuna.create_study(
+        storage=study_storage, study_name="search", direction="maximize", load_if_exists=True
+    )
     # The starting point is the first trial, so that the search cannot end behind it.
-    storage = optuna.storages.InMemoryStorage()
-    study = optuna.create_study(storage=storage, study_name="search", direction="maximize")
     study.enqueue_trial(
-        {"hidden_units": 128, "hidden_layers": 3, "n_bins": 128, "batch_size": 128, "dropout": 0.2,
-         "learning_rate": 0.003, "weight_decay": 0.02, "beta_2": 0.95, "activation": "mish"}
+        {"hidden_units": 128, "hidden_layers": 3, "n_bins": 128, "embedding_units": 4,
+         "shared_members": 8, "batch_size": 128, "dropout": 0.2, "learning_rate": 0.003,
+         "weight_decay": 0.02, "beta_2": 0.95, "activation": "mish"},
+        skip_if_exists=True,
     )  # fmt: skip
     train, _ = data.splits[0]
     search = OptunaSearchCV(
@@ -59,7 +71,7 @@ def searched(data, minutes):
         timeout=60 * minutes,
         cv=ShuffleSplit(1, test_size=0.2, random_state=0),
         scoring="neg_root_mean_squared_error",
-        storage=storage,
+        storage=study_storage,
         study_name="search",
         refit=False,
         trials_together=2,
@@ -96,6 +108,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--splits", type=int, default=3, help="for one network (%(default)s)")
     parser.add_argument("--ensemble-splits", type=int, default=2, help="for five (%(default)s)")
+    parser.add_argument("--storage", type=Path, help="journal file (default: memory)")
     parser.add_argument("--results", type=Path, default=Path("accuracy_search.json"))
     arguments = parser.parse_args()
     import skdl
@@ -104,7 +117,7 @@ def main():
     data = TABLES[arguments.table]()
     if data.score != "RMSE":
         parser.error(f"--table {arguments.table} is of classes; only numbers are searched for")
-    seconds, search = timed(searched, data, arguments.minutes)
+    seconds, search = timed(searched, data, arguments.minutes, arguments.storage)
     states = [str(state) for state in search.cv_results_["state"]]
     print(search.best_params_, search.best_score_, len(states), flush=True)
     best = skdl.MLPRegressor.tabular(random_state=0, **search.best_params_)
