@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 
+# Fewer rows with a gap would be learned by heart, and some folds have none: their networks would be
+# of another shape, and could not train with the others.
+_LEAST_GAPS_TO_SHOW = 10
 _COUNT = Integer(1, example=16)
 MLP_CONSTRAINTS: dict[str, Constraint] = {
     **CONSTRAINTS,
@@ -202,8 +205,8 @@ class BaseMLP(BaseNetwork):
             )
         if reset and self.missing_numbers is not None:
             n_numbers = X.shape[1] if self._encoder is None else len(self._encoder.numbers)
-            is_missing = np.isnan(X[:, :n_numbers]).any(0)
-            self._with_gaps = tuple(np.flatnonzero(is_missing).tolist())
+            n_missing = np.isnan(X[:, :n_numbers]).sum(0)
+            self._with_gaps = tuple(np.flatnonzero(n_missing >= _LEAST_GAPS_TO_SHOW).tolist())
         return super()._rows(X, reset=reset)
 
     def _with_output(
@@ -332,7 +335,7 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
         Length of the vectors.
     missing_numbers : {"learn"} or None, default=None
         ``"learn"`` takes NaN among the numbers: the network sees a learned value instead, and for
-        columns with NaN in ``fit`` also where it was. None refuses NaN.
+        columns with NaN in ten rows of ``fit`` or more also where it is. None refuses NaN.
     input_scaling : {"smooth_clip"} or None, default=None
         Scale the features inside the network as `SmoothClipScaler` does, by medians and quartiles
         of the training rows. Dense rows only.
@@ -605,7 +608,7 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
         Length of the vectors.
     missing_numbers : {"learn"} or None, default=None
         ``"learn"`` takes NaN among the numbers: the network sees a learned value instead, and for
-        columns with NaN in ``fit`` also where it was. None refuses NaN.
+        columns with NaN in ten rows of ``fit`` or more also where it is. None refuses NaN.
     input_scaling : {"smooth_clip"} or None, default=None
         Scale the features inside the network as `SmoothClipScaler` does, by medians and quartiles
         of the training rows. Dense rows only.

@@ -20,7 +20,6 @@ from skdl.training._pool import RowPool
 from skdl.training._prediction import traced_meanwhile
 from skdl.training._program import Kind, dims_of, number_names, numbers_of, program_for
 from skdl.training._rules import Layout, compiles, inner_widths, row_sizes, runs_alone
-from skdl.training._xla import quick_compilation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -129,7 +128,7 @@ class Stack:
                 # First, as TensorFlow numbers functions as they come, and finds compilations on
                 # disk by these numbers among others.
                 learn.train.get_concrete_function(*rehearsal)
-                with traced_meanwhile(self.network), quick_compilation():
+                with traced_meanwhile(self.network):
                     learn.train(*rehearsal)
 
     def epochs(self) -> Iterator[int]:

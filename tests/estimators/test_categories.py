@@ -36,7 +36,7 @@ def table():
     )
     effect = dict(zip(towns, rng.normal(size=6), strict=True))
     y = X["town"].map(effect) + (X["colour"] == "red") + 0.3 * X["age"]
-    X.loc[::7, "size"] = np.nan
+    X.loc[::5, "size"] = np.nan
     X.loc[3:5, "town"] = None
     return X, y.fillna(0.0).to_numpy()
 
@@ -162,6 +162,22 @@ def test_gaps_in_arrays_and_in_columns_that_had_none(diabetes):
     assert np.isfinite(network.predict(new)).all()
     with pytest.raises(ValueError, match="NaN"):
         MLPRegressor(**PLAIN).fit(X, y)
+
+
+def test_few_gaps_do_not_part_the_folds(diabetes):
+    X, y = diabetes
+    X = X.copy()
+    X[:9, 1] = np.nan
+    network = MLPRegressor(**PLAIN, missing_numbers="learn", input_scaling="smooth_clip")
+    with skdl.lockstep() as session:
+        folds = [slice(None), slice(9, None), slice(5, None)]
+        fits = [delayed(clone(network).fit)(X[rows], y[rows]) for rows in folds]
+        fitted = Parallel()(fits)
+    assert session.batches == [3]
+    assert [one.model_.layers[1].shown for one in fitted] == [[], [], []]
+    assert np.isfinite(fitted[1].predict(X)).all()
+    X[9, 1] = np.nan
+    assert network.fit(X, y).model_.layers[1].shown == [1]
 
 
 def test_further_fits_and_pickles_keep_the_levels(table):

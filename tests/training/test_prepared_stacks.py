@@ -1,7 +1,6 @@
 """Several stacks in one batch: one trains while the next is compiled, and each fails alone."""
 
 import gc
-import textwrap
 import threading
 import weakref
 
@@ -259,74 +258,3 @@ def test_ctrl_c_while_a_stack_trains(jobs, events):
     assert not {"5 begins", "4 ends"} & set(events)
     jobs[2].observers = []
     assert_equal(train(jobs), each_stack_alone(jobs))
-
-
-# ------------------------------------------------------------------ XLA's flags
-
-COMPILES = """
-    import os
-    import sys
-
-    level = sys.argv[1] if len(sys.argv) > 1 else None
-    if level is not None:
-        os.environ["XLA_FLAGS"] = level
-    before = os.environ.get("XLA_FLAGS")
-
-    import numpy as np
-    import skdl
-    from skdl.training import _stack, _train
-
-    _train.worth_compiling = lambda members: True
-    seen = []
-    program_for = _stack.program_for
-
-    class Watched:
-        def __init__(self, function):
-            self.function = function
-            self.get_concrete_function = function.get_concrete_function
-
-        def __call__(self, *arguments):
-            n_steps = int(arguments[9])
-            if n_steps == 0:  # the rehearsal, for which XLA compiles
-                seen.append(os.environ.get("XLA_FLAGS"))
-            if fails:
-                raise MemoryError("says the test")
-            return self.function(*arguments)
-
-    def watched(kind):
-        program = program_for(kind)
-        if kind.compiled:
-            program.train = Watched(program.train)
-        return program
-
-    _stack.program_for = watched
-    X = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
-    for fails in (True, False, False):
-        width = 3 + len(seen)
-        try:
-            skdl.MLPRegressor((width,), epochs=2, random_state=0).fit(X, X[:, 0])
-        except MemoryError:
-            assert fails
-        assert os.environ.get("XLA_FLAGS") == before, os.environ.get("XLA_FLAGS")
-    print(seen)
-"""
-
-LEVEL = "--xla_backend_optimization_level"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("chosen", "while_compiling"),
-    [
-        (None, f"{LEVEL}=1"),
-        ("--xla_cpu_enable_fast_math=false", f"--xla_cpu_enable_fast_math=false {LEVEL}=1"),
-        (f"{LEVEL}=2", f"{LEVEL}=2"),
-    ],
-    ids=["nothing", "another flag", "a level"],
-)
-def test_xla_flags_stay_as_they_were(chosen, while_compiling, fresh_python, monkeypatch):
-    monkeypatch.delenv("XLA_FLAGS", raising=False)
-    arguments = () if chosen is None else (chosen,)
-    shown = fresh_python(textwrap.dedent(COMPILES), *arguments).stdout
-    # Set for a compilation that fails and for the first that does not; XLA reads them once.
-    assert shown.strip() == str([while_compiling, while_compiling, chosen])
