@@ -186,9 +186,28 @@ class ParametricActivationRule(ActivationRule):
     def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
         (weight,) = context.variables
         bent, _ = super().apply(layer, x, context)
-        # Between members and units there are rows, and networks that share weights.
-        where = (slice(None), *[None] * (len(x.shape) - 2))
-        return x + (1.0 + weight[where]) * (bent - x), []
+        return x + _scaled_units(bent - x, 1.0 + weight), []
+
+
+def _scaled_units(x: Any, factor: Any) -> Any:
+    """Return ``[M, ..., n]`` times a factor for each member's units, ``[M, n]``.
+
+    The gradient for the factors sums over all that lies between as a matrix product: XLA sums
+    products of rows number by number, which took a tenth of an ensemble's time.
+    """
+    import tensorflow as tf
+
+    shape = shape_of(x)
+
+    @tf.custom_gradient
+    def of(rows: Any, factor: Any) -> Any:
+        def gradient(up: Any) -> Any:
+            ones = tf.ones_like(rows[:, None, :, 0])
+            return up * factor[:, None], tf.matmul(ones, up * rows)[:, 0]
+
+        return rows * factor[:, None], gradient
+
+    return tf.reshape(of(tf.reshape(x, [shape[0], -1, shape[-1]]), factor), shape)
 
 
 class PeriodicEmbeddingRule(OnNumbersRule):
