@@ -229,7 +229,7 @@ def scikeras_maker(epochs, seed):
     import keras
     from scikeras.wrappers import KerasRegressor
 
-    from skdl.model_selection._space import make_space
+    from skdl.model_selection.search._space import make_space
 
     # The same names and ranges in the same order: equal seeds then suggest equal first trials.
     space = make_space(make_ours(epochs, seed))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from skdl.inspection import diagnose
     from skdl.model_selection import OptunaPruning
-    from skdl.training import lockstep
+    from skdl.training.lockstep import lockstep
 
 __version__ = "0.1.0.dev0"
 
@@ -48,7 +48,7 @@ _HOMES = {
     "SmoothClipScaler": "skdl.estimators",
     "diagnose": "skdl.inspection",
     "from_scikeras": "skdl.estimators",
-    "lockstep": "skdl.training",
+    "lockstep": "skdl.training.lockstep",
 }
 
 __all__ = [
@@ -83,7 +83,7 @@ def __dir__() -> list[str]:
 
 
 def _lockstep_backend(**options: Any) -> Any:
-    from skdl.training import LockstepBackend
+    from skdl.training.lockstep import LockstepBackend
 
     return LockstepBackend(**options)
 

@@ -1,4 +1,4 @@
-"""scikit-learn's checks as a test's parameters."""
+"""Names of test parameters, and scikit-learn's checks as parameters."""
 
 import re
 
@@ -6,15 +6,19 @@ import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 
-def scikit_learn_checks(estimators, expected_failed_checks=None):
-    """Return what `parametrize_with_checks` returns, named alike in every process.
+def name_without_address(value):
+    """Return the name of a test's parameter, the same in every process that shares the tests.
 
-    Processes that share the tests (pytest-xdist) compare names, which may hold addresses of
-    functions and temporary folders.
+    pytest-xdist compares names; those of functions and temporary folders change with the process.
     """
+    return re.sub(r" ?at 0x[0-9a-f]+|at0x[0-9a-f]+|/tmp/tmp[^/]+", "", str(value))
+
+
+def scikit_learn_checks(estimators, expected_failed_checks=None):
+    """Return what `parametrize_with_checks` returns, named alike in every process."""
     checks = parametrize_with_checks(estimators, expected_failed_checks=expected_failed_checks)
 
     def name(value):
-        return re.sub(r"at0x[0-9a-f]+|/tmp/tmp[^/]+", "", checks.kwargs["ids"](value))
+        return name_without_address(checks.kwargs["ids"](value))
 
     return pytest.mark.parametrize(*checks.args, ids=name)

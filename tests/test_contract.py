@@ -20,7 +20,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 import skdl
-from skdl.estimators._base import BaseNetwork
+from skdl.estimators.base._network_estimator import BaseNetwork
 from tests import checks
 
 # Keras 3.15 with NumPy 2.4, where its callback reads the learning rate.

@@ -1,13 +1,13 @@
 """Estimators: what users construct."""
 
-from skdl.estimators._cnn import CNNClassifier, CNNRegressor
-from skdl.estimators._keras_estimators import KerasClassifier, KerasRegressor, from_scikeras
-from skdl.estimators._keras_transformer import KerasTransformer
-from skdl.estimators._mlp import MLPClassifier, MLPRegressor
-from skdl.estimators._pretrained import PretrainedCNNClassifier, PretrainedCNNRegressor
-from skdl.estimators._pretrained_features import PretrainedFeatures
-from skdl.estimators._search_space import describe_space
-from skdl.estimators._smooth_clip import SmoothClipScaler
+from skdl.estimators.base._search_space import describe_space
+from skdl.estimators.images._cnn import CNNClassifier, CNNRegressor
+from skdl.estimators.images._pretrained import PretrainedCNNClassifier, PretrainedCNNRegressor
+from skdl.estimators.images._pretrained_features import PretrainedFeatures
+from skdl.estimators.keras_models._estimators import KerasClassifier, KerasRegressor, from_scikeras
+from skdl.estimators.keras_models._transformer import KerasTransformer
+from skdl.estimators.mlp._mlp import MLPClassifier, MLPRegressor
+from skdl.estimators.mlp._smooth_clip import SmoothClipScaler
 
 __all__ = [
     "CNNClassifier",

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from skdl.estimators._held_out import HeldOut
+from skdl.estimators.base._held_out import HeldOut
 from skdl.exceptions import InvalidParameterError
 from skdl.training import Observer
 

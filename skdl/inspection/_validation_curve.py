@@ -17,7 +17,7 @@ from sklearn.model_selection import ValidationCurveDisplay as SklearnDisplay
 from skdl._validation import OneOf
 from skdl.inspection._networks import full_name
 from skdl.inspection._style import BAND, LINES, MARK, merged
-from skdl.training import LockstepBackend, lockstep
+from skdl.training.lockstep import LockstepBackend, lockstep
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

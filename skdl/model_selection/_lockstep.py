@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from joblib.parallel import get_active_backend
 from sklearn import config_context, get_config
 
-from skdl.training import LockstepBackend, lockstep
+from skdl.training.lockstep import LockstepBackend, lockstep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -1,19 +1,19 @@
 """Networks: hyperparameters and shapes in, a frozen description of an architecture out."""
 
-from skdl.networks._augmentation import augmentation_layers, is_augmentation
-from skdl.networks._cnn import cnn, shapes_by_block
-from skdl.networks._from_keras import CannotReadError, Reading, read_layers
-from skdl.networks._loss import KerasObject, Loss
-from skdl.networks._mlp import mlp, numeric_embedding
-from skdl.networks._network import Layer, Network, preserved_generators
-from skdl.networks._operation import OperationCall
-from skdl.networks._tabular import (
+from skdl.layers._registry import (
     CLIP,
     category_width,
     embedding_variables,
     embedding_width,
     shared_variables,
 )
+from skdl.networks._augmentation import augmentation_layers, is_augmentation
+from skdl.networks._cnn import cnn, shapes_by_block
+from skdl.networks._loss import KerasObject, Loss
+from skdl.networks._mlp import mlp, numeric_embedding
+from skdl.networks._network import Layer, Network, preserved_generators
+from skdl.networks._operation import OperationCall
+from skdl.networks._read_keras import CannotReadError, Reading, read_layers
 from skdl.networks._user_model import CalledModel, Fresh, GivenModel, UserModel
 
 __all__ = [

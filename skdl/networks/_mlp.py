@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from skdl.layers._registry import embedding_width
 from skdl.networks._loss import KerasObject
 from skdl.networks._network import Layer, Network
-from skdl.networks._tabular import embedding_width
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence

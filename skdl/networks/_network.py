@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl.networks._tabular import OWN_LAYERS, own_layer_class
+from skdl.layers._registry import OWN_LAYERS, own_layer_class
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator

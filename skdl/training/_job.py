@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from skdl.networks import KerasObject, Network
-    from skdl.training._observers import Observer
+    from skdl.training._keras_callbacks import Observer
 
     # Values of variables that are not trained, by number of the layer and name.
     Constants = Mapping[tuple[int, str], NDArray[np.float32]]

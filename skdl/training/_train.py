@@ -9,11 +9,11 @@ import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from skdl.training._keras_path import reason_for_keras, train_with_keras
-from skdl.training._member import Member, end_abandoned_calls
-from skdl.training._plan import fit_together, split_by_memory, worth_compiling
-from skdl.training._rendezvous import AbandonCall, InterruptedTrainingError, current_task
-from skdl.training._stack import Stack, stack_key
+from skdl.training._keras_fallback import reason_for_keras, train_with_keras
+from skdl.training._signals import AbandonCall, InterruptedTrainingError
+from skdl.training.engine._member import Member, end_abandoned_calls
+from skdl.training.engine._plan import fit_together, split_by_memory, worth_compiling
+from skdl.training.engine._stack import Stack, stack_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from skdl.training._job import Job, Trained
     from skdl.training._progress import StackProgress
 
-__all__ = ["train", "train_one"]
+__all__ = ["train"]
 
 _log = logging.getLogger("skdl")
 
@@ -139,16 +139,3 @@ def _failure(member: Member, error: Exception) -> BaseException:
     member.error = error
     member.observe("on_failure")
     return error
-
-
-def train_one(job: Job) -> Trained:
-    """Train one job, together with others if this thread runs a lockstep task; raise its error."""
-    task = current_task()
-    if task is not None:
-        return task.rendezvous.fit(job, task)
-    (outcome,) = train([job])
-    if isinstance(outcome, AbandonCall):
-        raise outcome.reason
-    if isinstance(outcome, BaseException):
-        raise outcome
-    return outcome

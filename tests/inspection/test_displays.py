@@ -21,7 +21,7 @@ from skdl import MLPClassifier, MLPRegressor
 from skdl.exceptions import InvalidParameterError
 from skdl.inspection import TrainingCurveDisplay, ValidationCurveDisplay
 from skdl.model_selection import cross_validate
-from skdl.training import lockstep
+from skdl.training.lockstep import lockstep
 
 NETWORK = {"hidden_units": 4, "epochs": 4, "random_state": 0}
 HISTORY = {"loss": [4.0, 3.0, 2.0], "val_loss": [4.0, 2.0, 3.0], "val_mae": [2.0, 1.0, 0.5]}

@@ -6,8 +6,9 @@ import pytest
 from scipy import sparse
 
 from skdl import MLPClassifier, MLPRegressor
-from skdl.training import Observer, _part, _train, train
-from skdl.training._pool import batches
+from skdl.training import Observer, _train, train
+from skdl.training.engine import _shard
+from skdl.training.engine._row_pool import batches
 
 N_TRAIN = 90
 MODES = ["plain", "xla", "keras"]
@@ -196,7 +197,7 @@ def test_sparse_rows(diabetes):
 
 
 def test_more_rows_than_are_looked_at_at_once(diabetes, monkeypatch):
-    monkeypatch.setattr(_part, "chunks", lambda orders, width: batches(orders, 7))
+    monkeypatch.setattr(_shard, "chunks", lambda orders, width: batches(orders, 7))
     seen = []
     estimator = MLPRegressor((6,), epochs=1, target_scaling=False, metrics=["mae"], random_state=0)
     job, recorder = job_of(estimator, *diabetes, score=lambda p: seen.append(p.copy()) or 0.5)

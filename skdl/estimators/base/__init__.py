@@ -1,0 +1,1 @@
+"""What all estimators share: parameters, data, targets, fitting and prediction."""

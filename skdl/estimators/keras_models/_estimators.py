@@ -1,0 +1,594 @@
+"""Keras models of the user's own as a scikit-learn regressor and classifier."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from sklearn.base import MultiOutputMixin, RegressorMixin
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import check_is_fitted
+
+from skdl.estimators.base._targets import CLASSIFIER_CONSTRAINTS, ClassificationNetwork
+from skdl.estimators.keras_models import _scikeras as conventions
+from skdl.estimators.keras_models._base import OwnModel
+from skdl.estimators.keras_models._losses import Target, loss_target
+from skdl.estimators.keras_models._numeric import OwnNumericModel
+from skdl.estimators.keras_models._parameters import OWN_CONSTRAINTS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skdl._validation import Constraint
+
+__all__ = ["KerasClassifier", "KerasRegressor", "from_scikeras"]
+
+
+class KerasRegressor(MultiOutputMixin, RegressorMixin, OwnNumericModel):
+    """A Keras model of the user's own as a scikit-learn regressor.
+
+    Parameters
+    ----------
+    model : callable or keras.Model, default=None
+        A function that returns a Keras model, compiled or not: Sequential, functional or a
+        subclass. It is called for each fit with the user's own parameters that have no prefix,
+        with those routed by ``model__``, and, where it has such arguments, with ``meta``, a dict
+        of what is known of the data (``n_features_in_``, ``X_shape_``, ``target_type_``,
+        ``n_outputs_``, ...), ``compile_kwargs``, a dict for ``keras.Model.compile`` from
+        `optimizer`, `loss` and `metrics`, and ``params``, all parameters. Or a Keras model, of
+        which each fit trains a copy, from the weights that it has; itself it is never changed.
+    optimizer : str, class or keras.optimizers.Optimizer, default="rmsprop"
+        For a model that is not compiled. ``optimizer__learning_rate`` and the like are given to a
+        name or class; an object is not changed by ``fit``.
+    loss : str, class, callable or keras.losses.Loss, default=None
+        For a model that is not compiled; needed there. Losses given by name are averaged by the
+        sample weights, all others keep their own reduction. ``loss__delta`` and the like are
+        given to a name or class.
+    metrics : str, class, callable, keras.metrics.Metric, or list of them, default=None
+        For a model that is not compiled; reported per epoch in ``history_``.
+    callbacks : keras.callbacks.Callback or class, or list or dict of them, default=None
+        ``callbacks__patience`` and the like are given to a class; with the position or key
+        between, ``callbacks__0__patience``, to one of several. Any that acts on batches makes
+        ``fit`` train through ``keras.Model.fit``.
+    epochs : int, default=1
+        Passes over the training rows; the most there will be with `early_stopping`.
+    batch_size : int or None, default=None
+        Rows per training step; None takes 32, -1 all rows.
+    validation_split : float in [0, 1), default=0.0
+        Share of the rows, the last ones, that is held out and scored after every epoch, as by
+        ``keras.Model.fit``.
+    shuffle : bool, default=True
+        Draw a new order of the training rows for each epoch.
+    target_scaling : bool, default=False
+        Let the network learn ``(y - mean) / standard deviation`` of the training rows, each
+        output apart. Predictions and metrics are in y's own units, losses in the network's.
+    early_stopping : bool, default=False
+        Stop when `monitor` has not improved for `patience` epochs. Unless there are validation
+        rows, a share of the training rows is held out for it.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows held out, drawn at random.
+    monitor : str, default="val_loss"
+        What early stopping looks at: ``"loss"``, the name of a metric, or either with
+        ``"val_"`` in front. Accuracies and their like are maximised, all else is minimised.
+    patience : int, default=10
+        Epochs without improvement before training stops.
+    min_delta : float >= 0, default=0.0
+        The least change that counts as an improvement, in units of `monitor`.
+    restore_best_weights : bool, default=True
+        With `early_stopping`, keep the weights of the best epoch instead of the last.
+    warm_start : bool, default=False
+        Let ``fit`` go on from the last fit's weights and optimizer state.
+    random_state : int, RandomState or None, default=None
+        Decides initial weights, order of rows, dropout and the inner validation split. Random
+        numbers that a function draws from TensorFlow itself are not under its control.
+    verbose : int, default=0
+        1 shows a progress bar with epoch, loss and validation loss.
+    **kwargs : object
+        Parameters of the user's own: arguments of the function that builds the model, and routed
+        ones (``model__units``, ``optimizer__learning_rate``, ``fit__epochs``, ...). They are
+        parameters as any other, to search and to clone.
+
+    Attributes
+    ----------
+    model_ : keras.Model
+        Compiled Keras model with the trained weights, built when first asked for.
+    history_ : dict of str to list of float
+        Per epoch: ``loss`` (regularisation included), metrics, and both with ``val_`` in front
+        where there were validation rows.
+    n_iter_ : int
+        Epochs run, those of earlier fits it went on from included.
+    best_epoch_ : int
+        Number of epochs after which `monitor` (without `early_stopping`: the validation loss)
+        was best, counted from 1; ``n_iter_`` where there were no validation rows.
+    n_features_in_ : int
+        Number of features seen in fit.
+    feature_names_in_ : ndarray of str
+        Their names, where `X` had string column names.
+    n_outputs_ : int
+        Number of targets.
+    target_offset_, target_scale_ : ndarray of shape (n_outputs,)
+        ``y = output * target_scale_ + target_offset_``; 0 and 1 without `target_scaling`.
+    n_outputs_expected_ : int
+        Number of outputs of the model: 1, unless an encoder of the targets says otherwise.
+    X_shape_ : tuple of int
+        Shape of `X` in fit.
+    X_dtype_ : dtype
+        Type of the numbers that the network is given.
+    target_type_ : str
+        Kind of the targets in fit, see :func:`sklearn.utils.multiclass.type_of_target`.
+    y_dtype_ : dtype
+        Type of the targets in fit.
+    y_ndim_ : int
+        Their number of axes.
+
+    See Also
+    --------
+    KerasClassifier : The same for classes.
+    MLPRegressor : A network from parameters, without a function.
+
+    Notes
+    -----
+    A model with one input and one output, made of layers with single uses, trains in the graph
+    and in lockstep. Anything else trains through ``keras.Model.fit``, and the log says why at
+    level INFO.
+
+    A subclass may build the model in a method ``_keras_build_fn``, with `model` left at None, and
+    may have properties ``feature_encoder`` and ``target_encoder``, transformers that turn `X` and
+    `y` into what a model of several inputs or outputs takes, and a static method ``scorer``.
+
+    Examples
+    --------
+    >>> import keras
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skdl import KerasRegressor
+    >>> def build(units, meta):
+    ...     rows = keras.Input((meta["n_features_in_"],))
+    ...     hidden = keras.layers.Dense(units, activation="relu")(rows)
+    ...     return keras.Model(rows, keras.layers.Dense(1)(hidden))
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> network = KerasRegressor(
+    ...     build,
+    ...     units=32,
+    ...     loss="mse",
+    ...     optimizer="adam",
+    ...     epochs=30,
+    ...     target_scaling=True,
+    ...     random_state=0,
+    ... )
+    >>> pipeline = make_pipeline(StandardScaler(), network).fit(X, y)
+    >>> bool(pipeline.score(X, y) > 0.4)
+    True
+    """
+
+    _constraints: ClassVar[dict[str, Constraint]] = OWN_CONSTRAINTS
+
+    def __init__(
+        self,
+        model: Any = None,
+        *,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        metrics: Any = None,
+        callbacks: Any = None,
+        epochs: int = 1,
+        batch_size: int | None = None,
+        validation_split: float = 0.0,
+        shuffle: bool = True,
+        target_scaling: bool = False,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        monitor: str = "val_loss",
+        patience: int = 10,
+        min_delta: float = 0.0,
+        restore_best_weights: bool = True,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.loss = loss
+        self.metrics = metrics
+        self.callbacks = callbacks
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.validation_split = validation_split
+        self.shuffle = shuffle
+        self.target_scaling = target_scaling
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.monitor = monitor
+        self.patience = patience
+        self.min_delta = min_delta
+        self.restore_best_weights = restore_best_weights
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+        self.__dict__.update(kwargs)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the coefficient of determination R² of the predictions.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix
+            Rows in the form in which ``fit`` was given them.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            True targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts.
+
+        Returns
+        -------
+        score : float
+            What a subclass's own ``scorer`` returns, if it has one.
+        """
+        own = self._own_score(X, y, sample_weight)
+        return float(super().score(X, y, sample_weight)) if own is None else own
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        if self._given_outputs() == 1:
+            tags.target_tags.multi_output = False
+        return tags
+
+
+class KerasClassifier(OwnModel, ClassificationNetwork):
+    """A Keras model of the user's own as a scikit-learn classifier.
+
+    Parameters
+    ----------
+    model : callable or keras.Model, default=None
+        A function that returns a Keras model, compiled or not: Sequential, functional or a
+        subclass. It is called for each fit with the user's own parameters that have no prefix,
+        with those routed by ``model__``, and, where it has such arguments, with ``meta``, a dict
+        of what is known of the data (``n_features_in_``, ``X_shape_``, ``target_type_``,
+        ``n_classes_``, ...), ``compile_kwargs``, a dict for ``keras.Model.compile`` from
+        `optimizer`, `loss` and `metrics`, and ``params``, all parameters. Or a Keras model, of
+        which each fit trains a copy, from the weights that it has; itself it is never changed.
+    optimizer : str, class or keras.optimizers.Optimizer, default="rmsprop"
+        For a model that is not compiled. ``optimizer__learning_rate`` and the like are given to a
+        name or class; an object is not changed by ``fit``.
+    loss : str, class, callable or keras.losses.Loss, default=None
+        For a model that is not compiled; needed there. Losses given by name are averaged by the
+        sample weights, all others keep their own reduction. ``loss__delta`` and the like are
+        given to a name or class.
+    metrics : str, class, callable, keras.metrics.Metric, or list of them, default=None
+        For a model that is not compiled; reported per epoch in ``history_``.
+    callbacks : keras.callbacks.Callback or class, or list or dict of them, default=None
+        ``callbacks__patience`` and the like are given to a class; with the position or key
+        between, ``callbacks__0__patience``, to one of several. Any that acts on batches makes
+        ``fit`` train through ``keras.Model.fit``.
+    epochs : int, default=1
+        Passes over the training rows; the most there will be with `early_stopping`.
+    batch_size : int or None, default=None
+        Rows per training step; None takes 32, -1 all rows.
+    validation_split : float in [0, 1), default=0.0
+        Share of the rows, the last ones, that is held out and scored after every epoch, as by
+        ``keras.Model.fit``.
+    shuffle : bool, default=True
+        Draw a new order of the training rows for each epoch.
+    class_weight : "balanced", dict or None, default=None
+        Factor by which rows of each class count; ``"balanced"`` makes all classes count alike,
+        ``n_samples / (n_classes * count)``. Multiplied with the sample weights.
+    early_stopping : bool, default=False
+        Stop when `monitor` has not improved for `patience` epochs. Unless there are validation
+        rows, a share of the training rows is held out for it.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows held out, drawn at random, stratified by class.
+    monitor : str, default="val_loss"
+        What early stopping looks at: ``"loss"``, the name of a metric, or either with
+        ``"val_"`` in front. Accuracies and their like are maximised, all else is minimised.
+    patience : int, default=10
+        Epochs without improvement before training stops.
+    min_delta : float >= 0, default=0.0
+        The least change that counts as an improvement, in units of `monitor`.
+    restore_best_weights : bool, default=True
+        With `early_stopping`, keep the weights of the best epoch instead of the last.
+    warm_start : bool, default=False
+        Let ``fit`` go on from the last fit's weights and optimizer state.
+    random_state : int, RandomState or None, default=None
+        Decides initial weights, order of rows, dropout and the inner validation split. Random
+        numbers that a function draws from TensorFlow itself are not under its control.
+    verbose : int, default=0
+        1 shows a progress bar with epoch, loss and validation loss.
+    **kwargs : object
+        Parameters of the user's own: arguments of the function that builds the model, and routed
+        ones (``model__units``, ``optimizer__learning_rate``, ``fit__epochs``, ...). They are
+        parameters as any other, to search and to clone.
+
+    Attributes
+    ----------
+    model_ : keras.Model
+        Compiled Keras model with the trained weights, built when first asked for.
+    history_ : dict of str to list of float
+        Per epoch: ``loss`` (regularisation included), metrics, and both with ``val_`` in front
+        where there were validation rows.
+    n_iter_ : int
+        Epochs run, those of earlier fits it went on from included.
+    best_epoch_ : int
+        Number of epochs after which `monitor` (without `early_stopping`: the validation loss)
+        was best, counted from 1; ``n_iter_`` where there were no validation rows.
+    n_features_in_ : int
+        Number of features seen in fit.
+    feature_names_in_ : ndarray of str
+        Their names, where `X` had string column names.
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted; for multilabel and one-hot targets the column numbers.
+    n_classes_ : int
+        Their number.
+    n_outputs_ : int
+        Number of columns of `y`: 1, or the number of labels in multilabel targets.
+    n_outputs_expected_ : int
+        Number of outputs of the model: 1, unless an encoder of the targets says otherwise.
+    X_shape_ : tuple of int
+        Shape of `X` in fit.
+    X_dtype_ : dtype
+        Type of the numbers that the network is given.
+    target_type_ : str
+        Kind of the targets in fit, see :func:`sklearn.utils.multiclass.type_of_target`.
+    y_dtype_ : dtype
+        Type of the targets in fit.
+    y_ndim_ : int
+        Their number of axes.
+
+    See Also
+    --------
+    KerasRegressor : The same for numbers.
+    MLPClassifier : A network from parameters, without a function.
+
+    Notes
+    -----
+    A model with one input and one output, made of layers with single uses, trains in the graph
+    and in lockstep. Anything else trains through ``keras.Model.fit``, and the log says why at
+    level INFO.
+
+    A subclass may build the model in a method ``_keras_build_fn``, with `model` left at None, and
+    may have properties ``feature_encoder`` and ``target_encoder``, transformers that turn `X` and
+    `y` into what a model of several inputs or outputs takes, and a static method ``scorer``.
+
+    Examples
+    --------
+    >>> import keras
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skdl import KerasClassifier
+    >>> def build(units, meta):
+    ...     return keras.Sequential(
+    ...         [
+    ...             keras.Input((meta["n_features_in_"],)),
+    ...             keras.layers.Dense(units, activation="relu"),
+    ...             keras.layers.Dense(meta["n_classes_"], activation="softmax"),
+    ...         ]
+    ...     )
+    >>> X, y = load_iris(return_X_y=True)
+    >>> network = KerasClassifier(
+    ...     build,
+    ...     loss="sparse_categorical_crossentropy",
+    ...     optimizer="adam",
+    ...     epochs=100,
+    ...     units=16,
+    ...     random_state=0,
+    ... )
+    >>> pipeline = make_pipeline(StandardScaler(), network).fit(X, y)
+    >>> bool(pipeline.score(X, y) > 0.9)
+    True
+    """
+
+    _constraints: ClassVar[dict[str, Constraint]] = {
+        **OWN_CONSTRAINTS,
+        "class_weight": CLASSIFIER_CONSTRAINTS["class_weight"],
+    }
+
+    def __init__(
+        self,
+        model: Any = None,
+        *,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        metrics: Any = None,
+        callbacks: Any = None,
+        epochs: int = 1,
+        batch_size: int | None = None,
+        validation_split: float = 0.0,
+        shuffle: bool = True,
+        class_weight: Any = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        monitor: str = "val_loss",
+        patience: int = 10,
+        min_delta: float = 0.0,
+        restore_best_weights: bool = True,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.loss = loss
+        self.metrics = metrics
+        self.callbacks = callbacks
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.validation_split = validation_split
+        self.shuffle = shuffle
+        self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.monitor = monitor
+        self.patience = patience
+        self.min_delta = min_delta
+        self.restore_best_weights = restore_best_weights
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+        self.__dict__.update(kwargs)
+
+    def predict(self, X: Any) -> Any:
+        """Predict the most probable class of each row, or for multilabel targets 0 and 1.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix
+            Rows in the form in which ``fit`` was given them.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            With a ``target_encoder``, what that gives.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        """
+        check_is_fitted(self)
+        if self.target_encoder is not None:
+            return self.target_encoder_.inverse_transform(self._outputs(X))
+        if self._is_one_hot:
+            chosen = self.predict_proba(X).argmax(1)
+            return np.eye(len(self.classes_), dtype=int)[chosen]
+        return super().predict(X)
+
+    def predict_proba(self, X: Any) -> Any:
+        """Predict the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix
+            Rows in the form in which ``fit`` was given them.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes), float64
+            Columns follow ``classes_``; each row sums to 1. For multilabel targets the
+            probability of each label. With a ``target_encoder``, what that gives.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        """
+        if self.target_encoder is None:
+            return super().predict_proba(X)
+        return self.target_encoder_.inverse_transform(self._outputs(X), return_proba=True)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of rows predicted right; for multilabel targets in all labels.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix
+            Rows in the form in which ``fit`` was given them.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            True labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts.
+
+        Returns
+        -------
+        score : float
+            What a subclass's own ``scorer`` returns, if it has one.
+        """
+        own = self._own_score(X, y, sample_weight)
+        return super().score(X, y, sample_weight) if own is None else own
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        n_outputs = self._given_outputs()
+        if n_outputs is not None:
+            tags.classifier_tags.multi_class = n_outputs > 1
+            tags.classifier_tags.multi_label = n_outputs > 1
+        return tags
+
+    def _probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self._is_multilabel and not self._is_one_hot:
+            return outputs
+        if outputs.shape[1] == 1:
+            return np.hstack([1.0 - outputs, outputs])
+        total = outputs.sum(1, keepdims=True)
+        return outputs / np.where(total > 0, total, 1.0)
+
+    def _encode_targets(self, y: Any, *, reset: bool) -> NDArray[Any]:
+        if self.target_encoder is not None:
+            targets = np.asarray(y)
+            if reset:
+                self._is_multilabel = self._is_one_hot = False
+                self._learn_targets(y, type_of_target(targets, input_name="y"))
+            return targets
+        targets = super()._encode_targets(y, reset=reset)
+        if reset:
+            self._is_one_hot = self._is_multilabel and bool((targets.sum(1) == 1).all())
+            self.n_classes_ = len(self.classes_)
+            # Of all classes that were announced, whether these rows show them or not.
+            kind = "multiclass" if self.n_classes_ > 2 else "binary"  # noqa: PLR2004
+            self._learn_targets(y, "multilabel-indicator" if self._is_multilabel else kind)
+        return targets
+
+    def _scale_targets(self, y: NDArray[Any], weight: Any, *, reset: bool) -> NDArray[Any]:
+        if self.target_encoder is None:
+            return super()._scale_targets(y, weight, reset=reset)
+        return y
+
+    def _stratification(self, y: NDArray[Any]) -> Any:
+        return super()._stratification(y) if self.target_encoder is None else None
+
+    def _weigh_classes(self, targets: NDArray[Any], weight: Any, *, reset: bool) -> Any:
+        if self.target_encoder is None or self.class_weight is None:
+            return super()._weigh_classes(targets, weight, reset=reset)
+        by_row = compute_sample_weight(self.class_weight, targets)
+        return by_row if weight is None else weight * by_row
+
+    def _take_over_targets(self, theirs: Any) -> None:
+        kind = theirs.target_encoder_._target_type  # noqa: SLF001 - SciKeras has no other place for it
+        self._is_multilabel = kind in {"multilabel-indicator", "multiclass-onehot"}
+        self._is_one_hot = kind == "multiclass-onehot"
+        self.classes_ = np.asarray(theirs.classes_)
+        self.n_classes_ = len(self.classes_)
+        self.n_outputs_ = self.n_classes_ if self._is_multilabel else 1
+
+    def _target_form(self, loss: Any, n_outputs: int | None) -> Target:
+        n_classes = self.n_classes_
+        fitting = {n_classes} if self._is_multilabel or n_classes > 2 else {1, 2}  # noqa: PLR2004
+        if n_outputs is not None and n_outputs not in fitting:
+            binary = "Only binary classification is supported. " if n_outputs == 1 else ""
+            raise ValueError(
+                f"{type(self).__name__}: {binary}The type of the target is {self.target_type_}, "
+                f"the model has {n_outputs} outputs for each row, but y has {n_classes} classes. "
+                f"Expected {' or '.join(map(str, sorted(fitting)))} outputs: build the last layer "
+                "for meta['n_classes_']."
+            )
+        return loss_target(loss, n_outputs or 1, None if self._is_multilabel else n_classes)
+
+
+def from_scikeras(estimator: Any) -> KerasClassifier | KerasRegressor:
+    """Turn a SciKeras estimator into ours, with its parameters and, if it is fitted, its weights.
+
+    Parameters
+    ----------
+    estimator : scikeras.wrappers.KerasClassifier or KerasRegressor
+        It is not changed.
+
+    Returns
+    -------
+    estimator : KerasClassifier or KerasRegressor
+        Fitted if the one given is.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` is something else, or of a class that builds the model or encodes targets
+        in a way of its own.
+    """
+    params = conventions.parameters_of(estimator)
+    kind = KerasClassifier if hasattr(estimator, "predict_proba") else KerasRegressor
+    ours = kind(**params)
+    if estimator.initialized_:
+        ours._take_over(estimator)  # noqa: SLF001
+    return ours

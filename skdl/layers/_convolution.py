@@ -1,0 +1,236 @@
+"""Rules for images and signals: convolutions, pooling, and what stands around them.
+
+In the plain graph, members of a stack that has such a layer run one to a call (see `Stack`), so the
+member axis has length 1 here and convolutions see the ``[B, ...]`` that TensorFlow's own kernels
+want. Under XLA, a convolution of small images is a matrix product of their windows with the kernel,
+which all members of a part compute at once; XLA's own convolutions on a CPU take 40 times as long
+as TensorFlow's.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from skdl.layers._rule import LayerContext, Rule, Variable, by_row, penalty_of_kernel, size
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from skdl.networks import Layer
+
+__all__ = ["CONV_RULES"]
+
+
+def pair(value: Any, n_axes: int) -> tuple[int, ...]:
+    """Return one number per axis of space."""
+    return (value,) * n_axes if isinstance(value, int) else tuple(value)
+
+
+def images(x: Any) -> Any:
+    """Return ``[B, height, width, C]`` of ``[1, B, ..., C]``; a signal is an image of height 1."""
+    import tensorflow as tf
+
+    shape = tf.shape(x)
+    rows = tf.reshape(x, tf.concat([shape[1:2], *_height_of_signals(x), shape[2:]], 0))
+    rows.set_shape([None, None, None, x.shape[-1]])
+    return rows
+
+
+def _height_of_signals(x: Any) -> list[list[int]]:
+    return [[1]] if len(x.shape) == 4 else []  # noqa: PLR2004 - [M, B, length, C]
+
+
+def as_before(rows: Any, x: Any) -> Any:
+    """Undo `images` for what was computed of it."""
+    import tensorflow as tf
+
+    shape = tf.shape(rows)
+    is_signal = len(x.shape) == 4  # noqa: PLR2004
+    result = tf.reshape(rows, tf.concat([[1], shape[:1], shape[2:] if is_signal else shape[1:]], 0))
+    result.set_shape([None] * len(x.shape))
+    return result
+
+
+def windows_of(x: Any, kernel: tuple[int, ...], *, padding: str) -> Any:
+    """Return the windows around each position, their values in the order of a kernel's.
+
+    Parameters
+    ----------
+    x : tensor of shape [M, B, ..., C]
+    kernel : tuple of int
+        Length of a window along each axis of space.
+    padding : {"same", "valid"}
+
+    Returns
+    -------
+    tensor of shape [M, B, ..., prod(kernel) * C]
+    """
+    import tensorflow as tf
+
+    if padding == "same":
+        # As TensorFlow: of an odd number of zeros, the larger part stands behind.
+        around = [[(k - 1) // 2, k // 2] for k in kernel]
+        x = tf.pad(x, [[0, 0], [0, 0], *around, [0, 0]])
+    space = [n - k + 1 for n, k in zip(x.shape[2:-1], kernel, strict=True)]
+    parts = []
+    for corner in itertools.product(*map(range, kernel)):
+        cut = [slice(start, start + n) for start, n in zip(corner, space, strict=True)]
+        parts.append(x[(slice(None), slice(None), *cut)])
+    return tf.concat(parts, -1)
+
+
+class ConvRule(Rule):
+    """Convolution with bias, stride 1, with L1 and L2 penalties on the kernel as `DenseRule`."""
+
+    numbers = ("l1", "l2")
+    runs_alone = True
+
+    def __init__(self, n_axes: int) -> None:
+        self.n_axes = n_axes
+
+    def structure(self, layer: Layer) -> Hashable:
+        padding: Hashable = layer["padding"]
+        return padding
+
+    def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
+        filters = layer["filters"]
+        kernel = (*pair(layer["kernel_size"], self.n_axes), shape[-1], filters)
+        return [
+            Variable(position, "kernel", kernel, initializer="glorot_uniform"),
+            Variable(position, "bias", (filters,)),
+        ]
+
+    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+        lost = 0 if layer["padding"] == "same" else 1
+        kernel = pair(layer["kernel_size"], self.n_axes)
+        space = [n - lost * (k - 1) for n, k in zip(shape[:-1], kernel, strict=True)]
+        return (*space, layer["filters"])
+
+    def windows(self, layer: Layer, shape: tuple[int, ...]) -> int:
+        positions = size(self.output_shape(layer, shape)[:-1])
+        return positions * size(pair(layer["kernel_size"], self.n_axes)) * shape[-1]
+
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        import tensorflow as tf
+
+        if context.run.compiled:
+            return self._as_product(layer, x, *context.variables), []
+        kernel, bias = (variable[0] for variable in context.variables)
+        if self.n_axes == 1:
+            kernel = kernel[None]
+        rows = tf.nn.conv2d(images(x), kernel, strides=1, padding=layer["padding"].upper())
+        # Not `+`, whose gradient sums over all rows and positions by a slower kernel.
+        return as_before(tf.nn.bias_add(rows, bias), x), []
+
+    def _as_product(self, layer: Layer, x: Any, kernel: Any, bias: Any) -> Any:
+        import tensorflow as tf
+
+        sides = pair(layer["kernel_size"], self.n_axes)
+        windows = windows_of(x, sides, padding=layer["padding"])
+        n_members, *space, width = windows.shape
+        filters = kernel.shape[-1]
+        rows = tf.reshape(windows, [n_members, -1, width])
+        result = tf.matmul(rows, tf.reshape(kernel, [n_members, width, filters])) + by_row(bias)
+        return tf.reshape(result, [n_members, *space, filters])
+
+    def penalty(self, variables: list[Any], numbers: dict[str, Any]) -> Any:
+        return penalty_of_kernel(variables[0], numbers)
+
+
+class PoolingRule(Rule):
+    """The largest or the mean value of each window; what is left over at the edge falls away."""
+
+    runs_alone = True
+
+    def __init__(self, n_axes: int, kind: str) -> None:
+        self.n_axes = n_axes
+        self.kind = kind
+
+    def structure(self, layer: Layer) -> Hashable:
+        return pair(layer["pool_size"], self.n_axes)
+
+    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+        window = pair(layer["pool_size"], self.n_axes)
+        return (*(n // k for n, k in zip(shape[:-1], window, strict=True)), shape[-1])
+
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        import tensorflow as tf
+
+        if context.run.compiled:
+            return self._of_blocks(layer, x), []
+        pool = {"max": tf.nn.max_pool2d, "average": tf.nn.avg_pool2d}[self.kind]
+        window = (1,) * (2 - self.n_axes) + pair(layer["pool_size"], self.n_axes)
+        return as_before(pool(images(x), window, window, "VALID"), x), []
+
+    def _of_blocks(self, layer: Layer, x: Any) -> Any:
+        import tensorflow as tf
+
+        window = pair(layer["pool_size"], self.n_axes)
+        counts = [n // k for n, k in zip(x.shape[2:-1], window, strict=True)]
+        whole = [slice(n * k) for n, k in zip(counts, window, strict=True)]
+        sides = [side for n, k in zip(counts, window, strict=True) for side in (n, k)]
+        blocks = tf.reshape(x[(slice(None), slice(None), *whole)], [*x.shape[:2], *sides, -1])
+        reduce = {"max": tf.reduce_max, "average": tf.reduce_mean}[self.kind]
+        return reduce(blocks, [3 + 2 * axis for axis in range(self.n_axes)])
+
+
+class GlobalPoolingRule(Rule):
+    """The largest or the mean value of each channel."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+        del layer
+        return shape[-1:]
+
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        import tensorflow as tf
+
+        del layer, context
+        pool = {"max": tf.reduce_max, "average": tf.reduce_mean}[self.kind]
+        return pool(x, list(range(2, len(x.shape) - 1))), []
+
+
+class FlattenRule(Rule):
+    """All values of a row behind one another."""
+
+    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+        del layer
+        return (size(shape),)
+
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        import tensorflow as tf
+
+        del layer, context
+        shape = tf.shape(x)
+        return tf.reshape(x, [shape[0], shape[1], tf.reduce_prod(shape[2:])]), []
+
+
+class RescalingRule(Rule):
+    """``x * scale``."""
+
+    def structure(self, layer: Layer) -> Hashable:
+        scale: Hashable = layer["scale"]
+        return scale
+
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        del context
+        return x * layer["scale"], []
+
+
+CONV_RULES: dict[str, Rule] = {
+    "Conv1D": ConvRule(1),
+    "Conv2D": ConvRule(2),
+    "MaxPooling1D": PoolingRule(1, "max"),
+    "MaxPooling2D": PoolingRule(2, "max"),
+    "AveragePooling1D": PoolingRule(1, "average"),
+    "AveragePooling2D": PoolingRule(2, "average"),
+    "GlobalMaxPooling1D": GlobalPoolingRule("max"),
+    "GlobalMaxPooling2D": GlobalPoolingRule("max"),
+    "GlobalAveragePooling1D": GlobalPoolingRule("average"),
+    "GlobalAveragePooling2D": GlobalPoolingRule("average"),
+    "Flatten": FlattenRule(),
+    "Rescaling": RescalingRule(),
+}

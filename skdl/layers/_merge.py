@@ -1,0 +1,64 @@
+"""Rules for layers that make one tensor of several, such as a residual connection's addition."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skdl.layers._rule import LayerContext, Rule
+
+if TYPE_CHECKING:
+    from skdl.networks import Layer
+
+__all__ = ["MERGE_RULES"]
+
+
+class MergeRule(Rule):
+    """Entry by entry; an axis of length 1 is repeated."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def output_shape(self, layer: Layer, shape: Any) -> tuple[int, ...]:
+        del layer
+        return np.broadcast_shapes(*shape)
+
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        import tensorflow as tf
+
+        del layer, context
+        combine = {
+            "Add": tf.add,
+            "Average": tf.add,
+            "Maximum": tf.maximum,
+            "Minimum": tf.minimum,
+            "Multiply": tf.multiply,
+            "Subtract": tf.subtract,
+        }[self.kind]
+        merged = functools.reduce(combine, x)
+        return (merged / len(x) if self.kind == "Average" else merged), []
+
+
+class ConcatenateRule(Rule):
+    """One behind the other along the last axis."""
+
+    def output_shape(self, layer: Layer, shape: Any) -> tuple[int, ...]:
+        del layer
+        return (*shape[0][:-1], sum(one[-1] for one in shape))
+
+    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+        import tensorflow as tf
+
+        del layer, context
+        return tf.concat(x, -1), []
+
+
+MERGE_RULES: dict[str, Rule] = {
+    **{
+        kind: MergeRule(kind)
+        for kind in ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract")
+    },
+    "Concatenate": ConcatenateRule(),
+}

@@ -1,0 +1,1 @@
+"""Cross-validation in lockstep, with intervals, a baseline and training curves."""

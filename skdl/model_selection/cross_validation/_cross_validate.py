@@ -1,0 +1,351 @@
+"""Cross-validation in lockstep, with a baseline, contenders and training curves beside scores."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import is_classifier
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.exceptions import FitFailedWarning
+from sklearn.metrics import check_scoring
+
+# Private, see `skdl.model_selection.cross_validation._folds`.
+from sklearn.model_selection._validation import (
+    _insert_error_scores,
+    _warn_or_raise_about_fit_failures,
+)
+from sklearn.utils import indexable
+
+from skdl._validation import (
+    ERROR_SCORE,
+    VERBOSE,
+    AnyOf,
+    Boolean,
+    OneOf,
+    Predicate,
+    check_parameters,
+)
+from skdl.exceptions import InvalidParameterError
+from skdl.model_selection._duplicates import warn_about_duplicates
+from skdl.model_selection._networks import nested_networks
+from skdl.model_selection._split import CONSTRAINTS, SHUFFLE_SEED, check_folds, splits_per_iteration
+from skdl.model_selection.cross_validation._folds import Fold, Folds
+from skdl.model_selection.cross_validation._result import CrossValidationResult
+from skdl.model_selection.cross_validation._routing import params_for_contender, routed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["cross_validate"]
+
+_OWNER = "cross_validate"
+_BASELINE = "baseline"
+
+
+def _is_estimator(value: object) -> bool:
+    return hasattr(value, "fit") and not isinstance(value, type)
+
+
+_CONSTRAINTS = {
+    "estimator": Predicate(_is_estimator, "an estimator, an instance and not a class"),
+    "cv": CONSTRAINTS["cv"],
+    "n_iterations": CONSTRAINTS["n_iterations"],
+    "baseline": Boolean(),
+    "compare_with": AnyOf(
+        OneOf(None),
+        Predicate(
+            lambda value: (
+                isinstance(value, dict)
+                and all(isinstance(k, str) and _is_estimator(v) for k, v in value.items())
+            ),
+            "a dict from names to estimators",
+        ),
+    ),
+    "return_train_score": Boolean(),
+    "return_estimator": Boolean(),
+    "return_predictions": Boolean(),
+    "return_indices": Boolean(),
+    "params": AnyOf(
+        OneOf(None),
+        Predicate(
+            lambda value: isinstance(value, Mapping), "a dict from names of arguments to values"
+        ),
+    ),
+    "error_score": ERROR_SCORE,
+    "verbose": VERBOSE,
+}
+
+
+def cross_validate(
+    estimator: Any,
+    X: Any,
+    y: Any = None,
+    *,
+    cv: Any = 5,
+    n_iterations: int = 1,
+    scoring: Any = None,
+    groups: Any = None,
+    baseline: bool = True,
+    compare_with: Mapping[str, Any] | None = None,
+    return_train_score: bool = False,
+    return_estimator: bool = False,
+    return_predictions: bool = False,
+    return_indices: bool = False,
+    n_jobs: int | None = None,
+    params: Mapping[str, Any] | None = None,
+    error_score: Any = np.nan,
+    verbose: int = 0,
+) -> CrossValidationResult:
+    """Cross-validate an estimator, all folds of its networks trained together.
+
+    Scores are those of scikit-learn's function of this name on the same splits. Beyond them the
+    result holds a table with confidence intervals, a baseline and other estimators on the very
+    same splits; a training curve of each fold, scored on its held-out rows; and `refit`.
+
+    Parameters
+    ----------
+    estimator : object
+        A network, or a Pipeline or the like around one; also any other estimator.
+    X : array-like of shape (n_samples, ...)
+        Rows.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+        Targets.
+    cv : int, splitter or iterable of (train, test), default=5
+        Number of folds, stratified for classifiers and kept by group where there are `groups`;
+        or the splits themselves.
+    n_iterations : int, default=1
+        How often to repeat the K folds, shuffled anew each time (see `IteratedKFold`; the same
+        shuffles in every call). With 1, the rows keep their order, as in scikit-learn.
+    scoring : str, callable, list, tuple or dict, default=None
+        As scikit-learn's: one metric or several; None is the estimator's own ``score``.
+    groups : array-like of shape (n_samples,), default=None
+        Rows of one group stay on one side of a split.
+    baseline : bool, default=True
+        Score scikit-learn's dummy beside it, which predicts the mean or the class frequencies.
+    compare_with : dict of str to estimator, default=None
+        Others to score on the very same splits. They get those of `params` that their ``fit``
+        has an argument for (with metadata routing enabled: that they request).
+    return_train_score : bool, default=False
+        Score the training rows too.
+    return_estimator : bool, default=False
+        Keep the fitted estimators, under the key ``estimator``.
+    return_predictions : bool, default=False
+        Keep out-of-fold predictions, see `CrossValidationResult.predictions`.
+    return_indices : bool, default=False
+        Keep the rows of each split, under the key ``indices``.
+    n_jobs : int, default=None
+        As scikit-learn's, for estimators that hold no network. Networks train together.
+    params : dict, default=None
+        Arguments of ``fit``, such as ``sample_weight``; with metadata routing enabled, also of
+        the splitter and the scorer.
+    error_score : "raise" or float, default=nan
+        Score of a fold whose fit fails; one that fails does not stop the others.
+    verbose : int, default=0
+        1 shows progress, from 2 on scikit-learn tells of each fold.
+
+    Returns
+    -------
+    result : CrossValidationResult
+        A dict as scikit-learn returns it, and more. Networks wait for one another, so their
+        ``fit_time`` and ``score_time`` are shares of what all folds took together.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a parameter is not as described.
+    ValueError
+        If all fits of `estimator` fail.
+
+    Warns
+    -----
+    DuplicateRowsWarning
+        If rows that are exactly equal stand on both sides of splits.
+    FitFailedWarning
+        If some fits fail.
+
+    See Also
+    --------
+    sklearn.model_selection.cross_validate : Without lockstep, baseline and curves.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skdl import MLPRegressor
+    >>> from skdl.model_selection import cross_validate
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> pipe = make_pipeline(StandardScaler(), MLPRegressor(16, epochs=20, random_state=0))
+    >>> result = cross_validate(pipe, X, y, n_iterations=2, compare_with={"ridge": Ridge()})
+    >>> result["test_score"].shape
+    (10,)
+    >>> list(result.summary().loc["score"].index)
+    ['MLPRegressor', 'baseline', 'ridge']
+    >>> model = result.refit()
+    """
+    given = locals()
+    check_parameters(_OWNER, {name: given[name] for name in _CONSTRAINTS}, _CONSTRAINTS)
+    X, y = indexable(X, y)
+    params = {} if params is None else dict(params)
+    splitter = check_folds(
+        cv,
+        y,
+        n_iterations=n_iterations,
+        is_classifier=is_classifier(estimator),
+        groups=params.get("groups", groups),
+        random_state=SHUFFLE_SEED,
+        owner=_OWNER,
+    )
+    scorer = check_scoring(estimator, scoring=scoring, raise_exc=error_score == "raise")
+    routes = routed(_OWNER, params, groups, estimator=estimator, scorer=scorer, splitter=splitter)
+    splits = list(splitter.split(X, y, **routes.splitter.split))
+    if y is not None:
+        warn_about_duplicates(X, y, splits, _OWNER)
+    name = _name_of(estimator)
+    contenders = _contenders(name, estimator, baseline=baseline, others=compare_with)
+    shared = Folds(
+        X,
+        y,
+        splits,
+        scorer,
+        fit_params=routes.estimator.fit,
+        score_params=routes.scorer.score,
+        error_score=error_score,
+        return_train_score=return_train_score,
+        return_predictions=return_predictions,
+    )
+    folds = shared.run(estimator, n_jobs=n_jobs, verbose=verbose)
+    _warn_or_raise_about_fit_failures([fold.result for fold in folds], error_score)
+    scores = _as_dict(folds, error_score, return_train_score=return_train_score)
+    metrics = [key.removeprefix("test_") for key in scores if key.startswith("test_")]
+    if return_estimator:
+        scores["estimator"] = [fold.result["estimator"] for fold in folds]
+    if return_indices:
+        train, test = zip(*splits, strict=True)
+        scores["indices"] = {"train": train, "test": test}
+
+    others: dict[str, dict[str, Any]] = {}
+    for other, contender in contenders.items():
+        its_scorer = check_scoring(contender, scoring=scoring, raise_exc=error_score == "raise")
+        fit_params, score_params = params_for_contender(contender, its_scorer, params)
+        its_folds = dataclasses.replace(
+            shared,
+            scorer=its_scorer,
+            fit_params=fit_params,
+            score_params=score_params,
+            return_train_score=False,
+            return_predictions=False,
+        ).run(contender, n_jobs=n_jobs, verbose=verbose)
+        others[other] = _of_contender(other, its_folds, metrics, error_score)
+
+    per_iteration = splits_per_iteration(splitter, len(splits))
+    iterations, numbers = np.divmod(np.arange(len(splits)), per_iteration)
+    return CrossValidationResult(
+        scores,
+        metrics=metrics,
+        estimator=estimator,
+        estimator_name=name,
+        splits=splits,
+        iterations=iterations,
+        folds=numbers,
+        histories=[fold.history for fold in folds],
+        kept_epochs=[fold.kept_epoch for fold in folds],
+        contenders=others,
+        predictions=_joined(folds, iterations, numbers) if return_predictions else None,
+        X=X,
+        y=y,
+        fit_params=routes.estimator.fit,
+        scoring=scoring if isinstance(scoring, str) else None,
+    )
+
+
+def _name_of(estimator: Any) -> str:
+    """Return what an estimator is called in tables: what stands at its core."""
+    networks = list(nested_networks(estimator).values())
+    if networks:
+        return type(networks[0]).__name__
+    while hasattr(estimator, "steps"):
+        estimator = estimator.steps[-1][1]
+    return type(estimator).__name__
+
+
+def _contenders(
+    name: str, estimator: Any, *, baseline: bool, others: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    own: dict[str, Any] = {}
+    if baseline:
+        own[_BASELINE] = DummyClassifier() if is_classifier(estimator) else DummyRegressor()
+    others = dict(others or {})
+    taken = ({name} | set(own)) & set(others)
+    if taken:
+        raise InvalidParameterError(
+            f"{_OWNER}: compare_with uses the names {sorted(taken)}, under which the summary shows "
+            "the estimator itself and the baseline. Expected other names."
+        )
+    return own | others
+
+
+def _as_dict(
+    folds: Sequence[Fold], error_score: Any, *, return_train_score: bool
+) -> dict[str, Any]:
+    """Return the scores as scikit-learn's function does."""
+    results = [fold.result for fold in folds]
+    _insert_error_scores(results, error_score)
+    scores: dict[str, Any] = {
+        name: np.array([result[name] for result in results]) for name in ("fit_time", "score_time")
+    }
+    parts = ["test", "train"] if return_train_score else ["test"]
+    names = list(results[0]["test_scores"]) if _is_multimetric(results) else ["score"]
+    for metric in names:
+        for part in parts:
+            values = [result[f"{part}_scores"] for result in results]
+            own = [v[metric] for v in values] if _is_multimetric(results) else values
+            scores[f"{part}_{metric}"] = np.array(own)
+    return scores
+
+
+def _is_multimetric(results: Sequence[Mapping[str, Any]]) -> bool:
+    return isinstance(results[0]["test_scores"], dict)
+
+
+def _of_contender(
+    name: str, folds: Sequence[Fold], metrics: Sequence[str], error_score: Any
+) -> dict[str, Any]:
+    """Return a contender's scores; one that fails leaves the estimator's own in place."""
+    failed = [fold.result["fit_error"] for fold in folds if fold.result["fit_error"] is not None]
+    if failed:
+        warnings.warn(
+            f"{_OWNER}: {len(failed)} of {len(folds)} fits of {name!r} in compare_with failed and "
+            f"count as {error_score}. Fit it on its own, or pass error_score='raise', to see why. "
+            f"The first error was:\n{failed[0]}",
+            FitFailedWarning,
+            stacklevel=3,
+        )
+    if len(failed) == len(folds):
+        missing = np.full(len(folds), error_score)
+        return {"fit_time": missing * np.nan, **{f"test_{m}": missing for m in metrics}}
+    return _as_dict(folds, error_score, return_train_score=False)
+
+
+def _joined(
+    folds: Sequence[Fold], iterations: NDArray[np.int_], numbers: NDArray[np.int_]
+) -> pd.DataFrame:
+    """Return the out-of-fold predictions of all folds as one table."""
+    tables = []
+    for fold, iteration, number in zip(folds, iterations, numbers, strict=True):
+        if fold.predictions is not None:
+            table = fold.predictions.copy()
+            table.insert(0, "fold", number)
+            table.insert(0, "iteration", iteration)
+            tables.append(table)
+    if not tables:
+        return pd.DataFrame(columns=["iteration", "fold", "row", "y_true", "y_pred"])
+    return pd.concat(tables, ignore_index=True)

@@ -1,0 +1,221 @@
+"""Fitting and scoring an estimator on every split, all networks among the fits in lockstep."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from sklearn.base import clone, is_classifier
+
+# Private, and used all the same: this is how scikit-learn's own functions fit and score one split,
+# so ours agree with them to the last warning.
+from sklearn.model_selection._validation import _fit_and_score
+from sklearn.utils import parallel
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.validation import _check_method_params
+
+from skdl._rows_view import RowsView
+from skdl.estimators.base._held_out import HeldOut
+from skdl.estimators.images._image_shape import ImageRows
+from skdl.model_selection._lockstep import configured, together
+from skdl.model_selection._networks import nested_networks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from skdl.training import Observer
+
+__all__ = ["Fold", "Folds"]
+
+
+@dataclasses.dataclass
+class Fold:
+    """Outcome of one split.
+
+    Parameters
+    ----------
+    result : dict
+        As scikit-learn's functions get it for one split: ``test_scores``, ``fit_time``,
+        ``score_time``, ``fit_error``, ``estimator`` and, if asked for, ``train_scores``.
+    history : dict of str to list of float
+        See `HeldOut`; empty where the estimator holds no network.
+    predictions : DataFrame or None
+        Of the held-out rows.
+    kept_epoch : int or None
+        See `HeldOut`.
+    """
+
+    result: dict[str, Any]
+    history: dict[str, list[float]]
+    predictions: pd.DataFrame | None = None
+    kept_epoch: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Folds:
+    """What all fits of one cross-validation share.
+
+    Parameters
+    ----------
+    X, y : array-like
+        All rows.
+    splits : sequence of (train, test)
+        Positions of rows.
+    scorer : callable
+        From ``sklearn.metrics.check_scoring``.
+    fit_params, score_params : dict
+        Arguments of ``fit`` and of the scorer; those with one entry per row are split.
+    error_score : "raise" or float
+        Score of a fit that failed.
+    return_train_score, return_predictions : bool
+    """
+
+    X: Any
+    y: Any
+    splits: Sequence[tuple[NDArray[Any], NDArray[Any]]]
+    scorer: Callable[..., Any]
+    fit_params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    score_params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    error_score: Any = np.nan
+    return_train_score: bool = False
+    return_predictions: bool = False
+
+    @functools.cached_property
+    def _images(self) -> Any:
+        """The rows so that their splits are views, if they need no check and no conversion."""
+        X = self.X
+        if not isinstance(X, np.ndarray) or X.ndim < 3:  # noqa: PLR2004
+            return X
+        is_ready = X.dtype == np.uint8 or (X.dtype == np.float32 and np.isfinite(X).all())
+        return RowsView(X) if is_ready else X
+
+    def run(
+        self,
+        estimator: Any,
+        *,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        epoch_scorer: Callable[..., float] | None = None,
+        observers: Sequence[Observer] = (),
+    ) -> list[Fold]:
+        """Fit and score clones of an estimator, one for each split.
+
+        Parameters
+        ----------
+        estimator : object
+            Is not changed.
+        n_jobs : int, default=None
+            As scikit-learn's, where the estimator holds no network; networks train together.
+        verbose : int, default=0
+            From 1 on, lockstep shows its progress; from 2 on, scikit-learn tells of each fold.
+        epoch_scorer : callable, default=None
+            Scores the held-out rows of the networks after each epoch.
+        observers : sequence of Observer, default=()
+            Told of the epochs of all networks.
+
+        Returns
+        -------
+        folds : list of Fold
+            In the order of `splits`.
+        """
+        X = self._images if isinstance(estimator, ImageRows) else self.X
+        fold = functools.partial(
+            self._fold, X=X, verbose=verbose, epoch_scorer=epoch_scorer, observers=observers
+        )
+        arguments = ((clone(estimator), i, *split) for i, split in enumerate(self.splits))
+        if not nested_networks(estimator):
+            # There are no epochs to be told of, and other processes could not tell.
+            fold = functools.partial(fold, epoch_scorer=None, observers=())
+            run = parallel.delayed(fold)
+            return list(parallel.Parallel(n_jobs=n_jobs)(run(*each) for each in arguments))
+        run = delayed(configured(fold))
+        start = time.perf_counter()
+        with together(verbose=verbose):
+            folds = list(Parallel()(run(*each) for each in arguments))
+        _share(folds, time.perf_counter() - start)
+        return folds
+
+    def _fold(
+        self,
+        estimator: Any,
+        number: int,
+        train: NDArray[Any],
+        test: NDArray[Any],
+        *,
+        X: Any,
+        verbose: int,
+        epoch_scorer: Callable[..., float] | None,
+        observers: Sequence[Observer],
+    ) -> Fold:
+        X_test, y_test = _safe_split(estimator, X, self.y, test, train)
+        held_out = HeldOut(
+            estimator,
+            X_test,
+            y_test,
+            scorer=epoch_scorer,
+            score_params=_check_method_params(self.X, dict(self.score_params), indices=test),
+            observers=observers,
+            name=f"fold_{number:02d}",
+        )
+        with held_out:
+            result = _fit_and_score(
+                estimator,
+                X,
+                self.y,
+                scorer=self.scorer,
+                train=train,
+                test=test,
+                verbose=verbose,
+                parameters=None,
+                fit_params=dict(self.fit_params),
+                score_params=dict(self.score_params),
+                return_train_score=self.return_train_score,
+                return_times=True,
+                return_estimator=True,
+                error_score=self.error_score,
+            )
+        predictions = None
+        if self.return_predictions and result["fit_error"] is None:
+            # Where rows cannot be predicted, scoring has failed and said so.
+            ignored = () if self.error_score == "raise" else (Exception,)
+            with contextlib.suppress(*ignored):
+                predictions = _predictions(estimator, X_test, y_test, test)
+        return Fold(result, held_out.history, predictions, held_out.kept_epoch)
+
+
+def _share(folds: list[Fold], seconds: float) -> None:
+    """Scale the times of folds that waited for each other so that they add up to what all took."""
+    results = [fold.result for fold in folds]
+    total = sum(result["fit_time"] + result["score_time"] for result in results)
+    for result in results:
+        for name in ("fit_time", "score_time"):
+            result[name] *= min(1.0, seconds / total) if total else 1.0
+
+
+def _predictions(estimator: Any, X: Any, y: Any, rows: NDArray[Any]) -> pd.DataFrame:
+    """Return one row for each held-out row: its position, target, prediction, probabilities."""
+    columns: dict[str, Any] = {"row": rows}
+    columns |= _columns("y_true", np.asarray(y))
+    columns |= _columns("y_pred", np.asarray(estimator.predict(X)))
+    if is_classifier(estimator) and hasattr(estimator, "predict_proba"):
+        probabilities = estimator.predict_proba(X)
+        classes = getattr(estimator, "classes_", None)
+        if isinstance(probabilities, np.ndarray) and classes is not None:
+            names = np.asarray(classes).tolist()
+            if len(names) == probabilities.shape[1]:
+                columns |= {f"proba_{name}": probabilities[:, i] for i, name in enumerate(names)}
+    return pd.DataFrame(columns)
+
+
+def _columns(name: str, values: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    if values.ndim == 1:
+        return {name: values}
+    return {f"{name}_{i}": values[:, i] for i in range(values.shape[1])}

@@ -1,0 +1,497 @@
+"""OptunaSearchCV: a scikit-learn search on Optuna's core, whose trials train all folds at once."""
+
+from __future__ import annotations
+
+import copy
+import time
+import warnings
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import optuna
+from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from sklearn.base import clone, is_classifier
+from sklearn.metrics._scorer import _MultimetricScorer
+from sklearn.model_selection import GroupKFold
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.utils import check_random_state, indexable
+from sklearn.utils.validation import _check_method_params
+
+from skdl._compat import CallbackSupportMixin, with_callbacks
+from skdl._doc_links import DocLinkMixin
+from skdl._validation import (
+    ERROR_SCORE,
+    RANDOM_STATE,
+    VERBOSE,
+    AnyOf,
+    Boolean,
+    Constraint,
+    Integer,
+    OneOf,
+    Predicate,
+    Real,
+    SequenceOf,
+    check_parameters,
+)
+from skdl.exceptions import InvalidParameterError
+from skdl.model_selection._networks import nested_networks
+from skdl.model_selection._split import SHUFFLE_SEED, check_folds, splits_per_iteration
+from skdl.model_selection.cross_validation._folds import Folds
+from skdl.model_selection.cross_validation._routing import router_of
+from skdl.model_selection.search._comparable import check_comparable
+from skdl.model_selection.search._progress import SearchProgress
+from skdl.model_selection.search._results import check_outcome, cv_results, finished_trials
+from skdl.model_selection.search._sklearn_callbacks import SearchTasks
+from skdl.model_selection.search._space import make_space
+from skdl.model_selection.search._trials import SCORES, Trials
+from skdl.model_selection.shared_study._storage import open_study
+from skdl.model_selection.shared_study._worker import run_study
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from optuna.trial import FrozenTrial
+    from sklearn.utils.metadata_routing import MetadataRouter
+
+    from skdl.model_selection.search._space import Space
+
+__all__ = ["OptunaSearchCV"]
+
+_OWNER = "OptunaSearchCV"
+# A curve of fewer epochs says nothing.
+_FEWEST_EPOCHS = 3
+
+_CONSTRAINTS: dict[str, Constraint] = {
+    "n_trials": AnyOf(OneOf(None), Integer(1, example=50)),
+    "timeout": AnyOf(OneOf(None), Real(0, low_open=True, example=600)),
+    "sampler": AnyOf(
+        OneOf(None), Predicate(lambda v: isinstance(v, BaseSampler), "an Optuna sampler")
+    ),
+    "pruner": AnyOf(
+        OneOf(None, "auto"), Predicate(lambda v: isinstance(v, BasePruner), "an Optuna pruner")
+    ),
+    "study_name": AnyOf(OneOf(None), Predicate(lambda v: isinstance(v, str), "a string")),
+    "load_if_exists": Boolean(),
+    "refit": AnyOf(
+        Boolean(),
+        Predicate(lambda v: isinstance(v, str), "the name of a metric"),
+        Predicate(callable, "a function of cv_results_"),
+    ),
+    "trials_together": Integer(1, example=4),
+    "callbacks": AnyOf(
+        OneOf(None), SequenceOf(Predicate(callable, "a function of study and trial"))
+    ),
+    "verbose": VERBOSE,
+    "return_train_score": Boolean(),
+    "error_score": ERROR_SCORE,
+    "random_state": RANDOM_STATE,
+}
+
+
+# The mixin is a base of scikit-learn's class too, from 1.9 on.
+class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
+    """Search for good parameters with Optuna; all folds of a trial train side by side.
+
+    A search of scikit-learn's kind, for use wherever ``GridSearchCV`` stands. As the folds of a
+    trial advance together, a trial that will come to nothing is given up after a few epochs, on
+    its mean over all folds.
+
+    Parameters
+    ----------
+    estimator : object
+        A network, or a Pipeline, TransformedTargetRegressor or the like around one. Other
+        estimators can be searched too, without pruning by epoch.
+    param_distributions : "auto", dict, list of dict or callable, default="auto"
+        What to search. ``"auto"`` takes the spaces that the networks inside `estimator` suggest:
+        capacity, dropout, L1, L2, batch normalisation, loss, learning rate and batch size. A dict
+        has for each parameter a distribution of ``optuna.distributions`` or ``scipy.stats``, or a
+        list of choices; under the name of a step, ``"auto"`` stands for the networks in there. Of
+        a list of dicts each trial takes one. A function of the trial returns a dict of values.
+    n_trials : int or None, default=50
+        Trials that there are to be in the study in the end, those of other processes and of
+        earlier runs included. None for no limit, with a `timeout`.
+    timeout : float or None, default=None
+        Seconds after which no trial is begun any more.
+    cv : int, splitter or iterable of (train, test), default=5
+        As in `cross_validate`. All trials see the same splits.
+    n_iterations : int, default=1
+        How often to repeat the K folds, shuffled anew each time; see `cross_validate`.
+    scoring : str, callable, list, tuple or dict, default=None
+        As scikit-learn's. The search maximizes the metric that `refit` names. With several
+        metrics and ``refit=False``, or a function, each metric is an objective of its own:
+        ``study_.best_trials`` is the Pareto front, and nothing is pruned.
+    sampler : optuna.samplers.BaseSampler or None, default=None
+        None is Optuna's tree-structured Parzen estimator, seeded by `random_state`.
+    pruner : "auto", optuna.pruners.BasePruner or None, default="auto"
+        Judges the mean over the folds after each epoch, in the units of `scoring` where a scorer
+        can work on predictions alone, else the negative loss. A ``WilcoxonPruner`` judges the
+        scores of single folds, which are then trained one after another (one iteration after
+        another, with several). ``"auto"`` is successive halving (Li et al. 2020, "A system for
+        massively parallel hyperparameter tuning", algorithm 2): of the trials that come to a
+        twentieth of the epochs, a fifth and four fifths, but no earlier than the third epoch, the
+        best quarter of those so far goes on. None lets every trial run to its end.
+    storage : str, Path, optuna.storages.BaseStorage or None, default=None
+        Where the study is kept: the URL of a database, the path of a journal file, a storage of
+        Optuna, or None for memory. Processes with the same storage and `study_name` share the
+        work, and a search that was killed goes on where it was.
+    study_name : str or None, default=None
+        Must be given with a `storage`.
+    load_if_exists : bool, default=True
+        Whether to go on with a study of that name.
+    refit : bool, str or callable, default=True
+        Fit the best parameters on all rows. With several metrics, the name of the one to be
+        best in, or a function that takes ``cv_results_`` and returns an index.
+    trials_together : int, default=1
+        Trials to ask for and train at once. Those whose networks have the same structure train
+        as one. A sampler learns less from trials that it has to suggest at the same time.
+    random_state : int, RandomState or None, default=None
+        Seeds the sampler. Networks have a `random_state` of their own.
+    callbacks : list of callable or None, default=None
+        Optuna's: ``callback(study, trial)`` after each trial; ``study.stop()`` works in them.
+    n_jobs : int or None, default=None
+        As scikit-learn's, for estimators that hold no network.
+    verbose : int, default=0
+        1 shows running trials, the best score so far and how many were pruned.
+    error_score : "raise" or float, default=nan
+        Score of a fold whose fit or scorer fails. With nan, its trial is recorded as failed, with
+        the reason, and the search goes on; a number counts among the other folds' scores.
+    return_train_score : bool, default=False
+        Score the training rows too.
+
+    Attributes
+    ----------
+    study_ : optuna.Study
+        All trials; larger values are better.
+    cv_results_ : dict of str to array
+        As scikit-learn's, one entry per finished trial, whichever process ran it. Beyond its keys
+        ``trial_number``, ``state`` (``"complete"``, ``"pruned"`` or ``"failed"``), ``reason`` (of
+        a failure, of single folds too), ``n_epochs`` (summed over the folds) and ``seconds``.
+        Scores of trials that were pruned or failed are NaN.
+    best_params_, best_score_, best_index_ :
+        Of the best trial that was completed.
+    best_estimator_ : object
+        Fitted on all rows; with `refit`.
+    refit_time_ : float
+        Seconds; with `refit`.
+    n_splits_ : int
+        Folds of a trial.
+    scorer_, multimetric_, n_features_in_, feature_names_in_, classes_ :
+        As in scikit-learn's searches.
+
+    See Also
+    --------
+    cross_validate : To judge one choice of parameters, or this search itself (nested).
+    OptunaPruning : For objectives of your own.
+
+    Notes
+    -----
+    After Ctrl-C the error goes on its way, and what was finished stands in the attributes,
+    ``best_estimator_`` apart; with a `storage`, the next ``fit`` goes on from there.
+
+    Callbacks of scikit-learn (``set_callbacks``, from its release 1.9 on) are told of the search,
+    of each trial that this process runs, and of the refit; they can end the search.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skdl import MLPRegressor
+    >>> from skdl.model_selection import OptunaSearchCV
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> pipe = make_pipeline(StandardScaler(), MLPRegressor(epochs=10, random_state=0))
+    >>> space = {"mlpregressor__hidden_units": [8, 16]}
+    >>> search = OptunaSearchCV(pipe, space, n_trials=3, cv=3, random_state=0).fit(X, y)
+    >>> sorted(search.best_params_)
+    ['mlpregressor__hidden_units']
+    >>> search.predict(X[:2]).shape
+    (2,)
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        param_distributions: Any = "auto",
+        *,
+        n_trials: int | None = 50,
+        timeout: float | None = None,
+        cv: Any = 5,
+        n_iterations: int = 1,
+        scoring: Any = None,
+        sampler: BaseSampler | None = None,
+        pruner: BasePruner | str | None = "auto",
+        storage: Any = None,
+        study_name: str | None = None,
+        load_if_exists: bool = True,
+        refit: bool | str | Callable[..., int] = True,
+        trials_together: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+        callbacks: Sequence[Callable[..., None]] | None = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        error_score: Any = np.nan,
+        return_train_score: bool = False,
+    ) -> None:
+        super().__init__(
+            estimator=estimator,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.param_distributions = param_distributions
+        self.n_trials = n_trials
+        self.timeout = timeout
+        self.n_iterations = n_iterations
+        self.sampler = sampler
+        self.pruner = pruner
+        self.storage = storage
+        self.study_name = study_name
+        self.load_if_exists = load_if_exists
+        self.trials_together = trials_together
+        self.random_state = random_state
+        self.callbacks = callbacks
+
+    @with_callbacks
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+        """Search, then fit the best parameters on all rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Targets.
+        **params : dict
+            As for scikit-learn's searches: ``groups`` for the splitter, ``sample_weight`` and
+            others for the estimator and the scorer, or by metadata routing where it is enabled.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        InvalidParameterError
+            If a parameter is not as described, or `param_distributions` names one that the
+            estimator does not have; before the first trial.
+        ValueError
+            If no trial was completed; or if the study in `storage` was made with other data, or
+            for another `scoring`.
+        """
+        self._check_search_parameters()
+        self._forget()
+        scorers, refit_metric = self._get_scorers()
+        X, y = indexable(X, y)
+        params = _check_method_params(X, params=params)
+        routed = self._get_routed_params_for_fit(params)
+        base = clone(self.estimator)
+        space = make_space(base, self.param_distributions)
+        _try_out(space)
+        split_params = {k: v for k, v in routed.splitter.split.items() if v is not None}
+        splitter = check_folds(
+            self.cv,
+            y,
+            n_iterations=self.n_iterations,
+            is_classifier=is_classifier(base),
+            groups=split_params.get("groups"),
+            random_state=SHUFFLE_SEED,
+            owner=_OWNER,
+        )
+        splits = list(splitter.split(X, y, **split_params))
+        self.n_splits_ = len(splits)
+
+        metrics = _metric_names(scorers)
+        if callable(self.scoring) and isinstance(self.refit, str):
+            refit_metric = self.refit  # of the dict that the function may return
+            metrics = [refit_metric]
+        objectives = [refit_metric] if refit_metric in metrics else metrics
+        self.multimetric_ = isinstance(scorers, _MultimetricScorer)
+        self.scorer_ = scorers._scorers if self.multimetric_ else scorers  # noqa: SLF001
+        is_network = bool(nested_networks(base))
+        pruner = self._make_pruner(base, is_judged=is_network and len(objectives) == 1)
+        study = self.study_ = open_study(
+            self.storage,
+            self.study_name,
+            ["maximize"] * len(objectives),
+            self._make_sampler(),
+            pruner,
+            load_if_exists=self.load_if_exists,
+        )
+        if self.storage is not None:
+            arrays = [X, y, *(part for split in splits for part in split)]
+            check_comparable(study, space, arrays, scoring=self.scoring, objectives=objectives)
+        tasks = self._begin_tasks(X, y, params)
+        progress = SearchProgress(
+            self.n_trials, _n_epochs(base) if is_network else None, is_shown=bool(self.verbose)
+        )
+        trials = Trials(
+            estimator=base,
+            space=space,
+            folds=Folds(
+                X,
+                y,
+                splits,
+                scorers,
+                fit_params=routed.estimator.fit,
+                score_params=routed.scorer.score,
+                error_score=self.error_score,
+                return_train_score=self.return_train_score,
+            ),
+            metrics=metrics,
+            objectives=objectives,
+            pruner=pruner,
+            splits_per_iteration=splits_per_iteration(splitter, len(splits)),
+            n_jobs=self.n_jobs,
+            progress=progress,
+        )
+
+        def on_event(event: Any, trials: list[FrozenTrial]) -> None:
+            progress.event(event, trials)
+            if tasks.event(event, trials):
+                study.stop()
+
+        try:
+            with progress:
+                progress.begin_with(finished_trials(study))
+                run_study(
+                    study,
+                    trials,
+                    n_trials=self.n_trials,
+                    timeout=self.timeout,
+                    trials_together=self.trials_together,
+                    callbacks=self.callbacks or (),
+                    on_event=on_event,
+                )
+        except KeyboardInterrupt:
+            self._take_results(space, metrics, objectives)
+            raise
+        tasks.end_search()
+        self._take_results(space, metrics, objectives)
+        check_outcome(self.cv_results_, self.timeout)
+        if self.refit is not False:
+            self._fit_best(base, tasks, X, y, routed.estimator.fit)
+        tasks.end()
+        return self
+
+    # ------------------------------------------------------------------ before the search
+
+    def _check_search_parameters(self) -> None:
+        values = self.get_params(deep=False)
+        check_parameters(_OWNER, {name: values[name] for name in _CONSTRAINTS}, _CONSTRAINTS)
+        if self.n_trials is None and self.timeout is None:
+            raise InvalidParameterError(
+                f"{_OWNER}: n_trials=None and timeout=None would search for ever. Expected at "
+                "least one of them."
+            )
+
+    def _forget(self) -> None:
+        """Drop what an earlier fit has left behind: this one may be interrupted."""
+        for name in [name for name in vars(self) if name.endswith("_") and name[0] != "_"]:
+            delattr(self, name)
+
+    def _begin_tasks(self, X: Any, y: Any, params: dict[str, Any]) -> SearchTasks:
+        """Tell scikit-learn's callbacks that the search begins."""
+        weight = params.get("sample_weight")
+        metadata = None if weight is None else {"sample_weight": weight}
+        data = {"estimator": self, "X": X, "y": y, "metadata": metadata}
+        root = self._init_callback_context(max_subtasks=1 + (self.refit is not False))
+        root.call_on_fit_task_begin(**data)
+        # Those that others run, or have lost, cannot be foreseen.
+        return SearchTasks(root, data, self.n_trials if self.storage is None else None)
+
+    def _make_sampler(self) -> BaseSampler:
+        if self.sampler is not None:
+            return copy.deepcopy(self.sampler)  # the study changes it
+        seed = None
+        if self.random_state is not None:
+            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        with warnings.catch_warnings():
+            # Optuna calls options experimental that have been there for years.
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            # Trials that run at the same time must not all be suggested from the same place.
+            return TPESampler(
+                seed=seed, constant_liar=self.trials_together > 1 or self.storage is not None
+            )
+
+    def _make_pruner(self, estimator: Any, *, is_judged: bool) -> BasePruner:
+        if isinstance(self.pruner, BasePruner):
+            return copy.deepcopy(self.pruner)  # Hyperband's takes its measures from a study
+        if self.pruner is None or not is_judged:
+            return NopPruner()
+        first_rung = max(_FEWEST_EPOCHS, _n_epochs(estimator) // 20)
+        return SuccessiveHalvingPruner(min_resource=first_rung, reduction_factor=4)
+
+    # ------------------------------------------------------------------ after the search
+
+    def _take_results(self, space: Space, metrics: list[str], objectives: list[str]) -> None:
+        """Set the attributes that follow from the study."""
+        trials = finished_trials(self.study_)
+        if callable(self.scoring):
+            # One score, or a dict of them: only a call tells.
+            scored = [t for t in trials if SCORES in t.user_attrs]
+            metrics = list(scored[0].user_attrs[SCORES]["test"][0]) if scored else ["score"]
+            self.multimetric_ = metrics != ["score"]
+            objectives = [name if name in metrics else "score" for name in objectives]
+        results = cv_results(
+            trials, space, metrics, self.n_splits_, return_train_score=self.return_train_score
+        )
+        self.cv_results_ = results
+        is_complete = results["state"] == "complete"
+        if not is_complete.any():
+            return
+        if callable(self.refit):
+            self.best_index_ = self._select_best_index(self.refit, objectives[0], results)
+        elif len(objectives) == 1:
+            self.best_index_ = int(results[f"rank_test_{objectives[0]}"].argmin())
+            self.best_score_ = results[f"mean_test_{objectives[0]}"][self.best_index_]
+        else:
+            return
+        self.best_params_ = results["params"][self.best_index_]
+
+    def _fit_best(
+        self, base: Any, tasks: SearchTasks, X: Any, y: Any, fit_params: dict[str, Any]
+    ) -> None:
+        self.best_estimator_ = clone(base).set_params(**clone(self.best_params_, safe=False))
+        start = time.monotonic()
+        tasks.refit(self.best_estimator_, X, *(() if y is None else (y,)), **fit_params)
+        self.refit_time_ = time.monotonic() - start
+        if hasattr(self.best_estimator_, "feature_names_in_"):
+            self.feature_names_in_ = self.best_estimator_.feature_names_in_
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return who gets which metadata, see scikit-learn's user guide.
+
+        Returns
+        -------
+        routing : MetadataRouter
+        """
+        scorer, _ = self._get_scorers()
+        # An integer `cv` takes groups if there are any.
+        splitter = self.cv if hasattr(self.cv, "split") else GroupKFold()
+        return router_of(self, estimator=self.estimator, scorer=scorer, splitter=splitter)
+
+
+def _metric_names(scorers: Any) -> list[str]:
+    """Return the names of the metrics, ``["score"]`` where there is one without a name."""
+    return list(getattr(scorers, "_scorers", None) or ["score"])
+
+
+def _n_epochs(estimator: Any) -> int:
+    return max(network.most_epochs for network in nested_networks(estimator).values())
+
+
+def _try_out(space: Space) -> None:
+    """Call a function of the user's once, so that a wrong name is told before the first trial."""
+    if space.names is None:
+        trial = optuna.create_study(sampler=RandomSampler(seed=0)).ask()
+        try:
+            space.suggest(trial)
+        except InvalidParameterError:
+            raise
+        except Exception:  # noqa: BLE001 - may be meant for this draw of parameters alone
+            return

@@ -1,0 +1,338 @@
+"""Search spaces: what users may pass as ``param_distributions``, read into one kind of object.
+
+A `Space` turns a trial into parameters for ``set_params``. The same code reads finished trials, so
+whatever another process has put into a study comes out as the parameters it was trained with.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from optuna.distributions import FloatDistribution, IntDistribution
+from sklearn.base import clone
+
+from skdl.estimators.base._search_space import Choice, Number
+from skdl.exceptions import InvalidParameterError
+from skdl.model_selection._networks import nested_networks
+from skdl.model_selection.search._dimension import Choices, Dimension, Interval, dimension_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from optuna.trial import BaseTrial, FrozenTrial
+
+__all__ = ["Space", "make_space"]
+
+_OWNER = "OptunaSearchCV"
+
+
+class Space(ABC):
+    """Where a search looks.
+
+    Attributes
+    ----------
+    names : tuple of str or None
+        The parameters that a trial may set; None where only running it tells.
+    """
+
+    names: tuple[str, ...] | None
+
+    @abstractmethod
+    def suggest(self, trial: BaseTrial) -> dict[str, Any]:
+        """Return parameters for ``estimator.set_params``.
+
+        Parameters
+        ----------
+        trial : optuna.trial.BaseTrial
+            A running trial, or a fixed or frozen one to be read again.
+
+        Returns
+        -------
+        params : dict of str to object
+            Estimators among them are unfitted copies, the trial's own.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a function of the trial returns something else than parameters of the estimator.
+        """
+
+    def params_of(self, trial: FrozenTrial) -> dict[str, Any]:
+        """Return the parameters of a trial that a study holds, whoever ran it.
+
+        Parameters
+        ----------
+        trial : optuna.trial.FrozenTrial
+            Is not changed.
+
+        Returns
+        -------
+        params : dict of str to object
+            As `suggest` returned them when the trial ran.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the trial was made with another space, or ended before it had all its parameters.
+        """
+        try:
+            return self.suggest(copy.deepcopy(trial))
+        except InvalidParameterError:
+            raise
+        except ValueError as error:
+            raise InvalidParameterError(
+                f"{_OWNER}: trial {trial.number} of the study does not fit param_distributions: "
+                f"{error} Expected a trial that got as far as training, in the space that the "
+                "study was made with. Pass that one, or another study_name."
+            ) from error
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A dimension, and the name and value of the parameter without which it is left out."""
+
+    dimension: Dimension
+    only_if: tuple[str, Any] | None = None
+
+
+class _Table(Space):
+    """A dimension per parameter; those of a condition come after what it asks for."""
+
+    def __init__(self, entries: Mapping[str, _Entry], mark: str = "") -> None:
+        self.names = tuple(entries)
+        self._entries = entries
+        self._mark = mark
+
+    def suggest(self, trial: BaseTrial) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        for name, entry in self._entries.items():
+            if entry.only_if is None or params[entry.only_if[0]] == entry.only_if[1]:
+                params[name] = entry.dimension.suggest(trial, self._mark + name)
+        return params
+
+
+class _Alternatives(Space):
+    """One of several tables; the study knows their parameters by number and name.
+
+    Optuna wants one distribution per name, while one parameter may have another in each table.
+    """
+
+    def __init__(self, tables: Sequence[_Table]) -> None:
+        self._tables = tables
+        self.names = tuple(dict.fromkeys(name for t in tables for name in t.names or ()))
+
+    def suggest(self, trial: BaseTrial) -> dict[str, Any]:
+        which = trial.suggest_categorical("param_distributions", range(len(self._tables)))
+        return self._tables[which].suggest(trial)
+
+
+class _Function(Space):
+    """Whatever a user's function returns for a trial."""
+
+    names = None
+
+    def __init__(
+        self, function: Callable[[BaseTrial], dict[str, Any]], parameters: _Parameters
+    ) -> None:
+        self._function = function
+        self._parameters = parameters
+
+    def suggest(self, trial: BaseTrial) -> dict[str, Any]:
+        params = self._function(trial)
+        if not isinstance(params, Mapping):
+            raise InvalidParameterError(
+                f"{_OWNER}: the function given as param_distributions returned {params!r}. "
+                "Expected a dict of parameter names and values."
+            )
+        _refuse(self._parameters.problems_with(params, {n: [v] for n, v in params.items()}))
+        # As in a dict of choices: an estimator must not be fitted or changed by two trials.
+        return {name: clone(value, safe=False) for name, value in params.items()}
+
+
+class _Parameters:
+    """The parameters of an estimator and of all that it is made of."""
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+        self.values: dict[str, Any] = estimator.get_params(deep=True)
+
+    def problems_with(
+        self, names: Iterable[str], choices: Mapping[str, Sequence[Any]]
+    ) -> list[str]:
+        """Return what is wrong with names, given the values that some of them may take.
+
+        Where an estimator is to be replaced, its successor's parameters may be named too.
+        """
+        known = list(self.values)
+        for name, values in choices.items():
+            for value in values:
+                if hasattr(value, "get_params") and not isinstance(value, type):
+                    known += [f"{name}__{inner}" for inner in value.get_params(deep=True)]
+        unknown = [name for name in names if name not in known and not self._can_be_set(name)]
+        return [self._describe_unknown(name, known) for name in unknown]
+
+    def _can_be_set(self, name: Any) -> bool:
+        """Tell whether a name that is no parameter yet may become one, as ``model__units`` may."""
+        try:
+            clone(self.estimator).set_params(**{name: None})
+        except (AttributeError, TypeError, ValueError):
+            return False
+        return True
+
+    def _describe_unknown(self, name: Any, known: list[str]) -> str:
+        if not isinstance(name, str):
+            return f"{name!r} is not the name of a parameter. Expected a string."
+        near = [k for k in known if k.endswith(f"__{name}")] or get_close_matches(name, known)
+        hint = f"Did you mean {' or '.join(map(repr, near[:3]))}? " if near else ""
+        place = name.rpartition("__")[0]
+        beside = [k for k in known if k.rpartition("__")[0] == place]
+        beside = sorted(beside or [k for k in known if "__" not in k])
+        return (
+            f"{name!r} is not a parameter of {type(self.estimator).__name__}. {hint}Expected one "
+            f"of {', '.join(beside)}; estimator.get_params() lists those of all steps."
+        )
+
+
+def make_space(
+    estimator: Any,
+    param_distributions: str
+    | Mapping[str, Any]
+    | Sequence[Mapping[str, Any]]
+    | Callable[[BaseTrial], dict[str, Any]] = "auto",
+) -> Space:
+    """Return the search space that a user described, checked against the estimator.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose parameters are searched.
+    param_distributions : "auto", dict, list of dict or callable, default="auto"
+        ``"auto"`` searches the spaces of all our networks at any depth of `estimator`, see
+        `skdl.estimators.describe_space`; what they set replaces what the user set, what they do
+        not name stays. A dict has for each parameter a distribution of Optuna, one of
+        ``scipy.stats``, or a list, tuple or array of choices; with the name of a sub-estimator,
+        or ``""`` or ``"estimator"`` for all of it, ``"auto"`` stands for the networks in there,
+        and entries of single parameters replace those of an automatic space. Of a list of dicts,
+        each trial takes one. A function of the trial returns a dict of values.
+
+    Returns
+    -------
+    space : Space
+
+    Raises
+    ------
+    InvalidParameterError
+        If a name or distribution is not as described; all of them are told at once. What a
+        function returns is checked by `Space.suggest`.
+
+    Examples
+    --------
+    >>> from optuna.trial import FixedTrial
+    >>> from scipy.stats import loguniform
+    >>> from skdl import MLPRegressor
+    >>> space = make_space(MLPRegressor(), {"l2": loguniform(1e-6, 1), "epochs": [10, 20]})
+    >>> space.suggest(FixedTrial({"l2": 0.001, "epochs": 20}))
+    {'l2': 0.001, 'epochs': 20}
+    """
+    parameters = _Parameters(estimator)
+    if _is_auto(param_distributions):
+        param_distributions = {"": "auto"}
+    if callable(param_distributions):
+        return _Function(param_distributions, parameters)
+    problems: list[str] = []
+    space: Space | None = None
+    if isinstance(param_distributions, Mapping):
+        space = _Table(_entries(parameters, param_distributions, problems))
+    elif _is_list_of_dicts(param_distributions):
+        space = _Alternatives(
+            [
+                _Table(_entries(parameters, part, problems), f"[{i}]")
+                for i, part in enumerate(param_distributions)
+            ]
+        )
+    _refuse(problems)
+    if space is None or not space.names:
+        raise InvalidParameterError(
+            f"{_OWNER}: param_distributions={param_distributions!r} names nothing to search. "
+            "Expected 'auto', a dict of parameter names and distributions, a list of such dicts, "
+            "or a function of the trial that returns a dict of parameters."
+        )
+    return space
+
+
+def _is_auto(given: Any) -> bool:
+    return isinstance(given, str) and given == "auto"
+
+
+def _is_list_of_dicts(given: Any) -> TypeGuard[Sequence[Mapping[str, Any]]]:
+    return isinstance(given, list | tuple) and all(isinstance(part, Mapping) for part in given)
+
+
+def _entries(
+    parameters: _Parameters, given: Mapping[str, Any], problems: list[str]
+) -> dict[str, _Entry]:
+    """Read one dict; what is wrong in it is added to `problems`."""
+    automatic: dict[str, _Entry] = {}
+    own: dict[str, _Entry] = {}
+    for name, value in given.items():
+        place = "" if name == "estimator" and name not in parameters.values else name
+        try:
+            if not _is_auto(value):
+                own[name] = _Entry(dimension_of(value))
+            elif not place or place in parameters.values:
+                automatic |= _automatic(parameters, place)
+        except ValueError as error:
+            problems.append(f"{name}: {error}" if name else str(error))
+    names = [n for n, v in given.items() if not (_is_auto(v) and n in {"", "estimator"})]
+    choices = {n: e.dimension.values for n, e in own.items() if isinstance(e.dimension, Choices)}
+    problems += parameters.problems_with(names, choices)
+    # An own entry keeps the place of the automatic one, so that conditions on it still come later.
+    return {**automatic, **own}
+
+
+def _automatic(parameters: _Parameters, place: str) -> dict[str, _Entry]:
+    """Return the entries of all networks at or below a place in the estimator."""
+    root = parameters.values[place] if place else parameters.estimator
+    above = f"{place}__" if place else ""
+    networks = nested_networks(root)
+    if not networks:
+        inside = root.get_params(deep=True) if hasattr(root, "get_params") else {}
+        found = [f"{n}={type(v).__name__}" for n, v in inside.items() if hasattr(v, "get_params")]
+        raise ValueError(
+            f"'auto' looks for networks of skdl, and {type(root).__name__} holds "
+            f"{'only ' + ', '.join(found) if found else 'none'}. Expected an MLPRegressor, an "
+            "MLPClassifier or the like; give other estimators a dict with a distribution per "
+            "parameter."
+        )
+    return {
+        above + prefix + name: _entry_of(knob, above + prefix)
+        for prefix, network in networks.items()
+        for name, knob in network._search_space().items()  # noqa: SLF001
+    }
+
+
+def _entry_of(knob: Choice | Number, prefix: str) -> _Entry:
+    if isinstance(knob, Choice):
+        return _Entry(Choices(knob.values))
+    distribution: FloatDistribution | IntDistribution
+    if knob.is_integer:
+        distribution = IntDistribution(int(knob.low), int(knob.high), log=knob.log)
+    else:
+        distribution = FloatDistribution(knob.low, knob.high, log=knob.log, step=knob.step)
+    only_if = knob.only_if and (prefix + knob.only_if[0], knob.only_if[1])
+    return _Entry(Interval(distribution), only_if)
+
+
+def _refuse(problems: list[str]) -> None:
+    if len(problems) == 1:
+        raise InvalidParameterError(f"{_OWNER}: {problems[0]}")
+    if problems:
+        lines = "".join(f"\n- {problem}" for problem in problems)
+        raise InvalidParameterError(
+            f"{_OWNER}: {len(problems)} entries of param_distributions need a change.{lines}"
+        )

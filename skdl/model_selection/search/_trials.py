@@ -1,0 +1,279 @@
+"""What one trial of a search is: parameters in, the scores of all folds out."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from optuna.exceptions import TrialPruned
+from optuna.pruners import NopPruner, WilcoxonPruner
+from sklearn.base import clone
+from sklearn.metrics._scorer import _MultimetricScorer
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.validation import _check_method_params
+
+from skdl.exceptions import InvalidParameterError
+from skdl.model_selection._lockstep import configured, together
+from skdl.model_selection.search._pruning import MeanCurve
+from skdl.model_selection.shared_study._worker import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import optuna
+
+    from skdl.model_selection.cross_validation._folds import Fold, Folds
+    from skdl.model_selection.search._progress import SearchProgress
+    from skdl.model_selection.search._space import Space
+
+__all__ = ["N_EPOCHS", "SCORES", "SECONDS", "Trials"]
+
+# What a trial leaves in the study, so that every process can read the results of all.
+SCORES = "skdl:scores"
+N_EPOCHS = "skdl:n_epochs"
+SECONDS = "skdl:seconds"
+
+_LONGEST_REASON = 1000
+
+
+@dataclasses.dataclass
+class Trials:
+    """Evaluates trials of one search, each by cross-validation.
+
+    Parameters
+    ----------
+    estimator : object
+        Cloned for each trial.
+    space : Space
+    folds : Folds
+        The splits, the same for all trials.
+    metrics : list of str
+        ``["score"]`` where there is one without a name.
+    objectives : list of str
+        Those of the metrics that are to be maximized.
+    pruner : optuna.pruners.BasePruner
+    splits_per_iteration : int
+        How many splits a pruner that judges fold by fold lets train together.
+    n_jobs : int or None
+        For estimators without networks.
+    progress : SearchProgress
+    """
+
+    estimator: Any
+    space: Space
+    folds: Folds
+    metrics: list[str]
+    objectives: list[str]
+    pruner: optuna.pruners.BasePruner
+    splits_per_iteration: int
+    n_jobs: int | None
+    progress: SearchProgress
+
+    def __post_init__(self) -> None:
+        # Scores and losses must not meet in one study, so the first score decides for all trials.
+        self._is_scored_by_epoch = False
+        self._epoch_scorer = _scorer_of(self.folds.scorer, self.objectives[0])
+
+    @property
+    def _prunes_by_epoch(self) -> bool:
+        is_by_fold_or_never = isinstance(self.pruner, NopPruner | WilcoxonPruner)
+        return not is_by_fold_or_never and len(self.objectives) == 1
+
+    def __call__(self, trials: list[optuna.Trial]) -> list[Outcome]:
+        """Evaluate trials together; return how each ended."""
+        # One after another, as a sampler looks at what it has suggested to the others.
+        asked = [(trial, self._suggested(trial)) for trial in trials]
+        if len(asked) == 1:
+            return [self._outcome(*asked[0])]
+        run = delayed(configured(self._outcome))
+        with together():
+            return list(Parallel()(run(*each) for each in asked))
+
+    def _suggested(self, trial: optuna.Trial) -> dict[str, Any] | Outcome:
+        """Return a trial's parameters, or how it ended if a function of the user's raises."""
+        try:
+            return self.space.suggest(trial)
+        except Exception as error:
+            # Of wrong names no trial would fare better, and samplers are not the user's to mend.
+            if self.space.names is not None or isinstance(error, InvalidParameterError):
+                raise
+            return self._ended_by(error)
+
+    def _outcome(self, trial: optuna.Trial, params: dict[str, Any] | Outcome) -> Outcome:
+        start = time.monotonic()
+        curve = MeanCurve(
+            lambda member, _: (member.held_out.get("score"), member.held_out.get("loss")),
+            # After the last epoch there is nothing to be saved, and a score to be had.
+            lambda values, epoch: (
+                self._report(trial, self._mean(values), epoch) and not curve.is_over
+            ),
+            n_folds=len(self.folds.splits),
+            may_end_early=self._prunes_by_epoch,
+        )
+        outcome = params if isinstance(params, Outcome) else self._tried(trial, params, curve)
+        trial.set_user_attr(N_EPOCHS, curve.n_epochs)
+        trial.set_user_attr(SECONDS, time.monotonic() - start)
+        return outcome
+
+    def _tried(self, trial: optuna.Trial, params: dict[str, Any], curve: MeanCurve) -> Outcome:
+        try:
+            folds = self._run(trial, clone(self.estimator).set_params(**params), curve)
+        except Exception as error:  # noqa: BLE001 - recorded with the trial
+            return self._ended_by(error)
+        return self._judged(trial, folds)
+
+    def _ended_by(self, error: Exception) -> Outcome:
+        if isinstance(error, TrialPruned):
+            return Outcome.pruned(str(error))
+        if self.folds.error_score == "raise":
+            raise error
+        return Outcome.failed(_shortened(f"{type(error).__name__}: {error}"))
+
+    def _run(self, trial: optuna.Trial, estimator: Any, curve: MeanCurve) -> list[Fold]:
+        if isinstance(self.pruner, WilcoxonPruner) and len(self.objectives) == 1:
+            return self._run_fold_by_fold(trial, estimator, curve)
+        return self.folds.run(
+            estimator,
+            n_jobs=self.n_jobs,
+            epoch_scorer=self._epoch_scorer if self._prunes_by_epoch else None,
+            observers=[curve],
+        )
+
+    def _run_fold_by_fold(
+        self, trial: optuna.Trial, estimator: Any, curve: MeanCurve
+    ) -> list[Fold]:
+        """Judge a trial by the scores of single folds, against the best trial's on the same."""
+        n_splits = len(self.folds.splits)
+        # One pass over the rows trains together, as judging it needs all of it; with a single
+        # pass, each fold is one to be judged.
+        at_once = self.splits_per_iteration if self.splits_per_iteration < n_splits else 1
+        done: list[Fold] = []
+        for start in range(0, n_splits, at_once):
+            part = self.folds.splits[start : start + at_once]
+            folds = dataclasses.replace(self.folds, splits=part)
+            done += folds.run(estimator, n_jobs=self.n_jobs, observers=[curve])
+            for i in range(start, len(done)):
+                value = self._value(_scores_of(done[i]), self.objectives[0])
+                if not math.isnan(value):
+                    trial.report(value, i)
+            if trial.should_prune():
+                raise TrialPruned(f"Pruned after {len(done)} of {n_splits} folds.")
+        return done
+
+    def _report(self, trial: optuna.Trial, value: float, epoch: int) -> bool:
+        self.progress.epoch(trial.number, epoch, value)
+        # Pruners end what is NaN; left alone, it diverges and is recorded as failed.
+        if not self._prunes_by_epoch or math.isnan(value):
+            return False
+        trial.report(value, epoch)
+        return trial.should_prune()
+
+    def _mean(self, values: Sequence[tuple[float | None, float | None]]) -> float:
+        """Return the mean score of the folds, or their mean negative loss if nothing is scored."""
+        # A fold that cannot be scored (one class only, say) is left out.
+        scores = [score for score, _ in values if score is not None and not math.isnan(score)]
+        self._is_scored_by_epoch = self._is_scored_by_epoch or bool(scores)
+        if not self._is_scored_by_epoch:
+            return -float(np.mean([math.nan if loss is None else loss for _, loss in values]))
+        return float(np.mean(scores)) if scores else math.nan
+
+    def _judged(self, trial: optuna.Trial, folds: Sequence[Fold]) -> Outcome:
+        """Record the scores of all folds, and return what they come to."""
+        failed = [f.result["fit_error"] for f in folds if f.result["fit_error"] is not None]
+        names = next((list(s) for s in map(_scores_of, folds) if s), self.metrics)
+        error = dict.fromkeys(names, self.folds.error_score)
+        scores: dict[str, Any] = {
+            part: [_scores_of(fold, part) or error for fold in folds]
+            for part in (("test", "train") if self.folds.return_train_score else ("test",))
+        }
+        for name in ("fit_time", "score_time"):
+            scores[name] = [fold.result[name] for fold in folds]
+        # JSON, in which databases keep it, has no NaN.
+        trial.set_user_attr(SCORES, _without_nan(scores))
+        values = [
+            float(np.mean([self._value(s, name) for s in scores["test"]]))
+            for name in self.objectives
+        ]
+        reason = _shortened(_exception(failed[0])) if failed else ""
+        if any(map(math.isnan, values)):
+            return Outcome.failed(reason or self._scoring_error(folds))
+        return dataclasses.replace(Outcome.completed(values), reason=reason)
+
+    def _value(self, scores: dict[str, float], name: str) -> float:
+        """Return the score of an objective, NaN for a fit that failed."""
+        if not scores:
+            return math.nan
+        # Only a call tells whether a function of the user's returns one score or a dict of them.
+        found = scores.get(name, scores.get("score"))
+        if found is None:
+            raise InvalidParameterError(
+                f"OptunaSearchCV: scoring returned a dict of {list(scores)}, and refit does not "
+                "name one of them. Expected the name of the one to maximize, for example "
+                f"refit={next(iter(scores))!r}."
+            )
+        return found
+
+    def _scoring_error(self, folds: Sequence[Fold]) -> str:
+        """Return why a score is NaN, which scikit-learn tells in a warning alone."""
+        scorer = self.folds.scorer
+        if isinstance(scorer, _MultimetricScorer):
+            scorer = _MultimetricScorer(scorers=scorer._scorers, raise_exc=True)  # noqa: SLF001
+        for fold, (train, test) in zip(folds, self.folds.splits, strict=True):
+            if not any(map(math.isnan, _scores_of(fold).values())):
+                continue
+            estimator = fold.result["estimator"]
+            X, y = _safe_split(estimator, self.folds.X, self.folds.y, test, train)
+            params = _check_method_params(self.folds.X, self.folds.score_params, indices=test)
+            try:
+                scorer(estimator, X, *(() if y is None else (y,)), **params)
+            except Exception as error:  # noqa: BLE001 - a scorer is the user's code
+                return _shortened(f"{type(error).__name__}: {error}")
+        return "a score is NaN"
+
+
+def _scorer_of(scorers: Any, name: str) -> Callable[..., float]:
+    """Return the scorer of one metric."""
+    if isinstance(scorers, _MultimetricScorer):
+        # Not the scorer itself: this one hands on no weights that it does not take.
+        scorers = _MultimetricScorer(scorers={name: scorers._scorers[name]}, raise_exc=True)  # noqa: SLF001
+
+    def score(*args: Any, **kwargs: Any) -> float:
+        found = scorers(*args, **kwargs)
+        return found[name] if isinstance(found, dict) else found
+
+    return score
+
+
+def _scores_of(fold: Fold, part: str = "test") -> dict[str, float]:
+    """Return a fold's scores by name; none for a fit that failed."""
+    if fold.result["fit_error"] is not None:
+        return {}
+    scores = fold.result[f"{part}_scores"]
+    return dict(scores) if isinstance(scores, dict) else {"score": scores}
+
+
+def _exception(trace: str) -> str:
+    """Return what a traceback ends with: the exception and its message."""
+    frames, _, rest = trace.strip().rpartition("Traceback (most recent call last):\n")
+    del frames
+    lines = rest.splitlines()
+    start = next((i for i, line in enumerate(lines) if not line.startswith(" ")), 0)
+    kind, *message = "\n".join(lines[start:]).partition(":")
+    return "".join([kind.rpartition(".")[2], *message])
+
+
+def _shortened(reason: str) -> str:
+    """Return a reason that is fit for a table: TensorFlow tells of whole graphs."""
+    return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]} ..."
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(inner) for inner in value]
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,1 @@
+"""Studies that several processes and machines work on."""

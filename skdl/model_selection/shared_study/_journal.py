@@ -1,0 +1,176 @@
+"""A journal file that survives the death of whoever writes to it.
+
+Optuna's journal is a text file to which every process appends lines under a lock file. A process
+that is killed at the wrong moment leaves one of two things behind, and both are mended here by the
+next who wants to write:
+
+- The lock file. Optuna waits for 30 seconds before it takes a lock away, and with its default lock
+  and a relative path for ever. Here the lock file says who holds it, so a holder that was killed
+  on the same machine is seen at once; elsewhere the 30 seconds stay.
+- Half a line. Optuna would append to it, and from then on nobody could read the file. Here it is
+  cut off: its writer never came to believe that it was written.
+
+Processes that open the same file with Optuna's own classes use the same lock file and may share
+the study.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+from skdl.model_selection.shared_study._heartbeat import is_gone, process_identity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+__all__ = ["JournalLock", "journal_storage"]
+
+_log = logging.getLogger("skdl")
+
+GRACE_SECONDS = 30.0
+LONGEST_PAUSE_SECONDS = 0.1
+
+
+def journal_storage(path: Path) -> JournalStorage:
+    """Return the storage kept in a journal file, which is made if it is missing."""
+    path = path.absolute()
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=JournalLock(path)))
+
+
+class JournalLock(JournalFileOpenLock):
+    """The lock of a journal file, which knows who holds it.
+
+    Parameters
+    ----------
+    path : Path
+        Of the journal file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self._path = path
+        self._lock_path = Path(f"{path}.lock")
+        self._ticket = b""
+
+    def acquire(self) -> bool:
+        """Wait for the lock, take it, and mend the end of the file."""
+        holder, since, pause = b"", time.monotonic(), 0.001
+        while not self._try():
+            if (seen := _read(self._lock_path)) != holder:
+                holder, since = seen, time.monotonic()
+            is_overdue = time.monotonic() - since > GRACE_SECONDS
+            if is_overdue or is_gone(_identity(holder)):
+                _log.info("The lock %s was left behind; it is taken away.", self._lock_path)
+                self._break(holder)
+                continue
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        try:
+            _cut_off_half_line(self._path)
+        except BaseException:
+            self.release()
+            raise
+        return True
+
+    def release(self) -> None:
+        """Give the lock back, unless it has been taken away."""
+        if _read(self._lock_path) == self._ticket:
+            self._lock_path.unlink(missing_ok=True)
+
+    def _try(self) -> bool:
+        ticket = json.dumps({**process_identity(), "ticket": uuid.uuid4().hex}).encode()
+        try:
+            _create(self._lock_path, ticket)
+        except FileExistsError:
+            return False
+        self._ticket = ticket
+        return True
+
+    def _break(self, holder: bytes) -> None:
+        """Remove the lock of a dead holder, but not that of whoever came after it."""
+        aside = Path(f"{self._lock_path}.{uuid.uuid4().hex}")
+        with contextlib.suppress(FileNotFoundError):
+            self._lock_path.rename(aside)
+            if _read(aside) != holder:
+                # Somebody was faster and holds the lock by now: put theirs back.
+                with contextlib.suppress(OSError):
+                    os.link(aside, self._lock_path)
+            aside.unlink()
+
+
+def _create(path: Path, text: bytes) -> None:
+    """Create a file, if possible with its text in it from the very beginning.
+
+    A file made first and written then may be left empty by a process that is killed.
+    """
+    nameless = _open_nameless(path.parent)
+    if nameless is None:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+    else:
+        descriptor = nameless
+    try:
+        os.write(descriptor, text)
+        if nameless is not None:
+            # Only if a folder is named does Python let the system follow the link in /proc.
+            os.link(f"/proc/self/fd/{nameless}", path, src_dir_fd=nameless)
+    finally:
+        os.close(descriptor)
+
+
+def _open_nameless(folder: Path) -> int | None:
+    """Open a file that has no name yet; None where there is no such thing."""
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o644)
+    except (AttributeError, OSError):
+        return None  # only Linux has it, and not on every file system
+
+
+def _read(lock_path: Path) -> bytes:
+    """Return something that is different for each time that a lock was taken."""
+    try:
+        # Optuna's default lock is a symbolic link to the journal, not a file with a text.
+        status = lock_path.lstat()
+        text = b"" if lock_path.is_symlink() else lock_path.read_bytes()
+    except OSError:
+        return b""
+    return text or f"{status.st_ino} {status.st_mtime_ns}".encode()
+
+
+def _identity(holder: bytes) -> Mapping[str, Any]:
+    """Return who holds a lock; empty if it does not say, as Optuna's own locks do not."""
+    try:
+        found = json.loads(holder)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _cut_off_half_line(path: Path) -> None:
+    with path.open("rb+") as file:
+        size = end = file.seek(0, os.SEEK_END)
+        while end:
+            start = max(0, end - 4096)
+            file.seek(start)
+            if (newline := file.read(end - start).rfind(b"\n")) >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        if end < size:
+            _log.warning(
+                "%s ended in half a line, left by a process that was killed while it wrote. The "
+                "%d bytes were cut off; the rest of the study is whole.",
+                path,
+                size - end,
+            )
+            file.truncate(end)

@@ -1,0 +1,461 @@
+"""The study loop: a budget of trials, shared by all who open the same study, and never lost.
+
+Optuna can create trials and take waiting ones, each in one step; it cannot delete any, and it has
+no locks. That is enough for a budget that is met exactly, by any number of processes:
+
+1. A worker looks at the study. What counts against the budget are the trials that have ended
+   (completed, pruned, failed for a reason of their own) and those that run. If that leaves no
+   room, it waits and looks again; it returns once enough trials have *ended*.
+2. If there is room, it takes a waiting trial or makes a new one, signs it (see `_lease`), and
+   looks once more. If the study now holds more than the budget, others had the same idea at the
+   same time: it makes its trial a waiting one and tries again a little later. Whoever of them was
+   the last has seen all the others, so there are never too many. A trial given back has no
+   parameters and has not ended; it is the next one to be taken, now or in a longer run.
+3. It evaluates the trial and tells Optuna how it ended.
+4. Whoever looks also takes note of running trials whose worker is gone. It tells Optuna that they
+   failed, which works for one only, marks them as not counted, and enqueues their parameters
+   anew. After three workers have died of the same parameters the failure counts.
+
+Trials of plain Optuna in the same study count too, but are never judged: one that has shown no
+sign of change for the length of a lease is left alone and no longer waited for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import math
+import random
+import signal
+import threading
+import time
+import traceback
+from typing import TYPE_CHECKING, Any, Literal
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState
+
+from skdl.model_selection.shared_study._heartbeat import SIGNATURE, Heartbeat, Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from optuna.trial import FrozenTrial
+
+    Event = Literal["begun", "finished", "waiting", "lost"]
+
+__all__ = ["REASON", "RETRY_OF", "Outcome", "is_counted", "run_study"]
+
+_log = logging.getLogger("skdl")
+
+REASON = "skdl:reason"
+RETRY_OF = "skdl:retry_of"
+_UNCOUNTED = "skdl:uncounted"
+_ATTEMPT = "skdl:attempt"
+
+MOST_ATTEMPTS = 3
+LEASE_SECONDS = 60.0
+SHORTEST_PAUSE_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a trial ended; made by one of the class methods.
+
+    Attributes
+    ----------
+    state : optuna.trial.TrialState
+    values : tuple of float or None
+        One for each objective, if the trial was completed.
+    reason : str
+        Why it ended early; empty if it did not.
+    is_counted : bool
+        Whether it uses up a trial of the budget.
+    """
+
+    state: TrialState
+    values: tuple[float, ...] | None = None
+    reason: str = ""
+    is_counted: bool = True
+
+    @classmethod
+    def completed(cls, values: float | Sequence[float]) -> Outcome:
+        """Return the outcome of a trial with a value for each objective; NaN makes it failed."""
+        found = tuple(float(v) for v in (values if hasattr(values, "__iter__") else [values]))
+        if any(math.isnan(value) for value in found):
+            return cls.failed("the value of the objective is NaN")
+        return cls(TrialState.COMPLETE, found)
+
+    @classmethod
+    def pruned(cls, reason: str = "") -> Outcome:
+        """Return the outcome of a trial that was given up; its last report is its value."""
+        return cls(TrialState.PRUNED, reason=reason)
+
+    @classmethod
+    def failed(cls, reason: str) -> Outcome:
+        """Return the outcome of a trial that went wrong."""
+        return cls(TrialState.FAIL, reason=reason)
+
+    @classmethod
+    def interrupted(cls) -> Outcome:
+        """Return the outcome of a trial cut short by the user, to be done again by somebody."""
+        return cls(TrialState.FAIL, reason="interrupted", is_counted=False)
+
+
+_OVERSLEPT = Outcome(TrialState.FAIL, reason="stopped for longer than its lease", is_counted=False)
+
+
+def is_counted(trial: FrozenTrial) -> bool:
+    """Tell whether a trial uses up a part of the budget: not if it was lost, or still runs."""
+    if trial.state == TrialState.FAIL:
+        return not trial.user_attrs.get(_UNCOUNTED, False)
+    return bool(trial.state.is_finished())
+
+
+def run_study(
+    study: optuna.Study,
+    evaluate: Callable[[list[optuna.Trial]], Sequence[Outcome]],
+    *,
+    n_trials: int | None,
+    timeout: float | None = None,
+    trials_together: int = 1,
+    callbacks: Iterable[Callable[[optuna.Study, FrozenTrial], None]] = (),
+    lease_seconds: float = LEASE_SECONDS,
+    on_event: Callable[[Event, list[FrozenTrial]], None] | None = None,
+) -> None:
+    """Evaluate trials until the study holds enough of them.
+
+    Parameters
+    ----------
+    study : optuna.Study
+    evaluate : callable
+        ``evaluate(trials)`` returns one `Outcome` per trial. It asks the trials for their
+        parameters, and may set attributes of theirs.
+    n_trials : int or None
+        Number of trials that the study is to hold in the end, whichever process or earlier run
+        has evaluated them; None for no limit.
+    timeout : float or None, default=None
+        Seconds after which no trial is begun any more.
+    trials_together : int, default=1
+        Trials asked for one after another and then evaluated in one call.
+    callbacks : iterable of callable, default=()
+        ``callback(study, trial)`` after each trial that this process has evaluated, as in
+        ``study.optimize``; ``study.stop()`` works in them.
+    lease_seconds : float, default=60
+        Silence after which a worker on another host is taken for dead.
+    on_event : callable or None, default=None
+        ``on_event(event, trials)`` is told of trials that were "begun" and "finished" here, that
+        others run and are waited for ("waiting"), and that were found "lost".
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Trials under way are recorded as interrupted, what has ended is kept. The same happens with
+        any other error that `evaluate` lets through, which fails the trials that it was given.
+    """
+    shared = not isinstance(study._storage, InMemoryStorage)  # noqa: SLF001 - no public way
+    heartbeat = Heartbeat(study._storage, lease_seconds) if shared else None  # noqa: SLF001
+    worker = _Worker(study, n_trials, heartbeat, Watch(lease_seconds), on_event)
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
+    with _stoppable(study) as is_stopped, heartbeat or contextlib.nullcontext():
+        try:
+            while not is_stopped() and worker.wait_for_room(deadline):
+                if trials := worker.ask(trials_together):
+                    worker.evaluate(trials, evaluate, callbacks)
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                # A statement that Ctrl-C cut short locks SQLite for as long as a frame holds it.
+                traceback.clear_frames(error.__traceback__)
+            worker.abandon(error)
+            raise
+
+
+@contextlib.contextmanager
+def _stoppable(study: optuna.Study) -> Iterator[Callable[[], bool]]:
+    """Let ``study.stop()`` work, which Optuna allows inside ``study.optimize`` only."""
+    local = study._thread_local  # noqa: SLF001 - no public way
+    before = local.in_optimize_loop
+    local.in_optimize_loop, study._stop_flag = True, False  # noqa: SLF001
+    try:
+        yield lambda: study._stop_flag  # noqa: SLF001
+    finally:
+        local.in_optimize_loop = before
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait for what is written, so that a study never holds what nobody knows of.
+
+    A second Ctrl-C does not wait: the database may not answer.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    held_back: list[Any] = []
+
+    def hold_back(*interrupt: Any) -> None:
+        held_back.append(interrupt)
+        signal.signal(signal.SIGINT, handler)
+
+    signal.signal(signal.SIGINT, hold_back)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if held_back:
+            handler(*held_back[0])
+
+
+@dataclasses.dataclass(frozen=True)
+class _View:
+    """What a look at the study has shown: the numbers of trials, by what they mean."""
+
+    counted: int
+    running: dict[int, FrozenTrial]
+    has_waiting: bool
+
+    @property
+    def n_claimed(self) -> int:
+        return self.counted + len(self.running)
+
+
+class _Worker:
+    """One process's part in a study."""
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        n_trials: int | None,
+        heartbeat: Heartbeat | None,
+        watch: Watch,
+        on_event: Callable[[Event, list[FrozenTrial]], None] | None,
+    ) -> None:
+        self._study = study
+        self._storage = study._storage  # noqa: SLF001 - no public way
+        self._budget = math.inf if n_trials is None else n_trials
+        self._heartbeat = heartbeat
+        self._watch = watch
+        self._on_event = on_event or (lambda _event, _trials: None)
+        self._open: dict[int, optuna.Trial] = {}
+        self._own: set[int] = set()
+        self._is_reseeded = False
+
+    # ------------------------------------------------------------------ looking
+
+    def wait_for_room(self, deadline: float) -> bool:
+        """Return True when a trial may be begun, False when none is needed or time is up."""
+        pause, has_told = SHORTEST_PAUSE_SECONDS, False
+        while True:
+            view = self._look()
+            if view.counted >= self._budget or time.monotonic() >= deadline:
+                return False
+            if view.n_claimed < self._budget:
+                return True
+            if not has_told:
+                self._on_event("waiting", list(view.running.values()))
+                has_told = True
+            self._pause(min(pause, deadline - time.monotonic()))
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    @staticmethod
+    def _pause(seconds: float) -> None:
+        # Workers that gave way to each other must not meet again.
+        time.sleep(max(0.0, seconds) * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+
+    def _look(self) -> _View:
+        """Look at the study, and take care of what was lost."""
+        while True:
+            trials = self._study.get_trials(deepcopy=False)
+            running = {t.number: t for t in trials if t.state == TrialState.RUNNING}
+            others = [t for number, t in running.items() if number not in self._open]
+            silent = [t for t in others if self._watch.is_silent(t)]
+            lost = [t for t in silent if _is_signed(t)]
+            if not lost:
+                break
+            for trial in lost:
+                self._bury(trial)
+        self._draw_differently(trials)
+        for trial in silent:
+            del running[trial.number]
+        return _View(
+            counted=sum(map(is_counted, trials)),
+            running=running,
+            has_waiting=any(t.state == TrialState.WAITING for t in trials),
+        )
+
+    def _draw_differently(self, trials: list[FrozenTrial]) -> None:
+        """Reseed the sampler once there are trials of other workers, or of an earlier run.
+
+        One that starts from the same seed as theirs would draw the same parameters again.
+        """
+        if not self._is_reseeded and any(
+            t.number not in self._own and t.state != TrialState.WAITING for t in trials
+        ):
+            self._study.sampler.reseed_rng()
+            self._is_reseeded = True
+
+    # ------------------------------------------------------------------ asking
+
+    def ask(self, most: int) -> list[optuna.Trial]:
+        """Return up to `most` trials, all of them within the budget."""
+        while len(self._open) < most:
+            view = self._look()
+            if view.n_claimed >= self._budget or not self._claim(view):
+                break
+        return list(self._open.values())
+
+    @_uninterrupted()
+    def _claim(self, view: _View) -> bool:
+        """Begin a trial; False if there was no room for it after all."""
+        try:
+            trial = self._take_or_make(view)
+        except UpdateFinishedTrialError:
+            return False  # this process was stopped meanwhile, and others took it for dead
+        self._open[trial.number] = trial
+        self._own.add(trial.number)
+        view = self._look()
+        if trial.number in view.running and view.n_claimed <= self._budget:
+            return True
+        self._give_back(trial)
+        self._pause(SHORTEST_PAUSE_SECONDS)
+        return False
+
+    def _take_or_make(self, view: _View) -> optuna.Trial:
+        """Return a running trial that is signed, if others can see it."""
+        if self._heartbeat is None or view.has_waiting:
+            trial = self._study.ask()
+            if self._heartbeat:
+                self._heartbeat.begin(trial._trial_id)  # noqa: SLF001 - no public way
+            return trial
+        # As `ask` does it, but signed in the same step: should this process be killed at once,
+        # the trial can be told for lost at once.
+        self._study._thread_local.cached_all_trials = None  # noqa: SLF001
+        template = optuna.trial.create_trial(
+            state=TrialState.RUNNING, user_attrs={SIGNATURE: self._heartbeat.signature}
+        )
+        study_id = self._study._study_id  # noqa: SLF001
+        trial_id = self._storage.create_new_trial(study_id, template)
+        self._heartbeat.begin(trial_id, is_signed=True)
+        return optuna.Trial(self._study, trial_id)
+
+    def _give_back(self, trial: optuna.Trial) -> None:
+        trial_id = trial._trial_id  # noqa: SLF001 - no public way
+        del self._open[trial.number]
+        # Nothing to be given back if this process was stopped for so long that others took it.
+        with contextlib.suppress(UpdateFinishedTrialError):
+            if self._heartbeat:
+                self._heartbeat.end(trial_id)
+                self._storage.set_trial_user_attr(trial_id, SIGNATURE, None)
+            self._storage.set_trial_state_values(trial_id, TrialState.WAITING)
+
+    # ------------------------------------------------------------------ evaluating and telling
+
+    def evaluate(
+        self,
+        trials: list[optuna.Trial],
+        evaluate: Callable[[list[optuna.Trial]], Sequence[Outcome]],
+        callbacks: Iterable[Callable[[optuna.Study, FrozenTrial], None]],
+    ) -> None:
+        """Evaluate trials, and record how they ended."""
+        self._on_event("begun", [self._frozen(trial) for trial in trials])
+        try:
+            outcomes = evaluate(trials)
+        except UpdateFinishedTrialError:
+            # Others took one of them for lost; the rest, if it was not taken too, is done again.
+            outcomes = [_OVERSLEPT] * len(trials)
+        pairs = list(zip(trials, outcomes, strict=True))
+        with _uninterrupted():
+            told = [self._tell(trial, outcome) for trial, outcome in pairs]
+        finished = [trial for trial in told if trial is not None]
+        self._on_event("finished", finished)
+        for trial in finished:
+            for callback in callbacks:
+                callback(self._study, trial)
+        if Outcome.interrupted() in outcomes:
+            raise KeyboardInterrupt
+
+    def _frozen(self, trial: optuna.Trial) -> FrozenTrial:
+        return self._storage.get_trial(trial._trial_id)  # noqa: SLF001 - no public way
+
+    def _tell(self, trial: optuna.Trial, outcome: Outcome) -> FrozenTrial | None:
+        """Record how a trial ended; None if others have taken it for lost."""
+        try:
+            if self._heartbeat:
+                self._heartbeat.end(trial._trial_id)  # noqa: SLF001 - no public way
+            if outcome.reason:
+                trial.set_user_attr(REASON, outcome.reason)
+            if not outcome.is_counted:
+                trial.set_user_attr(_UNCOUNTED, True)  # noqa: FBT003 - a value, not a switch
+            frozen = self._study.tell(trial, outcome.values, outcome.state)
+        except (UpdateFinishedTrialError, ValueError):
+            # Optuna has the latter for trials that have ended, and for values that do not fit.
+            if not self._frozen(trial).state.is_finished():
+                raise
+            _log.warning(
+                "Trial %d ended after its lease had run out, and others do it again: what was "
+                "found here is dropped. Was this process stopped for a while?",
+                trial.number,
+            )
+            frozen = None
+        del self._open[trial.number]
+        if frozen and not outcome.is_counted:
+            self._retry(frozen, frozen.user_attrs.get(_ATTEMPT, 1))
+        return frozen
+
+    @_uninterrupted()
+    def abandon(self, error: BaseException) -> None:
+        """Record as failed, or as interrupted, what an error has cut short."""
+        if isinstance(error, Exception):
+            outcome = Outcome.failed(f"{type(error).__name__}: {error}")
+        else:
+            outcome = Outcome.interrupted()  # Ctrl-C, or the interpreter was told to exit
+        for trial in list(self._open.values()):
+            try:
+                if not self._frozen(trial).state.is_finished():
+                    self._tell(trial, outcome)
+            except Exception:  # noqa: BLE001 - the first error is the one to be raised
+                _log.warning("Trial %d was not recorded as failed.", trial.number, exc_info=True)
+
+    # ------------------------------------------------------------------ what others have lost
+
+    def _bury(self, trial: FrozenTrial) -> None:
+        """Record that a trial was lost, and see to it that it is done again."""
+        signature = trial.user_attrs[SIGNATURE]
+        attempt = trial.user_attrs.get(_ATTEMPT, 1)
+        is_last = attempt >= MOST_ATTEMPTS
+        often = f" {attempt} times with these parameters, last" if is_last else ""
+        where = "{host}, process {pid}".format(**signature) if signature else "before it had begun"
+        trial_id = trial._trial_id  # noqa: SLF001 - no public way
+        try:
+            self._storage.set_trial_user_attr(trial_id, REASON, f"worker lost{often} ({where})")
+            self._storage.set_trial_user_attr(trial_id, _UNCOUNTED, not is_last)
+            self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
+        except UpdateFinishedTrialError:
+            return  # others have, or it was alive after all
+        trial = self._storage.get_trial(trial_id)
+        if not is_last:
+            self._retry(trial, attempt + 1)
+        self._on_event("lost", [trial])
+
+    def _retry(self, trial: FrozenTrial, attempt: int) -> None:
+        """Let somebody evaluate the same parameters again."""
+        # Those not suggested yet may have been fixed by an earlier retry, or by the user.
+        params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        if params:
+            attrs = {SIGNATURE: None, RETRY_OF: trial.number, _ATTEMPT: attempt}
+            self._study.enqueue_trial(params, user_attrs=attrs)
+
+
+def _is_signed(trial: FrozenTrial) -> bool:
+    """Tell whether a running trial is one of ours, and not one of plain Optuna.
+
+    A retry that has parameters but no signature was taken by somebody who does not sign; one that
+    has neither, by a worker of ours that was killed before it could.
+    """
+    attrs = trial.user_attrs
+    return SIGNATURE in attrs and (attrs[SIGNATURE] is not None or not trial.params)

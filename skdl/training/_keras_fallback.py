@@ -1,0 +1,234 @@
+"""Jobs that the graph cannot train faithfully go through ``keras.Model.fit`` instead."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from skdl.layers._rule import is_faithful, n_outputs_of
+from skdl.networks import preserved_generators
+from skdl.training._keras_callbacks import KerasCallbacks, has_batch_hooks
+from skdl.training._optimizers import is_elementwise
+from skdl.training.engine._member import Member, compiled_model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import keras
+
+    from skdl.training._job import Job, Rows, Trained
+    from skdl.training._metrics import GraphMetric, HostMetric
+
+__all__ = ["reason_for_keras", "train_with_keras"]
+
+
+def reason_for_keras(job: Job) -> str | None:
+    """Return why a job must be trained by Keras itself, or None."""
+    if job.network.is_opaque:
+        reason: str = job.network.layers[0]["reason"]
+        return reason
+    if not is_faithful(job.network):
+        return "a layer keeps statistics or noise of its own, or adds to the loss"
+    if not is_elementwise(job.optimizer):
+        return "the optimizer has no stacked rule, or averages or accumulates over steps"
+    for observer in job.observers:
+        for callback in getattr(observer, "callbacks", ()):
+            if has_batch_hooks(callback):
+                return f"{type(callback).__name__} acts on batches"
+    return None
+
+
+def train_with_keras(job: Job) -> Trained:
+    """Train one job by ``keras.Model.fit``, with the engine's seeds and the same observers."""
+    if job.network.is_shared:
+        raise ValueError(
+            f"{job.owner}: networks that share weights (shared_members > 1) train in the shared "
+            f"graph alone, but {reason_for_keras(job)}. Expected shared_members=1, or nothing that "
+            "needs keras.Model.fit."
+        )
+    member = Member(job)
+    # Keras calls its callbacks itself here.
+    member.observers = [o for o in job.observers if not isinstance(o, KerasCallbacks)]
+    model = compiled_model(job.network, job.optimizer, _metrics(member), job.seed)
+    model.set_weights(member.weights)
+    if job.network.is_opaque and job.initial is not None:
+        _restore_optimizer(model, job.initial.slots)
+    callbacks = [c for observer in job.observers for c in getattr(observer, "callbacks", ())]
+    with preserved_generators():
+        model.fit(
+            _dataset(member),
+            validation_data=None if job.validation is None else _arrays(job, job.validation),
+            epochs=job.epochs,
+            callbacks=[*callbacks, _follower(member)],
+            verbose=0,
+            shuffle=False,  # the rows are; Keras would shuffle the batches
+        )
+    result = member.finish()
+    if member.error is not None:
+        raise member.error
+    return result
+
+
+def _restore_optimizer(model: keras.Model, values: Sequence[Any]) -> None:
+    """Give the optimizer the state in which an earlier job left it."""
+    variables = _optimizer_variables(model)
+    if [v.shape for v in variables] == [value.shape for value in values]:
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
+
+def _optimizer_variables(model: keras.Model) -> list[Any]:
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        return []
+    optimizer.build(model.trainable_variables)
+    return list(optimizer.variables)
+
+
+def _metrics(member: Member) -> list[Any]:
+    """Return Keras metrics that see targets and predictions in the target's units."""
+    import keras
+
+    job = member.job
+    if job.target_scale is None:
+        return list(job.metrics)
+
+    class InUnits(keras.metrics.Metric):
+        def __init__(self, metric: GraphMetric | HostMetric) -> None:
+            super().__init__(name=metric.name)
+            self.metric = metric.to_keras()
+
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+            y_true = keras.ops.cast(y_true, y_pred.dtype)
+            self.metric.update_state(
+                job.in_target_units(y_true), job.in_target_units(y_pred), sample_weight
+            )
+
+        def result(self) -> Any:
+            return self.metric.result()
+
+        def reset_state(self) -> None:
+            self.metric.reset_state()
+
+    with preserved_generators():
+        return [InUnits(metric) for metric in member.metrics]
+
+
+def _arrays(job: Job, rows: Rows, index: Any = None) -> tuple[Any, ...]:
+    """Return dense inputs, targets as the loss asks for them, and weights of some rows."""
+    index = rows.rows if index is None else index
+    y = _taken(rows.y, index)
+    if job.network.loss.target == "one_hot":
+        n_classes = n_outputs_of(job.network)
+        y = np.eye(n_classes, dtype=np.float32)[y[:, 0].astype(int)]
+    arrays = (_taken(rows.X, index), y)
+    return arrays if rows.weight is None else (*arrays, rows.weight[index])
+
+
+def _taken(values: Any, index: Any) -> Any:
+    """Return some rows of an array, or of each array in a tuple, list or dict; CSR made dense.
+
+    Lists become tuples, which TensorFlow's data sets take.
+    """
+    if isinstance(values, dict):
+        return {name: _taken(value, index) for name, value in values.items()}
+    if isinstance(values, list | tuple):
+        return tuple(_taken(value, index) for value in values)
+    some = values[index]
+    return some.toarray() if sparse.issparse(some) else some
+
+
+def _dataset(member: Member) -> Any:
+    """Return the training rows as batches in the order in which the engine would take them."""
+    import keras
+
+    job = member.job
+
+    class Batches(keras.utils.PyDataset):
+        def __init__(self) -> None:
+            super().__init__()
+            self.epoch = -1
+
+        def __len__(self) -> int:
+            return job.steps_per_epoch
+
+        def __getitem__(self, i: int) -> tuple[Any, ...]:
+            # Keras' own signs are of no use: it says that an epoch ended before the first began.
+            if self.epoch != member.n_epochs:
+                self.epoch, self.order = member.n_epochs, member.next_order()
+            chosen = self.order[i * job.batch_size : (i + 1) * job.batch_size]
+            return _arrays(job, job.train, chosen)
+
+    return Batches()
+
+
+def _follower(member: Member) -> Any:
+    """Return the callback through which a member follows Keras' loop epoch by epoch."""
+    import keras
+
+    job, is_opaque = member.job, member.job.network.is_opaque
+
+    class Follower(keras.callbacks.Callback):
+        def state(self) -> tuple[Any, ...]:
+            state = member.layout.join(self.model.get_weights())
+            if not (is_opaque and job.keep_optimizer_state):
+                return state
+            return *state, *(np.asarray(v) for v in _optimizer_variables(self.model))
+
+        def on_train_begin(self, logs: Any = None) -> None:
+            del logs
+            member.fetch = self.state
+            member.store = lambda state: self.model.set_weights(member.layout.split(*state[:2]))
+            member.observe("on_train_begin")
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            del epoch, logs
+            member.observe("on_epoch_begin", member.n_epochs)
+            self.rates = member.rates(member.job.steps_per_epoch)
+
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            del logs
+            if member.job.schedule.kind != "constant" and member.learning_rate is not None:
+                self.model.optimizer.learning_rate = float(self.rates[batch])
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            del epoch
+            if job.held_out is not None:
+                member.held_out = _held_out(self.model, job)
+            # A model of the user's may report what it likes.
+            names = list(logs) if is_opaque else member.log_names()
+            _check_monitor(job, names)
+            if member.end_epoch({name: float(np.mean(logs[name])) for name in names}):
+                member.best_state = member.current_state()[:2]
+            self.model.stop_training = self.model.stop_training or member.stopped
+
+    return Follower()
+
+
+def _check_monitor(job: Job, names: Sequence[str]) -> None:
+    settings = job.early_stopping
+    if settings is not None and settings.monitor not in names:
+        raise ValueError(
+            f"{job.owner}: monitor={settings.monitor!r} is not reported by this fit. Expected one "
+            f"of {names}."
+        )
+
+
+def _held_out(model: keras.Model, job: Job) -> dict[str, float]:
+    """Return loss, metrics and score of the held-out rows."""
+    rows = job.held_out
+    assert rows is not None  # noqa: S101 - for the type checker
+    X, y, *weights = _arrays(job, rows)
+    weight = weights[0] if weights else None
+    logs = model.evaluate(X, y, sample_weight=weight, return_dict=True, verbose=0)
+    if job.held_out_score is not None:
+        outputs = model.predict(X, verbose=0)
+        # Of several outputs, scorers know nothing.
+        logs["score"] = math.nan
+        if isinstance(outputs, np.ndarray):
+            values = job.in_target_units(np.asarray(outputs, np.float32))
+            logs["score"] = job.held_out_score(values)
+    return logs

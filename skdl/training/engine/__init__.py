@@ -1,0 +1,1 @@
+"""Engine: stacks of members, and the compiled programs that train them."""

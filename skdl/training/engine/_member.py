@@ -1,0 +1,358 @@
+"""One job while it trains: what it has learned so far, and what its observers may do to it."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skdl.exceptions import DivergenceError, DivergenceWarning
+from skdl.layers._rule import Layout
+from skdl.networks import KerasObject, preserved_generators
+from skdl.training._early_stopping import Stopper
+from skdl.training._initial_weights import first_state, stream
+from skdl.training._job import EarlyStopping, Job, Optimizer, Trained
+from skdl.training._metrics import GraphMetric, HostMetric, resolve_metrics
+from skdl.training._optimizers import n_slots
+from skdl.training._schedule import PLATEAU_FACTOR, rate_factors
+from skdl.training._signals import AbandonCall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    import keras
+    from numpy.typing import NDArray
+
+    from skdl.networks import Network
+
+__all__ = ["Member", "compiled_model", "end_abandoned_calls"]
+
+# Products of larger weights overflow float32.
+_LARGEST = float(np.sqrt(np.finfo(np.float32).max))
+
+
+class Member:
+    """A job inside a stack.
+
+    Attributes
+    ----------
+    job : Job
+    history : dict of str to list of float
+    last_epoch : int
+        Number of epochs after which it ends at the latest.
+    n_epochs, n_steps : int
+        Epochs run and optimizer steps taken, earlier jobs it went on from included.
+    held_out : dict of str to float
+        Loss, metrics and score of the held-out rows after the last epoch.
+    stopped : bool
+        Whether it has trained for the last time.
+    error : BaseException or None
+        What ended it early.
+    state : tuple of ndarray
+        Weights, statistics and optimizer slots; up to date while `fetch` is not set.
+    fetch, store : callable or None
+        Set by a stack that holds the state on its device.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.observers = list(job.observers)
+        self.metrics: tuple[GraphMetric | HostMetric, ...] = resolve_metrics(
+            job.metrics, job.network
+        )
+        self.layout = Layout.of(job.network)
+        self.history: dict[str, list[float]] = {}
+        self.held_out: dict[str, float] = {}
+        self.stopped = False
+        self.error: BaseException | None = None
+        self.fetch: Callable[[], tuple[Any, ...]] | None = None
+        self.store: Callable[[tuple[Any, ...]], None] | None = None
+        start = job.initial
+        self.n_epochs = start.n_epochs if start else 0
+        self.n_steps = start.n_steps if start else 0
+        if start and Layout.of(start.network) != self.layout:
+            raise ValueError(
+                f"{job.owner}: the network differs in its layers or widths from the one that was "
+                "trained before. warm_start=True and partial_fit expect the same; use clone(...) "
+                "or warm_start=False to begin anew."
+            )
+        if start:
+            weights, statistics = start.weights, start.statistics
+            self.history = {name: list(values) for name, values in start.history.items()}
+        else:
+            weights, statistics = first_state(job)
+        self.state: tuple[Any, ...] = (weights, statistics, *self._first_slots(weights))
+        rate = job.optimizer.learning_rate
+        self._learning_rate = rate if isinstance(rate, float) else None
+        if start and start.learning_rate is not None and self._learning_rate is not None:
+            self._learning_rate = start.learning_rate
+        self._first_step = self.n_steps
+        self._order = stream(job.seed, "order", self.n_epochs)
+        self._noise = stream(job.seed, "noise", self.n_epochs)
+        self.last_epoch = self.n_epochs + job.epochs
+        self._stopper = self._make_stopper()
+        self._plateau = self._make_plateau()
+        self.best_state: tuple[Any, ...] | None = None
+
+    def _first_slots(self, weights: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        start = self.job.initial
+        if self.job.optimizer.kind == "Keras":
+            return []
+        count = n_slots(self.job.optimizer)
+        if start and len(start.slots) == count:
+            return list(start.slots)
+        fill = dict(self.job.optimizer.numbers).get("initial_accumulator_value", 0.0)
+        return [np.full_like(weights, fill) for _ in range(count)]
+
+    def _make_stopper(self) -> Stopper | None:
+        settings = self.job.early_stopping
+        names = self.log_names()
+        if settings is None:
+            if self.job.validation is None:
+                return None
+            never = self.job.epochs + 1
+            return Stopper(EarlyStopping("val_loss", "min", never, 0.0, restore_best_weights=False))
+        if settings.monitor not in names and not self.job.network.is_opaque:
+            raise ValueError(
+                f"{self.job.owner}: monitor={settings.monitor!r} is not reported by this fit. "
+                f"Expected one of {names}; a metric must be named in `metrics` to be monitored, "
+                "and a name with 'val_' needs validation rows."
+            )
+        return Stopper(settings)
+
+    def _make_plateau(self) -> Stopper | None:
+        settings = self.job.schedule
+        if settings.kind != "plateau":
+            return None
+        monitor = settings.monitor if settings.monitor in self.log_names() else "loss"
+        mode = settings.mode if monitor == settings.monitor else "min"
+        return Stopper(
+            EarlyStopping(monitor, mode, settings.patience, 0.0, restore_best_weights=False)
+        )
+
+    def log_names(self) -> list[str]:
+        """Return the names of what is reported per epoch, in order."""
+        own = ["loss", *(metric.name for metric in self.metrics)]
+        return own + ([f"val_{name}" for name in own] if self.job.validation is not None else [])
+
+    # ------------------------------------------------------------------ for observers
+
+    @property
+    def weights(self) -> list[NDArray[np.float32]]:
+        """Weights in the order of ``keras.Model.get_weights``; may be set."""
+        state = self.current_state()
+        return self.layout.split(state[0], state[1])
+
+    @weights.setter
+    def weights(self, arrays: Sequence[NDArray[np.float32]]) -> None:
+        weights, statistics = self.layout.join(arrays)
+        self._put((weights, statistics, *self.current_state()[2:]))
+
+    @property
+    def learning_rate(self) -> float | None:
+        """Learning rate, by whatever `Job.schedule` multiplies it; None under Keras' schedules.
+
+        May be set.
+        """
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        self._learning_rate = float(value)
+
+    def stop(self) -> None:
+        """Ask for this epoch to be the last."""
+        self.stopped = True
+
+    def abandon(self, reason: Exception) -> None:
+        """End this member now, and with it the call of Parallel that it belongs to.
+
+        Parameters
+        ----------
+        reason : Exception
+            What the caller of Parallel sees, whatever its tasks make of exceptions.
+        """
+        self.error, self.stopped = AbandonCall(reason), True
+
+    def keras_model(self) -> keras.Model:
+        """Return a new compiled Keras model of this member's network."""
+        job = self.job
+        return compiled_model(job.network, job.optimizer, job.metrics, job.seed)
+
+    # ------------------------------------------------------------------ for the epoch loop
+
+    def current_state(self) -> tuple[Any, ...]:
+        """Return weights, statistics and slots as arrays."""
+        return self.fetch() if self.fetch is not None else self.state
+
+    def _put(self, state: tuple[Any, ...]) -> None:
+        if self.store is not None:
+            self.store(state)
+        else:
+            self.state = state
+
+    def next_order(self) -> NDArray[np.int32]:
+        """Return the training rows in the order of the coming epoch."""
+        index = self.job.train.rows
+        return self._order.permutation(index) if self.job.shuffle else index
+
+    def next_keys(self, n_steps: int, n_layers: int) -> NDArray[np.uint32]:
+        """Return by how much this member turns the noise of each step and layer."""
+        keys = np.zeros((n_steps, n_layers), np.uint32)
+        if not self.stopped:
+            own = self.job.steps_per_epoch
+            keys[:own] = self._noise.integers(0, 2**32, (own, n_layers), np.uint32)
+        return keys
+
+    def rates(self, n_steps: int) -> NDArray[np.float32]:
+        """Return the learning rate of each step of the coming epoch."""
+        if self._learning_rate is not None:
+            total = self.job.epochs * self.job.steps_per_epoch
+            before = self.n_steps - self._first_step
+            factors = rate_factors(self.job.schedule, before, n_steps, total)
+            return np.float32(self._learning_rate) * factors
+        return _scheduled(self.job.optimizer.learning_rate, self.n_steps, n_steps)  # type: ignore[arg-type]
+
+    def observe(self, hook: str, *arguments: Any) -> None:
+        """Tell the observers; an exception of theirs ends this member alone."""
+        try:
+            for observer in self.observers:
+                getattr(observer, hook)(self, *arguments)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - given back to the caller of fit
+            self.error, self.stopped = error, True
+
+    def scored(
+        self, score: Callable[[NDArray[np.float32]], float], predictions: NDArray[np.float32]
+    ) -> float:
+        """Return the score of predictions; an exception of its function ends this member alone."""
+        try:
+            return float(score(predictions))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - given back to the caller of fit
+            self.error, self.stopped = error, True
+            return math.nan
+
+    def end_epoch(self, logs: dict[str, float]) -> bool:
+        """Take in an epoch's logs; tell whether its weights are the best so far."""
+        epoch = self.n_epochs
+        self.n_epochs += 1
+        self.n_steps += self.job.steps_per_epoch
+        for name, value in logs.items():
+            self.history.setdefault(name, []).append(value)
+        bad = [n for n, v in logs.items() if n in {"loss", "val_loss"} and not np.isfinite(v)]
+        if bad:
+            self._diverged(bad[0])
+            return False
+        improved = False
+        # What an opaque model reports, nobody knows beforehand.
+        if self._stopper is not None and self._stopper.settings.monitor in logs:
+            value = logs[self._stopper.settings.monitor]
+            improved = self._stopper.improved(self.n_epochs, value)
+            self.stopped = self.stopped or self._stopper.should_stop
+        if self._plateau is not None and self._learning_rate is not None:
+            self._plateau.improved(self.n_epochs, logs[self._plateau.settings.monitor])
+            if self._plateau.should_stop:
+                self._learning_rate *= PLATEAU_FACTOR
+                self._plateau.epochs_without = 0
+        self.stopped = self.stopped or self.n_epochs >= self.last_epoch
+        self.observe("on_epoch_end", epoch, logs)
+        return improved and self.restores_best
+
+    def _diverged(self, name: str) -> None:
+        """End this member: with its best weights where they are kept, else with an error."""
+        self.stopped = True
+        value = self.history[name][-1]
+        if self.best_state is None:
+            self.error = DivergenceError(self.job.owner, self.n_epochs, value)
+            return
+        warnings.warn(
+            f"{self.job.owner}: {name} became {value} in epoch {self.n_epochs}; the weights of "
+            f"epoch {self._stopper.best_epoch} were restored. Try a smaller learning_rate, or an "  # type: ignore[union-attr]
+            "optimizer with clipnorm=1.0.",
+            DivergenceWarning,
+            stacklevel=2,
+        )
+
+    @property
+    def restores_best(self) -> bool:
+        """Whether the best epoch's weights are to be kept."""
+        settings = self.job.early_stopping
+        return settings is not None and settings.restore_best_weights
+
+    @property
+    def kept_epoch(self) -> int:
+        """Number of epochs after which it had the weights that it would end with now."""
+        best = self._stopper.best_epoch if self._stopper is not None and self.restores_best else 0
+        return best or self.n_epochs
+
+    def finish(self) -> Trained:
+        """Return what was learned; the last observers are told first."""
+        if self.best_state is not None and self.restores_best:
+            self._put((*self.best_state, *self.current_state()[2:]))
+        if self.error is None and not np.all(np.abs(self.current_state()[0]) < _LARGEST):
+            # The last step of all can diverge after its loss was still a number.
+            self.error = DivergenceError(self.job.owner, self.n_epochs, math.nan)
+        failure = self.error
+        self.observe("on_train_end" if failure is None else "on_failure")
+        self.error = failure or self.error
+        return self.snapshot()
+
+    def snapshot(self) -> Trained:
+        """Return what has been learned so far."""
+        weights, statistics, *slots = self.current_state()
+        best = self._stopper.best_epoch if self._stopper is not None else 0
+        return Trained(
+            network=self.job.network,
+            weights=np.array(weights),
+            statistics=np.array(statistics),
+            history={name: list(values) for name, values in self.history.items()},
+            n_epochs=self.n_epochs,
+            best_epoch=best or self.n_epochs,
+            n_steps=self.n_steps,
+            slots=tuple(np.array(s) for s in slots) if self.job.keep_optimizer_state else (),
+            learning_rate=self._learning_rate,
+        )
+
+
+def end_abandoned_calls(members: Iterable[Member]) -> None:
+    """End the members whose call another one has abandoned."""
+    members = list(members)
+    reasons = {
+        id(member.job.call): member.error.reason
+        for member in members
+        if isinstance(member.error, AbandonCall) and member.job.call is not None
+    }
+    for member in members:
+        if member.error is None and id(member.job.call) in reasons:
+            member.abandon(reasons[id(member.job.call)])
+
+
+def compiled_model(
+    network: Network, optimizer: Optimizer, metrics: Sequence[Any] = (), seed: int = 0
+) -> keras.Model:
+    """Return a Keras model of the network, compiled with the optimizer, loss and metrics."""
+    with preserved_generators():
+        model = network.to_keras(seed)
+        if network.is_opaque:
+            return model  # compiled as the user says
+        model.compile(
+            optimizer=optimizer.source.build(),
+            loss=network.loss.to_keras(),
+            metrics=[m.build() if isinstance(m, KerasObject) else m for m in metrics],
+        )
+        model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def _scheduled(schedule: str, first: int, count: int) -> NDArray[np.float32]:
+    """Evaluate a serialised Keras schedule at the steps ``first ... first + count - 1``."""
+    import keras
+
+    built = keras.optimizers.schedules.deserialize(json.loads(schedule))
+    return np.array([float(built(step)) for step in range(first, first + count)], np.float32)

@@ -1,0 +1,131 @@
+"""Which jobs train together, and how their graph is run. Follows from the jobs, never a clock."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from skdl.layers._rule import compiles, inner_widths, runs_alone, size, windows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from skdl.training.engine._member import Member
+
+__all__ = [
+    "batch_rows",
+    "fit_together",
+    "split_by_memory",
+    "worth_compiling",
+    "worth_recompiling",
+]
+
+# Measured on two cores (see benchmarks/): what a step costs apart from its arithmetic, what one
+# weight and one activation cost in the plain graph beyond what they cost under XLA, and what
+# compiling costs. Only their ratios matter.
+_STEP_SECONDS = 5e-4
+_WEIGHT_SECONDS = 4e-9
+_ACTIVATION_SECONDS = 3e-9
+_COMPILE_SECONDS = 0.5
+# Numbers in the windows of one member's batch, up to which they stay in the cache. Beyond,
+# TensorFlow's own convolutions are faster than matrix products of windows.
+_MOST_WINDOWS = 300_000
+
+
+def worth_compiling(members: Sequence[Member], n_epochs: int = 0) -> bool:
+    """Tell whether what XLA saves on these jobs outweighs the time it takes to compile.
+
+    Jobs that may be ended early first have to train for so long that compiling would have paid:
+    whenever they end, they then cost at most twice what the better choice would have cost.
+
+    Parameters
+    ----------
+    members : sequence of Member
+    n_epochs : int, default=0
+        Epochs that they have trained so far.
+    """
+    network = members[0].job.network
+    if not compiles(network) or windows(network) * batch_rows(members) > _MOST_WINDOWS:
+        return False
+    per_step = len(members) * _member_seconds(members)
+    per_step += 0.0 if runs_alone(network) else _STEP_SECONDS
+    if any(m.job.may_end_early for m in members):
+        n_steps = n_epochs * max(m.job.steps_per_epoch for m in members)
+        if n_steps * per_step < _COMPILE_SECONDS:
+            return False
+    return _steps_to_come(members) * per_step > _COMPILE_SECONDS
+
+
+def worth_recompiling(running: Sequence[Member], n_gone: int) -> bool:
+    """Tell whether a compiled stack should be made anew without the places of those who left.
+
+    Under XLA a member costs about as much again as the plain graph takes on top.
+    """
+    saved = _steps_to_come(running) * n_gone * _member_seconds(running)
+    return saved > _COMPILE_SECONDS
+
+
+def _steps_to_come(members: Sequence[Member]) -> int:
+    return max(m.job.steps_per_epoch * (m.last_epoch - m.n_epochs) for m in members)
+
+
+def _member_seconds(members: Sequence[Member]) -> float:
+    """Return what one member adds to a step in the plain graph, beyond its cost under XLA."""
+    job = members[0].job
+    variables = members[0].layout.variables
+    n_weights = sum(size(v.shape) for v in variables)
+    width = sum(size(v.shape[-1:]) for v in variables) + sum(inner_widths(job.network))
+    alone = _STEP_SECONDS if runs_alone(job.network) else 0.0
+    rows = batch_rows(members)
+    return alone + _WEIGHT_SECONDS * n_weights + _ACTIVATION_SECONDS * rows * width
+
+
+def batch_rows(members: Sequence[Member]) -> int:
+    """Return how many rows the largest batch of any member has."""
+    return min(members[0].job.batch_size, max(len(m.job.train) for m in members))
+
+
+def split_by_memory(members: Sequence[Member], limit: float) -> list[list[Member]]:
+    """Cut the members of one stack into stacks that take at most `limit` bytes each.
+
+    A member that takes more than that alone still gets a stack of its own.
+    """
+    parts: list[list[Member]] = []
+    taken, held = 0, set[int]()
+    for member in members:
+        if parts and taken + _bytes_of(member, held) <= limit:
+            parts[-1].append(member)
+        else:
+            parts.append([member])
+            taken, held = 0, set()
+        taken += _bytes_of(member, held)
+        held |= {id(a) for a in member.job.arrays()}
+    return parts
+
+
+def fit_together(stacks: Sequence[Sequence[Member]], limit: float) -> bool:
+    """Tell whether several stacks may be held at once."""
+    taken, held = 0, set[int]()
+    for member in itertools.chain.from_iterable(stacks):
+        taken += _bytes_of(member, held)
+        held |= {id(a) for a in member.job.arrays()}
+    return taken <= limit
+
+
+def _bytes_of(member: Member, held: set[int]) -> int:
+    """Return what a member takes beside the arrays that are held already."""
+    arrays = {id(a): a.nbytes for a in member.job.arrays() if id(a) not in held}
+    return sum(arrays.values()) + _working_bytes(member)
+
+
+def _working_bytes(member: Member) -> int:
+    """Return what one member takes besides its data: weights in many roles, and one batch."""
+    job = member.job
+    roles = 4 + len(member.state)
+    if runs_alone(job.network):
+        # One batch is held on each core, whoever's it is, or windows that are small.
+        return 4 * (roles * len(member.state[0]) + 4 * _MOST_WINDOWS)
+    width = sum(size(v.shape[-1:]) for v in member.layout.variables) + size(job.network.input_shape)
+    width += sum(inner_widths(job.network))
+    rows = batch_rows([member])
+    return 4 * (roles * len(member.state[0]) + 4 * rows * width)

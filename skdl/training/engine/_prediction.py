@@ -1,0 +1,143 @@
+"""Predictions of trained networks through cached programs with open shapes."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from skdl.layers._rule import (
+    Layout,
+    is_faithful,
+    n_outputs_of,
+    row_sizes,
+    runs_alone,
+    size,
+)
+from skdl.training._job import Trained
+from skdl.training._losses import activated
+from skdl.training.engine._program import Kind, dims_of, program_for
+from skdl.training.engine._row_pool import bucket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from skdl.networks import Network
+
+__all__ = ["predict", "traced_meanwhile"]
+
+_MOST_NUMBERS = 4_000_000
+_large_turn = threading.Lock()
+
+
+# Tensors of networks that are in use; a fitted estimator itself holds arrays only.
+_predictors: weakref.WeakKeyDictionary[Trained, _Predictor | _KerasPredictor] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def predict(trained: Trained, X: Any) -> Any:
+    """Return the network's outputs in its own units.
+
+    Parameters
+    ----------
+    trained : Trained
+    X : ndarray or CSR matrix of shape (n_rows, ...), float32
+        For an opaque network, also a list or dict of arrays.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_outputs), float32
+        For an opaque network, what the Keras model gives.
+    """
+    predictor = _predictors.get(trained)
+    if predictor is None:
+        network = trained.network
+        by_keras = network.source is not None and not is_faithful(network)
+        kind = _KerasPredictor if by_keras else _Predictor
+        predictor = _predictors[trained] = kind(trained)
+    return predictor(X)
+
+
+@contextlib.contextmanager
+def traced_meanwhile(network: Network) -> Iterator[None]:
+    """Trace the program that predicts while something else, such as XLA, takes its time."""
+    if program_for(Kind(network=network)).has_traced_prediction:
+        yield
+        return
+    n_weights, n_statistics = (
+        sum(size(v.shape) for v in Layout.of(network).part(trainable=trainable))
+        for trainable in (True, False)
+    )
+    weights, statistics = np.zeros(n_weights, np.float32), np.zeros(n_statistics, np.float32)
+    untrained = Trained(network, weights, statistics, {}, 0, 0)
+    row = np.zeros((1, *network.input_shape), np.float32)
+
+    thread = threading.Thread(target=lambda: _Predictor(untrained)(row))
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+class _Predictor:
+    """One trained network on the device."""
+
+    def __init__(self, trained: Trained) -> None:
+        import tensorflow as tf
+
+        network = trained.network
+        self._n_outputs = n_outputs_of(network)
+        # Images can be so large that few fit; tables are not.
+        is_large = runs_alone(network)
+        at_once = _MOST_NUMBERS // (4 if is_large else 1) // max(row_sizes(network))
+        self._rows_at_once = bucket(max(8 if is_large else 1024, at_once))
+        # One thread at a time, or the folds of a cross-validation hold a batch each.
+        self._turn = _large_turn if is_large else contextlib.nullcontext()
+        self._state = (tf.constant(trained.weights[None]), tf.constant(trained.statistics[None]))
+        self._dims = tf.constant(dims_of(network), tf.int32)
+        self._program = program_for(Kind(network=network))
+
+    def __call__(self, X: Any) -> NDArray[np.float32]:
+        import tensorflow as tf
+
+        outputs = np.empty((X.shape[0], self._n_outputs), np.float32)
+        for start in range(0, X.shape[0], self._rows_at_once):
+            part = X[start : start + self._rows_at_once]
+            part = part.toarray() if sparse.issparse(part) else part
+            n_rows = len(part)
+            padded = np.zeros((1, bucket(n_rows), *part.shape[1:]), np.float32)
+            padded[0, :n_rows] = part
+            with self._turn:
+                values = self._program.predict(self._state, self._dims, tf.constant(padded))
+            outputs[start : start + n_rows] = values.numpy()[0, :n_rows]
+        return outputs
+
+
+class _KerasPredictor:
+    """One trained network of the user's, in which rows may meet."""
+
+    _ROWS_AT_ONCE = 1024
+
+    def __init__(self, trained: Trained) -> None:
+        layout = Layout.of(trained.network)
+        self._model = trained.network.to_keras()
+        self._model.set_weights(layout.split(trained.weights, trained.statistics))
+        network = trained.network
+        # Otherwise the activation is the model's own.
+        self._activation = network.output_activation if network.loss.takes_logits else "linear"
+
+    def __call__(self, X: Any) -> Any:
+        X = X.toarray() if sparse.issparse(X) else X
+        outputs = self._model.predict(X, batch_size=self._ROWS_AT_ONCE, verbose=0)
+        outputs = outputs[:, None] if getattr(outputs, "ndim", 0) == 1 else outputs
+        if self._activation == "linear":
+            return outputs
+        return activated(outputs, self._activation).numpy()

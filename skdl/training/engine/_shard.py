@@ -1,0 +1,296 @@
+"""A part of a stack: members whose steps are one call of a program, their state on the device."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skdl.layers._rule import n_outputs_of
+from skdl.training._metrics import GraphMetric, HostMetric
+from skdl.training._optimizers import rule_options
+from skdl.training.engine._noise import NoiseTable
+from skdl.training.engine._program import numbers_of
+from skdl.training.engine._row_pool import batches, chunks, rounded_up
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from skdl.training._job import Job
+    from skdl.training.engine._member import Member
+    from skdl.training.engine._program import Program
+
+__all__ = ["Part", "Shared"]
+
+_NO_ROWS = np.zeros(0, np.int32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shared:
+    """What all parts of a stack have in common.
+
+    Parameters
+    ----------
+    programs : dict of str to Program
+        For each role of rows; that of ``"train"`` trains, the others score.
+    data : tuple
+        Inputs, targets and weights of all rows, see `RowPool`.
+    offsets : dict of str to dict of Member to pair of int
+        For each role of rows, where a member's own begin among the inputs and among the targets.
+    noise, dims : tensor
+        See `Program`.
+    batch_size : int
+    row_width : int
+        Numbers that a row becomes on its way through the network, for `chunks`.
+    scored_alone : bool
+        Whether a call that only looks at rows takes one member.
+    """
+
+    programs: Mapping[str, Program]
+    data: Any
+    offsets: Mapping[str, Mapping[Member, tuple[int, int]]]
+    noise: Any
+    dims: Any
+    batch_size: int
+    row_width: int
+    scored_alone: bool
+
+
+class Part:
+    """Members whose steps are one call of a program.
+
+    Parameters
+    ----------
+    shared : Shared
+    members : sequence of Member
+        Those that were in another part have their state back, see `give_back`.
+    n_places : int
+        At least as many as there are members: parts of equal size share a compilation. A vacant
+        place has no rows.
+    """
+
+    def __init__(self, shared: Shared, members: Sequence[Member], n_places: int) -> None:
+        import tensorflow as tf
+
+        self.members = list(members)
+        self._shared = shared
+        places = self._places = [*members, *[members[-1]] * (n_places - len(members))]
+        job = members[0].job
+
+        def stacked(arrays: Any) -> Any:
+            return tf.constant(np.stack(arrays))
+
+        def given(value: Any, default: float) -> NDArray[np.float32]:
+            width = n_outputs_of(job.network)
+            return np.full(width, default if value is None else value, np.float32)
+
+        self._state = tuple(
+            stacked([m.state[i] for m in places]) for i in range(len(members[0].state))
+        )
+        self._best: tuple[Any, ...] | None = None
+        if any(m.best_state is not None for m in members):
+            best = [m.best_state or m.state[:2] for m in places]
+            self._best = tuple(stacked([state[i] for state in best]) for i in range(2))
+        self._numbers = tf.constant(
+            np.array([numbers_of(m.job.network) for m in places], np.float32).T
+        )
+        names = rule_options(job.optimizer)["names"]
+        options = [[dict(m.job.optimizer.numbers)[name] for m in places] for name in names]
+        self._optimizer_numbers = tf.constant(
+            np.array(options, np.float32).reshape(len(names), n_places)
+        )
+        self._units = (
+            stacked([given(m.job.target_scale, 1.0) for m in places]),
+            stacked([given(m.job.target_offset, 0.0) for m in places]),
+        )
+        self._rows_at = {
+            role: tuple(tf.constant([of[m][i] for m in places], tf.int32) for i in range(2))
+            for role, of in shared.offsets.items()
+        }
+        for position, member in enumerate(self.members):
+            self._attach(member, position)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a member goes on."""
+        return not all(member.stopped for member in self.members)
+
+    # ------------------------------------------------------------------ members and their state
+
+    def _attach(self, member: Member, position: int) -> None:
+        """Let a member reach its state on the device."""
+        import tensorflow as tf
+
+        def replaced(tensor: Any, value: Any) -> Any:
+            array = tensor.numpy()
+            array[position] = value
+            return tf.constant(array)
+
+        def fetch() -> tuple[Any, ...]:
+            return tuple(tensor[position].numpy() for tensor in self._state)
+
+        def store(state: tuple[Any, ...]) -> None:
+            pairs = zip(self._state, state, strict=True)
+            self._state = tuple(replaced(tensor, value) for tensor, value in pairs)
+
+        member.fetch, member.store = fetch, store
+
+    def give_back(self, *, stopped_only: bool = False) -> None:
+        """Give members their state to keep."""
+        leaving = [
+            (position, member)
+            for position, member in enumerate(self.members)
+            if member.fetch is not None and (member.stopped or not stopped_only)
+        ]
+        if not leaving:
+            return
+        state = [tensor.numpy() for tensor in self._state]
+        best = None if self._best is None else [tensor.numpy() for tensor in self._best]
+        for position, member in leaving:
+            member.state = tuple(array[position] for array in state)
+            member.fetch = member.store = None
+            if best is not None and member.restores_best and member.best_state is not None:
+                member.best_state = tuple(array[position] for array in best)
+
+    def remember(self, better: Collection[Member]) -> None:
+        """Keep the weights of members for which this epoch was the best so far."""
+        import tensorflow as tf
+
+        chosen = [member in better for member in self._places]
+        if not any(chosen):
+            return
+        now = self._state[:2]
+        if self._best is None:
+            self._best = now
+        else:
+            column = tf.constant(chosen)[:, None]
+            self._best = tuple(
+                tf.where(column, new, old) for new, old in zip(now, self._best, strict=True)
+            )
+        for member in self.members:
+            if member in better:
+                member.best_state = ()
+
+    # ------------------------------------------------------------------ calls of programs
+
+    def next_orders(self) -> list[NDArray[np.int32]]:
+        """Return each member's training rows in the order of the coming epoch."""
+        return [_NO_ROWS if m.stopped else m.next_order() for m in self.members]
+
+    def rows_of(self, role: str) -> list[NDArray[np.int32]]:
+        """Return the rows that members which go on have in a role."""
+        return [_NO_ROWS if m.stopped else getattr(m.job, role).rows for m in self.members]
+
+    def training(
+        self, orders: Sequence[NDArray[np.int32]], epoch: int, *, is_rehearsal: bool = False
+    ) -> tuple[Any, ...]:
+        """Return what ``Program.train`` takes for one epoch, or for no step in a rehearsal."""
+        import tensorflow as tf
+
+        shared, places = self._shared, self._places
+        learn = shared.programs["train"]
+        index, counts = batches(self._placed(orders), shared.batch_size)
+        if learn.kind.compiled:
+            room = rounded_up(len(index)) - len(index)
+            index = np.pad(index, ((0, room), (0, 0), (0, 0)))
+            counts = np.pad(counts, ((0, room), (0, 0)))
+        n_steps, n_noisy = len(index), learn.n_noisy
+        keys = np.zeros((n_steps, n_noisy, len(places)), np.uint32)
+        if not is_rehearsal:
+            for position, member in enumerate(self.members):
+                keys[:, :, position] = member.next_keys(n_steps, n_noisy)
+        starts = NoiseTable.starts(epoch, n_steps, n_noisy)
+        rates = np.stack([m.rates(n_steps) for m in places], -1)
+        steps_before = np.array([m.n_steps for m in places], np.float32)
+        own_steps = 0 if is_rehearsal else int((counts > 0).any(1).sum())
+        return (
+            self._state[:2], self._state[2:], shared.dims, self._numbers, self._optimizer_numbers,
+            shared.data, self._rows_at["train"], self._units,
+            (tf.constant(index), tf.constant(counts)), tf.constant(own_steps),
+            tf.constant(steps_before), tf.constant(rates),
+            (shared.noise, tf.constant(starts), tf.constant(keys)),
+        )  # fmt: skip
+
+    def learned(self, state: tuple[Any, ...], slots: tuple[Any, ...]) -> None:
+        """Take in what ``Program.train`` returned."""
+        self._state = (*state, *slots)
+
+    def evaluations(self, role: str) -> list[tuple[Any, ...]]:
+        """Return what ``Program.evaluate`` takes for the rows of a role, in one call or several."""
+        rows = self._placed(self.rows_of(role))
+        if len(rows) == 1 or not self._shared.scored_alone:
+            return [self._evaluation(role, rows, slice(None))]
+        each = [slice(i, i + 1) for i in range(len(self.members))]
+        return [self._evaluation(role, rows[some], some) for some in each]
+
+    def _evaluation(
+        self, role: str, rows: Sequence[NDArray[np.int32]], some: slice
+    ) -> tuple[Any, ...]:
+        import tensorflow as tf
+
+        shared = self._shared
+        index, counts = chunks(rows, shared.row_width)
+        by_member = (self._state[:2], self._rows_at[role], self._units)
+        numbers = self._numbers
+        if some != slice(None):
+            by_member = tf.nest.map_structure(lambda tensor: tensor[some], by_member)
+            numbers = numbers[:, some]
+        state, place, units = by_member
+        return (
+            state, shared.dims, numbers, shared.data, place, units,
+            (tf.constant(index), tf.constant(counts)),
+        )  # fmt: skip
+
+    def _placed(self, rows: Sequence[NDArray[np.int32]]) -> list[NDArray[np.int32]]:
+        """Return the rows of each place."""
+        return [*rows, *[_NO_ROWS] * (len(self._places) - len(rows))]
+
+    def logs(
+        self, found: Sequence[tuple[Any, Any]], role: str, orders: Sequence[NDArray[np.int32]]
+    ) -> dict[Member, dict[str, float]]:
+        """Return what each member reports, metrics in the order in which they were asked for.
+
+        Parameters
+        ----------
+        found : list of pair of tensors
+            Of each call: its log ``[n_members, 1 + n_metrics]``, and the predictions ``[n_batches,
+            n_members, n_rows of a batch, n_outputs]`` where somebody looks at them.
+        role : {"train", "validation", "held_out"}
+        orders : list of ndarray of int32
+            Each member's rows in the order in which they were seen.
+        """
+        values = np.concatenate([log.numpy() for log, _ in found]).astype(float)
+        outputs = [own for _, seen in found for own in seen.numpy().swapaxes(0, 1)]
+
+        def predictions(position: int) -> NDArray[np.float32]:
+            own = outputs[position]
+            return own.reshape(-1, own.shape[-1])[: len(orders[position])]
+
+        logs = {}
+        for position, member in enumerate(self.members):
+            own = {"loss": float(values[position, 0])}
+            column = 1
+            for metric in member.metrics:
+                if isinstance(metric, GraphMetric):
+                    value = values[position, column]
+                    own[metric.name] = float(np.sqrt(value)) if metric.root else float(value)
+                    column += 1
+                elif not member.stopped:
+                    y = getattr(member.job, role).y[orders[position]]
+                    own[metric.name] = _on_host(metric, predictions(position), member.job, y)
+            score = member.job.held_out_score
+            if role == "held_out" and score is not None and not member.stopped:
+                own["score"] = member.scored(score, predictions(position))
+            logs[member] = own
+        return logs
+
+
+def _on_host(
+    metric: HostMetric, predictions: NDArray[np.float32], job: Job, y: NDArray[np.float32]
+) -> float:
+    if job.network.loss.target == "one_hot":
+        y = np.eye(predictions.shape[1], dtype=np.float32)[y[:, 0].astype(int)]
+    return metric.of(job.in_target_units(y), predictions)

@@ -1,0 +1,258 @@
+"""A stack: jobs whose training steps run as one graph, and the epoch loop around it."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skdl.layers._rule import Layout, compiles, inner_widths, row_sizes, runs_alone
+from skdl.training._losses import reduction_of
+from skdl.training._metrics import GraphMetric, HostMetric
+from skdl.training.engine._devices import has_gpu, n_cores, side_by_side
+from skdl.training.engine._garbage import full_collections_put_off
+from skdl.training.engine._member import end_abandoned_calls
+from skdl.training.engine._noise import NoiseTable
+from skdl.training.engine._plan import batch_rows, worth_compiling, worth_recompiling
+from skdl.training.engine._prediction import traced_meanwhile
+from skdl.training.engine._program import Kind, dims_of, number_names, numbers_of, program_for
+from skdl.training.engine._row_pool import RowPool
+from skdl.training.engine._shard import Part, Shared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from skdl.training.engine._member import Member
+    from skdl.training.engine._program import Program
+
+__all__ = ["Stack"]
+
+
+class Stack:
+    """Members that train together.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        Of equal structure, widths, batch size and metrics.
+    compiled : bool
+        Whether XLA compiles the epoch, see `skdl.training.engine._plan`.
+    """
+
+    def __init__(self, members: Sequence[Member], *, compiled: bool) -> None:
+        import tensorflow as tf
+
+        first = members[0].job
+        self.members = list(members)
+        self.network = first.network
+        graph = tuple(m for m in members[0].metrics if isinstance(m, GraphMetric))
+        host = [m for m in members[0].metrics if isinstance(m, HostMetric)]
+        numbers = np.array([numbers_of(m.job.network) for m in members], np.float32)
+        n_layer_numbers = sum(p >= 0 for p, _ in number_names(self.network))
+        # The rows of each role, one entry per member; roles that nobody has are left out.
+        roles = {
+            "train": [m.job.train for m in members],
+            "validation": [m.job.validation for m in members if m.job.validation is not None],
+            "held_out": [m.job.held_out for m in members if m.job.held_out is not None],
+        }
+        roles = {role: rows for role, rows in roles.items() if rows}
+        self._pool = RowPool([entry for rows in roles.values() for entry in rows])
+        begins = iter(zip(self._pool.x_offsets, self._pool.y_offsets, strict=True))
+        offsets = {role: {m: next(begins) for m in members} for role in roles}
+        is_scored = any(m.job.held_out_score is not None for m in members)
+        self._runs_alone = runs_alone(self.network)
+        kind = Kind(
+            network=self.network,
+            optimizer=first.optimizer,
+            live=tuple(bool(n) for n in (numbers != 0).any(0)[:n_layer_numbers]),
+            metrics=graph,
+            collect=bool(host),
+            rows=self._pool.held_as,
+        )
+        self._kinds = dict.fromkeys(roles, kind)
+        if "held_out" in roles:
+            # Predictions of held-out rows come back where somebody scores them on the host.
+            self._kinds["held_out"] = dataclasses.replace(kind, collect=kind.collect or is_scored)
+        self._may_compile = not host and kind.rows != "csr" and compiles(self.network)
+        self._compiled = compiled and self._may_compile
+        programs = self._programs()
+        widest = self._widest_noise(numbers) if programs["train"].n_noisy else 0
+        self._shared = Shared(
+            programs=programs,
+            data=self._pool.tensors(programs["train"].kind.rows, padded=self._compiled),
+            offsets=offsets,
+            noise=tf.constant(NoiseTable(first.batch_size * widest).values),
+            dims=tf.constant(dims_of(self.network), tf.int32),
+            batch_size=batch_rows(members),
+            row_width=self._row_width(),
+            scored_alone=self._runs_alone,
+        )
+        self._epoch = 0
+        self._cut()
+
+    def _programs(self) -> dict[str, Program]:
+        """Return the programs for each role's rows."""
+        kinds = dict(self._kinds)
+        if self._compiled:
+            kinds["train"] = dataclasses.replace(kinds["train"], compiled=True)
+        elif self._runs_alone and not has_gpu() and self._pool.held_as != "csr":
+            # Images are large and their steps long: their rows are not copied, but read where the
+            # caller holds them, batch by batch.
+            kinds = {r: dataclasses.replace(kind, rows="in place") for r, kind in kinds.items()}
+        return {role: program_for(kind) for role, kind in kinds.items()}
+
+    def _cut(self) -> None:
+        """Cut the stack into parts, the calls of which go side by side.
+
+        XLA takes little more than one core for the small matrix products of a stack, so each core
+        gets a part of the members. The plain graph spreads its operations itself.
+        """
+        members = self.members
+        n_parts = n_cores() if self._compiled else len(members) if self._runs_alone else 1
+        n_places = -(-len(members) // min(n_parts, len(members)))
+        self._parts = [
+            Part(self._shared, members[start : start + n_places], n_places)
+            for start in range(0, len(members), n_places)
+        ]
+
+    # ------------------------------------------------------------------ the epoch loop
+
+    def prepare(self) -> None:
+        """Trace and compile the program that trains, ahead of the first epoch."""
+        if self._compiled:
+            learn, part = self._shared.programs["train"], self._parts[0]
+            rehearsal = part.training(part.rows_of("train"), 0, is_rehearsal=True)
+            with full_collections_put_off():
+                # First, as TensorFlow numbers functions as they come, and finds compilations on
+                # disk by these numbers among others.
+                learn.train.get_concrete_function(*rehearsal)
+                with traced_meanwhile(self.network):
+                    learn.train(*rehearsal)
+
+    def epochs(self) -> Iterator[int]:
+        """Train until every member is done; after each epoch, yield how many go on.
+
+        Results stand in the members.
+        """
+        for member in self.members:
+            member.observe("on_train_begin")
+        running = self._release_stopped()
+        while running:
+            if self._may_compile and not self._compiled:
+                self._compile_if_worth()
+            self._run_epoch()
+            running = self._release_stopped()
+            yield running
+
+    def _compile_if_worth(self) -> None:
+        """Go over to XLA if that pays by now."""
+        if self._epoch and worth_compiling(self.members, self._epoch):
+            self._compiled = True
+            programs = self._programs()
+            data = self._pool.tensors(programs["train"].kind.rows, padded=True)
+            self._shared = dataclasses.replace(self._shared, programs=programs, data=data)
+            self._cut_anew()
+            self.prepare()
+
+    def _cut_anew(self) -> None:
+        for part in self._parts:
+            part.give_back()
+        self.members = [member for member in self.members if not member.stopped]
+        self._cut()
+
+    def _release_stopped(self) -> int:
+        """Let members go that have stopped; return how many go on.
+
+        A compiled program is made for one number of members, so there the places of those who
+        left stay in their part, without rows, until thinning it out saves more than it costs.
+        """
+        end_abandoned_calls(self.members)
+        for part in self._parts:
+            part.give_back(stopped_only=True)
+        self._parts = [part for part in self._parts if part.is_running]
+        running = [member for member in self.members if not member.stopped]
+        n_gone = sum(len(part.members) for part in self._parts) - len(running)
+        if n_gone and (not self._compiled or worth_recompiling(running, n_gone)):
+            self._cut_anew()
+        return len(running)
+
+    def _run_epoch(self) -> None:
+        for part in self._parts:
+            for member in part.members:
+                if not member.stopped:
+                    member.observe("on_epoch_begin", member.n_epochs)
+        logs = self._train()
+        for member, own in self._evaluate("validation").items():
+            logs[member].update({f"val_{name}": value for name, value in own.items()})
+        for member, own in self._evaluate("held_out").items():
+            member.held_out = own
+        self._epoch += 1
+        better = {m for m, own in logs.items() if not m.stopped and m.end_epoch(own)}
+        for part in self._parts:
+            part.remember(better)
+
+    def _train(self) -> dict[Member, dict[str, float]]:
+        """Train for an epoch; return what each member reports of it."""
+        orders = [part.next_orders() for part in self._parts]
+        calls = [
+            part.training(own, self._epoch) for part, own in zip(self._parts, orders, strict=True)
+        ]
+        train = self._shared.programs["train"].train
+        found = side_by_side(lambda call: train(*call), calls)
+        logs: dict[Member, dict[str, float]] = {}
+        for part, own, (state, slots, log, seen) in zip(self._parts, orders, found, strict=True):
+            part.learned(state, slots)
+            logs |= part.logs([(log, seen)], "train", own)
+        return logs
+
+    def _evaluate(self, role: str) -> dict[Member, dict[str, float]]:
+        """Score the rows that running members have in a role; empty if they have none."""
+        if role not in self._kinds:
+            return {}
+        calls = [part.evaluations(role) for part in self._parts]
+        evaluate = self._shared.programs[role].evaluate
+        found = iter(side_by_side(lambda call: evaluate(*call), list(chain(*calls))))
+        logs: dict[Member, dict[str, float]] = {}
+        for part, own in zip(self._parts, calls, strict=True):
+            logs |= part.logs(list(islice(found, len(own))), role, part.rows_of(role))
+        return logs
+
+    # ------------------------------------------------------------------ sizes
+
+    def _widest_noise(self, numbers: Any) -> int:
+        """Return how much noise one row needs at most in a layer."""
+        sizes = row_sizes(self.network)
+        if not self._runs_alone:
+            return max(sizes)
+        # Images are large: those that no dropout works on must not make the table larger.
+        named = number_names(self.network)
+        rates = [i for i, (_, name) in enumerate(named) if name == "rate" and numbers[:, i].any()]
+        return max((sizes[named[i][0]] for i in rates), default=0)
+
+    def _row_width(self) -> int:
+        """Return how many numbers a row becomes on its way through the network."""
+        if self._runs_alone:
+            # What goes into a few layers and what comes out.
+            return 8 * max(row_sizes(self.network))
+        if self.network.source is not None:
+            return sum(row_sizes(self.network))
+        inside = inner_widths(self.network)
+        variables = Layout.of(self.network).variables
+        return sum(inside) + sum(v.shape[-1] for v in variables if v.name == "kernel")
+
+
+def stack_key(member: Member) -> Any:
+    """Return what members of one stack share."""
+    job = member.job
+    return (
+        Kind(network=job.network, optimizer=job.optimizer, compiled=True).key,
+        job.batch_size,
+        member.metrics,
+        job.validation is not None,
+        job.held_out is not None,
+        reduction_of(job.network.loss),
+        type(job.train.X).__name__,
+        job.train.X.dtype == np.uint8,
+    )

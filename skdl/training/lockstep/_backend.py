@@ -1,0 +1,241 @@
+"""Lockstep: the joblib backend under which everything that scikit-learn clones trains together."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import psutil
+from joblib import parallel_config
+from joblib.parallel import ThreadingBackend
+
+from skdl._validation import VERBOSE, AnyOf, OneOf, Real, check_parameters
+from skdl.training._progress import StackProgress
+from skdl.training._signals import AbandonCall
+from skdl.training._train import train
+from skdl.training.engine._garbage import full_collections_put_off
+from skdl.training.lockstep._rendezvous import (
+    MOST_WAITING,
+    Call,
+    Rendezvous,
+    Task,
+    current_task,
+    is_leading,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["LockstepBackend", "Session", "lockstep"]
+
+# Share of the free memory that a batch may take unless `memory_limit` says otherwise.
+_FREE_SHARE = 0.5
+
+
+class LockstepBackend(ThreadingBackend):
+    """Joblib backend ``"skdl"``: each task in a thread of its own, fits trained together.
+
+    Parameters
+    ----------
+    nesting_level : int, default=None
+        Set by joblib.
+    inner_max_num_threads : int, default=None
+        Set by joblib; not used.
+    memory_limit : int or None, default=None
+        See `lockstep`.
+    progress : bool, default=False
+        Show a progress bar for each batch.
+    parent : LockstepBackend, default=None
+        The backend of the task that this one is used in.
+    """
+
+    default_n_jobs = -1
+
+    def __init__(
+        self,
+        nesting_level: int | None = None,
+        inner_max_num_threads: int | None = None,
+        *,
+        memory_limit: int | None = None,
+        progress: bool = False,
+        parent: LockstepBackend | None = None,
+    ) -> None:
+        super().__init__(nesting_level=nesting_level, inner_max_num_threads=inner_max_num_threads)
+        self.memory_limit = memory_limit
+        self.progress = progress
+        self._parent = parent
+        self._called_from_task = False
+        self._rendezvous: Rendezvous = (
+            self._new_rendezvous() if parent is None else parent._rendezvous  # noqa: SLF001
+        )
+        self._call = Call(self._rendezvous)
+
+    @property
+    def batches(self) -> list[int]:
+        """Number of jobs in each batch trained so far."""
+        return self._rendezvous.batches
+
+    def _new_rendezvous(self) -> Rendezvous:
+        limit = self.memory_limit or int(psutil.virtual_memory().available * _FREE_SHARE)
+        progress = StackProgress() if self.progress else None
+
+        def train_batch(jobs: Any, should_stop: Callable[[], bool]) -> list[Any]:
+            return train(jobs, memory_limit=limit, progress=progress, should_stop=should_stop)
+
+        return Rendezvous(train_batch, limit)
+
+    # ------------------------------------------------------------------ joblib's interface
+
+    def effective_n_jobs(self, n_jobs: int | None) -> int:
+        """Return how many tasks may be under way; whatever is asked for, as many as can wait."""
+        if n_jobs == 0:
+            raise ValueError("n_jobs=0 has no meaning. Expected None or any other integer.")
+        # A callback of a batch in training cannot wait for the next batch.
+        return 1 if is_leading() else MOST_WAITING
+
+    def get_nested_backend(self) -> tuple[LockstepBackend, None]:
+        """Return the backend of Parallel calls inside a task: they meet at the same place."""
+        level = (self.nesting_level or 0) + 1
+        return LockstepBackend(nesting_level=level, parent=self), None
+
+    def start_call(self) -> None:
+        """Count the caller among those who run, while it hands out tasks.
+
+        Otherwise the first of them would be trained before the others are there.
+        """
+        task = current_task()
+        self._call = Call(self._rendezvous, () if task is None else task.place_of_call())
+        self._is_counted = task is not None and task.rendezvous is self._rendezvous
+        if not self._is_counted:
+            self._rendezvous.step_in()
+        self._collections = full_collections_put_off()
+        self._collections.__enter__()
+
+    @contextlib.contextmanager
+    def retrieval_context(self) -> Iterator[None]:
+        """Let the caller wait for its tasks, which may train meanwhile."""
+        call = self._call
+        call.wait()
+        try:
+            yield
+        finally:
+            call.wake()
+
+    def stop_call(self) -> None:
+        """Leave the caller to itself again."""
+        self._collections.__exit__(None, None, None)
+        if not self._is_counted:
+            self._call.rendezvous.step_out()
+
+    def submit(self, func: Callable[[], Any], callback: Any = None) -> Task:
+        """Queue a task; its outcome goes to `callback` in the task's own thread."""
+        call = self._call
+
+        def run() -> None:
+            outcome: tuple[Any, BaseException | None]
+            try:
+                call.rendezvous.check(call)
+                outcome = (func(), None)
+            except AbandonCall as error:
+                outcome = (None, error.reason)
+            except BaseException as error:  # noqa: BLE001 - raised where joblib retrieves it
+                outcome = (None, error)
+            # New tasks that this one's end lets in are queued before it leaves, so that a batch
+            # is never trained while some of its members are still to come.
+            if callback is not None:
+                callback(outcome)
+            call.ended(failed=outcome[1] is not None)
+
+        task = Task(run, call.rendezvous, call, place=call.began())
+        call.rendezvous.submit(task)
+        return task
+
+    def retrieve_result_callback(self, result: tuple[Any, BaseException | None]) -> Any:
+        """Return a task's result or raise its exception."""
+        value, error = result
+        if error is not None:
+            raise error
+        return value
+
+    def terminate(self) -> None:
+        """Do nothing: threads end with their tasks."""
+
+    def abort_everything(self, ensure_ready: bool = True) -> None:
+        """Free the threads of this call, of all calls if it is the outermost."""
+        del ensure_ready
+        if self._parent is not None:
+            self._rendezvous.cancel(self._call)
+            return
+        batches = self._rendezvous.batches
+        self._rendezvous.close()
+        self._rendezvous = self._new_rendezvous()
+        self._rendezvous.batches = batches
+
+
+class Session:
+    """What `lockstep` gives: a look at what was trained together.
+
+    Attributes
+    ----------
+    batches : list of int
+        Number of fits in each batch trained so far, in order.
+    """
+
+    def __init__(self, backend: LockstepBackend) -> None:
+        self._backend = backend
+
+    @property
+    def batches(self) -> list[int]:
+        """Number of fits in each batch trained so far, in order."""
+        return list(self._backend.batches)
+
+
+_CONSTRAINTS = {
+    "memory_limit": AnyOf(OneOf(None), Real(0, low_open=True, example=4e9)),
+    "verbose": VERBOSE,
+}
+
+
+@contextlib.contextmanager
+def lockstep(*, memory_limit: float | None = None, verbose: int = 0) -> Iterator[Session]:
+    """Train together what scikit-learn's functions clone: folds, grid points, ensemble members.
+
+    Inside this context, functions of scikit-learn that run fits through joblib (``cross_validate``,
+    ``GridSearchCV``, ``BaggingRegressor``, ...) run all of them at once, each in a thread of its
+    own, and the networks among them train as one. Results are those of fits alone, up to
+    rounding. Other estimators run as under joblib's threading backend. `n_jobs` has no effect.
+
+    Parameters
+    ----------
+    memory_limit : float or None, default=None
+        Bytes that data and weights of fits trained at once may take; what does not fit is
+        trained in several batches. None takes half of the memory that is free.
+    verbose : int, default=0
+        1 shows one progress bar for each batch.
+
+    Yields
+    ------
+    session : Session
+        ``session.batches`` says how many fits were trained together.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not as described.
+
+    Examples
+    --------
+    >>> import skdl
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.model_selection import cross_val_score
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> with skdl.lockstep() as session:
+    ...     scores = cross_val_score(skdl.MLPRegressor(16, epochs=5), X, y, cv=10)
+    >>> len(scores), session.batches
+    (10, [10])
+    """
+    check_parameters("lockstep", {"memory_limit": memory_limit, "verbose": verbose}, _CONSTRAINTS)
+    limit = None if memory_limit is None else int(memory_limit)
+    backend = LockstepBackend(memory_limit=limit, progress=bool(verbose))
+    with parallel_config(backend=backend, n_jobs=-1):
+        yield Session(backend)

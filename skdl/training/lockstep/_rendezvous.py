@@ -1,0 +1,305 @@
+"""The rendezvous: where tasks that fit meet, so that their jobs train together.
+
+A task is a function that runs in a thread of its own and may call ``fit``. At most as many tasks
+run at a time as there are processors; a task that waits in a fit, or for tasks of its own, does
+not count. When nothing can run any further, everything that waits is trained as one batch. No
+clock is involved, so who trains with whom is the same every time.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+from joblib import cpu_count
+
+from skdl.training._signals import InterruptedTrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from skdl.training._job import Job, Trained
+
+__all__ = [
+    "Rendezvous",
+    "Task",
+    "current_call",
+    "current_task",
+    "without_task",
+]
+
+_log = logging.getLogger("skdl")
+
+# Threads that may wait in a fit at once; more tasks than that are trained batch by batch.
+MOST_WAITING = 512
+
+
+class Call:
+    """One call of Parallel, whose caller waits for its tasks.
+
+    The caller counts as running again from the end of its last task, not from the moment at which
+    it notices: otherwise those who notice first would be trained without the others.
+
+    Parameters
+    ----------
+    rendezvous : Rendezvous
+    place : tuple of int, default=()
+        See `Task.place_of_call`.
+    """
+
+    def __init__(self, rendezvous: Rendezvous, place: tuple[int, ...] = ()) -> None:
+        self.rendezvous = rendezvous
+        self._place = place
+        self._lock = threading.Lock()
+        self._n_begun = 0
+        self._n_open = 0
+        self._is_waiting = False
+
+    def began(self) -> tuple[int, ...]:
+        """Take note of one more task; return its place among all."""
+        with self._lock:
+            self._n_begun += 1
+            self._n_open += 1
+            return (*self._place, self._n_begun)
+
+    def ended(self, *, failed: bool) -> None:
+        """Take note that a task is about to leave; the caller acts on the last and on failures."""
+        with self._lock:
+            self._n_open -= 1
+            is_over = failed or not self._n_open
+        if is_over:
+            self.wake()
+
+    def wait(self) -> None:
+        """Let the caller wait, unless all tasks have ended."""
+        with self._lock:
+            self._is_waiting = self._n_open > 0
+            if self._is_waiting:
+                self.rendezvous.step_out()
+
+    def wake(self) -> None:
+        """Let the caller run on, if it waits."""
+        with self._lock:
+            if self._is_waiting:
+                self.rendezvous.step_in()
+            self._is_waiting = False
+
+
+@dataclasses.dataclass(eq=False)
+class Task:
+    """A piece of work that may fit.
+
+    Parameters
+    ----------
+    run : callable
+        Without arguments; must not raise.
+    rendezvous : Rendezvous
+    owner : Call
+        Who asked for it: tasks of one call are cancelled together.
+    place : tuple of int
+        Its number in its call, after the place of that call. Fits are trained in this order, not
+        in that in which threads happen to arrive, as rounding depends on the order.
+    """
+
+    run: Callable[[], None]
+    rendezvous: Rendezvous
+    owner: Call
+    place: tuple[int, ...]
+    n_calls: int = 0
+
+    def place_of_call(self) -> tuple[int, ...]:
+        """Return the place of one more call that this task makes."""
+        self.n_calls += 1
+        return (*self.place, self.n_calls)
+
+
+@dataclasses.dataclass(eq=False)
+class _Waiting:
+    """A fit that waits for its batch."""
+
+    job: Job
+    task: Task
+    wakes: threading.Event = dataclasses.field(default_factory=threading.Event)
+    batch: list[_Waiting] | None = None
+    outcome: Trained | BaseException | None = None
+
+
+_local = threading.local()
+
+
+def current_task() -> Task | None:
+    """Return the task that this thread runs, if it runs one."""
+    return getattr(_local, "task", None)
+
+
+def current_call() -> Call | None:
+    """Return the call of Parallel whose task this thread runs, if it runs one."""
+    task = current_task()
+    return None if task is None else task.owner
+
+
+def is_leading() -> bool:
+    """Tell whether this thread trains a batch, whose callbacks run in it."""
+    return getattr(_local, "is_leading", False)
+
+
+class without_task:  # noqa: N801 - reads as a statement
+    """Context in which a fit trains at once, as it does in a thread without a task."""
+
+    def __enter__(self) -> None:
+        self._task = current_task()
+        _local.task, _local.is_leading = None, True
+
+    def __exit__(self, *_: object) -> None:
+        _local.task, _local.is_leading = self._task, False
+
+
+class Rendezvous:
+    """Tasks of one lockstep session.
+
+    Parameters
+    ----------
+    train : callable
+        ``train(jobs, should_stop)`` returns one outcome per job.
+    memory_limit : int
+        Bytes of training data that may wait at once.
+
+    Attributes
+    ----------
+    batches : list of int
+        Number of jobs in each batch trained so far.
+    """
+
+    def __init__(self, train: Callable[..., list[Any]], memory_limit: int) -> None:
+        self._train = train
+        self._memory_limit = memory_limit
+        self._most_running = max(1, cpu_count())
+        self._lock = threading.Lock()
+        self._queue: collections.deque[Task] = collections.deque()
+        self._waiting: list[_Waiting] = []
+        self._running = 0
+        self._is_training = False
+        self._closed = False
+        self._cancelled: set[Call] = set()
+        self.batches: list[int] = []
+
+    # ------------------------------------------------------------------ called by the backend
+
+    def submit(self, task: Task) -> None:
+        """Run a task as soon as there is room for it."""
+        with self._lock:
+            self._queue.append(task)
+            self._advance()
+
+    def step_out(self) -> None:
+        """Let the calling thread wait for tasks that it handed out."""
+        with self._lock:
+            self._running -= 1
+            self._advance()
+
+    def step_in(self) -> None:
+        """Let the calling thread run on."""
+        with self._lock:
+            self._running += 1
+
+    def check(self, owner: Call) -> None:
+        """Raise `InterruptedTrainingError` if nobody waits for this call's tasks any more."""
+        if self._closed or owner in self._cancelled:
+            raise InterruptedTrainingError("cancelled")
+
+    def cancel(self, owner: Call) -> None:
+        """Drop the tasks of one owner; those in a fit see `InterruptedTrainingError`."""
+        with self._lock:
+            self._cancelled.add(owner)
+            self._queue = collections.deque(t for t in self._queue if t.owner != owner)
+            dropped = [w for w in self._waiting if w.task.owner == owner]
+            self._waiting = [w for w in self._waiting if w.task.owner != owner]
+            self._release(dropped, [InterruptedTrainingError("cancelled")] * len(dropped))
+            self._advance()
+
+    def close(self) -> None:
+        """Drop all tasks and stop training after this epoch; nothing may be submitted again."""
+        with self._lock:
+            self._closed = True
+            dropped, self._waiting = self._waiting, []
+            self._release(dropped, [InterruptedTrainingError("cancelled")] * len(dropped))
+            # What is queued still starts, and ends at once: a task may be waiting for it.
+            self._advance()
+
+    # ------------------------------------------------------------------ called in a task's thread
+
+    def fit(self, job: Job, task: Task) -> Trained:
+        """Wait for the batch, have it trained, and return this job's outcome or raise it."""
+        job.call = task.owner
+        own = _Waiting(job, task)
+        with self._lock:
+            self.check(task.owner)
+            self._waiting.append(own)
+            self._running -= 1
+            self._advance()
+        own.wakes.wait()
+        if own.batch is not None:
+            self._lead(own.batch)
+        if isinstance(own.outcome, BaseException):
+            raise own.outcome
+        return own.outcome  # type: ignore[return-value]
+
+    def _lead(self, batch: list[_Waiting]) -> None:
+        """Train a batch for everybody in it."""
+        with without_task():
+            try:
+                outcomes = self._train([w.job for w in batch], lambda: self._closed)
+            except BaseException as error:  # noqa: BLE001 - raised in each member's own thread
+                outcomes = [error] * len(batch)
+        _log.debug("lockstep trained %d jobs together", len(batch))
+        with self._lock:
+            self._is_training = False
+            self._running -= 1  # the leader was counted alone; now each member is
+            self._release(batch, outcomes)
+
+    # ------------------------------------------------------------------ with the lock held
+
+    def _release(self, members: list[_Waiting], outcomes: list[Any]) -> None:
+        for member, outcome in zip(members, outcomes, strict=True):
+            member.outcome = outcome
+            self._running += 1
+            member.wakes.set()
+
+    def _has_room(self) -> bool:
+        if self._is_training or self._running >= self._most_running:
+            return False
+        if len(self._waiting) + self._running >= MOST_WAITING:
+            return False
+        arrays = {id(array): array for w in self._waiting for array in w.job.arrays()}
+        return sum(array.nbytes for array in arrays.values()) < self._memory_limit
+
+    def _advance(self) -> None:
+        """Start tasks that have room; when none can run on, train what waits."""
+        while self._queue and self._has_room():
+            self._running += 1
+            threading.Thread(target=_run, args=(self._queue.popleft(),), daemon=True).start()
+        if self._running == 0 and self._waiting and not self._is_training:
+            batch, self._waiting = sorted(self._waiting, key=lambda w: w.task.place), []
+            self._is_training = True
+            self._running = 1
+            self.batches.append(len(batch))
+            batch[0].batch = batch
+            batch[0].wakes.set()
+
+    def leave(self) -> None:
+        """Take note that a task has ended."""
+        with self._lock:
+            self._running -= 1
+            self._advance()
+
+
+def _run(task: Task) -> None:
+    _local.task = task
+    try:
+        task.run()
+    finally:
+        _local.task = None
+        task.rendezvous.leave()
