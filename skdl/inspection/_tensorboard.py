@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from skdl.estimators.base._held_out import HeldOut
+from skdl.estimators.base._held_out import HeldOutScoring
 from skdl.exceptions import InvalidParameterError
 from skdl.training import Observer
 
@@ -81,7 +81,7 @@ class TensorBoard(Observer):
         # Each fit works on a copy, made in the thread that knows of which split it is part.
         twin = copy.copy(self)  # without what belongs to a run, see `__getstate__`
         memo[id(self)] = twin
-        held_out = HeldOut.current()
+        held_out = HeldOutScoring.current()
         twin.split = None if held_out is None else held_out.name
         return twin
 

@@ -91,7 +91,7 @@ class KerasRule(Rule):
             )
             return result
 
-        if self.runs_alone:
+        if self.one_member_at_a_time:
             member = tf.nest.map_structure(lambda tensor: tensor[0], (x, *context.variables))
             return one(member)[None], []
         return tf.vectorized_map(one, (x, *context.variables)), []
@@ -100,7 +100,7 @@ class KerasRule(Rule):
 class AloneKerasRule(KerasRule):
     """Convolutions that no rule was written for, member by member as those that have one."""
 
-    runs_alone = True
+    one_member_at_a_time = True
     compiles = False
 
 

@@ -24,7 +24,7 @@ class AugmentationRule(Rule):
     that the member has for this step and layer, so a member's images depend on its seed alone.
     """
 
-    runs_alone = True
+    one_member_at_a_time = True
     compiles = False
     draws_noise = True
 

@@ -83,8 +83,8 @@ def windows_of(x: Any, kernel: tuple[int, ...], *, padding: str) -> Any:
 class ConvRule(Rule):
     """Convolution with bias, stride 1, with L1 and L2 penalties on the kernel as `DenseRule`."""
 
-    numbers = ("l1", "l2")
-    runs_alone = True
+    scalars = ("l1", "l2")
+    one_member_at_a_time = True
 
     def __init__(self, n_axes: int) -> None:
         self.n_axes = n_axes
@@ -134,14 +134,14 @@ class ConvRule(Rule):
         result = tf.matmul(rows, tf.reshape(kernel, [n_members, width, filters])) + by_row(bias)
         return tf.reshape(result, [n_members, *space, filters])
 
-    def penalty(self, variables: list[Any], numbers: dict[str, Any]) -> Any:
-        return penalty_of_kernel(variables[0], numbers)
+    def penalty(self, variables: list[Any], scalars: dict[str, Any]) -> Any:
+        return penalty_of_kernel(variables[0], scalars)
 
 
 class PoolingRule(Rule):
     """The largest or the mean value of each window; what is left over at the edge falls away."""
 
-    runs_alone = True
+    one_member_at_a_time = True
 
     def __init__(self, n_axes: int, kind: str) -> None:
         self.n_axes = n_axes

@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 __all__ = ["TABULAR_RULES"]
 
 
-class OnNumbersRule(Rule):
-    """Base of what changes the first `n_numbers` columns (None: all) and hands on the rest."""
+class NumericColumnsRule(Rule):
+    """Base of what changes the first `n_numeric` columns (None: all) and hands on the rest."""
 
     def structure(self, layer: Layer) -> Hashable:
-        n_numbers: Hashable = layer.get("n_numbers")
-        return n_numbers
+        n_numeric: Hashable = layer.get("n_numeric")
+        return n_numeric
 
     def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
-        return self.variables_of(layer, position, layer.get("n_numbers") or shape[-1])
+        return self.variables_of(layer, position, layer.get("n_numeric") or shape[-1])
 
-    def variables_of(self, layer: Layer, position: int, n_numbers: int) -> list[Variable]:
+    def variables_of(self, layer: Layer, position: int, n_numeric: int) -> list[Variable]:
         """Return the variables for so many columns of numbers."""
         raise NotImplementedError
 
@@ -53,17 +53,17 @@ class OnNumbersRule(Rule):
         return 1
 
     def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
-        n_numbers = layer.get("n_numbers") or shape[-1]
-        return (shape[-1] - n_numbers + n_numbers * self.width(layer),)
+        n_numeric = layer.get("n_numeric") or shape[-1]
+        return (shape[-1] - n_numeric + n_numeric * self.width(layer),)
 
     def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
         import tensorflow as tf
 
-        n_numbers = layer.get("n_numbers")
-        if n_numbers is None:
+        n_numeric = layer.get("n_numeric")
+        if n_numeric is None:
             return self.of_numbers(layer, x, context)
-        values, kept = self.of_numbers(layer, x[..., :n_numbers], context)
-        return tf.concat([values, x[..., n_numbers:]], -1), kept
+        values, kept = self.of_numbers(layer, x[..., :n_numeric], context)
+        return tf.concat([values, x[..., n_numeric:]], -1), kept
 
     def of_numbers(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
         """Return what the columns of numbers become, and variables that are not trained."""
@@ -77,7 +77,7 @@ class CategoriesRule(Rule):
     """
 
     def structure(self, layer: Layer) -> Hashable:
-        return layer["n_numbers"], layer["one_hot"], len(layer["embedded"])
+        return layer["n_numeric"], layer["one_hot"], len(layer["embedded"])
 
     def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
         del shape
@@ -89,7 +89,7 @@ class CategoriesRule(Rule):
     def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
         del shape
         width = category_width(layer["one_hot"], layer["embedded"], layer["units"])
-        return (layer["n_numbers"] + width,)
+        return (layer["n_numeric"] + width,)
 
     def initial(
         self, layer: Layer, variable: Variable, generator: np.random.Generator
@@ -100,9 +100,9 @@ class CategoriesRule(Rule):
     def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
         import tensorflow as tf
 
-        n_numbers, one_hot = layer["n_numbers"], layer["one_hot"]
-        codes = tf.cast(x[..., n_numbers:], tf.int32) - 1
-        parts = [x[..., :n_numbers]]
+        n_numeric, one_hot = layer["n_numeric"], layer["one_hot"]
+        codes = tf.cast(x[..., n_numeric:], tf.int32) - 1
+        parts = [x[..., :n_numeric]]
         for i, n_levels in enumerate(one_hot):
             parts.append(tf.one_hot(codes[..., i], n_levels))
         for i, table in enumerate(context.variables, len(one_hot)):
@@ -112,15 +112,15 @@ class CategoriesRule(Rule):
         return tf.concat(parts, -1), []
 
 
-class MissingNumbersRule(Rule):
+class MissingValuesRule(Rule):
     """A learned number for NaN in each column, and 1 behind the others where there was one."""
 
     def structure(self, layer: Layer) -> Hashable:
-        return layer["n_numbers"], layer["shown"]
+        return layer["n_numeric"], layer["shown"]
 
     def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
         del shape
-        return [Variable(position, "value", (layer["n_numbers"],))]
+        return [Variable(position, "value", (layer["n_numeric"],))]
 
     def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
         return (shape[-1] + len(layer["shown"]),)
@@ -129,23 +129,23 @@ class MissingNumbersRule(Rule):
         import tensorflow as tf
 
         (value,) = context.variables
-        n_numbers = layer["n_numbers"]
-        numbers, rest = x[..., :n_numbers], x[..., n_numbers:]
+        n_numeric = layer["n_numeric"]
+        numbers, rest = x[..., :n_numeric], x[..., n_numeric:]
         is_missing = tf.math.is_nan(numbers)
         shown = [tf.cast(is_missing[..., i : i + 1], tf.float32) for i in layer["shown"]]
         filled = tf.where(is_missing, value[:, None, :], numbers)
         return tf.concat([filled, rest, *shown], -1), []
 
 
-class SmoothClipRule(OnNumbersRule):
+class SmoothClipRule(NumericColumnsRule):
     """``z / sqrt(1 + (z / 3)**2)``, ``z = (x - center) * factor`` (Holzmüller et al. 2024).
 
     Its two constants come with the job.
     """
 
-    def variables_of(self, layer: Layer, position: int, n_numbers: int) -> list[Variable]:
+    def variables_of(self, layer: Layer, position: int, n_numeric: int) -> list[Variable]:
         del layer
-        shape = (n_numbers,)
+        shape = (n_numeric,)
         return [
             Variable(position, "center", shape, trainable=False),
             Variable(position, "factor", shape, trainable=False, initializer="ones"),
@@ -210,23 +210,23 @@ def _scaled_units(x: Any, factor: Any) -> Any:
     return tf.reshape(of(tf.reshape(x, [shape[0], -1, shape[-1]]), factor), shape)
 
 
-class PeriodicEmbeddingRule(OnNumbersRule):
+class PeriodicEmbeddingRule(NumericColumnsRule):
     """Sines and cosines of learned frequencies, see `skdl.networks.numeric_embedding`."""
 
     def structure(self, layer: Layer) -> Hashable:
-        return layer["form"], layer.get("n_numbers")
+        return layer["form"], layer.get("n_numeric")
 
-    def variables_of(self, layer: Layer, position: int, n_numbers: int) -> list[Variable]:
+    def variables_of(self, layer: Layer, position: int, n_numeric: int) -> list[Variable]:
         named = embedding_variables(
-            layer["form"], n_numbers, layer["n_frequencies"], layer["units"]
+            layer["form"], n_numeric, layer["n_frequencies"], layer["units"]
         )
         return [Variable(position, name, own) for name, own in named]
 
     def width(self, layer: Layer) -> int:
         return embedding_width(layer["form"], layer["n_frequencies"], layer["units"])
 
-    def width_inside(self, layer: Layer, shape: tuple[int, ...]) -> int:
-        return int(layer.get("n_numbers") or shape[-1]) * 2 * int(layer["n_frequencies"])
+    def peak_width(self, layer: Layer, shape: tuple[int, ...]) -> int:
+        return int(layer.get("n_numeric") or shape[-1]) * 2 * int(layer["n_frequencies"])
 
     def initial(
         self, layer: Layer, variable: Variable, generator: np.random.Generator
@@ -261,15 +261,15 @@ class PeriodicEmbeddingRule(OnNumbersRule):
         return flat(tf.concat([x[..., None], mixed], -1)), []
 
 
-class PiecewiseLinearEmbeddingRule(OnNumbersRule):
+class PiecewiseLinearEmbeddingRule(NumericColumnsRule):
     """How far each feature has come through each of its bins (Gorishniy et al. 2022, Eq. 1).
 
     A bin gives ``(x - start) * slope``, cut off at `low` and `high`: 0 and 1, but for the outer
     ends of the first and last bin, which are open. These constants come with the job.
     """
 
-    def variables_of(self, layer: Layer, position: int, n_numbers: int) -> list[Variable]:
-        own = (n_numbers, layer["n_bins"])
+    def variables_of(self, layer: Layer, position: int, n_numeric: int) -> list[Variable]:
+        own = (n_numeric, layer["n_bins"])
         names = ("start", "slope", "low", "high")
         return [Variable(position, name, own, trainable=False) for name in names]
 
@@ -304,13 +304,13 @@ class SharedDenseRule(Rule):
     that the product with W is taken once for all networks. Elsewhere r and s start as 1.
     """
 
-    numbers = ("l1", "l2")
+    scalars = ("l1", "l2")
 
     def structure(self, layer: Layer) -> Hashable:
-        return layer["is_first"], _is_embedded(layer), layer.get("n_numbers")
+        return layer["is_first"], _is_embedded(layer), layer.get("n_numeric")
 
     def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
-        embedded = (layer.get("embedding_width", 1), layer.get("n_numbers"))
+        embedded = (layer.get("embedding_width", 1), layer.get("n_numeric"))
         named = shared_variables(layer["n_shared"], shape[-1], layer["units"], *embedded)
         return [
             Variable(
@@ -323,7 +323,7 @@ class SharedDenseRule(Rule):
         del shape
         return (layer["n_shared"], layer["units"])
 
-    def width_inside(self, layer: Layer, shape: tuple[int, ...]) -> int:
+    def peak_width(self, layer: Layer, shape: tuple[int, ...]) -> int:
         return int(layer["n_shared"]) * int(shape[-1])
 
     def initial(
@@ -340,13 +340,13 @@ class SharedDenseRule(Rule):
         if not layer["is_first"]:
             products = _products(x * (1.0 + before[:, None]), kernel)
         elif _is_embedded(layer):
-            products = _products_of_embedded(x, before, kernel, layer["n_numbers"])
+            products = _products_of_embedded(x, before, kernel, layer["n_numeric"])
         else:
             products = _products(x[:, :, None, :] * before[:, None], kernel)
         return products * (1.0 + behind[:, None]) + bias[:, None], []
 
-    def penalty(self, variables: list[Any], numbers: dict[str, Any]) -> Any:
-        return penalty_of_kernel(variables[1], numbers)
+    def penalty(self, variables: list[Any], scalars: dict[str, Any]) -> Any:
+        return penalty_of_kernel(variables[1], scalars)
 
 
 def _is_embedded(layer: Layer) -> bool:
@@ -363,21 +363,21 @@ def _products(x: Any, kernel: Any) -> Any:
     return tf.reshape(tf.matmul(rows, kernel), concatenated(shape[:3], [-1]))
 
 
-def _products_of_embedded(x: Any, factors: Any, kernel: Any, n_numbers: int | None) -> Any:
+def _products_of_embedded(x: Any, factors: Any, kernel: Any, n_numeric: int | None) -> Any:
     """Return ``(x * r) W`` of ``[M, B, F]``, where r has one factor for each embedded feature."""
     import tensorflow as tf
 
     shape = shape_of(x)
     m, n_rows, n_inputs = shape[0], shape[1], shape[2]
     n_factors = shape_of(factors)[2]
-    n_features = n_factors if n_numbers is None else n_numbers
+    n_features = n_factors if n_numeric is None else n_numeric
     end = n_inputs - (n_factors - n_features)
     width = end // n_features
     own_x = tf.reshape(x[..., :end], [m, n_rows, n_features, width])
     own_kernel = tf.reshape(kernel[:, :end], [m, n_features, width, -1])
     by_feature = tf.einsum("mbfw,mfwn->mbfn", own_x, own_kernel)
     products = tf.einsum("mbfn,mkf->mbkn", by_feature, factors[..., :n_features])
-    if n_numbers is None:
+    if n_numeric is None:
         return products
     rest = x[:, :, None, end:] * factors[:, None, :, n_features:]
     return products + _products(rest, kernel[:, end:])
@@ -386,7 +386,7 @@ def _products_of_embedded(x: Any, factors: Any, kernel: Any, n_numbers: int | No
 class SharedHeadsRule(Rule):
     """The last layers of networks that share the others."""
 
-    numbers = ("l1", "l2")
+    scalars = ("l1", "l2")
 
     def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
         n_shared, units = layer["n_shared"], layer["units"]
@@ -416,15 +416,15 @@ class SharedHeadsRule(Rule):
         kernel, bias = context.variables
         return tf.einsum("mbki,mkio->mbko", x, kernel) + bias[:, None], []
 
-    def penalty(self, variables: list[Any], numbers: dict[str, Any]) -> Any:
-        return penalty_of_kernel(variables[0], numbers)
+    def penalty(self, variables: list[Any], scalars: dict[str, Any]) -> Any:
+        return penalty_of_kernel(variables[0], scalars)
 
 
 TABULAR_RULES: dict[str, Rule] = {
     "SharedDense": SharedDenseRule(),
     "SharedHeads": SharedHeadsRule(),
     "Categories": CategoriesRule(),
-    "MissingNumbers": MissingNumbersRule(),
+    "MissingNumbers": MissingValuesRule(),
     "SmoothClip": SmoothClipRule(),
     "FeatureScale": FeatureScaleRule(),
     "ParametricActivation": ParametricActivationRule(),

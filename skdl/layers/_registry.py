@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLIP",
-    "OWN_LAYERS",
+    "CUSTOM_LAYERS",
     "category_width",
+    "custom_layer_class",
     "embedding_variables",
     "embedding_width",
-    "own_layer_class",
     "shared_variables",
 ]
 
@@ -39,31 +39,31 @@ def _on_numbers() -> type[keras.layers.Layer]:
     from keras import ops
 
     class OnNumbers(keras.layers.Layer):
-        """Base of what changes the first `n_numbers` columns (None: all) and hands on the rest."""
+        """Base of what changes the first `n_numeric` columns (None: all) and hands on the rest."""
 
-        def __init__(self, n_numbers: int | None = None, **keywords: Any) -> None:
+        def __init__(self, n_numeric: int | None = None, **keywords: Any) -> None:
             super().__init__(**keywords)
-            self.n_numbers = n_numbers
+            self.n_numeric = n_numeric
 
         def call(self, x: Any) -> Any:
-            if self.n_numbers is None:
+            if self.n_numeric is None:
                 return self.of_numbers(x)
-            numbers, rest = x[:, : self.n_numbers], x[:, self.n_numbers :]
+            numbers, rest = x[:, : self.n_numeric], x[:, self.n_numeric :]
             return ops.concatenate([self.of_numbers(numbers), rest], -1)
 
         def n_of(self, shape: Any) -> int:
-            return int(shape[-1]) if self.n_numbers is None else self.n_numbers
+            return int(shape[-1]) if self.n_numeric is None else self.n_numeric
 
         def compute_output_shape(self, input_shape: Any) -> Any:
-            n_numbers = self.n_of(input_shape)
-            rest = int(input_shape[-1]) - n_numbers
-            return (*input_shape[:-1], n_numbers * self.width() + rest)
+            n_numeric = self.n_of(input_shape)
+            rest = int(input_shape[-1]) - n_numeric
+            return (*input_shape[:-1], n_numeric * self.width() + rest)
 
         def width(self) -> int:
             return 1
 
         def get_config(self) -> dict[str, Any]:
-            return {**super().get_config(), "n_numbers": self.n_numbers}
+            return {**super().get_config(), "n_numeric": self.n_numeric}
 
     return OnNumbers
 
@@ -250,10 +250,10 @@ def _categories() -> type[keras.layers.Layer]:
         """
 
         def __init__(
-            self, n_numbers: int, one_hot: Any, embedded: Any, units: int, **keywords: Any
+            self, n_numeric: int, one_hot: Any, embedded: Any, units: int, **keywords: Any
         ) -> None:
             super().__init__(**keywords)
-            self.n_numbers = n_numbers
+            self.n_numeric = n_numeric
             self.one_hot = list(one_hot)
             self.embedded = list(embedded)
             self.units = units
@@ -266,8 +266,8 @@ def _categories() -> type[keras.layers.Layer]:
             ]
 
         def call(self, x: Any) -> Any:
-            codes = ops.cast(x[:, self.n_numbers :], "int32") - 1
-            parts = [x[:, : self.n_numbers]]
+            codes = ops.cast(x[:, self.n_numeric :], "int32") - 1
+            parts = [x[:, : self.n_numeric]]
             for i, n_levels in enumerate(self.one_hot):
                 parts.append(ops.one_hot(codes[:, i], n_levels, dtype=x.dtype))
             for i, table in enumerate(self.tables, len(self.one_hot)):
@@ -280,10 +280,10 @@ def _categories() -> type[keras.layers.Layer]:
 
         def compute_output_shape(self, input_shape: Any) -> Any:
             width = category_width(self.one_hot, self.embedded, self.units)
-            return (*input_shape[:-1], self.n_numbers + width)
+            return (*input_shape[:-1], self.n_numeric + width)
 
         def get_config(self) -> dict[str, Any]:
-            names = ("n_numbers", "one_hot", "embedded", "units")
+            names = ("n_numeric", "one_hot", "embedded", "units")
             return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
     return Categories
@@ -298,17 +298,17 @@ def _missing_numbers() -> type[keras.layers.Layer]:
     class MissingNumbers(keras.layers.Layer):
         """A learned number for NaN in each column, and 1 behind the others where there was one."""
 
-        def __init__(self, n_numbers: int, shown: Any, **keywords: Any) -> None:
+        def __init__(self, n_numeric: int, shown: Any, **keywords: Any) -> None:
             super().__init__(**keywords)
-            self.n_numbers = n_numbers
+            self.n_numeric = n_numeric
             self.shown = list(shown)
 
         def build(self, input_shape: Any) -> None:
             del input_shape
-            self.value = self.add_weight(name="value", shape=(self.n_numbers,), initializer="zeros")
+            self.value = self.add_weight(name="value", shape=(self.n_numeric,), initializer="zeros")
 
         def call(self, x: Any) -> Any:
-            numbers, rest = x[:, : self.n_numbers], x[:, self.n_numbers :]
+            numbers, rest = x[:, : self.n_numeric], x[:, self.n_numeric :]
             is_missing = ops.isnan(numbers)
             shown = [ops.cast(is_missing[:, i : i + 1], x.dtype) for i in self.shown]
             filled = ops.where(is_missing, self.value, numbers)
@@ -318,7 +318,7 @@ def _missing_numbers() -> type[keras.layers.Layer]:
             return (*input_shape[:-1], int(input_shape[-1]) + len(self.shown))
 
         def get_config(self) -> dict[str, Any]:
-            own = {"n_numbers": self.n_numbers, "shown": self.shown}
+            own = {"n_numeric": self.n_numeric, "shown": self.shown}
             return {**super().get_config(), **own}
 
     return MissingNumbers
@@ -335,7 +335,7 @@ def _shared_dense() -> type[keras.layers.Layer]:
 
         The first one takes ``(batch, inputs)`` and makes ``(batch, networks, units)`` of it. There
         r has one factor for all that an embedded feature became: `embedding_width` inputs for
-        each of the first `n_numbers` features (None: all), one for each of the rest.
+        each of the first `n_numeric` features (None: all), one for each of the rest.
         """
 
         def __init__(
@@ -344,7 +344,7 @@ def _shared_dense() -> type[keras.layers.Layer]:
             n_shared: int,
             is_first: bool,
             embedding_width: int = 1,
-            n_numbers: int | None = None,
+            n_numeric: int | None = None,
             kernel_regularizer: Any = None,
             **keywords: Any,
         ) -> None:
@@ -353,7 +353,7 @@ def _shared_dense() -> type[keras.layers.Layer]:
             self.n_shared = n_shared
             self.is_first = is_first
             self.embedding_width = embedding_width
-            self.n_numbers = n_numbers
+            self.n_numeric = n_numeric
             self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
 
         def build(self, input_shape: Any) -> None:
@@ -366,7 +366,7 @@ def _shared_dense() -> type[keras.layers.Layer]:
                     regularizer=self.kernel_regularizer if name == "kernel" else None,
                 )
                 for name, shape in shared_variables(
-                    self.n_shared, width, self.units, self.embedding_width, self.n_numbers
+                    self.n_shared, width, self.units, self.embedding_width, self.n_numeric
                 )
             ]
 
@@ -381,15 +381,15 @@ def _shared_dense() -> type[keras.layers.Layer]:
         def _of_inputs(self, factors: Any) -> Any:
             if self.embedding_width == 1:
                 return factors
-            n_numbers = factors.shape[1] if self.n_numbers is None else self.n_numbers
-            numbers = ops.repeat(factors[:, :n_numbers], self.embedding_width, axis=1)
-            return ops.concatenate([numbers, factors[:, n_numbers:]], 1)
+            n_numeric = factors.shape[1] if self.n_numeric is None else self.n_numeric
+            numbers = ops.repeat(factors[:, :n_numeric], self.embedding_width, axis=1)
+            return ops.concatenate([numbers, factors[:, n_numeric:]], 1)
 
         def compute_output_shape(self, input_shape: Any) -> Any:
             return (input_shape[0], self.n_shared, self.units)
 
         def get_config(self) -> dict[str, Any]:
-            names = ("units", "n_shared", "is_first", "embedding_width", "n_numbers")
+            names = ("units", "n_shared", "is_first", "embedding_width", "n_numeric")
             return {
                 **super().get_config(),
                 **{name: getattr(self, name) for name in names},
@@ -472,20 +472,20 @@ _FACTORIES = {
     "PeriodicEmbedding": _periodic_embedding,
     "PiecewiseLinearEmbedding": _piecewise_linear_embedding,
 }
-OWN_LAYERS = tuple(_FACTORIES)
+CUSTOM_LAYERS = tuple(_FACTORIES)
 
 
-def own_layer_class(kind: str) -> type[keras.layers.Layer]:
-    """Return the Keras class of one of `OWN_LAYERS`."""
+def custom_layer_class(kind: str) -> type[keras.layers.Layer]:
+    """Return the Keras class of one of `CUSTOM_LAYERS`."""
     with _lock:
         return _FACTORIES[kind]()
 
 
 def shared_variables(
-    n_shared: int, n_inputs: int, units: int, embedding_width: int = 1, n_numbers: int | None = None
+    n_shared: int, n_inputs: int, units: int, embedding_width: int = 1, n_numeric: int | None = None
 ) -> list[tuple[str, tuple[int, ...]]]:
     """Return name and shape of each variable of a shared dense layer, in Keras' order."""
-    n_embedded = n_inputs // embedding_width if n_numbers is None else n_numbers
+    n_embedded = n_inputs // embedding_width if n_numeric is None else n_numeric
     n_factors = n_inputs - n_embedded * (embedding_width - 1)
     return [
         ("before", (n_shared, n_factors)),

@@ -33,11 +33,11 @@ __all__ = [
     "layers_with_shapes",
     "n_outputs_of",
     "of_single_rows",
+    "one_member_at_a_time",
     "penalty_of_kernel",
     "row_shapes",
     "row_sizes",
     "rule_of",
-    "runs_alone",
     "size",
     "windows",
 ]
@@ -101,14 +101,14 @@ class LayerContext:
         Which layer of the network it is.
     variables : list of tensor
         In the order of `Rule.variables`, with the member axis.
-    numbers : dict from name to tensor of shape [M]
-        Those of `Rule.numbers` that are not zero everywhere.
+    scalars : dict from name to tensor of shape [M]
+        Those of `Rule.scalars` that are not zero everywhere.
     run : Pass
     """
 
     position: int
     variables: list[Any]
-    numbers: dict[str, Any]
+    scalars: dict[str, Any]
     run: Pass
 
 
@@ -118,9 +118,9 @@ class Rule:
     A layer that takes several tensors gets a list of them, and one shape for each.
     """
 
-    numbers: tuple[str, ...] = ()
+    scalars: tuple[str, ...] = ()
     # Whether members of a stack must go through this layer one after another in the plain graph.
-    runs_alone = False
+    one_member_at_a_time = False
     # Whether XLA can compile it, and with members side by side.
     compiles = True
     # Whether it draws from the member's own noise in training.
@@ -141,7 +141,7 @@ class Rule:
         del layer
         return shape
 
-    def width_inside(self, layer: Layer, shape: tuple[int, ...]) -> int:
+    def peak_width(self, layer: Layer, shape: tuple[int, ...]) -> int:
         """Return how many numbers one row becomes inside the layer, where that is most."""
         del layer, shape
         return 0
@@ -167,16 +167,16 @@ class Rule:
         """Return outputs and new values of the variables that are not trained by gradient."""
         raise NotImplementedError
 
-    def penalty(self, variables: list[Any], numbers: dict[str, Any]) -> Any:
+    def penalty(self, variables: list[Any], scalars: dict[str, Any]) -> Any:
         """Return what the layer adds to the loss, ``[M]`` or 0."""
-        del variables, numbers
+        del variables, scalars
         return 0.0
 
 
 class DenseRule(Rule):
     """``x W + b`` with L1 and L2 penalties on the kernel, added to the loss as Keras does."""
 
-    numbers = ("l1", "l2")
+    scalars = ("l1", "l2")
 
     def structure(self, layer: Layer) -> Hashable:
         return "use_bias" if layer.get("use_bias", True) else ()
@@ -201,8 +201,8 @@ class DenseRule(Rule):
         result = tf.matmul(x, kernel)
         return (result + by_row(bias[0]) if bias else result), []
 
-    def penalty(self, variables: list[Any], numbers: dict[str, Any]) -> Any:
-        return penalty_of_kernel(variables[0], numbers)
+    def penalty(self, variables: list[Any], scalars: dict[str, Any]) -> Any:
+        return penalty_of_kernel(variables[0], scalars)
 
 
 def by_row(values: Any) -> Any:
@@ -212,16 +212,16 @@ def by_row(values: Any) -> Any:
     return tf.expand_dims(values, 1)
 
 
-def penalty_of_kernel(kernel: Any, numbers: dict[str, Any]) -> Any:
+def penalty_of_kernel(kernel: Any, scalars: dict[str, Any]) -> Any:
     """Return ``l1 * sum(|w|) + l2 * sum(w**2)`` of each member, ``[M]`` or 0."""
     import tensorflow as tf
 
     penalty: Any = 0.0
     axes = list(range(1, len(kernel.shape)))
-    if "l1" in numbers:
-        penalty += numbers["l1"] * tf.reduce_sum(tf.abs(kernel), axes)
-    if "l2" in numbers:
-        penalty += numbers["l2"] * tf.reduce_sum(tf.square(kernel), axes)
+    if "l1" in scalars:
+        penalty += scalars["l1"] * tf.reduce_sum(tf.abs(kernel), axes)
+    if "l2" in scalars:
+        penalty += scalars["l2"] * tf.reduce_sum(tf.square(kernel), axes)
     return penalty
 
 
@@ -398,16 +398,16 @@ def of_single_rows(function: Callable[..., Any], x: Any) -> Any:
 class DropoutRule(Rule):
     """Inverted dropout (Srivastava et al. 2014, section 10): kept units grow by 1 / (1 - rate)."""
 
-    numbers = ("rate",)
+    scalars = ("rate",)
     draws_noise = True
 
     def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
         import tensorflow as tf
 
         del layer
-        if not context.run.training or "rate" not in context.numbers:
+        if not context.run.training or "rate" not in context.scalars:
             return x, []
-        rate = tf.reshape(context.numbers["rate"], [-1] + [1] * (len(x.shape) - 1))
+        rate = tf.reshape(context.scalars["rate"], [-1] + [1] * (len(x.shape) - 1))
         # Dropped where the 32-bit noise lies below rate * 2**32, in steps of 2**-24 (float32).
         threshold = tf.cast(tf.cast(rate * 2.0**24, tf.uint32) * 256, tf.uint32)
         kept = context.run.noise(context.position, shape_of(x)[1:]) >= threshold
@@ -524,9 +524,9 @@ def is_faithful(network: Network) -> bool:
     )
 
 
-def runs_alone(network: Network) -> bool:
+def one_member_at_a_time(network: Network) -> bool:
     """Tell whether members of a stack of this network train one after another."""
-    return any(rule_of(layer).runs_alone for layer in network.layers)
+    return any(rule_of(layer).one_member_at_a_time for layer in network.layers)
 
 
 def compiles(network: Network) -> bool:
@@ -550,7 +550,7 @@ def row_sizes(network: Network) -> list[int]:
 def inner_widths(network: Network) -> list[int]:
     """Return how many numbers one row becomes inside layers where that is most."""
     pairs = layers_with_shapes(network)
-    inside = [rule_of(layer).width_inside(layer, shape) for layer, shape in pairs]
+    inside = [rule_of(layer).peak_width(layer, shape) for layer, shape in pairs]
     return [width for width in inside if width]
 
 

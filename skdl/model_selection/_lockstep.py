@@ -14,10 +14,10 @@ from skdl.training.lockstep import LockstepBackend, lockstep
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["configured", "together"]
+__all__ = ["ensure_lockstep", "with_sklearn_config"]
 
 
-def configured(function: Callable[..., Any]) -> Callable[..., Any]:
+def with_sklearn_config(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that runs under scikit-learn's configuration of now, in any thread.
 
     For joblib's ``delayed``. That of ``sklearn.utils.parallel`` also sets the warning filters for
@@ -35,7 +35,7 @@ def _run_configured(
 
 
 @contextlib.contextmanager
-def together(*, verbose: int = 0) -> Iterator[None]:
+def ensure_lockstep(*, verbose: int = 0) -> Iterator[None]:
     """Train in lockstep what joblib runs inside; join the lockstep that is active, if any.
 
     Parameters

@@ -101,7 +101,7 @@ class Loss:
     ----------
     kind : str
         Name of the engine's formula, or ``"keras"`` for any other loss of Keras or the user's.
-    numbers : tuple of (name, float) pairs
+    scalars : tuple of (name, float) pairs
         Numbers of the formula, in the network's units. Members of a stack may differ in them.
     target : {"values", "labels", "one_hot"}
         What the formula is given: the target's columns, class numbers, or one column per class.
@@ -110,14 +110,14 @@ class Loss:
     """
 
     kind: str
-    numbers: tuple[tuple[str, float], ...] = ()
+    scalars: tuple[tuple[str, float], ...] = ()
     target: Literal["values", "labels", "one_hot"] = "values"
     function: KerasObject | Callable[..., Any] | None = None
 
     @property
     def structure(self) -> Hashable:
         """What must be equal for two losses to share a stack."""
-        return self.kind, tuple(name for name, _ in self.numbers), self.target, self.function
+        return self.kind, tuple(name for name, _ in self.scalars), self.target, self.function
 
     @property
     def takes_logits(self) -> bool:
@@ -140,9 +140,9 @@ class Loss:
             return function_loss(self.function)
         reduction = "mean_with_sample_weight"
         if self.kind == "quantile":
-            return quantile_loss_class()(**dict(self.numbers), reduction=reduction)
+            return quantile_loss_class()(**dict(self.scalars), reduction=reduction)
         return getattr(keras.losses, _KERAS_LOSS[self.kind])(
-            **dict(self.numbers), reduction=reduction
+            **dict(self.scalars), reduction=reduction
         )
 
 

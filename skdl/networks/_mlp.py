@@ -141,7 +141,7 @@ def _embedded(embedding: Layer | None) -> dict[str, Any]:
         width = embedding["n_bins"]
     else:
         width = embedding_width(*(embedding[n] for n in ("form", "n_frequencies", "units")))
-    return {"embedding_width": width, "n_numbers": embedding["n_numbers"]}
+    return {"embedding_width": width, "n_numeric": embedding["n_numeric"]}
 
 
 def activated(
@@ -175,7 +175,7 @@ def numeric_embedding(
     frequency_scale: float,
     units: int,
     n_bins: int,
-    n_numbers: int | None = None,
+    n_numeric: int | None = None,
 ) -> Layer:
     """Return the layer that turns each number into several.
 
@@ -194,7 +194,7 @@ def numeric_embedding(
         Numbers for each feature, with "plr" and "pbld".
     n_bins : int
         Bins for each feature, with "piecewise_linear".
-    n_numbers : int, optional
+    n_numeric : int, optional
         Only so many columns are numbers; the others stay as they are.
 
     Returns
@@ -202,12 +202,12 @@ def numeric_embedding(
     Layer
     """
     if form == "piecewise_linear":
-        return Layer.of("PiecewiseLinearEmbedding", n_bins=int(n_bins), n_numbers=n_numbers)
+        return Layer.of("PiecewiseLinearEmbedding", n_bins=int(n_bins), n_numeric=n_numeric)
     return Layer.of(
         "PeriodicEmbedding",
         form=form,
         n_frequencies=int(n_frequencies),
         frequency_scale=float(frequency_scale),
         units=int(units),
-        n_numbers=n_numbers,
+        n_numeric=n_numeric,
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl.layers._registry import OWN_LAYERS, own_layer_class
+from skdl.layers._registry import CUSTOM_LAYERS, custom_layer_class
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
@@ -71,8 +71,8 @@ class Layer:
             return keras.layers.Activation(config["function"])
         if self.kind == "Dropout" or self.kind.startswith("Random"):
             config["seed"] = seed
-        if self.kind in OWN_LAYERS:
-            return own_layer_class(self.kind)(**config)
+        if self.kind in CUSTOM_LAYERS:
+            return custom_layer_class(self.kind)(**config)
         return getattr(keras.layers, self.kind)(**config)
 
 
@@ -142,7 +142,7 @@ class Network:
         if self.output_activation != "linear":
             layers.append(keras.layers.Activation(self.output_activation, name="output"))
         if self.is_shared:
-            layers.append(own_layer_class("SharedMean")())
+            layers.append(custom_layer_class("SharedMean")())
         with preserved_generators():
             return keras.Sequential([keras.Input(self.input_shape), *layers])
 

@@ -5,7 +5,7 @@ from skdl.layers._summary import LayerSummary, layer_summaries
 from skdl.training._initial_weights import initial_weights
 from skdl.training._job import EarlyStopping, Job, Optimizer, Rows, Schedule, Trained
 from skdl.training._keras_callbacks import KerasCallbacks, Observer
-from skdl.training._optimizers import describe_optimizer, with_learning_rate, with_numbers
+from skdl.training._optimizers import describe_optimizer, with_learning_rate, with_scalars
 from skdl.training._train import train
 from skdl.training.engine._member import Member, compiled_model
 from skdl.training.engine._prediction import predict
@@ -31,5 +31,5 @@ __all__ = [
     "row_shapes",
     "train",
     "with_learning_rate",
-    "with_numbers",
+    "with_scalars",
 ]

@@ -64,7 +64,7 @@ class Optimizer:
     ----------
     kind : str
         Name of the class in ``keras.optimizers``; ``"Keras"`` for one the engine has no rule for.
-    numbers : tuple of (name, float) pairs
+    scalars : tuple of (name, float) pairs
         Its numbers, the learning rate apart. Members of a stack may differ in them.
     options : tuple of (name, value) pairs
         Its switches (``nesterov``, ``amsgrad``, ``centered``).
@@ -75,7 +75,7 @@ class Optimizer:
     """
 
     kind: str
-    numbers: tuple[tuple[str, float], ...]
+    scalars: tuple[tuple[str, float], ...]
     options: tuple[tuple[str, Hashable], ...]
     learning_rate: float | str
     source: KerasObject

@@ -121,7 +121,7 @@ class KerasCallbacks(Observer):
         self._called(member, "on_train_end")
 
     def _called(self, member: Member, hook: str, *arguments: Any) -> None:
-        """Call one hook with the model up to date, and take over what it changed."""
+        """ParallelCall one hook with the model up to date, and take over what it changed."""
         before = member.weights
         self._model.set_weights(before)
         rate = member.learning_rate

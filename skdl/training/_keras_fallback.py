@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from skdl.training._job import Job, Rows, Trained
     from skdl.training._metrics import GraphMetric, HostMetric
 
-__all__ = ["reason_for_keras", "train_with_keras"]
+__all__ = ["train_with_keras", "why_not_in_graph"]
 
 
-def reason_for_keras(job: Job) -> str | None:
+def why_not_in_graph(job: Job) -> str | None:
     """Return why a job must be trained by Keras itself, or None."""
     if job.network.is_opaque:
         reason: str = job.network.layers[0]["reason"]
@@ -46,7 +46,7 @@ def train_with_keras(job: Job) -> Trained:
     if job.network.is_shared:
         raise ValueError(
             f"{job.owner}: networks that share weights (shared_members > 1) train in the shared "
-            f"graph alone, but {reason_for_keras(job)}. Expected shared_members=1, or nothing that "
+            f"graph alone, but {why_not_in_graph(job)}. Expected shared_members=1, or nothing that "
             "needs keras.Model.fit."
         )
     member = Member(job)

@@ -37,14 +37,14 @@ def prepared_targets(loss: Loss, y: Any, outputs: Any) -> Any:
 
 
 def row_losses(
-    loss: Loss, numbers: dict[str, Any], y: Any, outputs: Any, output_activation: str
+    loss: Loss, scalars: dict[str, Any], y: Any, outputs: Any, output_activation: str
 ) -> Any:
     """Return the loss of each row.
 
     Parameters
     ----------
     loss : Loss
-    numbers : dict of str to tensor of shape [M]
+    scalars : dict of str to tensor of shape [M]
         The formula's numbers, one per member.
     y : tensor of shape [M, B, n_columns]
         Prepared targets.
@@ -62,7 +62,7 @@ def row_losses(
         return _keras_row_losses(loss, y, activated(outputs, output_activation))
     if loss.target == "labels":
         y = tf.one_hot(tf.cast(y[..., 0], tf.int32), tf.shape(outputs)[-1])
-    columns = {name: value[:, None, None] for name, value in numbers.items()}
+    columns = {name: value[:, None, None] for name, value in scalars.items()}
     return _FORMULAS[loss.kind](y, outputs, **columns)
 
 

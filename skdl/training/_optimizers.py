@@ -24,7 +24,7 @@ __all__ = [
     "is_elementwise",
     "optimizer_step",
     "with_learning_rate",
-    "with_numbers",
+    "with_scalars",
 ]
 
 # Slots of each rule, by name; a name of the optimizer's options makes a slot depend on it.
@@ -64,7 +64,7 @@ def describe_optimizer(optimizer: Any) -> Optimizer:
     )
     return Optimizer(
         kind=name if has_rule else "Keras",
-        numbers=tuple(
+        scalars=tuple(
             (key, float(value))
             for key, value in sorted(config.items())
             if key not in _NOT_NUMBERS and isinstance(value, int | float)
@@ -93,7 +93,7 @@ def with_learning_rate(described: Optimizer, learning_rate: Any) -> Optimizer:
     )
 
 
-def with_numbers(described: Optimizer, **changed: float) -> Optimizer:
+def with_scalars(described: Optimizer, **changed: float) -> Optimizer:
     """Return the optimizer with other numbers, such as ``weight_decay``.
 
     Raises
@@ -106,10 +106,10 @@ def with_numbers(described: Optimizer, **changed: float) -> Optimizer:
         if name not in config["config"]:
             raise KeyError(name)
         config["config"][name] = float(value)
-    own = dict(described.numbers) | {name: float(value) for name, value in changed.items()}
+    own = dict(described.scalars) | {name: float(value) for name, value in changed.items()}
     return dataclasses.replace(
         described,
-        numbers=tuple(sorted(own.items())),
+        scalars=tuple(sorted(own.items())),
         source=KerasObject("optimizers", json.dumps(config, sort_keys=True)),
     )
 
@@ -121,11 +121,11 @@ def is_elementwise(optimizer: Optimizer) -> bool:
 
 def rule_options(optimizer: Optimizer) -> dict[str, Any]:
     """Return what is built into the trace: switches, and which numbers are not zero."""
-    numbers = dict(optimizer.numbers)
+    scalars = dict(optimizer.scalars)
     return {
         **dict(optimizer.options),
-        "momentum": numbers.get("momentum", 0.0) != 0.0,
-        "names": tuple(numbers),
+        "momentum": scalars.get("momentum", 0.0) != 0.0,
+        "names": tuple(scalars),
     }
 
 
@@ -137,7 +137,7 @@ def n_slots(optimizer: Optimizer) -> int:
 def optimizer_step(
     kind: str,
     options: dict[str, Any],
-    numbers: dict[str, Any],
+    scalars: dict[str, Any],
     sizes: Any,
     *,
     w: Any,
@@ -153,7 +153,7 @@ def optimizer_step(
     ----------
     kind, options : str and dict
         The rule and its switches.
-    numbers : dict of str to tensor of shape [M, 1]
+    scalars : dict of str to tensor of shape [M, 1]
     sizes : tensor of int
         Of the single variables, for clipping by their norms.
     w, g : tensor of shape [M, P]
@@ -164,37 +164,37 @@ def optimizer_step(
     rate, share : tensor of shape [M, 1]
         Learning rate; 1 for members that take the step.
     """
-    g = _clipped(g, numbers, sizes)
-    if "weight_decay" in numbers:
+    g = _clipped(g, scalars, sizes)
+    if "weight_decay" in scalars:
         # Loshchilov and Hutter 2019, Alg. 2: decay apart from the gradient.
-        w = w * (1.0 - share * numbers["weight_decay"] * rate)
-    return _RULES[kind](options, numbers, w, g, list(slots), step, rate, share)
+        w = w * (1.0 - share * scalars["weight_decay"] * rate)
+    return _RULES[kind](options, scalars, w, g, list(slots), step, rate, share)
 
 
-def _clipped(g: Any, numbers: dict[str, Any], sizes: Any) -> Any:
+def _clipped(g: Any, scalars: dict[str, Any], sizes: Any) -> Any:
     import tensorflow as tf
 
-    if "clipvalue" in numbers:
-        g = tf.clip_by_value(g, -numbers["clipvalue"], numbers["clipvalue"])
-    if "global_clipnorm" in numbers:
+    if "clipvalue" in scalars:
+        g = tf.clip_by_value(g, -scalars["clipvalue"], scalars["clipvalue"])
+    if "global_clipnorm" in scalars:
         norm = tf.norm(g, axis=1, keepdims=True)
-        g *= numbers["global_clipnorm"] / tf.maximum(norm, numbers["global_clipnorm"])
-    if "clipnorm" in numbers:
+        g *= scalars["global_clipnorm"] / tf.maximum(norm, scalars["global_clipnorm"])
+    if "clipnorm" in scalars:
         parts = []
         for part in tf.split(g, sizes, axis=1):
             norm = tf.norm(part, axis=1, keepdims=True)
-            parts.append(part * numbers["clipnorm"] / tf.maximum(norm, numbers["clipnorm"]))
+            parts.append(part * scalars["clipnorm"] / tf.maximum(norm, scalars["clipnorm"]))
         g = tf.concat(parts, 1)
     return g
 
 
 def _sgd(
-    options: Any, numbers: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
+    options: Any, scalars: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
 ) -> tuple[Any, list[Any]]:
     del step
     if not slots:
         return w - share * rate * g, []
-    momentum = numbers["momentum"]
+    momentum = scalars["momentum"]
     velocity = slots[0] + share * ((momentum - 1.0) * slots[0] - rate * g)
     if options["nesterov"]:
         return w + share * (momentum * velocity - rate * g), [velocity]
@@ -202,29 +202,29 @@ def _sgd(
 
 
 def _adam(
-    options: Any, numbers: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
+    options: Any, scalars: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
 ) -> tuple[Any, list[Any]]:
     # Kingma and Ba 2015, section 2, last form of the update.
     import tensorflow as tf
 
-    b1, b2 = numbers["beta_1"], numbers["beta_2"]
+    b1, b2 = scalars["beta_1"], scalars["beta_2"]
     m = slots[0] + share * (1.0 - b1) * (g - slots[0])
     v = slots[1] + share * (1.0 - b2) * (g * g - slots[1])
     alpha = share * rate * tf.sqrt(1.0 - tf.pow(b2, step)) / (1.0 - tf.pow(b1, step))
     if options["amsgrad"]:
         largest = tf.maximum(slots[2], v)
-        return w - alpha * m / (tf.sqrt(largest) + numbers["epsilon"]), [m, v, largest]
-    return w - alpha * m / (tf.sqrt(v) + numbers["epsilon"]), [m, v]
+        return w - alpha * m / (tf.sqrt(largest) + scalars["epsilon"]), [m, v, largest]
+    return w - alpha * m / (tf.sqrt(v) + scalars["epsilon"]), [m, v]
 
 
 def _nadam(
-    options: Any, numbers: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
+    options: Any, scalars: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
 ) -> tuple[Any, list[Any]]:
     # Dozat 2016, Alg. 2, with the momentum schedule u_t = b1 (1 - 0.5 * 0.96**t).
     import tensorflow as tf
 
     del options
-    b1, b2 = numbers["beta_1"], numbers["beta_2"]
+    b1, b2 = scalars["beta_1"], scalars["beta_2"]
     u_now = b1 * (1.0 - 0.5 * tf.pow(0.96, step))
     u_next = b1 * (1.0 - 0.5 * tf.pow(0.96, step + 1.0))
     product = _momentum_product(b1, step)
@@ -232,7 +232,7 @@ def _nadam(
     v = slots[1] + share * (1.0 - b2) * (g * g - slots[1])
     m_hat = u_next * m / (1.0 - product * u_next) + (1.0 - u_now) * g / (1.0 - product)
     v_hat = v / (1.0 - tf.pow(b2, step))
-    return w - share * rate * m_hat / (tf.sqrt(v_hat) + numbers["epsilon"]), [m, v]
+    return w - share * rate * m_hat / (tf.sqrt(v_hat) + scalars["epsilon"]), [m, v]
 
 
 _NADAM_STEPS = 1000.0
@@ -248,58 +248,58 @@ def _momentum_product(b1: Any, step: Any) -> Any:
 
 
 def _adamax(
-    options: Any, numbers: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
+    options: Any, scalars: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
 ) -> tuple[Any, list[Any]]:
     # Kingma and Ba 2015, Alg. 2.
     import tensorflow as tf
 
     del options
-    b1, b2 = numbers["beta_1"], numbers["beta_2"]
+    b1, b2 = scalars["beta_1"], scalars["beta_2"]
     m = slots[0] + share * (1.0 - b1) * (g - slots[0])
     u = tf.where(share > 0, tf.maximum(b2 * slots[1], tf.abs(g)), slots[1])
     alpha = share * rate / (1.0 - tf.pow(b1, step))
-    return w - alpha * m / (u + numbers["epsilon"]), [m, u]
+    return w - alpha * m / (u + scalars["epsilon"]), [m, u]
 
 
 def _rmsprop(
-    options: Any, numbers: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
+    options: Any, scalars: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
 ) -> tuple[Any, list[Any]]:
     # Tieleman and Hinton 2012, lecture 6e; centred form as in Graves 2013, Eq. 38-41.
     import tensorflow as tf
 
     del step
-    rho = numbers["rho"]
+    rho = scalars["rho"]
     new = [slots[0] + share * (1.0 - rho) * (g * g - slots[0])]
     denominator = new[0]
     if options["centered"]:
         new.append(slots[-1] + share * (1.0 - rho) * (g - slots[-1]))
         denominator = denominator - new[-1] * new[-1]
-    increment = rate * g * tf.math.rsqrt(denominator + numbers["epsilon"])
+    increment = rate * g * tf.math.rsqrt(denominator + scalars["epsilon"])
     if options["momentum"]:
-        velocity = slots[1] + share * ((numbers["momentum"] - 1.0) * slots[1] + increment)
+        velocity = slots[1] + share * ((scalars["momentum"] - 1.0) * slots[1] + increment)
         return w - share * velocity, [new[0], velocity, *new[1:]]
     return w - share * increment, new
 
 
 def _adagrad(
-    options: Any, numbers: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
+    options: Any, scalars: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
 ) -> tuple[Any, list[Any]]:
     # Duchi, Hazan and Singer 2011, section 1.1, diagonal form.
     import tensorflow as tf
 
     del options, step
     total = slots[0] + share * g * g
-    return w - share * rate * g / tf.sqrt(total + numbers["epsilon"]), [total]
+    return w - share * rate * g / tf.sqrt(total + scalars["epsilon"]), [total]
 
 
 def _lion(
-    options: Any, numbers: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
+    options: Any, scalars: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
 ) -> tuple[Any, list[Any]]:
     # Chen et al. 2023, Alg. 2.
     import tensorflow as tf
 
     del options, step
-    b1, b2 = numbers["beta_1"], numbers["beta_2"]
+    b1, b2 = scalars["beta_1"], scalars["beta_2"]
     direction = tf.sign(b1 * slots[0] + (1.0 - b1) * g)
     return w - share * rate * direction, [slots[0] + share * (1.0 - b2) * (g - slots[0])]
 

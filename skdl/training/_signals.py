@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["AbandonCall", "InterruptedTrainingError"]
+__all__ = ["AbortParallelCall", "InterruptedTrainingError"]
 
 
 class InterruptedTrainingError(RuntimeError):
     """Raised in tasks whose results nobody waits for any more."""
 
 
-class AbandonCall(BaseException):
+class AbortParallelCall(BaseException):
     """Ends all tasks of one call of Parallel, whose caller sees the reason instead.
 
     No `Exception`, as scikit-learn takes those for a fit that failed and goes on.

@@ -9,8 +9,8 @@ import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from skdl.training._keras_fallback import reason_for_keras, train_with_keras
-from skdl.training._signals import AbandonCall, InterruptedTrainingError
+from skdl.training._keras_fallback import train_with_keras, why_not_in_graph
+from skdl.training._signals import AbortParallelCall, InterruptedTrainingError
 from skdl.training.engine._member import Member, end_abandoned_calls
 from skdl.training.engine._plan import fit_together, split_by_memory, worth_compiling
 from skdl.training.engine._stack import Stack, stack_key
@@ -52,13 +52,13 @@ def train(
     outcomes: list[Trained | BaseException | None] = [None] * len(jobs)
     position: dict[Member, int] = {}
     groups: dict[Hashable, list[Member]] = {}
-    abandoned: dict[int, AbandonCall] = {}
+    abandoned: dict[int, AbortParallelCall] = {}
     for i, job in enumerate(jobs):
         if job.call is not None and id(job.call) in abandoned:
             outcomes[i] = abandoned[id(job.call)]
             continue
         try:
-            reason = reason_for_keras(job)
+            reason = why_not_in_graph(job)
             if reason is not None:
                 _log.info("%s trains through keras.Model.fit: %s.", job.owner, reason)
                 outcomes[i] = train_with_keras(job)
@@ -66,9 +66,9 @@ def train(
             member = Member(job)
             groups.setdefault(stack_key(member), []).append(member)
             position[member] = i
-        except (Exception, AbandonCall) as error:  # noqa: BLE001 - belongs to this job alone
+        except (Exception, AbortParallelCall) as error:  # noqa: BLE001 - belongs to this job alone
             outcomes[i] = error
-            if isinstance(error, AbandonCall):
+            if isinstance(error, AbortParallelCall):
                 abandoned[id(job.call)] = error
     parts = [p for group in groups.values() for p in split_by_memory(group, memory_limit)]
     for part, coming in _prepared(parts, memory_limit):

@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from skdl.estimators.base._fit_context import FitContext
-from skdl.estimators.base._held_out import way_to
+from skdl.estimators.base._held_out import locate_network
 
 if TYPE_CHECKING:
     from skdl.estimators.base._network_estimator import BaseNetwork
     from skdl.training import Job, Member
 
-__all__ = ["FitConditions"]
+__all__ = ["FitOverrides"]
 
 
-class FitConditions(FitContext):
+class FitOverrides(FitContext):
     """Context in which the network inside an estimator is fitted under conditions.
 
     Parameters
@@ -56,7 +56,7 @@ class FitConditions(FitContext):
         self.monitor, self.mode = "val_loss", "min"
 
     @classmethod
-    def concerning(cls, network: BaseNetwork) -> FitConditions | None:
+    def concerning(cls, network: BaseNetwork) -> FitOverrides | None:
         """Return the conditions that this thread's context sets for a network, if any."""
         conditions = cls.current()
         return conditions if conditions is not None and conditions.concern(network) else None
@@ -77,7 +77,7 @@ class FitConditions(FitContext):
         """Return the validation rows as the network sees them, or None twice."""
         if self._validation is None:
             return None, None
-        way = way_to(network, self._estimator, *self._validation)
+        way = locate_network(network, self._estimator, *self._validation)
         return (None, None) if way is None else way[:2]
 
     def attach(self, job: Job) -> None:

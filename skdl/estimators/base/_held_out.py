@@ -1,9 +1,9 @@
 """The other side of a split, as seen by a network that is fitted on the one side.
 
 Cross-validation knows the rows of both sides; a network at the end of a Pipeline sees its own,
-transformed. So cross-validation puts a `HeldOut` around the fit of the outermost estimator, and
-the network, once its ``fit`` is reached, takes the held-out rows through what stands around it:
-by then the steps before it are fitted, on training rows alone.
+transformed. So cross-validation puts a `HeldOutScoring` around the fit of the outermost estimator,
+and the network, once its ``fit`` is reached, takes the held-out rows through what stands around
+it: by then the steps before it are fitted, on training rows alone.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from skdl.estimators.base._network_estimator import BaseNetwork
     from skdl.training import Job, Member, Observer
 
-__all__ = ["HeldOut", "way_to"]
+__all__ = ["HeldOutScoring", "locate_network"]
 
 _log = logging.getLogger("skdl")
 
 
-class HeldOut(FitContext):
+class HeldOutScoring(FitContext):
     """Context in which the network inside an estimator is scored on held-out rows each epoch.
 
     Nothing that the network learns depends on it.
@@ -85,7 +85,7 @@ class HeldOut(FitContext):
     def attach(self, network: BaseNetwork, job: Job) -> None:
         """Have the held-out rows scored in a network's job, if the network is the one meant."""
         try:
-            way = way_to(network, self._estimator, self._X, self._y)
+            way = locate_network(network, self._estimator, self._X, self._y)
             if way is None:
                 return
             X, y, around = way
@@ -131,7 +131,7 @@ class HeldOut(FitContext):
         return score
 
 
-def way_to(
+def locate_network(
     network: BaseNetwork, estimator: Any, X: Any, y: Any
 ) -> tuple[Any, Any, Callable[[Any], Any]] | None:
     """Find the way from an estimator that is being fitted to the network inside it.
@@ -147,13 +147,15 @@ def way_to(
     if isinstance(estimator, Pipeline):
         if len(estimator.steps) > 1:
             X = Pipeline(estimator.steps[:-1]).transform(X)
-        return way_to(network, estimator.steps[-1][1], X, y)
+        return locate_network(network, estimator.steps[-1][1], X, y)
     if isinstance(estimator, TransformedTargetRegressor) and hasattr(estimator, "regressor_"):
         columns = np.asarray(y, np.float64)
         is_flat = columns.ndim == 1
         columns = estimator.transformer_.transform(columns.reshape(-1, 1) if is_flat else columns)
         is_flat = is_flat and columns.shape[1] == 1
-        way = way_to(network, estimator.regressor_, X, columns[:, 0] if is_flat else columns)
+        way = locate_network(
+            network, estimator.regressor_, X, columns[:, 0] if is_flat else columns
+        )
         if way is None:
             return None
         X, y, inside = way

@@ -27,7 +27,7 @@ from sklearn.utils.validation import (
 )
 
 from skdl._compat import CallbackSupportMixin, with_callbacks
-from skdl._rows_view import RowsView
+from skdl._lazy_rows import LazyRows
 from skdl._validation import (
     RANDOM_STATE,
     VERBOSE,
@@ -49,8 +49,8 @@ from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._auto_sizes import AUTO_EPOCHS, auto_batch_size
 from skdl.estimators.base._callbacks import EpochBar, SklearnCallbacks
 from skdl.estimators.base._diagram import DiagramMixin
-from skdl.estimators.base._fit_conditions import FitConditions
-from skdl.estimators.base._held_out import HeldOut
+from skdl.estimators.base._fit_conditions import FitOverrides
+from skdl.estimators.base._held_out import HeldOutScoring
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.exceptions import EarlyStoppingDataWarning, InvalidParameterError
 from skdl.training import Observer
@@ -207,7 +207,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
     def _metrics(self) -> tuple[Any, ...]:
         return tuple(names.resolved_metric(m) for m in as_list(self.metrics))
 
-    def _setting(self, name: str) -> Any:
+    def _effective(self, name: str) -> Any:
         """Return what a parameter of the training is in effect."""
         return getattr(self, name)
 
@@ -218,16 +218,16 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
     def _given_callbacks(self) -> list[Any]:
         return as_list(self.callbacks)
 
-    def _as_rows(self, X: Any, targets: Any, weight: Any, index: Any = None) -> Any:
+    def _to_job_rows(self, X: Any, targets: Any, weight: Any, index: Any = None) -> Any:
         """Return rows to train on or to score, in the form in which the network takes them."""
         from skdl.training import Rows
 
-        if not isinstance(X, RowsView):
+        if not isinstance(X, LazyRows):
             return Rows(X, targets, weight, index)
         # Those of a view stay in the array that they are rows of.
-        weight = None if weight is None else X.spread(weight)
+        weight = None if weight is None else X.scatter_to_base(weight)
         kept = X.index if index is None else X.index[index]
-        return Rows(X.base, X.spread(targets), weight, kept)
+        return Rows(X.base, X.scatter_to_base(targets), weight, kept)
 
     def _units(self) -> tuple[Any, Any]:
         """Return scale and offset of the targets' units, or None twice."""
@@ -257,9 +257,9 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         del network, X, index
 
     @property
-    def most_epochs(self) -> int:
+    def max_epochs(self) -> int:
         """Epochs of a fit at most."""
-        return AUTO_EPOCHS if self.epochs == "auto" else self._setting("epochs")
+        return AUTO_EPOCHS if self.epochs == "auto" else self._effective("epochs")
 
     def _search_space(self) -> dict[str, Choice | Number]:
         """Return what an automatic search varies; it replaces what these parameters are set to."""
@@ -314,7 +314,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         """
         self._check_parameters()
         initial = self._trained if self.warm_start and hasattr(self, "_trained") else None
-        conditions = FitConditions.concerning(self)
+        conditions = FitOverrides.concerning(self)
         last_epoch = None
         if conditions is not None:
             last_epoch = conditions.last_epoch
@@ -326,7 +326,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         )  # fmt: skip
         if conditions is not None:
             conditions.attach(job)
-        held_out = HeldOut.current()
+        held_out = HeldOutScoring.current()
         if held_out is not None:
             held_out.attach(self, job)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
@@ -334,7 +334,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         root = self._init_callback_context(max_subtasks=self._epochs_in_all)
         root.call_on_fit_task_begin(**data)
         job.observers = [*job.observers, SklearnCallbacks(root, data)]
-        self._take(self._refined(self._train(job), job))
+        self._set_fitted(self._fine_tuned(self._train(job), job))
         root.call_on_fit_task_end(**data, reconstruction_attributes={})
         return self
 
@@ -344,20 +344,20 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         job = self._make_job(
             X, y, sample_weight, initial=getattr(self, "_trained", None), is_partial=True
         )
-        self._take(self._train(job))
+        self._set_fitted(self._train(job))
         return self
 
     @property
     def _epochs_in_all(self) -> int:
         """Epochs that ``fit`` runs at the most, a second phase included."""
-        return self.most_epochs
+        return self.max_epochs
 
     def _train(self, job: Job) -> Trained:
         from skdl.training.lockstep import train_one
 
         return train_one(job)
 
-    def _refined(self, trained: Trained, job: Job) -> Trained:
+    def _fine_tuned(self, trained: Trained, job: Job) -> Trained:
         """Return what a second phase of ``fit`` makes of the network, if there is one."""
         del job
         return trained
@@ -427,7 +427,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
 
         validation = None
         if val_index is not None:
-            validation = self._as_rows(X, scaled, weight, val_index)
+            validation = self._to_job_rows(X, scaled, weight, val_index)
         elif X_val is not None:
             validation = self._validation_rows(X_val, y_val, sample_weight_val)
         n_train = len(targets) if train_index is None else len(train_index)
@@ -438,12 +438,12 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         network = described["network"]
         return Job(
             **described,
-            train=self._as_rows(X, scaled, weight, train_index),
+            train=self._to_job_rows(X, scaled, weight, train_index),
             validation=validation,
-            epochs=1 if is_partial else self.most_epochs,
+            epochs=1 if is_partial else self.max_epochs,
             batch_size=self._batch_size(n_train),
             seed=seed,
-            shuffle=self._setting("shuffle"),
+            shuffle=self._effective("shuffle"),
             schedule=Schedule() if is_partial else self._schedule(),
             early_stopping=EarlyStopping(
                 monitor=self.monitor,
@@ -472,7 +472,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         observers += [c for c in callbacks if isinstance(c, Observer)]
         if keras_callbacks := [c for c in callbacks if not isinstance(c, Observer)]:
             observers.append(KerasCallbacks(keras_callbacks))
-        if self._setting("verbose"):
+        if self._effective("verbose"):
             observers.append(EpochBar(type(self).__name__))
         return observers
 
@@ -490,7 +490,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
 
     def _ready_rows(self, X: Any, *, reset: bool) -> Any:
         """Return rows that scikit-learn's checks of arrays know nothing of, None for others."""
-        is_view = isinstance(X, RowsView)
+        is_view = isinstance(X, LazyRows)
         if is_view or hasattr(X, "columns"):
             # Names and number of the features.
             validate_data(self, X, reset=reset, skip_check_array=True)
@@ -523,7 +523,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
             weight = self._checked_weights(sample_weight_val, X)
         targets = self._encode_targets(y, reset=False)
         weight = _as_float32(self._weigh_classes(targets, weight, reset=False))
-        return self._as_rows(X, self._scale_targets(targets, None, reset=False), weight)
+        return self._to_job_rows(X, self._scale_targets(targets, None, reset=False), weight)
 
     def _held_out_rows(
         self, targets: NDArray[Any], groups: Any, rng: np.random.RandomState
@@ -567,7 +567,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         )
         return train, held_out
 
-    def _take(self, trained: Trained) -> None:
+    def _set_fitted(self, trained: Trained) -> None:
         """Set the fitted attributes from what training left behind."""
         self.__dict__.pop("_keras_model", None)
         self._trained = trained

@@ -206,11 +206,11 @@ class NumericNetwork(TargetNetwork):
     def _network(self, shape: tuple[int, ...]) -> Network:
         kind = self._loss_kind()
         if kind in REGRESSION_LOSSES:
-            own_numbers = {
+            own_scalars = {
                 "huber": (("delta", float(self.huber_delta)),),
                 "quantile": (("quantile", float(self.quantile)),),
             }
-            loss = Loss(kind, own_numbers.get(kind, ()))
+            loss = Loss(kind, own_scalars.get(kind, ()))
         else:
             loss = Loss("keras", function=names.resolved_loss(self.loss))
         output_activation = "exponential" if kind == "poisson" else "linear"

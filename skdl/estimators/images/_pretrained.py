@@ -87,7 +87,7 @@ class BasePretrainedCNN(BackboneRows, BaseNetwork):
     def _epochs_in_all(self) -> int:
         return self.epochs + (self.fine_tune_epochs if self.fine_tune else 0)
 
-    def _refined(self, trained: Trained, job: Job) -> Trained:
+    def _fine_tuned(self, trained: Trained, job: Job) -> Trained:
         """Train the head and the backbone's last layers together, from where the head stands."""
         from skdl.training import Layout, with_learning_rate
         from skdl.training.lockstep import train_one

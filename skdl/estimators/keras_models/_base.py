@@ -101,7 +101,7 @@ class OwnModel(OwnParameters):
         """Return rows as the model takes them."""
         return X if self.feature_encoder is None else self.feature_encoder_.transform(X)
 
-    def _as_rows(self, X: Any, targets: Any, weight: Any, index: Any = None) -> Rows:
+    def _to_job_rows(self, X: Any, targets: Any, weight: Any, index: Any = None) -> Rows:
         from skdl.training import Rows
 
         if index is None:
@@ -113,7 +113,7 @@ class OwnModel(OwnParameters):
     def _held_out_rows(
         self, targets: NDArray[Any], groups: Any, rng: np.random.RandomState
     ) -> tuple[Any, Any]:
-        share = self._setting("validation_split")
+        share = self._effective("validation_split")
         if not share:
             return super()._held_out_rows(targets, groups, rng)
         # The last rows, as Keras holds them out.
@@ -222,7 +222,7 @@ class OwnModel(OwnParameters):
         n_epochs = len(history.get("loss", ()))
         weights, statistics = Layout.of(network).join(model.get_weights())
         self._compiled_with = {name: described[name] for name in ("optimizer", "metrics")}
-        self._take(Trained(network, weights, statistics, history, n_epochs, n_epochs))
+        self._set_fitted(Trained(network, weights, statistics, history, n_epochs, n_epochs))
 
     @property
     def model_(self) -> keras.Model:

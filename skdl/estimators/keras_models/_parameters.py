@@ -137,7 +137,7 @@ class OwnParameters(BaseNetwork):
         params = self.get_params(deep=False)
         if "build_fn" in params:
             raise InvalidParameterError(f"{owner}: build_fn is not allowed. Expected model=...")
-        effective = {**params, **{name: self._setting(name) for name in _ROUTED_FIT}}
+        effective = {**params, **{name: self._effective(name) for name in _ROUTED_FIT}}
         check_parameters(owner, effective, self._constraints)
         for name in params:
             prefix, _, rest = name.partition("__")
@@ -152,11 +152,11 @@ class OwnParameters(BaseNetwork):
                 "model, or a Keras model."
             )
 
-    def _setting(self, name: str) -> Any:
+    def _effective(self, name: str) -> Any:
         return getattr(self, f"fit__{name}", getattr(self, name))
 
     def _batch_size(self, n_rows: int) -> int:
-        size = self._setting("batch_size")
+        size = self._effective("batch_size")
         if size is None:
             return 32
         return n_rows if size == -1 else int(size)

@@ -38,7 +38,7 @@ def input_constants(
     constants: dict[tuple[int, str], Any] = {}
     for position, layer in enumerate(network.layers):
         if layer.kind == "Categories":
-            X = X[:, : layer["n_numbers"]]
+            X = X[:, : layer["n_numeric"]]
         elif layer.kind == "SmoothClip":
             center, scale = robust_units(X)
             X = smoothly_clipped(X, center, scale)

@@ -161,10 +161,10 @@ class BaseMLP(BaseNetwork):
         return isinstance(super()._optimizer().learning_rate, str)
 
     def _optimizer(self) -> Optimizer:
-        from skdl.training import with_numbers
+        from skdl.training import with_scalars
 
         given = {name: value for name, value in self._numbers().items() if value is not None}
-        return with_numbers(super()._optimizer(), **given)
+        return with_scalars(super()._optimizer(), **given)
 
     def _schedule(self) -> Schedule:
         from skdl.training import Schedule
@@ -204,8 +204,8 @@ class BaseMLP(BaseNetwork):
                 "rows (X.toarray()), or None for all of them."
             )
         if reset and self.missing_numbers is not None:
-            n_numbers = X.shape[1] if self._encoder is None else len(self._encoder.numbers)
-            n_missing = np.isnan(X[:, :n_numbers]).sum(0)
+            n_numeric = X.shape[1] if self._encoder is None else len(self._encoder.numbers)
+            n_missing = np.isnan(X[:, :n_numeric]).sum(0)
             self._with_gaps = tuple(np.flatnonzero(n_missing >= _LEAST_GAPS_TO_SHOW).tolist())
         return super()._rows(X, reset=reset)
 
@@ -238,27 +238,27 @@ class BaseMLP(BaseNetwork):
     def _first_layers(self, n_features: int) -> dict[str, Layer]:
         """Return what makes numbers of categories and gaps, scales numbers and embeds them."""
         encoder = self._encoder
-        n_numbers = n_features if encoder is None else len(encoder.numbers)
+        n_numeric = n_features if encoder is None else len(encoder.numbers)
         layers: dict[str, Layer] = {}
         if encoder is not None:
             layers["categories"] = Layer.of(
                 "Categories",
-                n_numbers=n_numbers,
+                n_numeric=n_numeric,
                 one_hot=encoder.one_hot,
                 embedded=encoder.embedded,
                 units=int(self.category_units),
             )
-        if n_numbers == 0:
+        if n_numeric == 0:
             return layers
-        where = {} if encoder is None else {"n_numbers": n_numbers}
+        where = {} if encoder is None else {"n_numeric": n_numeric}
         if self.input_scaling is not None:
             layers["smooth_clip"] = Layer.of("SmoothClip", **where)
         if self.missing_numbers is not None:
             layers["missing"] = Layer.of(
-                "MissingNumbers", n_numbers=n_numbers, shown=self._with_gaps
+                "MissingNumbers", n_numeric=n_numeric, shown=self._with_gaps
             )
             # Behind the others now stand columns that say where numbers were missing.
-            where = {"n_numbers": n_numbers}
+            where = {"n_numeric": n_numeric}
         kind = self.numeric_embedding
         if kind == "auto":
             kind = auto_numeric_embedding(self._n_train)

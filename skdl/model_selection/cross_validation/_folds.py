@@ -20,10 +20,10 @@ from sklearn.utils import parallel
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
-from skdl._rows_view import RowsView
-from skdl.estimators.base._held_out import HeldOut
+from skdl._lazy_rows import LazyRows
+from skdl.estimators.base._held_out import HeldOutScoring
 from skdl.estimators.images._image_shape import ImageRows
-from skdl.model_selection._lockstep import configured, together
+from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection._networks import nested_networks
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ class Fold:
         As scikit-learn's functions get it for one split: ``test_scores``, ``fit_time``,
         ``score_time``, ``fit_error``, ``estimator`` and, if asked for, ``train_scores``.
     history : dict of str to list of float
-        See `HeldOut`; empty where the estimator holds no network.
+        See `HeldOutScoring`; empty where the estimator holds no network.
     predictions : DataFrame or None
         Of the held-out rows.
     kept_epoch : int or None
-        See `HeldOut`.
+        See `HeldOutScoring`.
     """
 
     result: dict[str, Any]
@@ -95,7 +95,7 @@ class Folds:
         if not isinstance(X, np.ndarray) or X.ndim < 3:  # noqa: PLR2004
             return X
         is_ready = X.dtype == np.uint8 or (X.dtype == np.float32 and np.isfinite(X).all())
-        return RowsView(X) if is_ready else X
+        return LazyRows(X) if is_ready else X
 
     def run(
         self,
@@ -136,9 +136,9 @@ class Folds:
             fold = functools.partial(fold, epoch_scorer=None, observers=())
             run = parallel.delayed(fold)
             return list(parallel.Parallel(n_jobs=n_jobs)(run(*each) for each in arguments))
-        run = delayed(configured(fold))
+        run = delayed(with_sklearn_config(fold))
         start = time.perf_counter()
-        with together(verbose=verbose):
+        with ensure_lockstep(verbose=verbose):
             folds = list(Parallel()(run(*each) for each in arguments))
         _share(folds, time.perf_counter() - start)
         return folds
@@ -156,7 +156,7 @@ class Folds:
         observers: Sequence[Observer],
     ) -> Fold:
         X_test, y_test = _safe_split(estimator, X, self.y, test, train)
-        held_out = HeldOut(
+        held_out = HeldOutScoring(
             estimator,
             X_test,
             y_test,

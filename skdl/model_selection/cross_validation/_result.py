@@ -10,7 +10,7 @@ from sklearn.base import clone, is_classifier
 
 from skdl._validation import AnyOf, Integer, OneOf, Real, check_parameters
 from skdl.model_selection._curves import mean_curve, tidy_histories
-from skdl.model_selection._lockstep import together
+from skdl.model_selection._lockstep import ensure_lockstep
 from skdl.model_selection._networks import nested_networks
 from skdl.model_selection.cross_validation import _report
 from skdl.model_selection.cross_validation._statistics import corrected_interval, corrected_t_test
@@ -313,7 +313,7 @@ class CrossValidationResult(dict[str, Any]):
             own = {"epochs": epochs or self.best_epoch, "early_stopping": False}
             estimator.set_params(**{p + name: own[name] for p in networks for name in own})
         if n_members == 1:
-            with together():
+            with ensure_lockstep():
                 return estimator.fit(self._X, self._y, **self._fit_params)
         Ensemble = AveragingClassifier if is_classifier(estimator) else AveragingRegressor
         ensemble = Ensemble(estimator, n_members, _own_random_state(estimator))

@@ -32,7 +32,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdl._doc_links import DocLinkMixin
 from skdl._validation import Constraint, Integer, Predicate, check_parameters
 from skdl.estimators.base._network_estimator import CONSTRAINTS
-from skdl.model_selection._lockstep import together
+from skdl.model_selection._lockstep import ensure_lockstep
 from skdl.model_selection._networks import nested_networks
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class BaseAveraging(DocLinkMixin, MetaEstimatorMixin, BaseEstimator, ABC):
         check_parameters(type(self).__name__, self.get_params(deep=False), self._constraints)
         members = self._draw_members(check_random_state(self.random_state), self.n_members)
         holds_networks = bool(nested_networks(self.estimator))
-        with together() if holds_networks else contextlib.nullcontext():
+        with ensure_lockstep() if holds_networks else contextlib.nullcontext():
             self.estimators_ = Parallel()(
                 delayed(_fitted)(member, X, y, fit_params) for member in members
             )

@@ -35,11 +35,11 @@ from skdl._validation import (
     Real,
     check_parameters,
 )
-from skdl.estimators.base._fit_conditions import FitConditions
+from skdl.estimators.base._fit_conditions import FitOverrides
 from skdl.estimators.base._network_estimator import CONSTRAINTS
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._curves import mean_curve
-from skdl.model_selection._lockstep import configured, together
+from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection._networks import nested_networks
 from skdl.model_selection._split import IteratedKFold
 from skdl.model_selection.ensembles._averaging import (
@@ -178,12 +178,12 @@ class BaseKFoldEnsemble(BaseAveraging):
             self.estimators_ = refitted
         return self
 
-    def _fitted(self, fits: Sequence[tuple[Any, ...]]) -> list[FitConditions]:
+    def _fitted(self, fits: Sequence[tuple[Any, ...]]) -> list[FitOverrides]:
         """Fit members in place, each on the rows of its split or on all."""
         holds_networks = bool(nested_networks(self.estimator))
-        run = delayed(configured(_fit_member))
+        run = delayed(with_sklearn_config(_fit_member))
         last_epoch = getattr(self, "best_epoch_", None)
-        with together() if holds_networks else contextlib.nullcontext():
+        with ensure_lockstep() if holds_networks else contextlib.nullcontext():
             return list(Parallel()(run(*each, last_epoch) for each in fits))
 
     def _splitter(self, y: Any, rng: np.random.RandomState) -> Any:
@@ -247,7 +247,7 @@ class BaseKFoldEnsemble(BaseAveraging):
         return super().get_metadata_routing().add(splitter=splitter, method_mapping=to_splitter)
 
 
-def joint_best_epoch(conditions: Sequence[FitConditions]) -> int | None:
+def joint_best_epoch(conditions: Sequence[FitOverrides]) -> int | None:
     """Return the epoch (from 1) at which the mean over the folds was best; None without any."""
     followed = [c for c in conditions if c.history]
     if not followed:
@@ -265,9 +265,9 @@ def _fit_member(
     fit_params: Mapping[str, Any],
     split: tuple[Any, Any] | None,
     last_epoch: int | None,
-) -> FitConditions:
+) -> FitOverrides:
     if split is None:
-        with FitConditions(member, last_epoch=last_epoch) as conditions:
+        with FitOverrides(member, last_epoch=last_epoch) as conditions:
             member.fit(X, y, **fit_params)
         return conditions
     train, test = split
@@ -278,7 +278,7 @@ def _fit_member(
         labels = np.asarray(y).ravel()
         test = test[np.isin(labels[test], labels[train])]
     validation = _safe_split(member, X, y, test, train)
-    with FitConditions(member, validation=validation) as conditions:
+    with FitOverrides(member, validation=validation) as conditions:
         member.fit(X_train, y_train, **own)
     return conditions
 

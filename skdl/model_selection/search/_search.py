@@ -482,7 +482,7 @@ def _metric_names(scorers: Any) -> list[str]:
 
 
 def _n_epochs(estimator: Any) -> int:
-    return max(network.most_epochs for network in nested_networks(estimator).values())
+    return max(network.max_epochs for network in nested_networks(estimator).values())
 
 
 def _try_out(space: Space) -> None:

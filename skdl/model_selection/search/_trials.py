@@ -17,7 +17,7 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
 from skdl.exceptions import InvalidParameterError
-from skdl.model_selection._lockstep import configured, together
+from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection.search._pruning import MeanCurve
 from skdl.model_selection.shared_study._worker import Outcome
 
@@ -89,8 +89,8 @@ class Trials:
         asked = [(trial, self._suggested(trial)) for trial in trials]
         if len(asked) == 1:
             return [self._outcome(*asked[0])]
-        run = delayed(configured(self._outcome))
-        with together():
+        run = delayed(with_sklearn_config(self._outcome))
+        with ensure_lockstep():
             return list(Parallel()(run(*each) for each in asked))
 
     def _suggested(self, trial: optuna.Trial) -> dict[str, Any] | Outcome:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
-__all__ = ["SIGNATURE", "Heartbeat", "Watch", "is_gone", "process_identity"]
+__all__ = ["SIGNATURE", "Heartbeat", "StalenessMonitor", "is_gone", "process_identity"]
 
 _log = logging.getLogger("skdl")
 
@@ -151,7 +151,7 @@ class Heartbeat:
             )
 
 
-class Watch:
+class StalenessMonitor:
     """Remembers when running trials last changed.
 
     Parameters
@@ -164,7 +164,7 @@ class Watch:
         self._lease_seconds = lease_seconds
         self._seen: dict[int, tuple[object, float]] = {}
 
-    def is_silent(self, trial: FrozenTrial) -> bool:
+    def is_stale(self, trial: FrozenTrial) -> bool:
         """Tell whether nobody seems to be working on a running trial."""
         signature = trial.user_attrs.get(SIGNATURE) or {}
         now = time.monotonic()

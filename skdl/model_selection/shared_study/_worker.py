@@ -38,7 +38,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
-from skdl.model_selection.shared_study._heartbeat import SIGNATURE, Heartbeat, Watch
+from skdl.model_selection.shared_study._heartbeat import SIGNATURE, Heartbeat, StalenessMonitor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -159,7 +159,7 @@ def run_study(
     """
     shared = not isinstance(study._storage, InMemoryStorage)  # noqa: SLF001 - no public way
     heartbeat = Heartbeat(study._storage, lease_seconds) if shared else None  # noqa: SLF001
-    worker = _Worker(study, n_trials, heartbeat, Watch(lease_seconds), on_event)
+    worker = _Worker(study, n_trials, heartbeat, StalenessMonitor(lease_seconds), on_event)
     deadline = math.inf if timeout is None else time.monotonic() + timeout
     with _stoppable(study) as is_stopped, heartbeat or contextlib.nullcontext():
         try:
@@ -232,7 +232,7 @@ class _Worker:
         study: optuna.Study,
         n_trials: int | None,
         heartbeat: Heartbeat | None,
-        watch: Watch,
+        watch: StalenessMonitor,
         on_event: Callable[[Event, list[FrozenTrial]], None] | None,
     ) -> None:
         self._study = study
@@ -273,12 +273,12 @@ class _Worker:
             trials = self._study.get_trials(deepcopy=False)
             running = {t.number: t for t in trials if t.state == TrialState.RUNNING}
             others = [t for number, t in running.items() if number not in self._open]
-            silent = [t for t in others if self._watch.is_silent(t)]
+            silent = [t for t in others if self._watch.is_stale(t)]
             lost = [t for t in silent if _is_signed(t)]
             if not lost:
                 break
             for trial in lost:
-                self._bury(trial)
+                self._fail_lost_trial(trial)
         self._draw_differently(trials)
         for trial in silent:
             del running[trial.number]
@@ -423,7 +423,7 @@ class _Worker:
 
     # ------------------------------------------------------------------ what others have lost
 
-    def _bury(self, trial: FrozenTrial) -> None:
+    def _fail_lost_trial(self, trial: FrozenTrial) -> None:
         """Record that a trial was lost, and see to it that it is done again."""
         signature = trial.user_attrs[SIGNATURE]
         attempt = trial.user_attrs.get(_ATTEMPT, 1)

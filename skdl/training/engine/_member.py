@@ -18,7 +18,7 @@ from skdl.training._job import EarlyStopping, Job, Optimizer, Trained
 from skdl.training._metrics import GraphMetric, HostMetric, resolve_metrics
 from skdl.training._optimizers import n_slots
 from skdl.training._schedule import PLATEAU_FACTOR, rate_factors
-from skdl.training._signals import AbandonCall
+from skdl.training._signals import AbortParallelCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -104,7 +104,7 @@ class Member:
         count = n_slots(self.job.optimizer)
         if start and len(start.slots) == count:
             return list(start.slots)
-        fill = dict(self.job.optimizer.numbers).get("initial_accumulator_value", 0.0)
+        fill = dict(self.job.optimizer.scalars).get("initial_accumulator_value", 0.0)
         return [np.full_like(weights, fill) for _ in range(count)]
 
     def _make_stopper(self) -> Stopper | None:
@@ -175,7 +175,7 @@ class Member:
         reason : Exception
             What the caller of Parallel sees, whatever its tasks make of exceptions.
         """
-        self.error, self.stopped = AbandonCall(reason), True
+        self.error, self.stopped = AbortParallelCall(reason), True
 
     def keras_model(self) -> keras.Model:
         """Return a new compiled Keras model of this member's network."""
@@ -326,7 +326,7 @@ def end_abandoned_calls(members: Iterable[Member]) -> None:
     reasons = {
         id(member.job.call): member.error.reason
         for member in members
-        if isinstance(member.error, AbandonCall) and member.job.call is not None
+        if isinstance(member.error, AbortParallelCall) and member.job.call is not None
     }
     for member in members:
         if member.error is None and id(member.job.call) in reasons:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from skdl.layers._rule import compiles, inner_widths, runs_alone, size, windows
+from skdl.layers._rule import compiles, inner_widths, one_member_at_a_time, size, windows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ def worth_compiling(members: Sequence[Member], n_epochs: int = 0) -> bool:
     if not compiles(network) or windows(network) * batch_rows(members) > _MOST_WINDOWS:
         return False
     per_step = len(members) * _member_seconds(members)
-    per_step += 0.0 if runs_alone(network) else _STEP_SECONDS
+    per_step += 0.0 if one_member_at_a_time(network) else _STEP_SECONDS
     if any(m.job.may_end_early for m in members):
         n_steps = n_epochs * max(m.job.steps_per_epoch for m in members)
         if n_steps * per_step < _COMPILE_SECONDS:
@@ -75,7 +75,7 @@ def _member_seconds(members: Sequence[Member]) -> float:
     variables = members[0].layout.variables
     n_weights = sum(size(v.shape) for v in variables)
     width = sum(size(v.shape[-1:]) for v in variables) + sum(inner_widths(job.network))
-    alone = _STEP_SECONDS if runs_alone(job.network) else 0.0
+    alone = _STEP_SECONDS if one_member_at_a_time(job.network) else 0.0
     rows = batch_rows(members)
     return alone + _WEIGHT_SECONDS * n_weights + _ACTIVATION_SECONDS * rows * width
 
@@ -122,7 +122,7 @@ def _working_bytes(member: Member) -> int:
     """Return what one member takes besides its data: weights in many roles, and one batch."""
     job = member.job
     roles = 4 + len(member.state)
-    if runs_alone(job.network):
+    if one_member_at_a_time(job.network):
         # One batch is held on each core, whoever's it is, or windows that are small.
         return 4 * (roles * len(member.state[0]) + 4 * _MOST_WINDOWS)
     width = sum(size(v.shape[-1:]) for v in member.layout.variables) + size(job.network.input_shape)

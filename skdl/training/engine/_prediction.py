@@ -14,8 +14,8 @@ from skdl.layers._rule import (
     Layout,
     is_faithful,
     n_outputs_of,
+    one_member_at_a_time,
     row_sizes,
-    runs_alone,
     size,
 )
 from skdl.training._job import Trained
@@ -96,7 +96,7 @@ class _Predictor:
         network = trained.network
         self._n_outputs = n_outputs_of(network)
         # Images can be so large that few fit; tables are not.
-        is_large = runs_alone(network)
+        is_large = one_member_at_a_time(network)
         at_once = _MOST_NUMBERS // (4 if is_large else 1) // max(row_sizes(network))
         self._rows_at_once = bucket(max(8 if is_large else 1024, at_once))
         # One thread at a time, or the folds of a cross-validation hold a batch each.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from skdl.training._job import Optimizer
     from skdl.training._metrics import GraphMetric
 
-__all__ = ["Kind", "Program", "number_names", "numbers_of", "program_for"]
+__all__ = ["Kind", "Program", "program_for", "scalar_names", "scalars_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,22 +103,22 @@ def structure_of(network: Network) -> Hashable:
     )
 
 
-def number_names(network: Network) -> list[tuple[int, str]]:
+def scalar_names(network: Network) -> list[tuple[int, str]]:
     """Return the numbers in which members may differ: (layer, name), the loss' last with -1."""
     names = [
         (position, name)
         for position, layer in enumerate(network.layers)
-        for name in rule_of(layer).numbers
+        for name in rule_of(layer).scalars
     ]
-    return names + [(-1, name) for name, _ in network.loss.numbers]
+    return names + [(-1, name) for name, _ in network.loss.scalars]
 
 
-def numbers_of(network: Network) -> list[float]:
-    """Return this network's values of `number_names`."""
-    loss = dict(network.loss.numbers)
+def scalars_of(network: Network) -> list[float]:
+    """Return this network's values of `scalar_names`."""
+    loss = dict(network.loss.scalars)
     return [
         loss[name] if position < 0 else network.layers[position].get(name, 0.0)
-        for position, name in number_names(network)
+        for position, name in scalar_names(network)
     ]
 
 
@@ -135,9 +135,9 @@ class Program:
         # Layers of rate 0 count too, so that the noise of one layer does not depend on others.
         rules = [rule_of(layer) for layer in kind.network.layers]
         self._noisy = [p for p, rule in enumerate(rules) if rule.draws_noise]
-        any_noise = any(rules[p].draws_noise and not rules[p].numbers for p in self._noisy) or any(
+        any_noise = any(rules[p].draws_noise and not rules[p].scalars for p in self._noisy) or any(
             name == "rate" and live
-            for (_, name), live in zip(number_names(kind.network), kind.live, strict=False)
+            for (_, name), live in zip(scalar_names(kind.network), kind.live, strict=False)
         )
         self.n_noisy = len(self._noisy) if any_noise else 0
         n_rows_axes = len(kind.network.input_shape)
@@ -151,7 +151,7 @@ class Program:
             rows = spec([None] * (1 + n_rows_axes), tf.as_dtype(kind.rows))
         state = (spec([None, None], f32), spec([None, None], f32))
         dims = spec([None], i32)
-        numbers = spec([None, None], f32)
+        scalars = spec([None, None], f32)
         data = (rows, spec([None, None], f32), spec([None], f32))
         place = (spec([None], i32), spec([None], i32))
         units = (spec([None, None], f32), spec([None, None], f32))
@@ -173,11 +173,11 @@ class Program:
 
         if kind.optimizer is not None:
             self.train = function(
-                self._train, state, slots, dims, numbers, numbers, data, place, units, batches,
+                self._train, state, slots, dims, scalars, scalars, data, place, units, batches,
                 spec([], i32), spec([None], f32), spec([None, None], f32), noise,
             )  # fmt: skip
             self.evaluate = function(
-                self._evaluate, state, dims, numbers, data, place, units, batches
+                self._evaluate, state, dims, scalars, data, place, units, batches
             )
         self._prediction = function(
             self._predict, state, dims, spec([None] * (2 + n_rows_axes), f32)
@@ -249,16 +249,16 @@ class Program:
                 tensors[variable] = tensor
         return tensors
 
-    def _live(self, position: int, numbers: Any) -> dict[str, Any]:
+    def _live(self, position: int, scalars: Any) -> dict[str, Any]:
         """Return one layer's numbers, ``[M]`` each, those that are zero everywhere left out."""
-        names = number_names(self.kind.network)
+        names = scalar_names(self.kind.network)
         return {
-            names[i][1]: numbers[i]
+            names[i][1]: scalars[i]
             for i, live in enumerate(self.kind.live)
             if live and names[i][0] == position
         }
 
-    def _forward(self, tensors: dict[Any, Any], numbers: Any, x: Any, run: Pass) -> tuple[Any, Any]:
+    def _forward(self, tensors: dict[Any, Any], scalars: Any, x: Any, run: Pass) -> tuple[Any, Any]:
         """Return outputs before activation ``[M, B, K]`` and new statistics ``[M, Q]``."""
         import tensorflow as tf
 
@@ -267,7 +267,7 @@ class Program:
         found = [x]
         for position, layer in enumerate(network.layers):
             own = [tensors[v] for v in self.layout.variables if v.layer == position]
-            live = self._live(position, numbers)
+            live = self._live(position, scalars)
             if run.training and self._is_cancelled_bias(position):
                 # Its gradient is zero but for rounding, which Adam blows up to full steps; the
                 # moving mean lags behind them, and so company would show in the predictions.
@@ -298,14 +298,14 @@ class Program:
         takers = [t for i, t in enumerate(layers) if position + 1 in network.inputs_of(i)]
         return [(t.kind, t.get("frozen")) for t in takers] == [("BatchNormalization", None)]
 
-    def _penalty(self, tensors: dict[Any, Any], numbers: Any) -> Any:
+    def _penalty(self, tensors: dict[Any, Any], scalars: Any) -> Any:
         """Return the regularisers' part of the loss, ``[M]`` or 0."""
         total: Any = 0.0
         for position, layer in enumerate(self.kind.network.layers):
             if layer.get("frozen"):
                 continue  # as in Keras, which counts trainable weights alone
             own = [tensors[v] for v in self.layout.variables if v.layer == position]
-            total += rule_of(layer).penalty(own, self._live(position, numbers))
+            total += rule_of(layer).penalty(own, self._live(position, scalars))
         return total
 
     def _gathered(self, rows: Any, index: Any, dims: Any) -> Any:
@@ -352,18 +352,18 @@ class Program:
         by_weight = self.reduction == "mean_with_sample_weight"
         return tf.math.divide_no_nan(total, tf.reduce_sum(weight if by_weight else mask, 1))
 
-    def _loss_numbers(self, numbers: Any) -> dict[str, Any]:
+    def _loss_scalars(self, scalars: Any) -> dict[str, Any]:
         return {
-            name: numbers[i]
-            for i, (position, name) in enumerate(number_names(self.kind.network))
+            name: scalars[i]
+            for i, (position, name) in enumerate(scalar_names(self.kind.network))
             if position < 0
         }
 
-    def _row_losses(self, numbers: Any, y: Any, outputs: Any) -> Any:
+    def _row_losses(self, scalars: Any, y: Any, outputs: Any) -> Any:
         import tensorflow as tf
 
         network = self.kind.network
-        options = (self._loss_numbers(numbers), network.output_activation)
+        options = (self._loss_scalars(scalars), network.output_activation)
         if not network.is_shared:
             return row_losses(network.loss, options[0], y, outputs, options[1])
         # Each of the networks that share weights has a loss of its own; what counts is their mean.
@@ -404,7 +404,7 @@ class Program:
     # ------------------------------------------------------------------ the three functions
 
     def _train(
-        self, state: Any, slots: Any, dims: Any, numbers: Any, optimizer_numbers: Any, data: Any,
+        self, state: Any, slots: Any, dims: Any, scalars: Any, optimizer_scalars: Any, data: Any,
         place: Any, units: Any, batches: Any, n_steps: Any, steps_before: Any, rates: Any,
         noise: Any,
     ) -> tuple[Any, ...]:  # fmt: skip
@@ -415,7 +415,7 @@ class Program:
         state : (weights [M, P], statistics [M, Q])
         slots : tuple of [M, P]
         dims : [n] shapes of all variables, one after the other
-        numbers, optimizer_numbers : [n, M]
+        scalars, optimizer_scalars : [n, M]
         data : (rows, targets [N, n_columns], weights [N])
         place : (offset of each member's rows [M], of its targets [M])
         units : (scale [M, K], offset [M, K])
@@ -436,7 +436,7 @@ class Program:
         m = shape_of(index)[1]
         optimizer = self._optimizer()
         options = rule_options(optimizer)
-        columns = {name: optimizer_numbers[i][:, None] for i, name in enumerate(options["names"])}
+        columns = {name: optimizer_scalars[i][:, None] for i, name in enumerate(options["names"])}
         sizes = self._sizes(self._shapes(dims, trainable=True))
         n_logs = 1 + len(self.kind.metrics)
 
@@ -469,10 +469,10 @@ class Program:
             with tf.GradientTape() as tape:
                 tape.watch(weights)
                 tensors = self._unpacked(weights, statistics, dims)
-                outputs, new_statistics = self._forward(tensors, numbers, x, run)
+                outputs, new_statistics = self._forward(tensors, scalars, x, run)
                 y = prepared_targets(self.kind.network.loss, y, outputs)
-                loss = self._reduced(self._row_losses(numbers, y, outputs), weight, mask)
-                loss += self._penalty(tensors, numbers)
+                loss = self._reduced(self._row_losses(scalars, y, outputs), weight, mask)
+                loss += self._penalty(tensors, scalars)
                 # Members do not meet in this sum, so its gradient is each member's own.
                 total = tf.reduce_sum(loss)
             gradient = tape.gradient(total, weights)
@@ -517,7 +517,7 @@ class Program:
         )  # fmt: skip
 
     def _evaluate(
-        self, state: Any, dims: Any, numbers: Any, data: Any, place: Any, units: Any, batches: Any
+        self, state: Any, dims: Any, scalars: Any, data: Any, place: Any, units: Any, batches: Any
     ) -> tuple[Any, Any]:
         """Score rows without training; arguments as in ``_train``.
 
@@ -535,9 +535,9 @@ class Program:
 
         def step(i: Any, sums: Any, seen: Any) -> Any:
             x, y, weight, mask = self._batch(data, place, index[i], counts[i], dims)
-            outputs, _ = self._forward(tensors, numbers, x, Pass(training=False))
+            outputs, _ = self._forward(tensors, scalars, x, Pass(training=False))
             y = prepared_targets(self.kind.network.loss, y, outputs)
-            values = self._row_losses(numbers, y, outputs)
+            values = self._row_losses(scalars, y, outputs)
             by_weight = self.reduction == "mean_with_sample_weight"
             new = [
                 tf.reduce_sum(values * weight, 1),
@@ -558,7 +558,7 @@ class Program:
         loss = tf.math.divide_no_nan(sums[:, :1], sums[:, 1:2])
         if self.reduction == "sum":
             loss = sums[:, :1] / tf.cast(n_steps, tf.float32)
-        loss += tf.reshape(self._penalty(tensors, numbers), [-1, 1])
+        loss += tf.reshape(self._penalty(tensors, scalars), [-1, 1])
         log = tf.concat([loss, sums[:, 2:] / n_rows], 1)
         outputs = seen.stack() if self.kind.collect else tf.zeros([0, 0, 0, 0])
         return log, outputs

@@ -11,7 +11,7 @@ from skdl.layers._rule import n_outputs_of
 from skdl.training._metrics import GraphMetric, HostMetric
 from skdl.training._optimizers import rule_options
 from skdl.training.engine._noise import NoiseTable
-from skdl.training.engine._program import numbers_of
+from skdl.training.engine._program import scalars_of
 from skdl.training.engine._row_pool import batches, chunks, rounded_up
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from skdl.training.engine._member import Member
     from skdl.training.engine._program import Program
 
-__all__ = ["Part", "Shared"]
+__all__ = ["Shard", "Shared"]
 
 _NO_ROWS = np.zeros(0, np.int32)
 
@@ -59,14 +59,14 @@ class Shared:
     scored_alone: bool
 
 
-class Part:
+class Shard:
     """Members whose steps are one call of a program.
 
     Parameters
     ----------
     shared : Shared
     members : sequence of Member
-        Those that were in another part have their state back, see `give_back`.
+        Those that were in another part have their state back, see `return_state`.
     n_places : int
         At least as many as there are members: parts of equal size share a compilation. A vacant
         place has no rows.
@@ -94,12 +94,12 @@ class Part:
         if any(m.best_state is not None for m in members):
             best = [m.best_state or m.state[:2] for m in places]
             self._best = tuple(stacked([state[i] for state in best]) for i in range(2))
-        self._numbers = tf.constant(
-            np.array([numbers_of(m.job.network) for m in places], np.float32).T
+        self._scalars = tf.constant(
+            np.array([scalars_of(m.job.network) for m in places], np.float32).T
         )
         names = rule_options(job.optimizer)["names"]
-        options = [[dict(m.job.optimizer.numbers)[name] for m in places] for name in names]
-        self._optimizer_numbers = tf.constant(
+        options = [[dict(m.job.optimizer.scalars)[name] for m in places] for name in names]
+        self._optimizer_scalars = tf.constant(
             np.array(options, np.float32).reshape(len(names), n_places)
         )
         self._units = (
@@ -138,7 +138,7 @@ class Part:
 
         member.fetch, member.store = fetch, store
 
-    def give_back(self, *, stopped_only: bool = False) -> None:
+    def return_state(self, *, stopped_only: bool = False) -> None:
         """Give members their state to keep."""
         leaving = [
             (position, member)
@@ -207,7 +207,7 @@ class Part:
         steps_before = np.array([m.n_steps for m in places], np.float32)
         own_steps = 0 if is_rehearsal else int((counts > 0).any(1).sum())
         return (
-            self._state[:2], self._state[2:], shared.dims, self._numbers, self._optimizer_numbers,
+            self._state[:2], self._state[2:], shared.dims, self._scalars, self._optimizer_scalars,
             shared.data, self._rows_at["train"], self._units,
             (tf.constant(index), tf.constant(counts)), tf.constant(own_steps),
             tf.constant(steps_before), tf.constant(rates),
@@ -234,13 +234,13 @@ class Part:
         shared = self._shared
         index, counts = chunks(rows, shared.row_width)
         by_member = (self._state[:2], self._rows_at[role], self._units)
-        numbers = self._numbers
+        scalars = self._scalars
         if some != slice(None):
             by_member = tf.nest.map_structure(lambda tensor: tensor[some], by_member)
-            numbers = numbers[:, some]
+            scalars = scalars[:, some]
         state, place, units = by_member
         return (
-            state, shared.dims, numbers, shared.data, place, units,
+            state, shared.dims, scalars, shared.data, place, units,
             (tf.constant(index), tf.constant(counts)),
         )  # fmt: skip
 

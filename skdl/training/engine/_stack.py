@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl.layers._rule import Layout, compiles, inner_widths, row_sizes, runs_alone
+from skdl.layers._rule import Layout, compiles, inner_widths, one_member_at_a_time, row_sizes
 from skdl.training._losses import reduction_of
 from skdl.training._metrics import GraphMetric, HostMetric
 from skdl.training.engine._devices import has_gpu, n_cores, side_by_side
@@ -17,9 +17,9 @@ from skdl.training.engine._member import end_abandoned_calls
 from skdl.training.engine._noise import NoiseTable
 from skdl.training.engine._plan import batch_rows, worth_compiling, worth_recompiling
 from skdl.training.engine._prediction import traced_meanwhile
-from skdl.training.engine._program import Kind, dims_of, number_names, numbers_of, program_for
+from skdl.training.engine._program import Kind, dims_of, program_for, scalar_names, scalars_of
 from skdl.training.engine._row_pool import RowPool
-from skdl.training.engine._shard import Part, Shared
+from skdl.training.engine._shard import Shard, Shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,8 +49,8 @@ class Stack:
         self.network = first.network
         graph = tuple(m for m in members[0].metrics if isinstance(m, GraphMetric))
         host = [m for m in members[0].metrics if isinstance(m, HostMetric)]
-        numbers = np.array([numbers_of(m.job.network) for m in members], np.float32)
-        n_layer_numbers = sum(p >= 0 for p, _ in number_names(self.network))
+        scalars = np.array([scalars_of(m.job.network) for m in members], np.float32)
+        n_layer_scalars = sum(p >= 0 for p, _ in scalar_names(self.network))
         # The rows of each role, one entry per member; roles that nobody has are left out.
         roles = {
             "train": [m.job.train for m in members],
@@ -62,11 +62,11 @@ class Stack:
         begins = iter(zip(self._pool.x_offsets, self._pool.y_offsets, strict=True))
         offsets = {role: {m: next(begins) for m in members} for role in roles}
         is_scored = any(m.job.held_out_score is not None for m in members)
-        self._runs_alone = runs_alone(self.network)
+        self._one_member_at_a_time = one_member_at_a_time(self.network)
         kind = Kind(
             network=self.network,
             optimizer=first.optimizer,
-            live=tuple(bool(n) for n in (numbers != 0).any(0)[:n_layer_numbers]),
+            live=tuple(bool(n) for n in (scalars != 0).any(0)[:n_layer_scalars]),
             metrics=graph,
             collect=bool(host),
             rows=self._pool.held_as,
@@ -78,7 +78,7 @@ class Stack:
         self._may_compile = not host and kind.rows != "csr" and compiles(self.network)
         self._compiled = compiled and self._may_compile
         programs = self._programs()
-        widest = self._widest_noise(numbers) if programs["train"].n_noisy else 0
+        widest = self._widest_noise(scalars) if programs["train"].n_noisy else 0
         self._shared = Shared(
             programs=programs,
             data=self._pool.tensors(programs["train"].kind.rows, padded=self._compiled),
@@ -87,7 +87,7 @@ class Stack:
             dims=tf.constant(dims_of(self.network), tf.int32),
             batch_size=batch_rows(members),
             row_width=self._row_width(),
-            scored_alone=self._runs_alone,
+            scored_alone=self._one_member_at_a_time,
         )
         self._epoch = 0
         self._cut()
@@ -97,7 +97,7 @@ class Stack:
         kinds = dict(self._kinds)
         if self._compiled:
             kinds["train"] = dataclasses.replace(kinds["train"], compiled=True)
-        elif self._runs_alone and not has_gpu() and self._pool.held_as != "csr":
+        elif self._one_member_at_a_time and not has_gpu() and self._pool.held_as != "csr":
             # Images are large and their steps long: their rows are not copied, but read where the
             # caller holds them, batch by batch.
             kinds = {r: dataclasses.replace(kind, rows="in place") for r, kind in kinds.items()}
@@ -110,10 +110,10 @@ class Stack:
         gets a part of the members. The plain graph spreads its operations itself.
         """
         members = self.members
-        n_parts = n_cores() if self._compiled else len(members) if self._runs_alone else 1
+        n_parts = n_cores() if self._compiled else len(members) if self._one_member_at_a_time else 1
         n_places = -(-len(members) // min(n_parts, len(members)))
         self._parts = [
-            Part(self._shared, members[start : start + n_places], n_places)
+            Shard(self._shared, members[start : start + n_places], n_places)
             for start in range(0, len(members), n_places)
         ]
 
@@ -158,7 +158,7 @@ class Stack:
 
     def _cut_anew(self) -> None:
         for part in self._parts:
-            part.give_back()
+            part.return_state()
         self.members = [member for member in self.members if not member.stopped]
         self._cut()
 
@@ -170,7 +170,7 @@ class Stack:
         """
         end_abandoned_calls(self.members)
         for part in self._parts:
-            part.give_back(stopped_only=True)
+            part.return_state(stopped_only=True)
         self._parts = [part for part in self._parts if part.is_running]
         running = [member for member in self.members if not member.stopped]
         n_gone = sum(len(part.members) for part in self._parts) - len(running)
@@ -221,19 +221,19 @@ class Stack:
 
     # ------------------------------------------------------------------ sizes
 
-    def _widest_noise(self, numbers: Any) -> int:
+    def _widest_noise(self, scalars: Any) -> int:
         """Return how much noise one row needs at most in a layer."""
         sizes = row_sizes(self.network)
-        if not self._runs_alone:
+        if not self._one_member_at_a_time:
             return max(sizes)
         # Images are large: those that no dropout works on must not make the table larger.
-        named = number_names(self.network)
-        rates = [i for i, (_, name) in enumerate(named) if name == "rate" and numbers[:, i].any()]
+        named = scalar_names(self.network)
+        rates = [i for i, (_, name) in enumerate(named) if name == "rate" and scalars[:, i].any()]
         return max((sizes[named[i][0]] for i in rates), default=0)
 
     def _row_width(self) -> int:
         """Return how many numbers a row becomes on its way through the network."""
-        if self._runs_alone:
+        if self._one_member_at_a_time:
             # What goes into a few layers and what comes out.
             return 8 * max(row_sizes(self.network))
         if self.network.source is not None:

@@ -11,12 +11,12 @@ from joblib.parallel import ThreadingBackend
 
 from skdl._validation import VERBOSE, AnyOf, OneOf, Real, check_parameters
 from skdl.training._progress import StackProgress
-from skdl.training._signals import AbandonCall
+from skdl.training._signals import AbortParallelCall
 from skdl.training._train import train
 from skdl.training.engine._garbage import full_collections_put_off
 from skdl.training.lockstep._rendezvous import (
     MOST_WAITING,
-    Call,
+    ParallelCall,
     Rendezvous,
     Task,
     current_task,
@@ -26,7 +26,7 @@ from skdl.training.lockstep._rendezvous import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["LockstepBackend", "Session", "lockstep"]
+__all__ = ["LockstepBackend", "LockstepSession", "lockstep"]
 
 # Share of the free memory that a batch may take unless `memory_limit` says otherwise.
 _FREE_SHARE = 0.5
@@ -68,7 +68,7 @@ class LockstepBackend(ThreadingBackend):
         self._rendezvous: Rendezvous = (
             self._new_rendezvous() if parent is None else parent._rendezvous  # noqa: SLF001
         )
-        self._call = Call(self._rendezvous)
+        self._call = ParallelCall(self._rendezvous)
 
     @property
     def batches(self) -> list[int]:
@@ -104,10 +104,10 @@ class LockstepBackend(ThreadingBackend):
         Otherwise the first of them would be trained before the others are there.
         """
         task = current_task()
-        self._call = Call(self._rendezvous, () if task is None else task.place_of_call())
+        self._call = ParallelCall(self._rendezvous, () if task is None else task.place_of_call())
         self._is_counted = task is not None and task.rendezvous is self._rendezvous
         if not self._is_counted:
-            self._rendezvous.step_in()
+            self._rendezvous.mark_running()
         self._collections = full_collections_put_off()
         self._collections.__enter__()
 
@@ -125,7 +125,7 @@ class LockstepBackend(ThreadingBackend):
         """Leave the caller to itself again."""
         self._collections.__exit__(None, None, None)
         if not self._is_counted:
-            self._call.rendezvous.step_out()
+            self._call.rendezvous.mark_waiting()
 
     def submit(self, func: Callable[[], Any], callback: Any = None) -> Task:
         """Queue a task; its outcome goes to `callback` in the task's own thread."""
@@ -136,7 +136,7 @@ class LockstepBackend(ThreadingBackend):
             try:
                 call.rendezvous.check(call)
                 outcome = (func(), None)
-            except AbandonCall as error:
+            except AbortParallelCall as error:
                 outcome = (None, error.reason)
             except BaseException as error:  # noqa: BLE001 - raised where joblib retrieves it
                 outcome = (None, error)
@@ -172,7 +172,7 @@ class LockstepBackend(ThreadingBackend):
         self._rendezvous.batches = batches
 
 
-class Session:
+class LockstepSession:
     """What `lockstep` gives: a look at what was trained together.
 
     Attributes
@@ -197,7 +197,7 @@ _CONSTRAINTS = {
 
 
 @contextlib.contextmanager
-def lockstep(*, memory_limit: float | None = None, verbose: int = 0) -> Iterator[Session]:
+def lockstep(*, memory_limit: float | None = None, verbose: int = 0) -> Iterator[LockstepSession]:
     """Train together what scikit-learn's functions clone: folds, grid points, ensemble members.
 
     Inside this context, functions of scikit-learn that run fits through joblib (``cross_validate``,
@@ -215,7 +215,7 @@ def lockstep(*, memory_limit: float | None = None, verbose: int = 0) -> Iterator
 
     Yields
     ------
-    session : Session
+    session : LockstepSession
         ``session.batches`` says how many fits were trained together.
 
     Raises
@@ -238,4 +238,4 @@ def lockstep(*, memory_limit: float | None = None, verbose: int = 0) -> Iterator
     limit = None if memory_limit is None else int(memory_limit)
     backend = LockstepBackend(memory_limit=limit, progress=bool(verbose))
     with parallel_config(backend=backend, n_jobs=-1):
-        yield Session(backend)
+        yield LockstepSession(backend)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from skdl.training._signals import AbandonCall
+from skdl.training._signals import AbortParallelCall
 from skdl.training._train import train
 from skdl.training.lockstep._rendezvous import current_task
 
@@ -20,7 +20,7 @@ def train_one(job: Job) -> Trained:
     if task is not None:
         return task.rendezvous.fit(job, task)
     (outcome,) = train([job])
-    if isinstance(outcome, AbandonCall):
+    if isinstance(outcome, AbortParallelCall):
         raise outcome.reason
     if isinstance(outcome, BaseException):
         raise outcome

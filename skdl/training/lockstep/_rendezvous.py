@@ -37,7 +37,7 @@ _log = logging.getLogger("skdl")
 MOST_WAITING = 512
 
 
-class Call:
+class ParallelCall:
     """One call of Parallel, whose caller waits for its tasks.
 
     The caller counts as running again from the end of its last task, not from the moment at which
@@ -78,13 +78,13 @@ class Call:
         with self._lock:
             self._is_waiting = self._n_open > 0
             if self._is_waiting:
-                self.rendezvous.step_out()
+                self.rendezvous.mark_waiting()
 
     def wake(self) -> None:
         """Let the caller run on, if it waits."""
         with self._lock:
             if self._is_waiting:
-                self.rendezvous.step_in()
+                self.rendezvous.mark_running()
             self._is_waiting = False
 
 
@@ -97,7 +97,7 @@ class Task:
     run : callable
         Without arguments; must not raise.
     rendezvous : Rendezvous
-    owner : Call
+    owner : ParallelCall
         Who asked for it: tasks of one call are cancelled together.
     place : tuple of int
         Its number in its call, after the place of that call. Fits are trained in this order, not
@@ -106,7 +106,7 @@ class Task:
 
     run: Callable[[], None]
     rendezvous: Rendezvous
-    owner: Call
+    owner: ParallelCall
     place: tuple[int, ...]
     n_calls: int = 0
 
@@ -135,7 +135,7 @@ def current_task() -> Task | None:
     return getattr(_local, "task", None)
 
 
-def current_call() -> Call | None:
+def current_call() -> ParallelCall | None:
     """Return the call of Parallel whose task this thread runs, if it runs one."""
     task = current_task()
     return None if task is None else task.owner
@@ -183,7 +183,7 @@ class Rendezvous:
         self._running = 0
         self._is_training = False
         self._closed = False
-        self._cancelled: set[Call] = set()
+        self._cancelled: set[ParallelCall] = set()
         self.batches: list[int] = []
 
     # ------------------------------------------------------------------ called by the backend
@@ -194,23 +194,23 @@ class Rendezvous:
             self._queue.append(task)
             self._advance()
 
-    def step_out(self) -> None:
+    def mark_waiting(self) -> None:
         """Let the calling thread wait for tasks that it handed out."""
         with self._lock:
             self._running -= 1
             self._advance()
 
-    def step_in(self) -> None:
+    def mark_running(self) -> None:
         """Let the calling thread run on."""
         with self._lock:
             self._running += 1
 
-    def check(self, owner: Call) -> None:
+    def check(self, owner: ParallelCall) -> None:
         """Raise `InterruptedTrainingError` if nobody waits for this call's tasks any more."""
         if self._closed or owner in self._cancelled:
             raise InterruptedTrainingError("cancelled")
 
-    def cancel(self, owner: Call) -> None:
+    def cancel(self, owner: ParallelCall) -> None:
         """Drop the tasks of one owner; those in a fit see `InterruptedTrainingError`."""
         with self._lock:
             self._cancelled.add(owner)

@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from skdl import MLPClassifier, MLPRegressor
-from skdl.estimators.base._held_out import HeldOut
+from skdl.estimators.base._held_out import HeldOutScoring
 from skdl.training import Observer
 
 TINY = {"hidden_units": (5,), "epochs": 3, "learning_rate": 0.02, "random_state": 0}
@@ -43,7 +43,7 @@ AROUND = {
 def followed(estimator, X, y, **options):
     """Fit on the first 60 rows; return the fitted estimator and what was seen of the others."""
     estimator = clone(estimator)
-    with HeldOut(estimator, X[60:], y[60:], **options) as held_out:
+    with HeldOutScoring(estimator, X[60:], y[60:], **options) as held_out:
         estimator.fit(X[:60], y[:60])
     return estimator, held_out
 
@@ -140,17 +140,17 @@ def test_observers_are_told_once_the_rows_are_scored(diabetes):
 
 def test_contexts_nest_and_belong_to_their_thread(diabetes):
     X, y = diabetes
-    outer, inner = HeldOut(NETWORK, X, y), HeldOut(NETWORK, X, y)
+    outer, inner = HeldOutScoring(NETWORK, X, y), HeldOutScoring(NETWORK, X, y)
     with outer:
         with inner:
-            assert HeldOut.current() is inner
+            assert HeldOutScoring.current() is inner
             elsewhere = []
-            thread = threading.Thread(target=lambda: elsewhere.append(HeldOut.current()))
+            thread = threading.Thread(target=lambda: elsewhere.append(HeldOutScoring.current()))
             thread.start()
             thread.join()
             assert elsewhere == [None]
-        assert HeldOut.current() is outer
+        assert HeldOutScoring.current() is outer
         with pytest.raises(LookupError), inner:
             raise LookupError
-        assert HeldOut.current() is outer
-    assert HeldOut.current() is None
+        assert HeldOutScoring.current() is outer
+    assert HeldOutScoring.current() is None

@@ -26,7 +26,7 @@ class GivenUpError(Exception):
     pass
 
 
-class Watch(Observer):
+class StalenessMonitor(Observer):
     """Counts the epochs of every fit, and may abandon one of them; copies are the same object."""
 
     def __init__(self, *, member=None, epoch=1):
@@ -76,7 +76,7 @@ def expected(data):
 @pytest.mark.parametrize("error_score", [np.nan, "raise"])
 @pytest.mark.parametrize("member", [0, 3])
 def test_reason_leaves_cross_val_score_and_the_siblings_end(error_score, member, data, expected):
-    watch = Watch(member=member, epoch=2)
+    watch = StalenessMonitor(member=member, epoch=2)
     with lockstep() as session:
         with pytest.raises(GivenUpError, match="in epoch 3"):
             cross_val_score(network(watch), *data, cv=5, error_score=error_score)
@@ -88,7 +88,7 @@ def test_reason_leaves_cross_val_score_and_the_siblings_end(error_score, member,
 
 def test_siblings_in_stacks_to_come_are_not_trained(data):
     # Other widths make another stack.
-    watch = Watch(member=0)
+    watch = StalenessMonitor(member=0)
 
     def fits():
         yield delayed(network(watch).fit)(*data)
@@ -101,7 +101,7 @@ def test_siblings_in_stacks_to_come_are_not_trained(data):
 
 
 def test_siblings_split_off_by_memory_are_not_trained(data):
-    watch = Watch(member=0)
+    watch = StalenessMonitor(member=0)
     with lockstep(memory_limit=1), pytest.raises(GivenUpError):
         cross_val_score(network(watch), *data, cv=5)
     assert sum(watch.n_epochs.values()) == 2
@@ -109,7 +109,7 @@ def test_siblings_split_off_by_memory_are_not_trained(data):
 
 @pytest.mark.parametrize("error_score", [np.nan, "raise"])
 def test_a_fit_by_keras_is_abandoned_too(error_score, data):
-    watch = Watch(member=0)
+    watch = StalenessMonitor(member=0)
     with lockstep(), pytest.raises(GivenUpError):
         cross_val_score(
             network(watch, BatchWatcher(), epochs=3), *data, cv=2, error_score=error_score
@@ -118,14 +118,14 @@ def test_a_fit_by_keras_is_abandoned_too(error_score, data):
 
 
 def test_without_lockstep_fit_raises_the_reason(data):
-    watch = Watch(member=0)
+    watch = StalenessMonitor(member=0)
     with pytest.raises(GivenUpError, match="in epoch 2"):
         network(watch).fit(*data)
     assert list(watch.n_epochs.values()) == [2]
 
 
 def test_of_nested_calls_only_the_abandoned_one_ends(data, expected):
-    watch, other = Watch(member=1), Watch()
+    watch, other = StalenessMonitor(member=1), StalenessMonitor()
 
     def trial(callback):
         with contextlib.suppress(GivenUpError):
@@ -144,7 +144,7 @@ def test_of_nested_calls_only_the_abandoned_one_ends(data, expected):
 
 
 def test_the_reason_is_an_ordinary_error_one_call_further_out(data):
-    watch = Watch(member=0)
+    watch = StalenessMonitor(member=0)
     search = GridSearchCV(network(watch, epochs=4), {"mlpregressor__l2": [0.0, 0.1]}, cv=2)
     with lockstep() as session, pytest.warns(FitFailedWarning, match="GivenUpError: in epoch 2"):
         scores = cross_val_score(search, *data, cv=2, error_score=-99.0)
@@ -156,7 +156,7 @@ def test_the_reason_is_an_ordinary_error_one_call_further_out(data):
 def test_tasks_that_have_not_begun_are_dropped(data, monkeypatch):
     monkeypatch.setattr("skdl.training.lockstep._rendezvous.MOST_WAITING", 2)
     monkeypatch.setattr("skdl.training.lockstep._backend.MOST_WAITING", 2)
-    watch = Watch(member=0)
+    watch = StalenessMonitor(member=0)
     with lockstep(), pytest.raises(GivenUpError):
         cross_val_score(network(watch), *data, cv=6)
     time.sleep(0.2)

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["RowsView"]
+__all__ = ["LazyRows"]
 
 
-class RowsView:
+class LazyRows:
     """Rows of an array in the form of an array, as far as splitting and our networks need it.
 
     What scikit-learn does with the rows of a fold, indexing with positions, gives another view.
@@ -54,19 +54,19 @@ class RowsView:
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return (self.base[i] for i in self.index)
 
-    def __getitem__(self, key: Any) -> RowsView:
+    def __getitem__(self, key: Any) -> LazyRows:
         # scikit-learn says rows[positions, ...].
-        return RowsView(self.base, self.index[key[0] if isinstance(key, tuple) else key])
+        return LazyRows(self.base, self.index[key[0] if isinstance(key, tuple) else key])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         del copy
         rows = self.base[self.index]
         return rows if dtype is None else rows.astype(dtype, copy=False)
 
-    def reshape(self, n_rows: int, *shape: int) -> RowsView:
+    def reshape(self, n_rows: int, *shape: int) -> LazyRows:
         """Return the same rows, each of another shape."""
         del n_rows
-        return RowsView(self.base.reshape(len(self.base), *shape), self.index)
+        return LazyRows(self.base.reshape(len(self.base), *shape), self.index)
 
     def min(self) -> Any:
         """Return the least element of all rows, those left out included."""
@@ -76,7 +76,7 @@ class RowsView:
         """Return the greatest element of all rows, those left out included."""
         return self.base.max()
 
-    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
+    def scatter_to_base(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return values of these rows in the places of the base's, zeros elsewhere."""
         result = np.zeros((len(self.base), *values.shape[1:]), values.dtype)
         result[self.index] = values
