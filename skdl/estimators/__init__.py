@@ -1,6 +1,6 @@
 """Estimators: what users construct."""
 
-from skdl.estimators.base._search_space import describe_space
+from skdl.estimators.base import describe_space
 from skdl.estimators.images._cnn import CNNClassifier, CNNRegressor
 from skdl.estimators.images._pretrained import PretrainedCNNClassifier, PretrainedCNNRegressor
 from skdl.estimators.images._pretrained_features import PretrainedFeatures

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.metrics import get_scorer_names
 
-from skdl.estimators.base._keras_names import monitor_mode
+from skdl.estimators.base import monitor_mode
 from skdl.inspection._networks import check_fitted_networks, first_network
 from skdl.inspection._training_curve import kept_epoch
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from skdl.estimators.base._network_estimator import BaseNetwork
+    from skdl.estimators.base import BaseNetwork
 
 __all__ = ["Evidence", "of_cross_validation", "of_estimator"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
-from skdl.estimators.base._network_estimator import BaseNetwork
+from skdl.estimators.base import BaseNetwork
 
 __all__ = ["check_fitted_networks", "first_network", "full_name"]
 

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from skdl.estimators.base._held_out import HeldOutScoring
+from skdl.estimators.base import HeldOutScoring
 from skdl.exceptions import InvalidParameterError
 from skdl.training import Observer
 

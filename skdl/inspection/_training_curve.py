@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from skdl._validation import Boolean, OneOf, check_parameters
-from skdl.estimators.base._keras_names import monitor_mode
+from skdl.estimators.base import monitor_mode
 from skdl.inspection._networks import check_fitted_networks
 from skdl.inspection._style import BAND, LINES, MARK, merged
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from skdl.estimators.base._network_estimator import BaseNetwork
+from skdl.estimators.base import BaseNetwork
 
 __all__ = ["nested_networks"]
 

@@ -1,1 +1,18 @@
-"""What all estimators share: parameters, data, targets, fitting and prediction."""
+"""What all estimators share; the names here are all that other packages may use of it."""
+
+from skdl.estimators.base._fit_conditions import FitOverrides
+from skdl.estimators.base._held_out import HeldOutScoring
+from skdl.estimators.base._keras_names import monitor_mode
+from skdl.estimators.base._network_estimator import CONSTRAINTS, BaseNetwork
+from skdl.estimators.base._search_space import Choice, Number, describe_space
+
+__all__ = [
+    "CONSTRAINTS",
+    "BaseNetwork",
+    "Choice",
+    "FitOverrides",
+    "HeldOutScoring",
+    "Number",
+    "describe_space",
+    "monitor_mode",
+]

@@ -21,7 +21,7 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
 from skdl._lazy_rows import LazyRows
-from skdl.estimators.base._held_out import HeldOutScoring
+from skdl.estimators.base import HeldOutScoring
 from skdl.estimators.images._image_shape import ImageRows
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection._networks import nested_networks

@@ -31,7 +31,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdl._doc_links import DocLinkMixin
 from skdl._validation import Constraint, Integer, Predicate, check_parameters
-from skdl.estimators.base._network_estimator import CONSTRAINTS
+from skdl.estimators.base import CONSTRAINTS
 from skdl.model_selection._lockstep import ensure_lockstep
 from skdl.model_selection._networks import nested_networks
 

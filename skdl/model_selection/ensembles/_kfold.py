@@ -35,8 +35,7 @@ from skdl._validation import (
     Real,
     check_parameters,
 )
-from skdl.estimators.base._fit_conditions import FitOverrides
-from skdl.estimators.base._network_estimator import CONSTRAINTS
+from skdl.estimators.base import CONSTRAINTS, FitOverrides
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._curves import mean_curve
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config

@@ -15,7 +15,7 @@ from optuna.exceptions import TrialPruned
 from optuna.study import StudyDirection
 from optuna.trial import BaseTrial
 
-from skdl.estimators.base._keras_names import monitor_mode
+from skdl.estimators.base import monitor_mode
 from skdl.exceptions import InvalidParameterError
 from skdl.training import Observer
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from optuna.distributions import FloatDistribution, IntDistribution
 from sklearn.base import clone
 
-from skdl.estimators.base._search_space import Choice, Number
+from skdl.estimators.base import Choice, Number
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._networks import nested_networks
 from skdl.model_selection.search._dimension import Choices, Dimension, Interval, dimension_of

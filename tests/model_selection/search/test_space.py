@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 import skdl
-from skdl.estimators.base._search_space import describe_space
+from skdl.estimators.base import describe_space
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection.search._space import make_space
 from tests.checks import name_without_address
