@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from skdl._lazy_rows import TakesLazyRows
 from skdl._validation import AnyOf, Integer, OneOf, Predicate, SequenceOf
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ IMAGE_SHAPE = AnyOf(
 )
 
 
-class ImageRows(ABC):
+class ImageRows(TakesLazyRows, ABC):
     """What estimators share whose rows are images: one shape and one scale, set in fit."""
 
     image_shape: Any

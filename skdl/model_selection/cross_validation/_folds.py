@@ -20,9 +20,8 @@ from sklearn.utils import parallel
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
-from skdl._lazy_rows import LazyRows
+from skdl._lazy_rows import TakesLazyRows, lazy_rows
 from skdl.estimators.base import HeldOutScoring
-from skdl.estimators.images._image_shape import ImageRows
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection._networks import nested_networks
 
@@ -89,13 +88,9 @@ class Folds:
     return_predictions: bool = False
 
     @functools.cached_property
-    def _images(self) -> Any:
-        """The rows so that their splits are views, if they need no check and no conversion."""
-        X = self.X
-        if not isinstance(X, np.ndarray) or X.ndim < 3:  # noqa: PLR2004
-            return X
-        is_ready = X.dtype == np.uint8 or (X.dtype == np.float32 and np.isfinite(X).all())
-        return LazyRows(X) if is_ready else X
+    def _lazy_rows(self) -> Any:
+        """The rows so that those of a split are no copy, where they are images."""
+        return lazy_rows(self.X)
 
     def run(
         self,
@@ -126,7 +121,7 @@ class Folds:
         folds : list of Fold
             In the order of `splits`.
         """
-        X = self._images if isinstance(estimator, ImageRows) else self.X
+        X = self._lazy_rows if isinstance(estimator, TakesLazyRows) else self.X
         fold = functools.partial(
             self._fold, X=X, verbose=verbose, epoch_scorer=epoch_scorer, observers=observers
         )

@@ -14,7 +14,7 @@ from skdl.model_selection._lockstep import ensure_lockstep
 from skdl.model_selection._networks import nested_networks
 from skdl.model_selection.cross_validation import _report
 from skdl.model_selection.cross_validation._statistics import corrected_interval, corrected_t_test
-from skdl.model_selection.ensembles._averaging import AveragingClassifier, AveragingRegressor
+from skdl.model_selection.ensembles import AveragingClassifier, AveragingRegressor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -30,8 +30,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from skdl._doc_links import DocLinkMixin
-from skdl._validation import Constraint, Integer, Predicate, check_parameters
-from skdl.estimators.base import CONSTRAINTS
+from skdl._validation import RANDOM_STATE, Constraint, Integer, Predicate, check_parameters
 from skdl.model_selection._lockstep import ensure_lockstep
 from skdl.model_selection._networks import nested_networks
 
@@ -40,12 +39,29 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["AveragingClassifier", "AveragingRegressor"]
+__all__ = [
+    "HALF",
+    "IS_CLASSIFIER",
+    "IS_REGRESSOR",
+    "AveragingClassifier",
+    "AveragingRegressor",
+    "BaseAveraging",
+    "gives_probabilities",
+]
 
 _CONSTRAINTS: dict[str, Constraint] = {
     "n_members": Integer(1, example=5),
-    "random_state": CONSTRAINTS["random_state"],
+    "random_state": RANDOM_STATE,
 }
+IS_REGRESSOR = Predicate(
+    lambda value: hasattr(value, "predict") and not is_classifier(value),
+    "a regressor; AveragingClassifier takes classifiers",
+)
+IS_CLASSIFIER = Predicate(
+    lambda value: hasattr(value, "predict_proba"), "a classifier with predict_proba"
+)
+# A label at exactly one half counts as absent, as in MLPClassifier.
+HALF = 0.5
 
 
 class BaseAveraging(DocLinkMixin, MetaEstimatorMixin, BaseEstimator, ABC):
@@ -195,13 +211,7 @@ class AveragingRegressor(RegressorMixin, BaseAveraging):
     (442,)
     """
 
-    _constraints: ClassVar[dict[str, Constraint]] = {
-        **_CONSTRAINTS,
-        "estimator": Predicate(
-            lambda value: hasattr(value, "predict") and not is_classifier(value),
-            "a regressor; AveragingClassifier takes classifiers",
-        ),
-    }
+    _constraints: ClassVar[dict[str, Constraint]] = {**_CONSTRAINTS, "estimator": IS_REGRESSOR}
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict the mean of the members' predictions.
@@ -228,7 +238,8 @@ class AveragingRegressor(RegressorMixin, BaseAveraging):
         return tags
 
 
-def _gives_probabilities(ensemble: Any) -> bool:
+def gives_probabilities(ensemble: Any) -> bool:
+    """Tell whether the members of a classifying ensemble have ``predict_proba``."""
     return hasattr(ensemble.estimator, "predict_proba")
 
 
@@ -273,12 +284,7 @@ class AveragingClassifier(ClassifierMixin, BaseAveraging):
     (150, 3)
     """
 
-    _constraints: ClassVar[dict[str, Constraint]] = {
-        **_CONSTRAINTS,
-        "estimator": Predicate(
-            lambda value: hasattr(value, "predict_proba"), "a classifier with predict_proba"
-        ),
-    }
+    _constraints: ClassVar[dict[str, Constraint]] = {**_CONSTRAINTS, "estimator": IS_CLASSIFIER}
 
     def fit_routed(self, X: Any, y: Any, fit_params: Mapping[str, Any]) -> Self:
         """Fit with parameters that are already those of the members' ``fit``.
@@ -300,7 +306,7 @@ class AveragingClassifier(ClassifierMixin, BaseAveraging):
         self._is_multilabel = type_of_target(y) == "multilabel-indicator"
         return self
 
-    @available_if(_gives_probabilities)
+    @available_if(gives_probabilities)
     def predict_proba(self, X: Any) -> Any:
         """Predict the mean over the members of the probability of each class.
 
@@ -347,8 +353,7 @@ class AveragingClassifier(ClassifierMixin, BaseAveraging):
             outputs = zip(self.classes_, probabilities, strict=True)
             return np.column_stack([classes[p.argmax(1)] for classes, p in outputs])
         if self._is_multilabel:
-            # A label at exactly one half counts as absent, as in MLPClassifier.
-            return (probabilities > 0.5).astype(int)  # noqa: PLR2004
+            return (probabilities > HALF).astype(int)
         return np.asarray(self.classes_)[probabilities.argmax(1)]
 
     def __sklearn_tags__(self) -> Any:

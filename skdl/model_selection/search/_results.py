@@ -13,7 +13,7 @@ from sklearn.exceptions import FitFailedWarning
 
 from skdl._compat import HAS_CALLBACKS
 from skdl.model_selection.search._trials import N_EPOCHS, SCORES, SECONDS
-from skdl.model_selection.shared_study._worker import REASON, is_counted
+from skdl.model_selection.shared_study import REASON, is_counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

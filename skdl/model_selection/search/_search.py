@@ -37,16 +37,14 @@ from skdl._validation import (
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._networks import nested_networks
 from skdl.model_selection._split import SHUFFLE_SEED, check_folds, splits_per_iteration
-from skdl.model_selection.cross_validation._folds import Folds
-from skdl.model_selection.cross_validation._routing import router_of
+from skdl.model_selection.cross_validation import Folds, router_of
 from skdl.model_selection.search._comparable import check_comparable
 from skdl.model_selection.search._progress import SearchProgress
 from skdl.model_selection.search._results import check_outcome, cv_results, finished_trials
 from skdl.model_selection.search._sklearn_callbacks import SearchTasks
 from skdl.model_selection.search._space import make_space
 from skdl.model_selection.search._trials import SCORES, Trials
-from skdl.model_selection.shared_study._storage import open_study
-from skdl.model_selection.shared_study._worker import run_study
+from skdl.model_selection.shared_study import open_study, run_study
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,6 +53,7 @@ if TYPE_CHECKING:
     from sklearn.utils.metadata_routing import MetadataRouter
 
     from skdl.model_selection.search._space import Space
+    from skdl.model_selection.shared_study import Event
 
 __all__ = ["OptunaSearchCV"]
 
@@ -350,7 +349,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
             progress=progress,
         )
 
-        def on_event(event: Any, trials: list[FrozenTrial]) -> None:
+        def on_event(event: Event, trials: list[FrozenTrial]) -> None:
             progress.event(event, trials)
             if tasks.event(event, trials):
                 study.stop()

@@ -19,14 +19,14 @@ from sklearn.utils.validation import _check_method_params
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection.search._pruning import MeanCurve
-from skdl.model_selection.shared_study._worker import Outcome
+from skdl.model_selection.shared_study import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import optuna
 
-    from skdl.model_selection.cross_validation._folds import Fold, Folds
+    from skdl.model_selection.cross_validation import Fold, Folds
     from skdl.model_selection.search._progress import SearchProgress
     from skdl.model_selection.search._space import Space
 

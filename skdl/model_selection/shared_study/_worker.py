@@ -6,7 +6,7 @@ no locks. That is enough for a budget that is met exactly, by any number of proc
 1. A worker looks at the study. What counts against the budget are the trials that have ended
    (completed, pruned, failed for a reason of their own) and those that run. If that leaves no
    room, it waits and looks again; it returns once enough trials have *ended*.
-2. If there is room, it takes a waiting trial or makes a new one, signs it (see `_lease`), and
+2. If there is room, it takes a waiting trial or makes a new one, signs it (see `_heartbeat`), and
    looks once more. If the study now holds more than the budget, others had the same idea at the
    same time: it makes its trial a waiting one and tries again a little later. Whoever of them was
    the last has seen all the others, so there are never too many. A trial given back has no
@@ -45,9 +45,9 @@ if TYPE_CHECKING:
 
     from optuna.trial import FrozenTrial
 
-    Event = Literal["begun", "finished", "waiting", "lost"]
+__all__ = ["REASON", "RETRY_OF", "Event", "Outcome", "is_counted", "run_study"]
 
-__all__ = ["REASON", "RETRY_OF", "Outcome", "is_counted", "run_study"]
+Event = Literal["begun", "finished", "waiting", "lost"]
 
 _log = logging.getLogger("skdl")
 
