@@ -145,9 +145,9 @@ class TrainingCurveDisplay:
         histories = []
         kept = []
         for fold in folds.itertuples(index=False):
-            own = table[(table["iteration"] == fold.iteration) & (table["fold"] == fold.fold)]
-            if len(own):
-                by_metric = own.groupby("metric")["value"]
+            of_fold = table[(table["iteration"] == fold.iteration) & (table["fold"] == fold.fold)]
+            if len(of_fold):
+                by_metric = of_fold.groupby("metric")["value"]
                 histories.append({key: list(values) for key, values in by_metric})
                 kept.append(fold.kept_epoch)
         return cls._of_histories(histories, kept, metric, name).plot(ax, **options)
@@ -254,8 +254,8 @@ class TrainingCurveDisplay:
         name: str | None,
     ) -> Self:
         curves = {
-            part: stacked(histories, prefix + metric)
-            for part, prefix in _PREFIXES.items()
+            rows: stacked(histories, prefix + metric)
+            for rows, prefix in _PREFIXES.items()
             if any(prefix + metric in history for history in histories)
         }
         if not curves:
@@ -278,18 +278,18 @@ class TrainingCurveDisplay:
     @property
     def best_epoch(self) -> int | None:
         """Epoch, from 1, after which the rows not trained on are best on average."""
-        part = next((part for part in ("test", "validation") if part in self.curves), None)
-        if part is None:
+        rows = next((rows for rows in ("test", "validation") if rows in self.curves), None)
+        if rows is None:
             return None
-        mean = self._carried_on(part).mean(axis=1)
+        mean = self._carried_on(rows).mean(axis=1)
         if not np.isfinite(mean).any():
             return None
         best = np.nanargmax if monitor_mode(self.metric) == "max" else np.nanargmin
         return int(best(mean)) + 1
 
-    def _carried_on(self, part: str) -> NDArray[np.float64]:
+    def _carried_on(self, rows: str) -> NDArray[np.float64]:
         """Return curves carried on at the value of the epoch they kept; none that has no value."""
-        values = np.array(self.curves[part], float)
+        values = np.array(self.curves[rows], float)
         for fold, kept in enumerate(self._kept()):
             known = np.flatnonzero(np.isfinite(values[:, fold]))
             if len(known):
@@ -370,26 +370,28 @@ class TrainingCurveDisplay:
         if ax is None:
             _, ax = plt.subplots()
         title = self.name if name is None else name
-        own = {"training": train_kw, "validation": val_kw, "test": test_kw}
+        line_kws = {"training": train_kw, "validation": val_kw, "test": test_kw}
         self.lines_: dict[str, Any] = {}
         self.bands_: dict[str, Any] = {}
-        for part in self.curves:
-            values = self._carried_on(part)
+        for rows in self.curves:
+            values = self._carried_on(rows)
             epochs = np.arange(1, len(values) + 1)
             # A single epoch is a point, which a line would not show.
             point = {"marker": "o"} if len(epochs) == 1 else {}
-            look = merged(LINES[part], point, {"label": self._label(part, title, band)}, own[part])
+            look = merged(
+                LINES[rows], point, {"label": self._label(rows, title, band)}, line_kws[rows]
+            )
             (line,) = ax.plot(epochs, values.mean(axis=1), **look)
-            self.lines_[part] = line
+            self.lines_[rows] = line
             color = line.get_color()
             n_folds = values.shape[1]
             if show_folds and n_folds > 1:
                 thin = {"color": color, "linewidth": 0.6, "alpha": 0.5}
-                ax.plot(epochs, np.asarray(self.curves[part]), **thin)
+                ax.plot(epochs, np.asarray(self.curves[rows]), **thin)
             if band is not None and n_folds > 1:
                 low, high = _limits(values, band)
                 shade = merged({"color": color}, BAND, band_kw)
-                self.bands_[part] = ax.fill_between(epochs, low, high, **shade)
+                self.bands_[rows] = ax.fill_between(epochs, low, high, **shade)
         self.best_ = self._mark_best(ax, title, best_kw) if show_best else None
         self.stops_ = self._mark_stops(ax) if show_stops else None
         ax.set(xlabel="epoch", ylabel=self.metric)
@@ -399,10 +401,10 @@ class TrainingCurveDisplay:
         self.figure_ = ax.figure
         return self
 
-    def _label(self, part: str, title: str | None, band: str | None) -> str:
+    def _label(self, rows: str, title: str | None, band: str | None) -> str:
         n_folds = next(iter(self.curves.values())).shape[1]
-        label = {"training": "training", "validation": "validation", "test": "held out"}[part]
-        if n_folds > 1 and part == next(iter(self.curves)):
+        label = {"training": "training", "validation": "validation", "test": "held out"}[rows]
+        if n_folds > 1 and rows == next(iter(self.curves)):
             spread = {"std": " ± std", "range": " and range", None: ""}[band]
             label += f" (mean{spread} of {n_folds})"
         return f"{title}: {label}" if title else label

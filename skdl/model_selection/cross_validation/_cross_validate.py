@@ -233,21 +233,25 @@ def cross_validate(
         scores["indices"] = {"train": train, "test": test}
 
     others: dict[str, dict[str, Any]] = {}
-    for other, contender in contenders.items():
-        its_scorer = check_scoring(contender, scoring=scoring, raise_exc=error_score == "raise")
-        fit_params, score_params = params_for_contender(contender, its_scorer, params)
-        its_folds = dataclasses.replace(
+    for contender_name, contender in contenders.items():
+        contender_scorer = check_scoring(
+            contender, scoring=scoring, raise_exc=error_score == "raise"
+        )
+        fit_params, score_params = params_for_contender(contender, contender_scorer, params)
+        contender_folds = dataclasses.replace(
             shared,
-            scorer=its_scorer,
+            scorer=contender_scorer,
             fit_params=fit_params,
             score_params=score_params,
             return_train_score=False,
             return_predictions=False,
         ).run(contender, n_jobs=n_jobs, verbose=verbose)
-        others[other] = _of_contender(other, its_folds, metrics, error_score)
+        others[contender_name] = _of_contender(
+            contender_name, contender_folds, metrics, error_score
+        )
 
     per_iteration = splits_per_iteration(splitter, len(splits))
-    iterations, numbers = np.divmod(np.arange(len(splits)), per_iteration)
+    iterations, fold_numbers = np.divmod(np.arange(len(splits)), per_iteration)
     return CrossValidationResult(
         scores,
         metrics=metrics,
@@ -255,11 +259,11 @@ def cross_validate(
         estimator_name=name,
         splits=splits,
         iterations=iterations,
-        folds=numbers,
+        folds=fold_numbers,
         histories=[fold.history for fold in folds],
         kept_epochs=[fold.kept_epoch for fold in folds],
         contenders=others,
-        predictions=_joined(folds, iterations, numbers) if return_predictions else None,
+        predictions=_joined(folds, iterations, fold_numbers) if return_predictions else None,
         X=X,
         y=y,
         fit_params=routes.estimator.fit,
@@ -280,17 +284,17 @@ def _name_of(estimator: Any) -> str:
 def _contenders(
     name: str, estimator: Any, *, baseline: bool, others: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    own: dict[str, Any] = {}
+    automatic: dict[str, Any] = {}
     if baseline:
-        own[_BASELINE] = DummyClassifier() if is_classifier(estimator) else DummyRegressor()
+        automatic[_BASELINE] = DummyClassifier() if is_classifier(estimator) else DummyRegressor()
     others = dict(others or {})
-    taken = ({name} | set(own)) & set(others)
+    taken = ({name} | set(automatic)) & set(others)
     if taken:
         raise InvalidParameterError(
             f"{_OWNER}: compare_with uses the names {sorted(taken)}, under which the summary shows "
             "the estimator itself and the baseline. Expected other names."
         )
-    return own | others
+    return automatic | others
 
 
 def _as_dict(
@@ -302,13 +306,13 @@ def _as_dict(
     scores: dict[str, Any] = {
         name: np.array([result[name] for result in results]) for name in ("fit_time", "score_time")
     }
-    parts = ["test", "train"] if return_train_score else ["test"]
     names = list(results[0]["test_scores"]) if _is_multimetric(results) else ["score"]
     for metric in names:
-        for part in parts:
-            values = [result[f"{part}_scores"] for result in results]
-            own = [v[metric] for v in values] if _is_multimetric(results) else values
-            scores[f"{part}_{metric}"] = np.array(own)
+        for rows in ["test", "train"] if return_train_score else ["test"]:
+            values = [result[f"{rows}_scores"] for result in results]
+            if _is_multimetric(results):
+                values = [each[metric] for each in values]
+            scores[f"{rows}_{metric}"] = np.array(values)
     return scores
 
 
@@ -336,14 +340,14 @@ def _of_contender(
 
 
 def _joined(
-    folds: Sequence[Fold], iterations: NDArray[np.int_], numbers: NDArray[np.int_]
+    folds: Sequence[Fold], iterations: NDArray[np.int_], fold_numbers: NDArray[np.int_]
 ) -> pd.DataFrame:
     """Return the out-of-fold predictions of all folds as one table."""
     tables = []
-    for fold, iteration, number in zip(folds, iterations, numbers, strict=True):
+    for fold, iteration, fold_number in zip(folds, iterations, fold_numbers, strict=True):
         if fold.predictions is not None:
             table = fold.predictions.copy()
-            table.insert(0, "fold", number)
+            table.insert(0, "fold", fold_number)
             table.insert(0, "iteration", iteration)
             tables.append(table)
     if not tables:

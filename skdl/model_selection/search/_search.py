@@ -283,14 +283,14 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
             for another `scoring`.
         """
         self._check_search_parameters()
-        self._forget()
+        self._delete_fitted_attributes()
         scorers, refit_metric = self._get_scorers()
         X, y = indexable(X, y)
         params = _check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
         base = clone(self.estimator)
         space = make_space(base, self.param_distributions)
-        _try_out(space)
+        _check_function(space)
         split_params = {k: v for k, v in routed.splitter.split.items() if v is not None}
         splitter = check_folds(
             self.cv,
@@ -322,7 +322,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
             load_if_exists=self.load_if_exists,
         )
         if self.storage is not None:
-            arrays = [X, y, *(part for split in splits for part in split)]
+            arrays = [X, y, *(rows for split in splits for rows in split)]
             check_comparable(study, space, arrays, scoring=self.scoring, objectives=objectives)
         tasks = self._begin_tasks(X, y, params)
         progress = SearchProgress(
@@ -367,10 +367,10 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
                     on_event=on_event,
                 )
         except KeyboardInterrupt:
-            self._take_results(space, metrics, objectives)
+            self._set_results(space, metrics, objectives)
             raise
         tasks.end_search()
-        self._take_results(space, metrics, objectives)
+        self._set_results(space, metrics, objectives)
         check_outcome(self.cv_results_, self.timeout)
         if self.refit is not False:
             self._fit_best(base, tasks, X, y, routed.estimator.fit)
@@ -388,7 +388,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
                 "least one of them."
             )
 
-    def _forget(self) -> None:
+    def _delete_fitted_attributes(self) -> None:
         """Drop what an earlier fit has left behind: this one may be interrupted."""
         for name in [name for name in vars(self) if name.endswith("_") and name[0] != "_"]:
             delattr(self, name)
@@ -427,7 +427,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
 
     # ------------------------------------------------------------------ after the search
 
-    def _take_results(self, space: Space, metrics: list[str], objectives: list[str]) -> None:
+    def _set_results(self, space: Space, metrics: list[str], objectives: list[str]) -> None:
         """Set the attributes that follow from the study."""
         trials = finished_trials(self.study_)
         if callable(self.scoring):
@@ -484,7 +484,7 @@ def _n_epochs(estimator: Any) -> int:
     return max(network.max_epochs for network in nested_networks(estimator).values())
 
 
-def _try_out(space: Space) -> None:
+def _check_function(space: Space) -> None:
     """Call a function of the user's once, so that a wrong name is told before the first trial."""
     if space.names is None:
         trial = optuna.create_study(sampler=RandomSampler(seed=0)).ask()

@@ -50,6 +50,8 @@ __all__ = ["REASON", "RETRY_OF", "Event", "Outcome", "is_counted", "run_study"]
 Event = Literal["begun", "finished", "waiting", "lost"]
 
 _log = logging.getLogger("skdl")
+# Seeds that users set, and processes that are forks of one, must not make workers alike.
+_RANDOM = random.SystemRandom()
 
 REASON = "skdl:reason"
 RETRY_OF = "skdl:retry_of"
@@ -85,10 +87,12 @@ class Outcome:
     @classmethod
     def completed(cls, values: float | Sequence[float]) -> Outcome:
         """Return the outcome of a trial with a value for each objective; NaN makes it failed."""
-        found = tuple(float(v) for v in (values if hasattr(values, "__iter__") else [values]))
-        if any(math.isnan(value) for value in found):
+        objective_values = tuple(
+            float(v) for v in (values if hasattr(values, "__iter__") else [values])
+        )
+        if any(math.isnan(value) for value in objective_values):
             return cls.failed("the value of the objective is NaN")
-        return cls(TrialState.COMPLETE, found)
+        return cls(TrialState.COMPLETE, objective_values)
 
     @classmethod
     def pruned(cls, reason: str = "") -> Outcome:
@@ -196,23 +200,23 @@ def _uninterrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() or not callable(handler):
         yield
         return
-    held_back: list[Any] = []
+    deferred: list[Any] = []
 
-    def hold_back(*interrupt: Any) -> None:
-        held_back.append(interrupt)
+    def defer(*interrupt: Any) -> None:
+        deferred.append(interrupt)
         signal.signal(signal.SIGINT, handler)
 
-    signal.signal(signal.SIGINT, hold_back)
+    signal.signal(signal.SIGINT, defer)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
-        if held_back:
-            handler(*held_back[0])
+        if deferred:
+            handler(*deferred[0])
 
 
 @dataclasses.dataclass(frozen=True)
-class _View:
+class _Snapshot:
     """What a look at the study has shown: the numbers of trials, by what they mean."""
 
     counted: int
@@ -232,17 +236,17 @@ class _Worker:
         study: optuna.Study,
         n_trials: int | None,
         heartbeat: Heartbeat | None,
-        watch: StalenessMonitor,
+        monitor: StalenessMonitor,
         on_event: Callable[[Event, list[FrozenTrial]], None] | None,
     ) -> None:
         self._study = study
         self._storage = study._storage  # noqa: SLF001 - no public way
         self._budget = math.inf if n_trials is None else n_trials
         self._heartbeat = heartbeat
-        self._watch = watch
+        self._monitor = monitor
         self._on_event = on_event or (lambda _event, _trials: None)
         self._open: dict[int, optuna.Trial] = {}
-        self._own: set[int] = set()
+        self._started_here: set[int] = set()
         self._is_reseeded = False
 
     # ------------------------------------------------------------------ looking
@@ -251,13 +255,13 @@ class _Worker:
         """Return True when a trial may be begun, False when none is needed or time is up."""
         pause, has_told = SHORTEST_PAUSE_SECONDS, False
         while True:
-            view = self._look()
-            if view.counted >= self._budget or time.monotonic() >= deadline:
+            snapshot = self._look()
+            if snapshot.counted >= self._budget or time.monotonic() >= deadline:
                 return False
-            if view.n_claimed < self._budget:
+            if snapshot.n_claimed < self._budget:
                 return True
             if not has_told:
-                self._on_event("waiting", list(view.running.values()))
+                self._on_event("waiting", list(snapshot.running.values()))
                 has_told = True
             self._pause(min(pause, deadline - time.monotonic()))
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
@@ -265,69 +269,69 @@ class _Worker:
     @staticmethod
     def _pause(seconds: float) -> None:
         # Workers that gave way to each other must not meet again.
-        time.sleep(max(0.0, seconds) * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+        time.sleep(max(0.0, seconds) * _RANDOM.uniform(0.5, 1.0))
 
-    def _look(self) -> _View:
+    def _look(self) -> _Snapshot:
         """Look at the study, and take care of what was lost."""
         while True:
             trials = self._study.get_trials(deepcopy=False)
             running = {t.number: t for t in trials if t.state == TrialState.RUNNING}
             others = [t for number, t in running.items() if number not in self._open]
-            silent = [t for t in others if self._watch.is_stale(t)]
-            lost = [t for t in silent if _is_signed(t)]
+            stale = [t for t in others if self._monitor.is_stale(t)]
+            lost = [t for t in stale if _is_signed(t)]
             if not lost:
                 break
             for trial in lost:
                 self._fail_lost_trial(trial)
-        self._draw_differently(trials)
-        for trial in silent:
+        self._reseed_sampler_once(trials)
+        for trial in stale:
             del running[trial.number]
-        return _View(
+        return _Snapshot(
             counted=sum(map(is_counted, trials)),
             running=running,
             has_waiting=any(t.state == TrialState.WAITING for t in trials),
         )
 
-    def _draw_differently(self, trials: list[FrozenTrial]) -> None:
+    def _reseed_sampler_once(self, trials: list[FrozenTrial]) -> None:
         """Reseed the sampler once there are trials of other workers, or of an earlier run.
 
         One that starts from the same seed as theirs would draw the same parameters again.
         """
         if not self._is_reseeded and any(
-            t.number not in self._own and t.state != TrialState.WAITING for t in trials
+            t.number not in self._started_here and t.state != TrialState.WAITING for t in trials
         ):
             self._study.sampler.reseed_rng()
             self._is_reseeded = True
 
     # ------------------------------------------------------------------ asking
 
-    def ask(self, most: int) -> list[optuna.Trial]:
-        """Return up to `most` trials, all of them within the budget."""
-        while len(self._open) < most:
-            view = self._look()
-            if view.n_claimed >= self._budget or not self._claim(view):
+    def ask(self, n_trials: int) -> list[optuna.Trial]:
+        """Return up to `n_trials` trials, all of them within the budget."""
+        while len(self._open) < n_trials:
+            snapshot = self._look()
+            if snapshot.n_claimed >= self._budget or not self._claim(snapshot):
                 break
         return list(self._open.values())
 
     @_uninterrupted()
-    def _claim(self, view: _View) -> bool:
+    def _claim(self, snapshot: _Snapshot) -> bool:
         """Begin a trial; False if there was no room for it after all."""
         try:
-            trial = self._take_or_make(view)
+            trial = self._take_or_create(snapshot)
         except UpdateFinishedTrialError:
             return False  # this process was stopped meanwhile, and others took it for dead
         self._open[trial.number] = trial
-        self._own.add(trial.number)
-        view = self._look()
-        if trial.number in view.running and view.n_claimed <= self._budget:
+        self._started_here.add(trial.number)
+        snapshot = self._look()
+        if trial.number in snapshot.running and snapshot.n_claimed <= self._budget:
             return True
         self._give_back(trial)
         self._pause(SHORTEST_PAUSE_SECONDS)
         return False
 
-    def _take_or_make(self, view: _View) -> optuna.Trial:
+    def _take_or_create(self, snapshot: _Snapshot) -> optuna.Trial:
         """Return a running trial that is signed, if others can see it."""
-        if self._heartbeat is None or view.has_waiting:
+        if self._heartbeat is None or snapshot.has_waiting:
             trial = self._study.ask()
             if self._heartbeat:
                 self._heartbeat.begin(trial._trial_id)  # noqa: SLF001 - no public way
@@ -362,7 +366,7 @@ class _Worker:
         callbacks: Iterable[Callable[[optuna.Study, FrozenTrial], None]],
     ) -> None:
         """Evaluate trials, and record how they ended."""
-        self._on_event("begun", [self._frozen(trial) for trial in trials])
+        self._on_event("begun", [self._read(trial) for trial in trials])
         try:
             outcomes = evaluate(trials)
         except UpdateFinishedTrialError:
@@ -370,8 +374,8 @@ class _Worker:
             outcomes = [_OVERSLEPT] * len(trials)
         pairs = list(zip(trials, outcomes, strict=True))
         with _uninterrupted():
-            told = [self._tell(trial, outcome) for trial, outcome in pairs]
-        finished = [trial for trial in told if trial is not None]
+            frozen_trials = [self._tell(trial, outcome) for trial, outcome in pairs]
+        finished = [trial for trial in frozen_trials if trial is not None]
         self._on_event("finished", finished)
         for trial in finished:
             for callback in callbacks:
@@ -379,7 +383,7 @@ class _Worker:
         if Outcome.interrupted() in outcomes:
             raise KeyboardInterrupt
 
-    def _frozen(self, trial: optuna.Trial) -> FrozenTrial:
+    def _read(self, trial: optuna.Trial) -> FrozenTrial:
         return self._storage.get_trial(trial._trial_id)  # noqa: SLF001 - no public way
 
     def _tell(self, trial: optuna.Trial, outcome: Outcome) -> FrozenTrial | None:
@@ -390,11 +394,11 @@ class _Worker:
             if outcome.reason:
                 trial.set_user_attr(REASON, outcome.reason)
             if not outcome.is_counted:
-                trial.set_user_attr(_UNCOUNTED, True)  # noqa: FBT003 - a value, not a switch
+                trial.set_user_attr(_UNCOUNTED, value=True)
             frozen = self._study.tell(trial, outcome.values, outcome.state)
         except (UpdateFinishedTrialError, ValueError):
             # Optuna has the latter for trials that have ended, and for values that do not fit.
-            if not self._frozen(trial).state.is_finished():
+            if not self._read(trial).state.is_finished():
                 raise
             _log.warning(
                 "Trial %d ended after its lease had run out, and others do it again: what was "
@@ -416,7 +420,7 @@ class _Worker:
             outcome = Outcome.interrupted()  # Ctrl-C, or the interpreter was told to exit
         for trial in list(self._open.values()):
             try:
-                if not self._frozen(trial).state.is_finished():
+                if not self._read(trial).state.is_finished():
                     self._tell(trial, outcome)
             except Exception:  # noqa: BLE001 - the first error is the one to be raised
                 _log.warning("Trial %d was not recorded as failed.", trial.number, exc_info=True)
