@@ -209,7 +209,7 @@ def _on_gaps(evidence: Evidence) -> list[Finding]:
 
 def _of_bias(evidence: Evidence, size: float) -> str:
     name = next(iter(name for name in evidence.shown if name.startswith("training")))
-    if evidence.what == "loss" and "training loss" in evidence.shown:
+    if evidence.measure == "loss" and "training loss" in evidence.shown:
         name = "training loss"
     text = f"Even on rows trained on, the {name} is {evidence.shown[name]:.4g}"
     if evidence.goal_source is not None:
@@ -235,12 +235,12 @@ def _of_variance(evidence: Evidence, size: float) -> str:
 
 
 def _on_curves(evidence: Evidence) -> Iterator[Finding]:
-    curves = evidence.judged or evidence.trained
+    curves = evidence.held_out_curves or evidence.training_curves
     whose = "held-out" if "held-out score" in evidence.shown else "validation"
-    whose = whose if evidence.judged else "training"
+    whose = whose if evidence.held_out_curves else "training"
     noise = mean_of([jitter(curve) for curve in curves], 0.0).value
     is_noisy = noise > LEAST_JITTER
-    too_long = list(_on_length(evidence, whose, noise)) if evidence.judged else []
+    too_long = list(_on_length(evidence, whose, noise)) if evidence.held_out_curves else []
     yield from too_long
     falls = mean_of([fall_at_end(curve) for curve in curves], evidence.ratio)
     if not too_long and not is_noisy and falls.exceeds(LEAST_FALL):
@@ -254,7 +254,7 @@ def _on_curves(evidence: Evidence) -> Iterator[Finding]:
             standard_error=falls.error,
             threshold=LEAST_FALL,
         )
-    if evidence.judged and is_noisy:
+    if evidence.held_out_curves and is_noisy:
         yield _finding(
             evidence,
             "noisy",
@@ -267,13 +267,15 @@ def _on_curves(evidence: Evidence) -> Iterator[Finding]:
 
 def _on_length(evidence: Evidence, whose: str, noise: float) -> Iterator[Finding]:
     """Yield whether the weights that were kept are past the best, and not by noise alone."""
-    curves = [curve for curve in evidence.judged if len(curve)]
-    if not curves or len(evidence.kept) != len(evidence.judged):
+    curves = [curve for curve in evidence.held_out_curves if len(curve)]
+    if not curves or len(evidence.kept_epochs) != len(evidence.held_out_curves):
         return
     shortest = min(map(len, curves))
     best = int(np.mean([curve[:shortest] for curve in curves], axis=0).argmin())
     kept = [
-        min(k, len(c)) - 1 for k, c in zip(evidence.kept, evidence.judged, strict=True) if len(c)
+        min(k, len(c)) - 1
+        for k, c in zip(evidence.kept_epochs, evidence.held_out_curves, strict=True)
+        if len(c)
     ]
     at_kept = np.array([curve[epoch] for curve, epoch in zip(curves, kept, strict=True)])
     at_best = np.array([curve[best] for curve in curves])

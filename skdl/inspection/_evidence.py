@@ -14,15 +14,21 @@ import numpy as np
 from sklearn.metrics import get_scorer_names
 
 from skdl.estimators.base import monitor_mode
+from skdl.inspection._cross_validated import curves_by_fold
 from skdl.inspection._networks import check_fitted_networks, first_network
 from skdl.inspection._training_curve import kept_epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from numpy.typing import NDArray
+    import pandas as pd
+    from numpy.typing import ArrayLike, NDArray
 
     from skdl.estimators.base import BaseNetwork
+    from skdl.inspection._cross_validated import CrossValidated
+    from skdl.inspection._shape import Curve
+
+    ErrorOf = Callable[[ArrayLike], NDArray[np.float64]]
 
 __all__ = ["LARGEST_P_VALUE", "Evidence", "of_cross_validation", "of_estimator"]
 
@@ -59,7 +65,7 @@ class Evidence:
     ----------
     title : str
         What is diagnosed.
-    what : str
+    measure : str
         What the values of bias and variance are, such as ``"accuracy"``.
     shown : dict of str to float
         Values as the user knows them, to be printed.
@@ -79,18 +85,19 @@ class Evidence:
         Rows to test on for each row to train on.
     n_train : int, optional
         Rows to train on.
-    judged, trained : list of ndarray
+    held_out_curves, training_curves : list of ndarray
         For each fold, the loss by epoch of rows not trained on (empty if there are none), and of
         rows trained on.
-    kept : list of int
+    kept_epochs : list of int
         For each fold, after how many epochs it had the weights that it kept.
     network : BaseNetwork, optional
         Whose parameters the remedies speak of.
     notes : list of str
+        What could not be judged, and what would be needed for it.
     """
 
     title: str
-    what: str
+    measure: str
     shown: dict[str, float]
     goal: float = 0.0
     scale: float = math.nan
@@ -102,14 +109,16 @@ class Evidence:
     p_value: float = math.nan
     ratio: float = 0.0
     n_train: int | None = None
-    judged: list[NDArray[np.float64]] = dataclasses.field(default_factory=list)
-    trained: list[NDArray[np.float64]] = dataclasses.field(default_factory=list)
-    kept: list[int] = dataclasses.field(default_factory=list)
+    held_out_curves: list[Curve] = dataclasses.field(default_factory=list)
+    training_curves: list[Curve] = dataclasses.field(default_factory=list)
+    kept_epochs: list[int] = dataclasses.field(default_factory=list)
     network: BaseNetwork | None = None
     notes: list[str] = dataclasses.field(default_factory=list)
 
 
-def of_cross_validation(result: Any, target: float | None, metric: str | None) -> Evidence:
+def of_cross_validation(
+    result: CrossValidated, target: float | None, metric: str | None
+) -> Evidence:
     """Read the evidence from a `CrossValidationResult`."""
     metric = result.metrics[0] if metric is None else metric
     if metric not in result.metrics:
@@ -123,7 +132,7 @@ def of_cross_validation(result: Any, target: float | None, metric: str | None) -
     test = np.asarray(result[f"test_{metric}"], float)
     evidence = Evidence(
         title=f"Diagnosis of {summary.index[0]}: {name} on {len(test)} folds",
-        what=name,
+        measure=name,
         shown={},
         ratio=float((folds["n_test"] / folds["n_train"]).mean()),
         n_train=round(float(folds["n_train"].mean())),
@@ -204,16 +213,18 @@ def of_estimator(estimator: Any, target: float | None, metric: str | None) -> Ev
     kept = [kept_epoch(network) for network in networks]
     evidence = Evidence(
         title=f"Diagnosis of {type(networks[0]).__name__}: {metric} of its training",
-        what=metric,
+        measure=metric,
         shown={},
         network=networks[0],
-        kept=kept,
-        trained=[_finite(history["loss"]) for history in histories],
-        judged=[_finite(history["val_loss"]) for history in histories if "val_loss" in history],
+        kept_epochs=kept,
+        training_curves=[_finite(history["loss"]) for history in histories],
+        held_out_curves=[
+            _finite(history["val_loss"]) for history in histories if "val_loss" in history
+        ],
     )
     is_score = monitor_mode(metric) == "max"
 
-    def error(values: Any) -> NDArray[np.float64]:
+    def error(values: ArrayLike) -> NDArray[np.float64]:
         return 1 - np.asarray(values, float) if is_score else np.asarray(values, float)
 
     train = _at(histories, metric, kept)
@@ -246,17 +257,14 @@ def of_estimator(estimator: Any, target: float | None, metric: str | None) -> Ev
     return evidence
 
 
-def _read_curves(evidence: Evidence, result: Any) -> None:
-    table = result.histories
-    for fold in result.folds.itertuples(index=False):
-        of_fold = table[(table["iteration"] == fold.iteration) & (table["fold"] == fold.fold)]
-        by_metric = {key: values.to_numpy() for key, values in of_fold.groupby("metric")["value"]}
-        if "loss" in by_metric:
-            evidence.trained.append(_finite(by_metric["loss"]))
-            evidence.kept.append(int(fold.kept_epoch))
-        if "test_loss" in by_metric:
-            evidence.judged.append(_finite(by_metric["test_loss"]))
-    if not evidence.trained:
+def _read_curves(evidence: Evidence, result: CrossValidated) -> None:
+    for curves, kept in curves_by_fold(result):
+        if "loss" in curves:
+            evidence.training_curves.append(_finite(curves["loss"]))
+            evidence.kept_epochs.append(kept)
+        if "test_loss" in curves:
+            evidence.held_out_curves.append(_finite(curves["test_loss"]))
+    if not evidence.training_curves:
         evidence.notes.append("No epochs were recorded, so nothing can be said of the curves.")
 
 
@@ -268,13 +276,19 @@ def _use_losses(evidence: Evidence) -> None:
         if "training score" not in evidence.shown
         else "Bias and variance are judged by the losses: what a perfect score would be is unknown."
     )
-    if not evidence.judged or len(evidence.judged) != len(evidence.trained):
+    if not evidence.held_out_curves or len(evidence.held_out_curves) != len(
+        evidence.training_curves
+    ):
         return
-    pairs = list(zip(evidence.trained, evidence.judged, evidence.kept, strict=True))
-    evidence.what = "loss"
+    pairs = list(
+        zip(evidence.training_curves, evidence.held_out_curves, evidence.kept_epochs, strict=True)
+    )
+    evidence.measure = "loss"
     evidence.train = np.array([_value_at(train, kept) for train, _, kept in pairs])
     evidence.test = np.array([_value_at(judged, kept) for _, judged, kept in pairs])
-    evidence.scale = float(np.mean([judged[0] for judged in evidence.judged if len(judged)]))
+    evidence.scale = float(
+        np.mean([judged[0] for judged in evidence.held_out_curves if len(judged)])
+    )
     evidence.shown["training loss"] = float(np.nanmean(evidence.train))
     evidence.shown["held-out loss"] = float(np.nanmean(evidence.test))
     _warn_of_dropout(evidence)
@@ -283,14 +297,14 @@ def _use_losses(evidence: Evidence) -> None:
 def _warn_of_dropout(evidence: Evidence) -> None:
     names = ("dropout", "input_dropout", "conv_dropout", "augment")
     active = [name for name in names if getattr(evidence.network, name, None)]
-    if active and evidence.what == "loss":
+    if active and evidence.measure == "loss":
         evidence.notes.append(
             f"The loss of training rows is taken with {' and '.join(active)} on, so it is higher "
             "than that of the finished network: variance may be larger than it looks."
         )
 
 
-def _take_best_contender(evidence: Evidence, summary: Any, error: Any) -> None:
+def _take_best_contender(evidence: Evidence, summary: pd.DataFrame, error: ErrorOf) -> None:
     """Aim for the best of the other estimators, if it is better than ours beyond chance."""
     others = summary.iloc[1:].drop(index="baseline", errors="ignore")
     better = others[(others["difference"] > 0) & (others["p_value"] < LARGEST_P_VALUE)]
@@ -301,7 +315,7 @@ def _take_best_contender(evidence: Evidence, summary: Any, error: Any) -> None:
         evidence.shown[f"score of {name}"] = float(better.loc[name, "mean"])
 
 
-def _error_of(name: str, scores: Any) -> Any:
+def _error_of(name: str, scores: Iterable[float]) -> ErrorOf | None:
     """Return the function from scores to errors, None where the perfect score is unknown.
 
     Skill is measured against the baseline as by Murphy (1988), whose scores are of squared errors;
@@ -328,7 +342,7 @@ def _value_at(curve: NDArray[np.float64], epoch: int) -> float:
     return float(curve[min(epoch, len(curve)) - 1]) if len(curve) else math.nan
 
 
-def _finite(values: Any) -> NDArray[np.float64]:
+def _finite(values: ArrayLike) -> NDArray[np.float64]:
     """Return a curve up to where it diverged."""
     values = np.asarray(values, float)
     bad = np.flatnonzero(~np.isfinite(values))

@@ -8,14 +8,24 @@ import numpy as np
 
 from skdl._validation import Boolean, OneOf, check_parameters
 from skdl.estimators.base import monitor_mode
+from skdl.inspection._cross_validated import curves_by_fold
 from skdl.inspection._networks import check_fitted_networks
 from skdl.inspection._style import BAND, LINES, MARK, merged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PolyCollection
+    from matplotlib.lines import Line2D
     from numpy.typing import ArrayLike, NDArray
 
+    from skdl.estimators.base import BaseNetwork
+    from skdl.inspection._cross_validated import CrossValidated
+    from skdl.inspection._shape import Curve
+    from skdl.inspection._style import Style
+
+    History = Mapping[str, Sequence[float] | NDArray[np.float64]]
     Curves = Mapping[str, NDArray[np.float64]]
 
 __all__ = ["TrainingCurveDisplay"]
@@ -102,11 +112,11 @@ class TrainingCurveDisplay:
     @classmethod
     def from_cross_validation(
         cls,
-        result: Any,
+        result: CrossValidated,
         *,
         metric: str = "loss",
         name: str | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
         **options: Any,
     ) -> Self:
         """Draw the training curves of all folds of a cross-validation.
@@ -141,15 +151,9 @@ class TrainingCurveDisplay:
                 "skdl.model_selection.cross_validate returns; scikit-learn's function of that "
                 "name keeps no histories."
             )
-        table, folds = result.histories, result.folds
-        histories = []
-        kept = []
-        for fold in folds.itertuples(index=False):
-            of_fold = table[(table["iteration"] == fold.iteration) & (table["fold"] == fold.fold)]
-            if len(of_fold):
-                by_metric = of_fold.groupby("metric")["value"]
-                histories.append({key: list(values) for key, values in by_metric})
-                kept.append(fold.kept_epoch)
+        folds = list(curves_by_fold(result))
+        histories = [curves for curves, _ in folds]
+        kept = [epoch for _, epoch in folds]
         return cls._of_histories(histories, kept, metric, name).plot(ax, **options)
 
     @classmethod
@@ -159,7 +163,7 @@ class TrainingCurveDisplay:
         *,
         metric: str = "loss",
         name: str | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
         **options: Any,
     ) -> Self:
         """Draw the training curves of a fitted estimator.
@@ -203,7 +207,7 @@ class TrainingCurveDisplay:
         *,
         metric: str = "loss",
         name: str | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
         **options: Any,
     ) -> Self:
         """Draw the training curves of a history, or of several.
@@ -248,7 +252,7 @@ class TrainingCurveDisplay:
     @classmethod
     def _of_histories(
         cls,
-        histories: Sequence[Mapping[str, Sequence[float]]],
+        histories: Sequence[History],
         kept: Sequence[int] | None,
         metric: str,
         name: str | None,
@@ -315,18 +319,18 @@ class TrainingCurveDisplay:
 
     def plot(
         self,
-        ax: Any = None,
+        ax: Axes | None = None,
         *,
         name: str | None = None,
         band: str | None = "std",
         show_folds: bool = False,
         show_best: bool = True,
         show_stops: bool = True,
-        train_kw: dict[str, Any] | None = None,
-        val_kw: dict[str, Any] | None = None,
-        test_kw: dict[str, Any] | None = None,
-        band_kw: dict[str, Any] | None = None,
-        best_kw: dict[str, Any] | None = None,
+        train_kw: Style | None = None,
+        val_kw: Style | None = None,
+        test_kw: Style | None = None,
+        band_kw: Style | None = None,
+        best_kw: Style | None = None,
     ) -> Self:
         """Draw the curves.
 
@@ -371,8 +375,8 @@ class TrainingCurveDisplay:
             _, ax = plt.subplots()
         title = self.name if name is None else name
         line_kws = {"training": train_kw, "validation": val_kw, "test": test_kw}
-        self.lines_: dict[str, Any] = {}
-        self.bands_: dict[str, Any] = {}
+        self.lines_: dict[str, Line2D] = {}
+        self.bands_: dict[str, PolyCollection] = {}
         for rows in self.curves:
             values = self._carried_on(rows)
             epochs = np.arange(1, len(values) + 1)
@@ -386,7 +390,7 @@ class TrainingCurveDisplay:
             color = line.get_color()
             n_folds = values.shape[1]
             if show_folds and n_folds > 1:
-                thin = {"color": color, "linewidth": 0.6, "alpha": 0.5}
+                thin: Style = {"color": color, "linewidth": 0.6, "alpha": 0.5}
                 ax.plot(epochs, np.asarray(self.curves[rows]), **thin)
             if band is not None and n_folds > 1:
                 low, high = _limits(values, band)
@@ -409,14 +413,14 @@ class TrainingCurveDisplay:
             label += f" (mean{spread} of {n_folds})"
         return f"{title}: {label}" if title else label
 
-    def _mark_best(self, ax: Any, title: str | None, best_kw: dict[str, Any] | None) -> Any:
+    def _mark_best(self, ax: Axes, title: str | None, best_kw: Style | None) -> Line2D | None:
         best = self.best_epoch
         if best is None:
             return None
         label = f"{title}: best epoch {best}" if title else f"best epoch {best}"
         return ax.axvline(best, **merged(MARK, {"label": label}, best_kw))
 
-    def _mark_stops(self, ax: Any) -> Any:
+    def _mark_stops(self, ax: Axes) -> Line2D | None:
         kept, n_epochs = self._kept(), self._n_epochs()
         if (kept == n_epochs.max(initial=0)).all():
             return None
@@ -434,13 +438,13 @@ class TrainingCurveDisplay:
         return marks
 
 
-def kept_epoch(network: Any) -> int:
+def kept_epoch(network: BaseNetwork) -> int:
     """Return the number of epochs, from 1, after which a network had the weights it has."""
     restores = network.early_stopping and network.restore_best_weights
     return int(network.best_epoch_ if restores else network.n_iter_)
 
 
-def stacked(histories: Sequence[Mapping[str, Sequence[float]]], key: str) -> NDArray[np.float64]:
+def stacked(histories: Sequence[History], key: str) -> NDArray[np.float64]:
     """Return one curve of each history side by side, of shape (n_epochs, n_histories)."""
     lengths = [len(history.get(key, ())) for history in histories]
     values = np.full((max(lengths), len(histories)), np.nan)
@@ -449,7 +453,7 @@ def stacked(histories: Sequence[Mapping[str, Sequence[float]]], key: str) -> NDA
     return values
 
 
-def _limits(values: NDArray[np.float64], band: str) -> tuple[Any, Any]:
+def _limits(values: NDArray[np.float64], band: str) -> tuple[Curve, Curve]:
     if band == "range":
         return values.min(axis=1), values.max(axis=1)
     mean, spread = values.mean(axis=1), values.std(axis=1, ddof=1)

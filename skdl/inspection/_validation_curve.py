@@ -20,7 +20,10 @@ from skdl.inspection._style import BAND, LINES, MARK, merged
 from skdl.training.lockstep import LockstepBackend, lockstep
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
+
+    from skdl.inspection._style import Style
 
 __all__ = ["ValidationCurveDisplay"]
 
@@ -162,15 +165,15 @@ class ValidationCurveDisplay(SklearnDisplay):
 
     def plot(
         self,
-        ax: Any = None,
+        ax: Axes | None = None,
         *,
         negate_score: bool = False,
         score_name: str | None = None,
         score_type: str = "both",
         std_display_style: str | None = "fill_between",
-        line_kw: dict[str, Any] | None = None,
-        fill_between_kw: dict[str, Any] | None = None,
-        errorbar_kw: dict[str, Any] | None = None,
+        line_kw: Style | None = None,
+        fill_between_kw: Style | None = None,
+        errorbar_kw: Style | None = None,
     ) -> Self:
         """Draw the scores.
 
@@ -214,8 +217,7 @@ class ValidationCurveDisplay(SklearnDisplay):
         scores = {"train": self.train_scores, "test": self.test_scores}
         if score_type != "both":
             scores = {score_type: scores[score_type]}
-        self.lines_ = self.fill_between_ = self.errorbar_ = None
-        drawn, shaded = [], []
+        lines, bands, bars = [], [], []
         for rows, given_scores in scores.items():
             values = sign * np.asarray(given_scores, float)
             mean, spread = values.mean(axis=1), values.std(axis=1)
@@ -223,18 +225,14 @@ class ValidationCurveDisplay(SklearnDisplay):
             look = merged(LINES["training" if rows == "train" else "test"], defaults)
             if std_display_style == "errorbar":
                 look = merged(look, {"capsize": 3}, errorbar_kw)
-                drawn.append(ax.errorbar(positions, mean, spread, **look))
+                bars.append(ax.errorbar(positions, mean, spread, **look))
                 continue
             (line,) = ax.plot(positions, mean, **merged(look, line_kw))
-            drawn.append(line)
+            lines.append(line)
             if std_display_style == "fill_between":
                 shade = merged({"color": line.get_color()}, BAND, fill_between_kw)
-                shaded.append(ax.fill_between(positions, mean - spread, mean + spread, **shade))
-        if std_display_style == "errorbar":
-            self.errorbar_ = drawn
-        else:
-            self.lines_ = drawn
-            self.fill_between_ = shaded or None
+                bands.append(ax.fill_between(positions, mean - spread, mean + spread, **shade))
+        self.lines_, self.fill_between_, self.errorbar_ = lines or None, bands or None, bars or None
         self.best_ = None
         best = self.best_index
         if score_type != "train" and best is not None:
@@ -246,7 +244,7 @@ class ValidationCurveDisplay(SklearnDisplay):
         self.figure_ = ax.figure
         return self
 
-    def _positions(self, ax: Any) -> NDArray[np.float64]:
+    def _positions(self, ax: Axes) -> NDArray[np.float64]:
         """Return where the values stand, and set the axis up for them."""
         values = list(self.param_range)
         if not all(_is_number(value) for value in values):

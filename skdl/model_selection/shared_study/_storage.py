@@ -96,9 +96,9 @@ def open_study(
         existing = [direction.name.lower() for direction in study.directions]
         raise ValueError(
             f"{OWNER}: the study {study_name!r} in storage={_show(storage)} was made to "
-            f"{_list(existing)}, and this search is to {_list(directions)}. Expected the same number "
-            "of objectives in the same directions. Pass another study_name, or scorers like those "
-            "that the study was made with."
+            f"{_list(existing)}, and this search is to {_list(directions)}. Expected the same "
+            "number of objectives in the same directions. Pass another study_name, or scorers "
+            "like those that the study was made with."
         )
     return study
 
