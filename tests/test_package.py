@@ -3,6 +3,7 @@
 import pkgutil
 import sys
 
+import grimp
 import pytest
 
 import skdl
@@ -61,3 +62,17 @@ def test_unknown_submodules_are_refused():
 
 def test_a_submodule_is_the_module_itself():
     assert skdl.model_selection is sys.modules["skdl.model_selection"]
+
+
+def test_upper_rows_enter_other_rooms_by_the_door():
+    graph = grimp.build_graph("skdl")
+    upper_rows = ("skdl.model_selection.", "skdl.inspection.")
+    by_the_window = []
+    for importer in sorted(graph.modules):
+        for imported in sorted(graph.find_modules_directly_imported_by(importer)):
+            room, _, name = imported.rpartition(".")
+            is_private = name[0] == "_" and room != "skdl"
+            is_inside = f"{importer}.".startswith(f"{room}.")
+            if f"{importer}.".startswith(upper_rows) and is_private and not is_inside:
+                by_the_window.append((importer, imported))
+    assert by_the_window == []

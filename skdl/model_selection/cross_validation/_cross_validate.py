@@ -140,7 +140,7 @@ def cross_validate(
         Keep out-of-fold predictions, see `CrossValidationResult.predictions`.
     return_indices : bool, default=False
         Keep the rows of each split, under the key ``indices``.
-    n_jobs : int, default=None
+    n_jobs : int or None, default=None
         As scikit-learn's, for estimators that hold no network. Networks train together.
     params : dict, default=None
         Arguments of ``fit``, such as ``sample_weight``; with metadata routing enabled, also of

@@ -99,7 +99,7 @@ class BaseAveraging(DocLinkMixin, MetaEstimatorMixin, BaseEstimator, ABC):
         Returns
         -------
         self : object
-            The fitted ensemble.
+            The fitted estimator.
 
         Raises
         ------
@@ -123,7 +123,7 @@ class BaseAveraging(DocLinkMixin, MetaEstimatorMixin, BaseEstimator, ABC):
         Returns
         -------
         self : object
-            The fitted ensemble.
+            The fitted estimator.
         """
         check_parameters(type(self).__name__, self.get_params(deep=False), self._constraints)
         members = self._draw_members(check_random_state(self.random_state), self.n_members)
@@ -219,6 +219,7 @@ class AveragingRegressor(RegressorMixin, BaseAveraging):
         Parameters
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Rows in the form in which ``fit`` was given them.
 
         Returns
         -------
@@ -299,7 +300,7 @@ class AveragingClassifier(ClassifierMixin, BaseAveraging):
         Returns
         -------
         self : object
-            The fitted ensemble.
+            The fitted estimator.
         """
         super().fit_routed(X, y, fit_params)
         self.classes_ = self.estimators_[0].classes_
@@ -313,6 +314,7 @@ class AveragingClassifier(ClassifierMixin, BaseAveraging):
         Parameters
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Rows in the form in which ``fit`` was given them.
 
         Returns
         -------
@@ -338,6 +340,7 @@ class AveragingClassifier(ClassifierMixin, BaseAveraging):
         Parameters
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Rows in the form in which ``fit`` was given them.
 
         Returns
         -------

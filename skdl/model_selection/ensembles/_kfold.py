@@ -102,6 +102,7 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
         Parameters
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Rows in the form in which ``fit`` was given them.
         return_std : bool, default=False
             Also return how much the members differ. That is their disagreement, and less than the
             error to expect; for that see `predict_interval`.
@@ -137,6 +138,7 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
         Parameters
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Rows in the form in which ``fit`` was given them.
         coverage : float in (0, 1), default=0.9
             Share of targets that the intervals are to hold.
 
@@ -242,6 +244,7 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
         Parameters
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Rows in the form in which ``fit`` was given them.
 
         Returns
         -------

@@ -102,7 +102,7 @@ class BaseKFoldEnsemble(BaseAveraging):
         Returns
         -------
         self : object
-            The fitted ensemble.
+            The fitted estimator.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class BaseKFoldEnsemble(BaseAveraging):
         Returns
         -------
         self : object
-            The fitted ensemble.
+            The fitted estimator.
         """
         owner = type(self).__name__
         check_parameters(owner, self.get_params(deep=False), self._constraints)

@@ -113,9 +113,11 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
     timeout : float or None, default=None
         Seconds after which no trial is begun any more.
     cv : int, splitter or iterable of (train, test), default=5
-        As in `cross_validate`. All trials see the same splits.
+        Number of folds, stratified for classifiers and kept by group where there are `groups`;
+        or the splits themselves.
     n_iterations : int, default=1
-        How often to repeat the K folds, shuffled anew each time; see `cross_validate`.
+        How often to repeat the K folds, shuffled anew each time (see `IteratedKFold`; the same
+        shuffles in every call). With 1, the rows keep their order, as in scikit-learn.
     scoring : str, callable, list, tuple or dict, default=None
         As scikit-learn's. The search maximizes the metric that `refit` names. With several
         metrics and ``refit=False``, or a function, each metric is an objective of its own:
@@ -149,7 +151,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
     callbacks : list of callable or None, default=None
         Optuna's: ``callback(study, trial)`` after each trial; ``study.stop()`` works in them.
     n_jobs : int or None, default=None
-        As scikit-learn's, for estimators that hold no network.
+        As scikit-learn's, for estimators that hold no network. Networks train together.
     verbose : int, default=0
         1 shows running trials, the best score so far and how many were pruned.
     error_score : "raise" or float, default=nan
@@ -175,7 +177,13 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         Seconds; with `refit`.
     n_splits_ : int
         Folds of a trial.
-    scorer_, multimetric_, n_features_in_, feature_names_in_, classes_ :
+    n_features_in_ : int
+        Number of features seen in fit.
+    feature_names_in_ : ndarray of str
+        Their names, where `X` had string column names.
+    classes_ : ndarray of shape (n_classes,)
+        Those of ``best_estimator_``.
+    scorer_, multimetric_ :
         As in scikit-learn's searches.
 
     See Also
@@ -185,6 +193,8 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
 
     Notes
     -----
+    All trials see the same splits.
+
     After Ctrl-C the error goes on its way, and what was finished stands in the attributes,
     ``best_estimator_`` apart; with a `storage`, the next ``fit`` goes on from there.
 
@@ -272,6 +282,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------
@@ -463,11 +474,12 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Return who gets which metadata, see scikit-learn's user guide.
+        """Return who gets which metadata.
 
         Returns
         -------
         routing : MetadataRouter
+            See scikit-learn's user guide on metadata routing.
         """
         scorer, _ = self._get_scorers()
         # An integer `cv` takes groups if there are any.
