@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import time
-import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import optuna
-from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler, RandomSampler
 from sklearn.base import clone, is_classifier
 from sklearn.metrics._scorer import _MultimetricScorer
 from sklearn.model_selection import GroupKFold
 from sklearn.model_selection._search import BaseSearchCV
-from sklearn.utils import check_random_state, indexable
+from sklearn.utils import indexable
 from sklearn.utils.validation import _check_method_params
 
 from skdl._compat import CallbackSupportMixin, with_callbacks
@@ -35,10 +33,10 @@ from skdl._validation import (
     check_parameters,
 )
 from skdl.exceptions import InvalidParameterError
-from skdl.model_selection._networks import nested_networks
 from skdl.model_selection._split import SHUFFLE_SEED, check_folds, splits_per_iteration
 from skdl.model_selection.cross_validation import Folds, router_of
 from skdl.model_selection.search._comparable import check_comparable
+from skdl.model_selection.search._defaults import make_pruner, make_sampler, max_epochs
 from skdl.model_selection.search._progress import SearchProgress
 from skdl.model_selection.search._results import check_outcome, cv_results, finished_trials
 from skdl.model_selection.search._sklearn_callbacks import SearchTasks
@@ -58,8 +56,6 @@ if TYPE_CHECKING:
 __all__ = ["OptunaSearchCV"]
 
 _OWNER = "OptunaSearchCV"
-# A curve of fewer epochs says nothing.
-_FEWEST_EPOCHS = 3
 
 _CONSTRAINTS: dict[str, Constraint] = {
     "n_trials": AnyOf(OneOf(None), Integer(1, example=50)),
@@ -92,9 +88,9 @@ _CONSTRAINTS: dict[str, Constraint] = {
 class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
     """Search for good parameters with Optuna; all folds of a trial train side by side.
 
-    A search of scikit-learn's kind, for use wherever ``GridSearchCV`` stands. As the folds of a
-    trial advance together, a trial that will come to nothing is given up after a few epochs, on
-    its mean over all folds.
+    A search of scikit-learn's kind, for use wherever ``GridSearchCV`` stands. The folds of a trial
+    advance together, so an unpromising trial is pruned after a few epochs, by its mean over all
+    folds.
 
     Parameters
     ----------
@@ -108,10 +104,10 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         list of choices; under the name of a step, ``"auto"`` stands for the networks in there. Of
         a list of dicts each trial takes one. A function of the trial returns a dict of values.
     n_trials : int or None, default=50
-        Trials that there are to be in the study in the end, those of other processes and of
-        earlier runs included. None for no limit, with a `timeout`.
+        Number of trials in the study at the end, those of other processes and of earlier runs
+        included. None for no limit, with a `timeout`.
     timeout : float or None, default=None
-        Seconds after which no trial is begun any more.
+        Seconds after which no new trial starts.
     cv : int, splitter or iterable of (train, test), default=5
         Number of folds, stratified for classifiers and kept by group where there are `groups`;
         or the splits themselves.
@@ -129,9 +125,9 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         can work on predictions alone, else the negative loss. A ``WilcoxonPruner`` judges the
         scores of single folds, which are then trained one after another (one iteration after
         another, with several). ``"auto"`` is successive halving (Li et al. 2020, "A system for
-        massively parallel hyperparameter tuning", algorithm 2): of the trials that come to a
-        twentieth of the epochs, a fifth and four fifths, but no earlier than the third epoch, the
-        best quarter of those so far goes on. None lets every trial run to its end.
+        massively parallel hyperparameter tuning", algorithm 2): after 5 %, 20 % and 80 % of the
+        epochs, but no earlier than the third epoch, only the best quarter of the trials so far
+        continues. None lets every trial run to its end.
     storage : str, Path, optuna.storages.BaseStorage or None, default=None
         Where the study is kept: the URL of a database, the path of a journal file, a storage of
         Optuna, or None for memory. Processes with the same storage and `study_name` share the
@@ -195,8 +191,8 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
     -----
     All trials see the same splits.
 
-    After Ctrl-C the error goes on its way, and what was finished stands in the attributes,
-    ``best_estimator_`` apart; with a `storage`, the next ``fit`` goes on from there.
+    After Ctrl-C, ``fit`` raises ``KeyboardInterrupt``. The attributes then describe the finished
+    trials, but there is no ``best_estimator_``; with a `storage`, the next ``fit`` continues.
 
     Callbacks of scikit-learn (``set_callbacks``, from its release 1.9 on) are told of the search,
     of each trial that this process runs, and of the refit; they can end the search.
@@ -322,13 +318,18 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         objectives = [refit_metric] if refit_metric in metrics else metrics
         self.multimetric_ = isinstance(scorers, _MultimetricScorer)
         self.scorer_ = scorers._scorers if self.multimetric_ else scorers  # noqa: SLF001
-        is_network = bool(nested_networks(base))
-        pruner = self._make_pruner(base, is_judged=is_network and len(objectives) == 1)
+        n_epochs = max_epochs(base)
+        is_judged = n_epochs is not None and len(objectives) == 1
+        pruner = make_pruner(self.pruner, n_epochs if is_judged else None)
         study = self.study_ = open_study(
             self.storage,
             self.study_name,
             ["maximize"] * len(objectives),
-            self._make_sampler(),
+            make_sampler(
+                self.sampler,
+                self.random_state,
+                is_parallel=self.trials_together > 1 or self.storage is not None,
+            ),
             pruner,
             load_if_exists=self.load_if_exists,
         )
@@ -336,9 +337,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
             arrays = [X, y, *(rows for split in splits for rows in split)]
             check_comparable(study, space, arrays, scoring=self.scoring, objectives=objectives)
         tasks = self._begin_tasks(X, y, params)
-        progress = SearchProgress(
-            self.n_trials, _n_epochs(base) if is_network else None, is_shown=bool(self.verbose)
-        )
+        progress = SearchProgress(self.n_trials, n_epochs, is_shown=bool(self.verbose))
         trials = Trials(
             estimator=base,
             space=space,
@@ -414,28 +413,6 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         # Those that others run, or have lost, cannot be foreseen.
         return SearchTasks(root, data, self.n_trials if self.storage is None else None)
 
-    def _make_sampler(self) -> BaseSampler:
-        if self.sampler is not None:
-            return copy.deepcopy(self.sampler)  # the study changes it
-        seed = None
-        if self.random_state is not None:
-            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        with warnings.catch_warnings():
-            # Optuna calls options experimental that have been there for years.
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            # Trials that run at the same time must not all be suggested from the same place.
-            return TPESampler(
-                seed=seed, constant_liar=self.trials_together > 1 or self.storage is not None
-            )
-
-    def _make_pruner(self, estimator: Any, *, is_judged: bool) -> BasePruner:
-        if isinstance(self.pruner, BasePruner):
-            return copy.deepcopy(self.pruner)  # Hyperband's takes its measures from a study
-        if self.pruner is None or not is_judged:
-            return NopPruner()
-        first_rung = max(_FEWEST_EPOCHS, _n_epochs(estimator) // 20)
-        return SuccessiveHalvingPruner(min_resource=first_rung, reduction_factor=4)
-
     # ------------------------------------------------------------------ after the search
 
     def _set_results(self, space: Space, metrics: list[str], objectives: list[str]) -> None:
@@ -490,10 +467,6 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
 def _metric_names(scorers: Any) -> list[str]:
     """Return the names of the metrics, ``["score"]`` where there is one without a name."""
     return list(getattr(scorers, "_scorers", None) or ["score"])
-
-
-def _n_epochs(estimator: Any) -> int:
-    return max(network.max_epochs for network in nested_networks(estimator).values())
 
 
 def _check_function(space: Space) -> None:

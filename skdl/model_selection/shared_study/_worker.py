@@ -39,13 +39,14 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from skdl.model_selection.shared_study._heartbeat import SIGNATURE, Heartbeat, StalenessMonitor
+from skdl.model_selection.shared_study._outcome import REASON, UNCOUNTED, Outcome, is_counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from optuna.trial import FrozenTrial
 
-__all__ = ["REASON", "RETRY_OF", "Event", "Outcome", "is_counted", "run_study"]
+__all__ = ["RETRY_OF", "Event", "run_study"]
 
 Event = Literal["begun", "finished", "waiting", "lost"]
 
@@ -53,9 +54,7 @@ _log = logging.getLogger("skdl")
 # Seeds that users set, and processes that are forks of one, must not make workers alike.
 _RANDOM = random.SystemRandom()
 
-REASON = "skdl:reason"
 RETRY_OF = "skdl:retry_of"
-_UNCOUNTED = "skdl:uncounted"
 _ATTEMPT = "skdl:attempt"
 
 MOST_ATTEMPTS = 3
@@ -64,60 +63,7 @@ SHORTEST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 1.0
 
 
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """How a trial ended; made by one of the class methods.
-
-    Attributes
-    ----------
-    state : optuna.trial.TrialState
-    values : tuple of float or None
-        One for each objective, if the trial was completed.
-    reason : str
-        Why it ended early; empty if it did not.
-    is_counted : bool
-        Whether it uses up a trial of the budget.
-    """
-
-    state: TrialState
-    values: tuple[float, ...] | None = None
-    reason: str = ""
-    is_counted: bool = True
-
-    @classmethod
-    def completed(cls, values: float | Sequence[float]) -> Outcome:
-        """Return the outcome of a trial with a value for each objective; NaN makes it failed."""
-        objective_values = tuple(
-            float(v) for v in (values if hasattr(values, "__iter__") else [values])
-        )
-        if any(math.isnan(value) for value in objective_values):
-            return cls.failed("the value of the objective is NaN")
-        return cls(TrialState.COMPLETE, objective_values)
-
-    @classmethod
-    def pruned(cls, reason: str = "") -> Outcome:
-        """Return the outcome of a trial that was given up; its last report is its value."""
-        return cls(TrialState.PRUNED, reason=reason)
-
-    @classmethod
-    def failed(cls, reason: str) -> Outcome:
-        """Return the outcome of a trial that went wrong."""
-        return cls(TrialState.FAIL, reason=reason)
-
-    @classmethod
-    def interrupted(cls) -> Outcome:
-        """Return the outcome of a trial cut short by the user, to be done again by somebody."""
-        return cls(TrialState.FAIL, reason="interrupted", is_counted=False)
-
-
 _OVERSLEPT = Outcome(TrialState.FAIL, reason="stopped for longer than its lease", is_counted=False)
-
-
-def is_counted(trial: FrozenTrial) -> bool:
-    """Tell whether a trial uses up a part of the budget: not if it was lost, or still runs."""
-    if trial.state == TrialState.FAIL:
-        return not trial.user_attrs.get(_UNCOUNTED, False)
-    return bool(trial.state.is_finished())
 
 
 def run_study(
@@ -394,7 +340,7 @@ class _Worker:
             if outcome.reason:
                 trial.set_user_attr(REASON, outcome.reason)
             if not outcome.is_counted:
-                trial.set_user_attr(_UNCOUNTED, value=True)
+                trial.set_user_attr(UNCOUNTED, value=True)
             frozen = self._study.tell(trial, outcome.values, outcome.state)
         except (UpdateFinishedTrialError, ValueError):
             # Optuna has the latter for trials that have ended, and for values that do not fit.
@@ -437,7 +383,7 @@ class _Worker:
         trial_id = trial._trial_id  # noqa: SLF001 - no public way
         try:
             self._storage.set_trial_user_attr(trial_id, REASON, f"worker lost{often} ({where})")
-            self._storage.set_trial_user_attr(trial_id, _UNCOUNTED, not is_last)
+            self._storage.set_trial_user_attr(trial_id, UNCOUNTED, not is_last)
             self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
         except UpdateFinishedTrialError:
             return  # others have, or it was alive after all

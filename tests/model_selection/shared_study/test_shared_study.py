@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from skdl.model_selection.shared_study._storage import open_study
-from skdl.model_selection.shared_study._worker import RETRY_OF, is_counted
+from skdl.model_selection.shared_study import is_counted, open_study
+from skdl.model_selection.shared_study._worker import RETRY_OF
 
 PROJECT = Path(__file__).resolve().parents[2]
 N_TRIALS = 40
@@ -29,8 +29,7 @@ WORKER = """
 import os, sys, time
 from pathlib import Path
 from optuna.samplers import RandomSampler
-from skdl.model_selection.shared_study._storage import open_study
-from skdl.model_selection.shared_study._worker import Outcome, run_study
+from skdl.model_selection.shared_study import Outcome, open_study, run_study
 
 storage, side_file, n_trials, lease_seconds, together, ready_file, n_workers = sys.argv[1:]
 
