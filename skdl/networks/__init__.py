@@ -1,23 +1,25 @@
 """Networks: hyperparameters and shapes in, a frozen description of an architecture out."""
 
-from skdl.layers._registry import (
+from skdl.networks._augmentation import augmentation_layers, is_augmentation
+from skdl.networks._cnn import cnn, shapes_by_block
+from skdl.networks._generators import preserved_generators
+from skdl.networks._loss import PACKAGE, KerasObject, Loss
+from skdl.networks._mlp import mlp, numeric_embedding
+from skdl.networks._network import Layer, Network
+from skdl.networks._operation import OperationCall
+from skdl.networks._read_keras import CannotReadError, Reading, read_layers
+from skdl.networks._sizes import (
     CLIP,
     category_width,
     embedding_variables,
     embedding_width,
     shared_variables,
 )
-from skdl.networks._augmentation import augmentation_layers, is_augmentation
-from skdl.networks._cnn import cnn, shapes_by_block
-from skdl.networks._loss import KerasObject, Loss
-from skdl.networks._mlp import mlp, numeric_embedding
-from skdl.networks._network import Layer, Network, preserved_generators
-from skdl.networks._operation import OperationCall
-from skdl.networks._read_keras import CannotReadError, Reading, read_layers
 from skdl.networks._user_model import CalledModel, Fresh, GivenModel, UserModel
 
 __all__ = [
     "CLIP",
+    "PACKAGE",
     "CalledModel",
     "CannotReadError",
     "Fresh",

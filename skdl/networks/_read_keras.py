@@ -185,7 +185,7 @@ def _check_arguments(layer: Any, node: Any) -> None:
 
 def _described(describe: Callable[..., Any], *arguments: Any) -> Any:
     """Describe a Keras object so that it can be made again, or refuse."""
-    from skdl.networks._network import preserved_generators
+    from skdl.networks._generators import preserved_generators
 
     try:
         described = describe(*arguments)
