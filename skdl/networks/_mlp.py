@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from skdl.networks._loss import KerasObject
+from skdl.networks._keras_object import KerasObject
 from skdl.networks._network import Layer, Network
 from skdl.networks._sizes import embedding_width
 

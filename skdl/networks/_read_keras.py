@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from skdl.networks._loss import KerasObject
+from skdl.networks._keras_object import KerasObject
 from skdl.networks._network import Layer
 from skdl.networks._operation import OperationCall
 
