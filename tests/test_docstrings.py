@@ -52,6 +52,7 @@ DIFFERENT = {
         [OURS, KERAS, ["OptunaSearchCV"]],
     ),
     "cv": ("ensembles shuffle", [[KFOLD[0]], [KFOLD[1]], ["OptunaSearchCV", "cross_validate"]]),
+    "early_stopping": ("SciKeras has validation_split too", [OURS, KERAS]),
     "epochs": ('only MLPs have "auto"', [MLPS, [*CNNS, *KERAS, *PRETRAINED]]),
     "error_score": ("a search has trials", each("OptunaSearchCV", "cross_validate")),
     "estimator": (
