@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "HALF",
+    "DECISION_THRESHOLD",
     "IS_CLASSIFIER",
     "IS_REGRESSOR",
     "AveragingClassifier",
@@ -61,7 +61,7 @@ IS_CLASSIFIER = Predicate(
     lambda value: hasattr(value, "predict_proba"), "a classifier with predict_proba"
 )
 # A label at exactly one half counts as absent, as in MLPClassifier.
-HALF = 0.5
+DECISION_THRESHOLD = 0.5
 
 
 class BaseAveraging(DocLinkMixin, MetaEstimatorMixin, BaseEstimator, ABC):
@@ -356,7 +356,7 @@ class AveragingClassifier(ClassifierMixin, BaseAveraging):
             outputs = zip(self.classes_, probabilities, strict=True)
             return np.column_stack([classes[p.argmax(1)] for classes, p in outputs])
         if self._is_multilabel:
-            return (probabilities > HALF).astype(int)
+            return (probabilities > DECISION_THRESHOLD).astype(int)
         return np.asarray(self.classes_)[probabilities.argmax(1)]
 
     def __sklearn_tags__(self) -> Any:

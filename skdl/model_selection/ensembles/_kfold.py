@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdl._validation import Constraint, Real, check_parameters
 from skdl.model_selection.ensembles._averaging import (
-    HALF,
+    DECISION_THRESHOLD,
     IS_CLASSIFIER,
     IS_REGRESSOR,
     AveragingClassifier,
@@ -283,5 +283,5 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
 
     def _score(self, y: NDArray[Any], predictions: NDArray[np.float64]) -> float:
         if self._is_multilabel:
-            return float(accuracy_score(y, predictions > HALF))
+            return float(accuracy_score(y, predictions > DECISION_THRESHOLD))
         return float(accuracy_score(np.ravel(y), self.classes_[predictions.argmax(1)]))
