@@ -10,17 +10,19 @@ from scipy import sparse
 
 from skdl.layers import blueprint_of
 from skdl.networks import preserved_generators
+from skdl.training._compiled_model import compiled_model
 from skdl.training._keras_callbacks import KerasCallbacks, has_batch_hooks
 from skdl.training._optimizers import is_elementwise
-from skdl.training.engine._member import Member, compiled_model
+from skdl.training.engine._member import Member
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import keras
 
-    from skdl.training._job import Job, Rows, Trained
+    from skdl.training._job import Job, Rows
     from skdl.training._metrics import GraphMetric, HostMetric
+    from skdl.training._trained import Trained
 
 __all__ = ["train_with_keras", "why_not_in_graph"]
 

@@ -13,7 +13,7 @@ import numbers
 from typing import TYPE_CHECKING, Any
 
 from skdl.networks import KerasObject
-from skdl.training._job import Optimizer
+from skdl.training._settings import Optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
