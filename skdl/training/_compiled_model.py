@@ -8,7 +8,7 @@ from skdl.layers import keras_model
 from skdl.networks import KerasObject, preserved_generators
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import keras
 
@@ -19,7 +19,10 @@ __all__ = ["compiled_model"]
 
 
 def compiled_model(
-    network: Network, optimizer: Optimizer, metrics: Sequence[Any] = (), seed: int = 0
+    network: Network,
+    optimizer: Optimizer,
+    metrics: Sequence[str | KerasObject | Callable[..., Any]] = (),
+    seed: int = 0,
 ) -> keras.Model:
     """Return a Keras model of the network, compiled with the optimizer, loss and metrics."""
     with preserved_generators():

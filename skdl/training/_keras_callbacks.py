@@ -11,6 +11,8 @@ from skdl.training._observer import Observer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import keras
+
     from skdl.training._observer import ObservedMember
 
 __all__ = ["KerasCallbacks", "has_batch_hooks"]
@@ -32,7 +34,7 @@ _KNOWN_AT_EPOCHS = {
 }
 
 
-def has_batch_hooks(callback: Any) -> bool:
+def has_batch_hooks(callback: keras.callbacks.Callback) -> bool:
     """Tell whether a Keras callback acts on batches, which only Keras' own loop can serve."""
     import keras
 
@@ -62,7 +64,7 @@ class KerasCallbacks(Observer):
         Without batch hooks, see `has_batch_hooks`.
     """
 
-    def __init__(self, callbacks: Sequence[Any]) -> None:
+    def __init__(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
         self.callbacks = list(callbacks)
         self._list: Any = None
         self._model: Any = None

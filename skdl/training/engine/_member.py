@@ -194,7 +194,7 @@ class Member:
         """Return weights, statistics and slots as arrays."""
         return self.fetch() if self.fetch is not None else self.state
 
-    def _put(self, state: tuple[Any, ...]) -> None:
+    def _put(self, state: tuple[NDArray[np.float32], ...]) -> None:
         if self.store is not None:
             self.store(state)
         else:

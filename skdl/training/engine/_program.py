@@ -113,7 +113,7 @@ class Program:
             ),
         )
 
-    def predict(self, state: Any, dims: Any, x: Any) -> Any:
+    def predict(self, state: State, dims: Tensor, x: Tensor) -> Any:
         """Return predictions ``[M, B, K]``, in the network's units, of rows ``[M, B, ...]``."""
         if self._traced_prediction is None:
             # Threads of a lockstep batch come here all at once; one of them traces.
@@ -153,7 +153,14 @@ class Program:
         sizes = graph.sizes_of_weights(call.dims)
         n_logs = 1 + len(self.spec.metrics)
 
-        def step(i: Any, weights: Any, statistics: Any, slots: Any, log: Any, seen: Any) -> Any:
+        def step(
+            i: Tensor,
+            weights: Tensor,
+            statistics: Tensor,
+            slots: tuple[Tensor, ...],
+            log: Tensor,
+            seen: Any,
+        ) -> Any:
             x, y, weight, mask = graph.batch(
                 call.data, call.offsets, index[i], counts[i], call.dims
             )
@@ -176,7 +183,7 @@ class Program:
             gradient = tape.gradient(total, weights)
             if new_statistics is not None:
                 statistics = new_statistics
-            weights, slots = optimizer_step(
+            weights, new_slots = optimizer_step(
                 optimizer.kind, options, columns, sizes,
                 w=weights, g=gradient, slots=slots,
                 step=call.steps_before[:, None] + tf.cast(i + 1, tf.float32),
@@ -187,7 +194,7 @@ class Program:
             sums_here = tf.where(share[:, None] > 0, tf.stack(sums, 1), 0.0)
             if self.spec.collect:
                 seen = seen.write(i, graph.predictions(outputs, call.units))
-            return i + 1, weights, statistics, tuple(slots), log + sums_here, seen
+            return i + 1, weights, statistics, tuple(new_slots), log + sums_here, seen
 
         seen: Any = tf.zeros([])
         if self.spec.collect:
@@ -247,7 +254,7 @@ class Program:
         tensors = graph.unpacked(call.state, call.dims)
         n_sums = 2 + len(self.spec.metrics)
 
-        def step(i: Any, sums: Any, seen: Any) -> Any:
+        def step(i: Tensor, sums: Tensor, seen: Any) -> Any:
             x, y, weight, mask = graph.batch(
                 call.data, call.offsets, index[i], counts[i], call.dims
             )

@@ -25,7 +25,7 @@ from skdl.training.engine._row_pool import batches, chunks, rounded_up
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
     from tensorflow import Tensor
 
     from skdl.training._job import Job
@@ -90,10 +90,10 @@ class Shard:
         places = self._places = [*members, *[members[-1]] * (n_places - len(members))]
         job = members[0].job
 
-        def stacked(arrays: Any) -> Any:
+        def stacked(arrays: Sequence[NDArray[np.float32]]) -> Any:
             return tf.constant(np.stack(arrays))
 
-        def given(value: Any, default: float) -> NDArray[np.float32]:
+        def given(value: ArrayLike | None, default: float) -> NDArray[np.float32]:
             width = blueprint_of(job.network).n_outputs
             return np.full(width, default if value is None else value, np.float32)
 
@@ -134,7 +134,7 @@ class Shard:
         """Let a member reach its state on the device."""
         import tensorflow as tf
 
-        def replaced(tensor: Any, value: Any) -> Any:
+        def replaced(tensor: Tensor, value: NDArray[np.float32]) -> Any:
             array = tensor.numpy()
             array[position] = value
             return tf.constant(array)
@@ -142,7 +142,7 @@ class Shard:
         def fetch() -> tuple[Any, ...]:
             return tuple(tensor[position].numpy() for tensor in self._state)
 
-        def store(state: tuple[Any, ...]) -> None:
+        def store(state: tuple[NDArray[np.float32], ...]) -> None:
             pairs = zip(self._state, state, strict=True)
             self._state = tuple(replaced(tensor, value) for tensor, value in pairs)
 

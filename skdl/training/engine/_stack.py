@@ -26,6 +26,8 @@ from skdl.training.engine._shard import Shard, Shared
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
+
     from skdl.training.engine._member import Member
     from skdl.training.engine._program import Program
 
@@ -227,7 +229,7 @@ class Stack:
 
     # ------------------------------------------------------------------ sizes
 
-    def _widest_noise(self, scalars: Any) -> int:
+    def _widest_noise(self, scalars: NDArray[np.float32]) -> int:
         """Return how much noise one row needs at most in a layer."""
         sizes = self._blueprint.row_sizes
         if not self._one_member_at_a_time:
