@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from skdl._compat_keras import function_arguments
 from skdl.networks import KerasObject, Loss
 
 __all__ = ["described_loss", "loss_target"]
@@ -72,7 +73,7 @@ def described_loss(loss: Any, output_activation: str, target: Target) -> tuple[L
     kind = type(found)
     is_of_keras = kind is getattr(keras.losses, kind.__name__, None)
     known = _FORMULAS.get(kind.__name__) if is_of_keras else None
-    config = {**found.get_config(), **getattr(found, "_fn_kwargs", {})}
+    config = {**found.get_config(), **function_arguments(found)}
     from_logits = bool(config.get("from_logits"))
     if known is None or config.get("axis", -1) != -1 or config.get("ignore_class") is not None:
         return Loss("keras", target=target, function=described), output_activation

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from skdl._compat_keras import compiled_with
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._network_estimator import as_list, is_keras
 from skdl.estimators.keras_models import _scikeras as conventions
@@ -151,14 +152,10 @@ class ModelReader:
                 f"{owner}: loss={wanted!r} was given beside a model compiled with {loss!r}. "
                 "Expected one of them: leave out loss, or return the model uncompiled."
             )
-        metrics = getattr(given, "_compile_metrics", None)
-        losses = getattr(given, "_compile_loss", None)
         return {
             "optimizer": getattr(given, "optimizer", None),
             "loss": loss,
-            "metrics": getattr(metrics, "_user_metrics", None),
-            "weighted_metrics": getattr(metrics, "_user_weighted_metrics", None),
-            "loss_weights": getattr(losses, "_user_loss_weights", None),
+            **compiled_with(given),
             "run_eagerly": getattr(given, "run_eagerly", False),
         }
 

@@ -22,10 +22,11 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import GroupKFold
 from sklearn.utils import assert_all_finite, check_random_state, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.metaestimators import _safe_split, available_if
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import _check_method_params, _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
+from skdl._compat_sklearn import check_method_params, num_samples, safe_split
 from skdl._validation import (
     AnyOf,
     Constraint,
@@ -156,7 +157,7 @@ class BaseKFoldEnsemble(BaseAveraging):
         check_parameters(owner, self.get_params(deep=False), self._constraints)
         X, y = indexable(X, y)
         y = np.asarray(y) if isinstance(y, list) else y
-        if _num_samples(X) < 2:  # noqa: PLR2004
+        if num_samples(X) < 2:  # noqa: PLR2004
             raise ValueError(f"{owner}: n_samples=1 cannot be split. Expected 2 rows or more.")
         if not sparse.issparse(y):
             assert_all_finite(np.asarray(y), input_name="y")
@@ -203,7 +204,7 @@ class BaseKFoldEnsemble(BaseAveraging):
 
     def _take_held_out(self, X: Any, y: Any, splits: Sequence[Any]) -> None:
         """Predict what each member did not see, and keep who predicted what."""
-        n_rows = _num_samples(X)
+        n_rows = num_samples(X)
         total: Any = None
         counts = np.zeros(n_rows, int)
         # Which member predicted each row, one row of this table for each iteration.
@@ -211,7 +212,7 @@ class BaseKFoldEnsemble(BaseAveraging):
         for i, (train, test) in enumerate(splits):
             member = self.fold_estimators_[i]
             predictions = self._member_predictions(
-                member, _safe_split(member, X, None, test, train)[0]
+                member, safe_split(member, X, None, test, train)[0]
             )
             if total is None:
                 total = np.zeros((n_rows, *predictions.shape[1:]))
@@ -270,13 +271,13 @@ def _fit_member(
             member.fit(X, y, **fit_params)
         return conditions
     train, test = split
-    own = _check_method_params(X, dict(fit_params), indices=train)
-    X_train, y_train = _safe_split(member, X, y, train)
+    own = check_method_params(X, dict(fit_params), indices=train)
+    X_train, y_train = safe_split(member, X, y, train)
     if is_classifier(member) and type_of_target(y) in _ONE_LABEL:
         # A network refuses labels that it does not know.
         labels = np.asarray(y).ravel()
         test = test[np.isin(labels[test], labels[train])]
-    validation = _safe_split(member, X, y, test, train)
+    validation = safe_split(member, X, y, test, train)
     with FitOverrides(member, validation=validation) as conditions:
         member.fit(X_train, y_train, **own)
     return conditions

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdl._compat_tensorflow import without_retracing_warning
 from skdl.layers._rule import LayerContext, Layout, Pass, row_shapes, rule_of, size
 from skdl.layers._shapes import concatenated, shape_of
 from skdl.training._losses import activated, prepared_targets, reduction_of, row_losses
@@ -168,8 +169,7 @@ class Program:
                 jit_compile=kind.compiled,
             )
             # A trace for each set of shapes is meant; TensorFlow would warn users of it.
-            traced._omit_frequent_tracing_warning = True  # noqa: SLF001 - else it is in their logs
-            return traced
+            return without_retracing_warning(traced)
 
         if kind.optimizer is not None:
             self.train = function(
