@@ -102,5 +102,5 @@ def excludes_from_weight_decay(optimizer: Any) -> bool:
 
     Without what it leaves behind, variables that the user excluded would decay.
     """
-    names = ("_exclude_from_weight_decay_variables", "_exclude_from_weight_decay_names")
+    names = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern")
     return any(getattr(optimizer, name, None) for name in names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from skdl._compat_keras import compiled_with
+from skdl._compat_keras import compiled_with, excludes_from_weight_decay
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._network_estimator import as_list, is_keras
 from skdl.estimators.keras_models._arguments import CompileArguments, same_loss
@@ -173,6 +173,8 @@ class ModelReader:
         ]
         if extra:
             raise CannotReadError(f"the model is compiled with {extra[0]}")
+        if excludes_from_weight_decay(compiling["optimizer"]):
+            raise CannotReadError("its optimizer excludes variables from weight decay")
         reading = read_layers(model)
         _check_shape(self.owner, model.input_shape, shape)
         network = Network(

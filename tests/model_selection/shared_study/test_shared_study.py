@@ -186,7 +186,7 @@ def kill(worker):
     assert worker.wait(timeout=PATIENCE_SECONDS) == -signal.SIGKILL
 
 
-@pytest.mark.parametrize(("n_workers", "ensure_lockstep"), [(2, 1), (4, 3)])
+@pytest.mark.parametrize(("n_workers", "together"), [(2, 1), (4, 3)])
 def test_processes_share_the_trials(team, n_workers, together):
     workers = team.start(n_workers, together=together)
     team.finish(workers)
