@@ -171,7 +171,7 @@ def _check_target(name: str, target: float | None) -> None:
     is_error = name.startswith("neg_")
     highest = 0 if is_error else 1 if name.startswith(_AT_MOST_ONE) else math.inf
     if target > highest:
-        as_share = target / 100 if target >= 10 else 0.9  # noqa: PLR2004 - a percentage, surely
+        as_share = target / 100 if target >= 10 else 0.9  # from 10 on a percentage, surely
         meant = -target if is_error else as_share
         raise ValueError(
             f"{_OWNER}: target_score={target:g} cannot be reached, as {name} is never above "
@@ -288,7 +288,7 @@ def _warn_of_dropout(found: Evidence) -> None:
 def _take_best_contender(found: Evidence, summary: Any, error: Any) -> None:
     """Aim for the best of the other estimators, if it is better than ours beyond chance."""
     others = summary.iloc[1:].drop(index="baseline", errors="ignore")
-    better = others[(others["difference"] > 0) & (others["p_value"] < 0.05)]  # noqa: PLR2004
+    better = others[(others["difference"] > 0) & (others["p_value"] < 0.05)]
     if len(better):
         name = better["mean"].idxmax()
         found.goal = float(error(better.loc[name, "mean"]))

@@ -292,7 +292,7 @@ def _batch_normalization(layer: Any) -> _Read | None:
     if not _unless(layer, *unknown) or not is_last:
         return None
     config: dict[str, Any] = {"momentum": layer.momentum}
-    if layer.epsilon != 1e-3:  # noqa: PLR2004 - Keras' default, and the rule's
+    if layer.epsilon != 1e-3:  # Keras' default, and the rule's
         config["epsilon"] = layer.epsilon
     config |= {} if layer.center else {"center": False}
     config |= {} if layer.scale else {"scale": False}

@@ -548,7 +548,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         if strata is not None:
             n_held_out = int(np.ceil(n_rows * self.validation_fraction))
             counts = np.unique(strata, return_counts=True)[1]
-            if counts.min() < 2 or min(n_held_out, n_rows - n_held_out) < len(counts):  # noqa: PLR2004
+            if counts.min() < 2 or min(n_held_out, n_rows - n_held_out) < len(counts):
                 warnings.warn(
                     f"{owner}: a class has too few rows to stand on both sides of the inner "
                     "validation split, which was drawn without stratification. Pass more rows, "

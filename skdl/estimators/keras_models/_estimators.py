@@ -527,7 +527,7 @@ class KerasClassifier(OwnModel, ClassificationNetwork):
             self._is_one_hot = self._is_multilabel and bool((targets.sum(1) == 1).all())
             self.n_classes_ = len(self.classes_)
             # Of all classes that were announced, whether these rows show them or not.
-            kind = "multiclass" if self.n_classes_ > 2 else "binary"  # noqa: PLR2004
+            kind = "multiclass" if self.n_classes_ > 2 else "binary"
             self._learn_targets(y, "multilabel-indicator" if self._is_multilabel else kind)
         return targets
 
@@ -554,7 +554,7 @@ class KerasClassifier(OwnModel, ClassificationNetwork):
 
     def _target_form(self, loss: Any, n_outputs: int | None) -> Target:
         n_classes = self.n_classes_
-        fitting = {n_classes} if self._is_multilabel or n_classes > 2 else {1, 2}  # noqa: PLR2004
+        fitting = {n_classes} if self._is_multilabel or n_classes > 2 else {1, 2}
         if n_outputs is not None and n_outputs not in fitting:
             binary = "Only binary classification is supported. " if n_outputs == 1 else ""
             raise ValueError(

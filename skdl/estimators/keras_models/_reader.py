@@ -229,7 +229,7 @@ class ModelReader:
         outputs = model(complete.sample)
         n_outputs = None
         if hasattr(outputs, "shape"):
-            n_outputs = int(outputs.shape[-1]) if len(outputs.shape) == 2 else 1  # noqa: PLR2004
+            n_outputs = int(outputs.shape[-1]) if len(outputs.shape) == 2 else 1
         elif not self.has_target_encoder:
             raise ValueError(
                 f"{self.owner}: the model has {len(outputs)} outputs. Expected one, or a "

@@ -362,7 +362,7 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OwnNum
         if sparse.issparse(X):
             return X.toarray()
         rows = np.asarray(X)
-        return rows if rows.ndim <= 2 else rows.reshape(len(rows), -1)  # noqa: PLR2004
+        return rows if rows.ndim <= 2 else rows.reshape(len(rows), -1)
 
     def _shape_of_layer(self) -> int:
         """Return how many numbers `transform` gives for a row."""

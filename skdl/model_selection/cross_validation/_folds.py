@@ -87,7 +87,7 @@ class Folds:
     def _images(self) -> Any:
         """The rows so that their splits are views, if they need no check and no conversion."""
         X = self.X
-        if not isinstance(X, np.ndarray) or X.ndim < 3:  # noqa: PLR2004
+        if not isinstance(X, np.ndarray) or X.ndim < 3:
             return X
         is_ready = X.dtype == np.uint8 or (X.dtype == np.float32 and np.isfinite(X).all())
         return LazyRows(X) if is_ready else X

@@ -197,7 +197,7 @@ def _with_interval(mean: float, half_width: float, decimals: int | None) -> str:
 def _p_value(value: float) -> str:
     if math.isnan(value):
         return ""
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"  # noqa: PLR2004
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _shortened(name: str) -> str:

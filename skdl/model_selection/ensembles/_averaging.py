@@ -348,7 +348,7 @@ class AveragingClassifier(ClassifierMixin, BaseAveraging):
             return np.column_stack([classes[p.argmax(1)] for classes, p in outputs])
         if self._is_multilabel:
             # A label at exactly one half counts as absent, as in MLPClassifier.
-            return (probabilities > 0.5).astype(int)  # noqa: PLR2004
+            return (probabilities > 0.5).astype(int)
         return np.asarray(self.classes_)[probabilities.argmax(1)]
 
     def __sklearn_tags__(self) -> Any:

@@ -157,7 +157,7 @@ class BaseKFoldEnsemble(BaseAveraging):
         check_parameters(owner, self.get_params(deep=False), self._constraints)
         X, y = indexable(X, y)
         y = np.asarray(y) if isinstance(y, list) else y
-        if num_samples(X) < 2:  # noqa: PLR2004
+        if num_samples(X) < 2:
             raise ValueError(f"{owner}: n_samples=1 cannot be split. Expected 2 rows or more.")
         if not sparse.issparse(y):
             assert_all_finite(np.asarray(y), input_name="y")
@@ -556,5 +556,5 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
 
     def _score(self, y: NDArray[Any], predictions: NDArray[np.float64]) -> float:
         if self._is_multilabel:
-            return float(accuracy_score(y, predictions > 0.5))  # noqa: PLR2004
+            return float(accuracy_score(y, predictions > 0.5))
         return float(accuracy_score(np.ravel(y), self.classes_[predictions.argmax(1)]))

@@ -407,7 +407,7 @@ class Program:
                 # repeated for each member when XLA fuses it, and gives other bits there.
                 k = self._noisy.index(position)
                 count = tf.reduce_prod(shape) if tf.is_tensor(shape) else int(np.prod(shape))
-                if shape.shape[0] > 2 and not self.kind.compiled:  # noqa: PLR2004
+                if shape.shape[0] > 2 and not self.kind.compiled:
                     # Images are large enough for it to count. XLA would compile for minutes.
                     piece = tf.slice(table, [starts[i, k]], [count])
                 else:
