@@ -601,6 +601,14 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
             self._keras_model = model
         return model
 
+    def __sklearn_clone__(self) -> Self:
+        twin: Any = super().__sklearn_clone__()
+        loss = getattr(self, "loss", None)
+        if not (loss is None or isinstance(loss, str)) and is_keras("losses.Loss")(loss):
+            # Shared, as it has no state: Keras' copies forget arguments such as Huber's delta.
+            twin.loss = loss
+        return twin
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_trained")
 
