@@ -31,7 +31,8 @@ FOREIGN = {"keras", "tensorflow", "sklearn", "joblib", "optuna", "scikeras", "sc
 PRIVATE_PACKAGES = ("keras.src", "tensorflow.python", "sklearn.externals", "joblib.externals")
 # Methods of subclasses of the user's, as SciKeras' guides have it, and of scikit-learn's callbacks,
 # which documents it for developers (`skdl._compat` has a stand-in for older versions).
-KNOWN = {"_keras_build_fn", "_init_callback_context"}
+# The rest are the public methods of named tuples.
+KNOWN = {"_keras_build_fn", "_init_callback_context", "_asdict", "_fields", "_replace"}
 LOOK_UPS = {"getattr", "hasattr", "setattr", "delattr"}
 
 
