@@ -24,8 +24,9 @@ from sklearn.model_selection import (
     check_cv,
     train_test_split,
 )
-from sklearn.utils import _safe_indexing, check_random_state, column_or_1d, indexable
+from sklearn.utils import check_random_state, column_or_1d, indexable
 
+from skdl._compat_sklearn import safe_indexing
 from skdl._validation import (
     RANDOM_STATE,
     AnyOf,
@@ -388,7 +389,7 @@ def train_validation_test_split(
         try:
             rest, test = train_test_split(rows, test_size=n_test, stratify=stratify, **options)
             if stratify is not None:
-                stratify = _safe_indexing(stratify, rest)
+                stratify = safe_indexing(stratify, rest)
             train, validation = train_test_split(
                 rest, test_size=n_validation, stratify=stratify, **options
             )
@@ -399,7 +400,7 @@ def train_validation_test_split(
                 "classes, change the sizes, or pass stratify=None."
             ) from error
         parts = [train, validation, test]
-    return [_safe_indexing(array, part) for array in arrays for part in parts]
+    return [safe_indexing(array, part) for array in arrays for part in parts]
 
 
 def _check_company(owner: str, *, shuffle: bool, stratify: object, groups: object) -> None:

@@ -6,15 +6,12 @@ import copy
 import html
 from typing import Any
 
-from sklearn.base import BaseEstimator
-
+from skdl._compat_sklearn import HAS_FITTED_ATTRIBUTES, HtmlInFront, fitted_attributes
 from skdl._doc_links import DocLinkMixin
 
 __all__ = ["DiagramMixin"]
 
 _BUILT_LATER = "a Keras model, built when asked for"
-# Since scikit-learn 1.9 a diagram has a place for what was fitted, also inside a Pipeline's.
-_HAS_PLACE = hasattr(BaseEstimator, "_get_fitted_attr_html")
 
 
 class DiagramMixin(DocLinkMixin):
@@ -24,29 +21,14 @@ class DiagramMixin(DocLinkMixin):
         # A copy on which looking at `model_` builds no Keras model.
         twin = copy.copy(self)
         vars(twin)["_keras_model"] = _BUILT_LATER
-        attributes = BaseEstimator._get_fitted_attr_html(twin, doc_link)  # noqa: SLF001
-        return _WithTraining(training_html(self), attributes)
+        return HtmlInFront(training_html(self), fitted_attributes(twin, doc_link))
 
     def _html_repr(self) -> str:
         from sklearn.utils import estimator_html_repr
 
         diagram = estimator_html_repr(self)
-        is_missing = not _HAS_PLACE and hasattr(self, "_trained")
+        is_missing = not HAS_FITTED_ATTRIBUTES and hasattr(self, "_trained")
         return f"{diagram}{training_html(self)}" if is_missing else diagram
-
-
-class _WithTraining:
-    """What scikit-learn's diagram asks of fitted attributes, with a table of ours in front."""
-
-    def __init__(self, own: str, attributes: Any) -> None:
-        self._own = own
-        self._attributes = attributes
-
-    def __len__(self) -> int:
-        return len(self._attributes) + 1
-
-    def _repr_html_inner(self) -> str:
-        return f"{self._own}{self._attributes._repr_html_inner()}"  # noqa: SLF001
 
 
 def training_html(network: Any) -> str:

@@ -18,15 +18,10 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from sklearn.utils import check_array, check_random_state, column_or_1d
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    _check_y,
-    check_consistent_length,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from skdl._compat import CallbackSupportMixin, with_callbacks
+from skdl._compat_sklearn import check_sample_weight, check_y
 from skdl._lazy_rows import LazyRows
 from skdl._validation import (
     RANDOM_STATE,
@@ -484,7 +479,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
                 self, X, y, reset=reset, multi_output=True, y_numeric=False, **self._row_checks()
             )
         else:
-            X, y = rows, _check_y(y, multi_output=True, y_numeric=False, estimator=self)
+            X, y = rows, check_y(y, multi_output=True, y_numeric=False, estimator=self)
             check_consistent_length(X, y)
         return self._rows(X, reset=reset), y
 
@@ -505,7 +500,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         weight = np.asarray(sample_weight, np.float64)
         if weight.ndim == 1:
             check_weights(type(self).__name__, weight)
-        return _check_sample_weight(weight, X, dtype=np.float64)
+        return check_sample_weight(weight, X, dtype=np.float64)
 
     def _validation_rows(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> Any:
         X = self._ready_rows(X_val, reset=False)
@@ -553,7 +548,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         if strata is not None:
             n_held_out = int(np.ceil(n_rows * self.validation_fraction))
             counts = np.unique(strata, return_counts=True)[1]
-            if counts.min() < 2 or min(n_held_out, n_rows - n_held_out) < len(counts):  # noqa: PLR2004
+            if counts.min() < 2 or min(n_held_out, n_rows - n_held_out) < len(counts):
                 warnings.warn(
                     f"{owner}: a class has too few rows to stand on both sides of the inner "
                     "validation split, which was drawn without stratification. Pass more rows, "
@@ -605,6 +600,14 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
             model.set_weights(layout.split(trained.weights, trained.statistics))
             self._keras_model = model
         return model
+
+    def __sklearn_clone__(self) -> Self:
+        twin: Any = super().__sklearn_clone__()
+        loss = getattr(self, "loss", None)
+        if not (loss is None or isinstance(loss, str)) and is_keras("losses.Loss")(loss):
+            # Shared, as it has no state: Keras' copies forget arguments such as Huber's delta.
+            twin.loss = loss
+        return twin
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_trained")

@@ -279,7 +279,7 @@ class ClassificationNetwork(ClassifierMixin, TargetNetwork):
         """
         probabilities = self.predict_proba(X)
         if self._is_multilabel:
-            return (probabilities > 0.5).astype(int)  # noqa: PLR2004
+            return (probabilities > 0.5).astype(int)
         return self.classes_[probabilities.argmax(1)]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -307,7 +307,7 @@ class ClassificationNetwork(ClassifierMixin, TargetNetwork):
         """Return the probability of each class or label from the network's outputs."""
         if self._is_multilabel:
             return outputs
-        if len(self.classes_) == 2:  # noqa: PLR2004
+        if len(self.classes_) == 2:
             return np.hstack([1.0 - outputs, outputs])
         return outputs / outputs.sum(1, keepdims=True)
 
@@ -417,7 +417,7 @@ class ClassificationNetwork(ClassifierMixin, TargetNetwork):
                 )
 
     def _network(self, shape: tuple[int, ...]) -> Network:
-        is_binary = not self._is_multilabel and len(self.classes_) == 2  # noqa: PLR2004
+        is_binary = not self._is_multilabel and len(self.classes_) == 2
         by_label = self._is_multilabel or is_binary
         name = self._loss_kind()
         own = {"label_smoothing": float(self.label_smoothing)}

@@ -470,7 +470,7 @@ def _given(
 def _check_takes(owner: str, model: keras.Model, image_shape: tuple[int, ...]) -> None:
     """Refuse networks that are no function of one image, and images with other channels."""
     shape = model.input_shape
-    if not isinstance(shape, tuple) or len(shape) != 4:  # noqa: PLR2004
+    if not isinstance(shape, tuple) or len(shape) != 4:
         raise ValueError(
             f"{owner}: the backbone takes inputs of shape {shape}. Expected a network of one "
             "input (n, height, width, channels)."

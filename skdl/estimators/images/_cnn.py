@@ -94,7 +94,7 @@ class BaseCNN(ImageRows, BaseNetwork):
         if min(shapes[-1][1]) >= 1:
             return
         steps = ", ".join(f"{name}: {_by(shape)}" for name, shape in shapes)
-        given = f" (n_features={shape[1]})" if len(shape) == 2 else ""  # noqa: PLR2004
+        given = f" (n_features={shape[1]})" if len(shape) == 2 else ""
         raise ValueError(
             f"{type(self).__name__}: {shapes[-1][0]} leaves nothing of rows of shape "
             f"{_by(self.image_shape_)}{given}: {steps}. Expected fewer conv_blocks, a smaller "
@@ -119,7 +119,7 @@ class BaseCNN(ImageRows, BaseNetwork):
     def _with_output(
         self, shape: tuple[int, ...], n_outputs: int, output_activation: str, loss: Loss
     ) -> Network:
-        is_image = len(shape) == 3  # noqa: PLR2004
+        is_image = len(shape) == 3
         if self.augment is not None and not is_image:
             raise ValueError(
                 f"{type(self).__name__}: augment={self.augment!r} changes images, but rows of X "

@@ -21,7 +21,7 @@ __all__ = ["IMAGE_SHAPE", "ImageRows", "image_shape_of", "side_lengths"]
 IMAGE_SHAPE = AnyOf(
     OneOf(None),
     Predicate(
-        lambda value: SequenceOf(Integer(1), 1).accepts(value) and len(value) <= 3,  # noqa: PLR2004
+        lambda value: SequenceOf(Integer(1), 1).accepts(value) and len(value) <= 3,
         "a sequence such as (height, width), (height, width, channels) or (length,)",
     ),
 )
@@ -86,7 +86,7 @@ class ImageRows(TakesLazyRows, ABC):
 
 def _without_channel(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape of grey images without their one channel, or the shape itself."""
-    is_grey = len(shape) == 3 and shape[-1] == 1  # noqa: PLR2004
+    is_grey = len(shape) == 3 and shape[-1] == 1
     return shape[:-1] if is_grey else shape
 
 
@@ -140,7 +140,7 @@ def image_shape_of(
                 "Expected the same, or image_shape=None: it is needed for flat rows only."
             )
         return with_channels
-    if len(row) == 1 and dimensions == 2:  # noqa: PLR2004
+    if len(row) == 1 and dimensions == 2:
         raise ValueError(
             f"{owner}: rows of X are flat, of {row[0]} values, and dimensions=2 asks for images. "
             "Expected image_shape=(height, width) or (height, width, channels)."

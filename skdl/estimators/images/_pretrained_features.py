@@ -47,7 +47,7 @@ BACKBONE_CONSTRAINTS: dict[str, Constraint] = {
         OneOf(None),
         Integer(1, example=224),
         Predicate(
-            lambda value: SequenceOf(Integer(1), 1).accepts(value) and len(value) == 2,  # noqa: PLR2004
+            lambda value: SequenceOf(Integer(1), 1).accepts(value) and len(value) == 2,
             "a pair (height, width)",
         ),
     ),
@@ -71,7 +71,7 @@ class BackboneRows(ImageRows):
 
     def _images(self, X: NDArray[Any], *, reset: bool) -> NDArray[Any]:
         """Return rows as images; the backbone is got ready where `reset`."""
-        if X.ndim == 2 and self.image_shape is None:  # noqa: PLR2004
+        if X.ndim == 2 and self.image_shape is None:
             X = X[:, None, :]
         images = self._as_images(X, 2, reset=reset)
         if reset:

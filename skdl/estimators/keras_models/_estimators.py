@@ -11,11 +11,11 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from skdl.estimators.base._targets import CLASSIFIER_CONSTRAINTS, ClassificationNetwork
-from skdl.estimators.keras_models import _scikeras as conventions
 from skdl.estimators.keras_models._base import OwnModel
 from skdl.estimators.keras_models._losses import Target, loss_target
 from skdl.estimators.keras_models._numeric import OwnNumericModel
 from skdl.estimators.keras_models._parameters import OWN_CONSTRAINTS
+from skdl.estimators.keras_models._scikeras import is_one_hot, parameters_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -527,7 +527,7 @@ class KerasClassifier(OwnModel, ClassificationNetwork):
             self._is_one_hot = self._is_multilabel and bool((targets.sum(1) == 1).all())
             self.n_classes_ = len(self.classes_)
             # Of all classes that were announced, whether these rows show them or not.
-            kind = "multiclass" if self.n_classes_ > 2 else "binary"  # noqa: PLR2004
+            kind = "multiclass" if self.n_classes_ > 2 else "binary"
             self._learn_targets(y, "multilabel-indicator" if self._is_multilabel else kind)
         return targets
 
@@ -546,16 +546,15 @@ class KerasClassifier(OwnModel, ClassificationNetwork):
         return by_row if weight is None else weight * by_row
 
     def _take_over_targets(self, theirs: Any) -> None:
-        kind = theirs.target_encoder_._target_type  # noqa: SLF001 - SciKeras has no other place for it
-        self._is_multilabel = kind in {"multilabel-indicator", "multiclass-onehot"}
-        self._is_one_hot = kind == "multiclass-onehot"
+        self._is_multilabel = theirs.target_type_ == "multilabel-indicator"
+        self._is_one_hot = is_one_hot(theirs)
         self.classes_ = np.asarray(theirs.classes_)
         self.n_classes_ = len(self.classes_)
         self.n_outputs_ = self.n_classes_ if self._is_multilabel else 1
 
     def _target_form(self, loss: Any, n_outputs: int | None) -> Target:
         n_classes = self.n_classes_
-        fitting = {n_classes} if self._is_multilabel or n_classes > 2 else {1, 2}  # noqa: PLR2004
+        fitting = {n_classes} if self._is_multilabel or n_classes > 2 else {1, 2}
         if n_outputs is not None and n_outputs not in fitting:
             binary = "Only binary classification is supported. " if n_outputs == 1 else ""
             raise ValueError(
@@ -585,8 +584,10 @@ def from_scikeras(estimator: Any) -> KerasClassifier | KerasRegressor:
     TypeError
         If `estimator` is something else, or of a class that builds the model or encodes targets
         in a way of its own.
+    ImportError
+        If SciKeras cannot be imported.
     """
-    params = conventions.parameters_of(estimator)
+    params = parameters_of(estimator)
     kind = KerasClassifier if hasattr(estimator, "predict_proba") else KerasRegressor
     ours = kind(**params)
     if estimator.initialized_:

@@ -362,7 +362,7 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OwnNum
         if sparse.issparse(X):
             return X.toarray()
         rows = np.asarray(X)
-        return rows if rows.ndim <= 2 else rows.reshape(len(rows), -1)  # noqa: PLR2004
+        return rows if rows.ndim <= 2 else rows.reshape(len(rows), -1)
 
     def _shape_of_layer(self) -> int:
         """Return how many numbers `transform` gives for a row."""
@@ -384,8 +384,10 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OwnNum
                     f"Expected one of {names}."
                 )
             outputs = model.get_layer(self.layer).output
-            # Not `inputs`: given a list, Keras 3.8 warns of an array that comes without one.
-            inner = self._inner_model = keras.Model(model.input, outputs)
+            # A Sequential has no `input` before it is called. Of others, not `inputs`: given a
+            # list, Keras 3.8 warns of an array that comes without one.
+            inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+            inner = self._inner_model = keras.Model(inputs, outputs)
         return inner
 
     def __getstate__(self) -> dict[str, Any]:

@@ -13,14 +13,9 @@ from sklearn.base import is_classifier
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import check_scoring
-
-# Private, see `skdl.model_selection.cross_validation._folds`.
-from sklearn.model_selection._validation import (
-    _insert_error_scores,
-    _warn_or_raise_about_fit_failures,
-)
 from sklearn.utils import indexable
 
+from skdl._compat_sklearn import insert_error_scores, warn_about_fit_failures
 from skdl._validation import (
     ERROR_SCORE,
     VERBOSE,
@@ -223,7 +218,7 @@ def cross_validate(
         return_predictions=return_predictions,
     )
     folds = shared.run(estimator, n_jobs=n_jobs, verbose=verbose)
-    _warn_or_raise_about_fit_failures([fold.result for fold in folds], error_score)
+    warn_about_fit_failures([fold.result for fold in folds], error_score)
     scores = _as_dict(folds, error_score, return_train_score=return_train_score)
     metrics = [key.removeprefix("test_") for key in scores if key.startswith("test_")]
     if return_estimator:
@@ -302,7 +297,7 @@ def _as_dict(
 ) -> dict[str, Any]:
     """Return the scores as scikit-learn's function does."""
     results = [fold.result for fold in folds]
-    _insert_error_scores(results, error_score)
+    insert_error_scores(results, error_score)
     scores: dict[str, Any] = {
         name: np.array([result[name] for result in results]) for name in ("fit_time", "score_time")
     }

@@ -12,14 +12,9 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import clone, is_classifier
-
-# Private, and used all the same: this is how scikit-learn's own functions fit and score one split,
-# so ours agree with them to the last warning.
-from sklearn.model_selection._validation import _fit_and_score
 from sklearn.utils import parallel
-from sklearn.utils.metaestimators import _safe_split
-from sklearn.utils.validation import _check_method_params
 
+from skdl._compat_sklearn import check_method_params, fit_and_score, safe_split
 from skdl._lazy_rows import TakesLazyRows, lazy_rows
 from skdl.estimators.base import HeldOutScoring
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
@@ -150,18 +145,18 @@ class Folds:
         epoch_scorer: Callable[..., float] | None,
         observers: Sequence[Observer],
     ) -> Fold:
-        X_test, y_test = _safe_split(estimator, X, self.y, test, train)
+        X_test, y_test = safe_split(estimator, X, self.y, test, train)
         held_out = HeldOutScoring(
             estimator,
             X_test,
             y_test,
             scorer=epoch_scorer,
-            score_params=_check_method_params(self.X, dict(self.score_params), indices=test),
+            score_params=check_method_params(self.X, dict(self.score_params), indices=test),
             observers=observers,
             name=f"fold_{number:02d}",
         )
         with held_out:
-            result = _fit_and_score(
+            result = fit_and_score(
                 estimator,
                 X,
                 self.y,

@@ -14,10 +14,9 @@ from sklearn.base import is_classifier
 from sklearn.model_selection import GroupKFold
 from sklearn.utils import assert_all_finite, check_random_state, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import _check_method_params, _num_samples
 
+from skdl._compat_sklearn import check_method_params, num_samples, safe_split
 from skdl._validation import (
     RANDOM_STATE,
     AnyOf,
@@ -142,7 +141,7 @@ class BaseKFoldEnsemble(BaseAveraging):
         check_parameters(owner, self.get_params(deep=False), self._constraints)
         X, y = indexable(X, y)
         y = np.asarray(y) if isinstance(y, list) else y
-        if _num_samples(X) <= 1:
+        if num_samples(X) <= 1:
             raise ValueError(f"{owner}: n_samples=1 cannot be split. Expected 2 rows or more.")
         if not sparse.issparse(y):
             assert_all_finite(np.asarray(y), input_name="y")
@@ -189,11 +188,11 @@ class BaseKFoldEnsemble(BaseAveraging):
 
     def _set_out_of_fold(self, X: Any, y: Any, splits: Sequence[Any]) -> None:
         """Predict and score what each member did not see, and keep who predicted what."""
-        n_rows = _num_samples(X)
+        n_rows = num_samples(X)
         held_out = OutOfFoldPredictions(n_rows)
         for i, (train, test) in enumerate(splits):
             member = self.fold_estimators_[i]
-            X_test = _safe_split(member, X, None, test, train)[0]
+            X_test = safe_split(member, X, None, test, train)[0]
             held_out.add(i, test, self._member_predictions(member, X_test))
         self.oof_predictions_ = held_out.mean
         self._member_of = held_out.member_of
@@ -242,13 +241,13 @@ def _fit_member(
             member.fit(X, y, **fit_params)
         return overrides
     train, test = split
-    train_params = _check_method_params(X, dict(fit_params), indices=train)
-    X_train, y_train = _safe_split(member, X, y, train)
+    train_params = check_method_params(X, dict(fit_params), indices=train)
+    X_train, y_train = safe_split(member, X, y, train)
     if is_classifier(member) and type_of_target(y) in _ONE_LABEL:
         # A network refuses labels that it does not know.
         labels = np.asarray(y).ravel()
         test = test[np.isin(labels[test], labels[train])]
-    validation = _safe_split(member, X, y, test, train)
+    validation = safe_split(member, X, y, test, train)
     with FitOverrides(member, validation=validation) as overrides:
         member.fit(X_train, y_train, **train_params)
     return overrides

@@ -10,13 +10,19 @@ import optuna
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, RandomSampler
 from sklearn.base import clone, is_classifier
-from sklearn.metrics._scorer import _MultimetricScorer
 from sklearn.model_selection import GroupKFold
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import indexable
-from sklearn.utils.validation import _check_method_params
 
 from skdl._compat import CallbackSupportMixin, with_callbacks
+from skdl._compat_sklearn import (
+    BaseSearchCV,
+    best_index,
+    check_method_params,
+    fit_params_by_consumer,
+    is_multimetric,
+    scorers_by_name,
+    scorers_of_search,
+)
 from skdl._doc_links import DocLinkMixin
 from skdl._validation import (
     ERROR_SCORE,
@@ -291,10 +297,10 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         """
         self._check_search_parameters()
         self._delete_fitted_attributes()
-        scorers, refit_metric = self._get_scorers()
+        scorers, refit_metric = scorers_of_search(self)
         X, y = indexable(X, y)
-        params = _check_method_params(X, params=params)
-        routed = self._get_routed_params_for_fit(params)
+        params = check_method_params(X, params=params)
+        routed = fit_params_by_consumer(self, params)
         base = clone(self.estimator)
         space = make_space(base, self.param_distributions)
         _check_function(space)
@@ -316,8 +322,8 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
             refit_metric = self.refit  # of the dict that the function may return
             metrics = [refit_metric]
         objectives = [refit_metric] if refit_metric in metrics else metrics
-        self.multimetric_ = isinstance(scorers, _MultimetricScorer)
-        self.scorer_ = scorers._scorers if self.multimetric_ else scorers  # noqa: SLF001
+        self.multimetric_ = is_multimetric(scorers)
+        self.scorer_ = scorers_by_name(scorers) if self.multimetric_ else scorers
         n_epochs = max_epochs(base)
         is_judged = n_epochs is not None and len(objectives) == 1
         pruner = make_pruner(self.pruner, n_epochs if is_judged else None)
@@ -432,7 +438,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         if not is_complete.any():
             return
         if callable(self.refit):
-            self.best_index_ = self._select_best_index(self.refit, objectives[0], results)
+            self.best_index_ = best_index(self, self.refit, objectives[0], results)
         elif len(objectives) == 1:
             self.best_index_ = int(results[f"rank_test_{objectives[0]}"].argmin())
             self.best_score_ = results[f"mean_test_{objectives[0]}"][self.best_index_]
@@ -458,7 +464,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         routing : MetadataRouter
             See scikit-learn's user guide on metadata routing.
         """
-        scorer, _ = self._get_scorers()
+        scorer, _ = scorers_of_search(self)
         # An integer `cv` takes groups if there are any.
         splitter = self.cv if hasattr(self.cv, "split") else GroupKFold()
         return router_of(self, estimator=self.estimator, scorer=scorer, splitter=splitter)
@@ -466,7 +472,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
 
 def _metric_names(scorers: Any) -> list[str]:
     """Return the names of the metrics, ``["score"]`` where there is one without a name."""
-    return list(getattr(scorers, "_scorers", None) or ["score"])
+    return list(scorers_by_name(scorers)) if is_multimetric(scorers) else ["score"]
 
 
 def _check_function(space: Space) -> None:

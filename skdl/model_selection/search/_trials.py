@@ -12,10 +12,8 @@ from joblib import Parallel, delayed
 from optuna.exceptions import TrialPruned
 from optuna.pruners import NopPruner, WilcoxonPruner
 from sklearn.base import clone
-from sklearn.metrics._scorer import _MultimetricScorer
-from sklearn.utils.metaestimators import _safe_split
-from sklearn.utils.validation import _check_method_params
 
+from skdl._compat_sklearn import check_method_params, is_multimetric, safe_split, strict_scorer
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection.search._pruning import MeanCurve
@@ -220,14 +218,14 @@ class Trials:
     def _scoring_error(self, folds: Sequence[Fold]) -> str:
         """Return why a score is NaN, which scikit-learn tells in a warning alone."""
         scorer = self.folds.scorer
-        if isinstance(scorer, _MultimetricScorer):
-            scorer = _MultimetricScorer(scorers=scorer._scorers, raise_exc=True)  # noqa: SLF001
+        if is_multimetric(scorer):
+            scorer = strict_scorer(scorer)
         for fold, (train, test) in zip(folds, self.folds.splits, strict=True):
             if not any(map(math.isnan, _scores_of(fold).values())):
                 continue
             estimator = fold.result["estimator"]
-            X, y = _safe_split(estimator, self.folds.X, self.folds.y, test, train)
-            params = _check_method_params(self.folds.X, self.folds.score_params, indices=test)
+            X, y = safe_split(estimator, self.folds.X, self.folds.y, test, train)
+            params = check_method_params(self.folds.X, self.folds.score_params, indices=test)
             try:
                 scorer(estimator, X, *(() if y is None else (y,)), **params)
             except Exception as error:  # noqa: BLE001 - a scorer is the user's code
@@ -237,9 +235,9 @@ class Trials:
 
 def _scorer_of(scorers: Any, name: str) -> Callable[..., float]:
     """Return the scorer of one metric."""
-    if isinstance(scorers, _MultimetricScorer):
+    if is_multimetric(scorers):
         # Not the scorer itself: this one hands on no weights that it does not take.
-        scorers = _MultimetricScorer(scorers={name: scorers._scorers[name]}, raise_exc=True)  # noqa: SLF001
+        scorers = strict_scorer(scorers, name)
 
     def score(*args: Any, **kwargs: Any) -> float:
         scores = scorers(*args, **kwargs)

@@ -38,6 +38,14 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
+from skdl._compat_optuna import (
+    drop_cached_trials,
+    fixed_params,
+    stoppable,
+    storage_of,
+    study_id,
+    trial_id,
+)
 from skdl.model_selection.shared_study._heartbeat import SIGNATURE, Heartbeat, StalenessMonitor
 from skdl.model_selection.shared_study._outcome import REASON, UNCOUNTED, Outcome, is_counted
 
@@ -107,11 +115,12 @@ def run_study(
         Trials under way are recorded as interrupted, what has ended is kept. The same happens with
         any other error that `evaluate` lets through, which fails the trials that it was given.
     """
-    shared = not isinstance(study._storage, InMemoryStorage)  # noqa: SLF001 - no public way
-    heartbeat = Heartbeat(study._storage, lease_seconds) if shared else None  # noqa: SLF001
+    storage = storage_of(study)
+    shared = not isinstance(storage, InMemoryStorage)
+    heartbeat = Heartbeat(storage, lease_seconds) if shared else None
     worker = _Worker(study, n_trials, heartbeat, StalenessMonitor(lease_seconds), on_event)
     deadline = math.inf if timeout is None else time.monotonic() + timeout
-    with _stoppable(study) as is_stopped, heartbeat or contextlib.nullcontext():
+    with stoppable(study) as is_stopped, heartbeat or contextlib.nullcontext():
         try:
             while not is_stopped() and worker.wait_for_room(deadline):
                 if trials := worker.ask(trials_together):
@@ -122,18 +131,6 @@ def run_study(
                 traceback.clear_frames(error.__traceback__)
             worker.abandon(error)
             raise
-
-
-@contextlib.contextmanager
-def _stoppable(study: optuna.Study) -> Iterator[Callable[[], bool]]:
-    """Let ``study.stop()`` work, which Optuna allows inside ``study.optimize`` only."""
-    local = study._thread_local  # noqa: SLF001 - no public way
-    before = local.in_optimize_loop
-    local.in_optimize_loop, study._stop_flag = True, False  # noqa: SLF001
-    try:
-        yield lambda: study._stop_flag  # noqa: SLF001
-    finally:
-        local.in_optimize_loop = before
 
 
 @contextlib.contextmanager
@@ -186,7 +183,7 @@ class _Worker:
         on_event: Callable[[Event, list[FrozenTrial]], None] | None,
     ) -> None:
         self._study = study
-        self._storage = study._storage  # noqa: SLF001 - no public way
+        self._storage = storage_of(study)
         self._budget = math.inf if n_trials is None else n_trials
         self._heartbeat = heartbeat
         self._monitor = monitor
@@ -280,28 +277,27 @@ class _Worker:
         if self._heartbeat is None or snapshot.has_waiting:
             trial = self._study.ask()
             if self._heartbeat:
-                self._heartbeat.begin(trial._trial_id)  # noqa: SLF001 - no public way
+                self._heartbeat.begin(trial_id(trial))
             return trial
         # As `ask` does it, but signed in the same step: should this process be killed at once,
         # the trial can be told for lost at once.
-        self._study._thread_local.cached_all_trials = None  # noqa: SLF001
+        drop_cached_trials(self._study)
         template = optuna.trial.create_trial(
             state=TrialState.RUNNING, user_attrs={SIGNATURE: self._heartbeat.signature}
         )
-        study_id = self._study._study_id  # noqa: SLF001
-        trial_id = self._storage.create_new_trial(study_id, template)
-        self._heartbeat.begin(trial_id, is_signed=True)
-        return optuna.Trial(self._study, trial_id)
+        id_in_storage = self._storage.create_new_trial(study_id(self._study), template)
+        self._heartbeat.begin(id_in_storage, is_signed=True)
+        return optuna.Trial(self._study, id_in_storage)
 
     def _give_back(self, trial: optuna.Trial) -> None:
-        trial_id = trial._trial_id  # noqa: SLF001 - no public way
+        id_in_storage = trial_id(trial)
         del self._open[trial.number]
         # Nothing to be given back if this process was stopped for so long that others took it.
         with contextlib.suppress(UpdateFinishedTrialError):
             if self._heartbeat:
-                self._heartbeat.end(trial_id)
-                self._storage.set_trial_user_attr(trial_id, SIGNATURE, None)
-            self._storage.set_trial_state_values(trial_id, TrialState.WAITING)
+                self._heartbeat.end(id_in_storage)
+                self._storage.set_trial_user_attr(id_in_storage, SIGNATURE, None)
+            self._storage.set_trial_state_values(id_in_storage, TrialState.WAITING)
 
     # ------------------------------------------------------------------ evaluating and telling
 
@@ -330,13 +326,13 @@ class _Worker:
             raise KeyboardInterrupt
 
     def _read(self, trial: optuna.Trial) -> FrozenTrial:
-        return self._storage.get_trial(trial._trial_id)  # noqa: SLF001 - no public way
+        return self._storage.get_trial(trial_id(trial))
 
     def _tell(self, trial: optuna.Trial, outcome: Outcome) -> FrozenTrial | None:
         """Record how a trial ended; None if others have taken it for lost."""
         try:
             if self._heartbeat:
-                self._heartbeat.end(trial._trial_id)  # noqa: SLF001 - no public way
+                self._heartbeat.end(trial_id(trial))
             if outcome.reason:
                 trial.set_user_attr(REASON, outcome.reason)
             if not outcome.is_counted:
@@ -380,14 +376,16 @@ class _Worker:
         is_last = attempt >= MOST_ATTEMPTS
         often = f" {attempt} times with these parameters, last" if is_last else ""
         where = "{host}, process {pid}".format(**signature) if signature else "before it had begun"
-        trial_id = trial._trial_id  # noqa: SLF001 - no public way
+        id_in_storage = trial_id(trial)
         try:
-            self._storage.set_trial_user_attr(trial_id, REASON, f"worker lost{often} ({where})")
-            self._storage.set_trial_user_attr(trial_id, UNCOUNTED, not is_last)
-            self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
+            self._storage.set_trial_user_attr(
+                id_in_storage, REASON, f"worker lost{often} ({where})"
+            )
+            self._storage.set_trial_user_attr(id_in_storage, UNCOUNTED, not is_last)
+            self._storage.set_trial_state_values(id_in_storage, TrialState.FAIL)
         except UpdateFinishedTrialError:
             return  # others have, or it was alive after all
-        trial = self._storage.get_trial(trial_id)
+        trial = self._storage.get_trial(id_in_storage)
         if not is_last:
             self._retry(trial, attempt + 1)
         self._on_event("lost", [trial])
@@ -395,7 +393,7 @@ class _Worker:
     def _retry(self, trial: FrozenTrial, attempt: int) -> None:
         """Let somebody evaluate the same parameters again."""
         # Those not suggested yet may have been fixed by an earlier retry, or by the user.
-        params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        params = {**fixed_params(trial), **trial.params}
         if params:
             attrs = {SIGNATURE: None, RETRY_OF: trial.number, _ATTEMPT: attempt}
             self._study.enqueue_trial(params, user_attrs=attrs)
