@@ -14,6 +14,24 @@ from sklearn.preprocessing import StandardScaler
 PROJECT = Path(__file__).resolve().parents[1]
 
 
+# A process of pytest-xdist has one core for itself. Pools of threads as wide as the machine, in each
+# process, would fight for the cores: TensorFlow's, and those of BLAS and OpenMP.
+ONE_THREAD = (
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes():
+    """Set before the processes start, which inherit it; a run with ``-n 0`` stays as it is."""
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")
+
+
 def read_only(*arrays):
     for array in arrays:
         array.setflags(write=False)

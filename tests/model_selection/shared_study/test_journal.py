@@ -14,7 +14,7 @@ from skdl.model_selection.shared_study._journal import JournalLock
 from skdl.model_selection.shared_study._storage import open_study
 from skdl.model_selection.shared_study._worker import Outcome, run_study
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 DIES_WITH_THE_LOCK = """
 import os, signal, sys
 from pathlib import Path

@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 from skdl.model_selection.shared_study._storage import open_study
 from skdl.model_selection.shared_study._worker import RETRY_OF, is_counted
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 N_TRIALS = 40
 LEASE_SECONDS = 3
 PATIENCE_SECONDS = 120
@@ -186,7 +186,7 @@ def kill(worker):
     assert worker.wait(timeout=PATIENCE_SECONDS) == -signal.SIGKILL
 
 
-@pytest.mark.parametrize(("n_workers", "ensure_lockstep"), [(2, 1), (4, 3)])
+@pytest.mark.parametrize(("n_workers", "together"), [(2, 1), (4, 3)])
 def test_processes_share_the_trials(team, n_workers, together):
     workers = team.start(n_workers, together=together)
     team.finish(workers)
