@@ -1,12 +1,10 @@
-#!/usr/bin/env python3
 """Check that commit subjects begin with an area, as in "layers: recurrent layers in lockstep".
 
-.ci/commit_subject.py FILE               the message in FILE (git's hook commit-msg)
-.ci/commit_subject.py --range A..B       the commits of a range
+Usage: ``python .ci/commit_subject.py FILE`` as git's hook commit-msg, or
+``git log --no-merges --format=%s A..B | python .ci/commit_subject.py -``.
 """
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -20,24 +18,22 @@ EXPECTED = (
 )
 
 
-def subject_of(message):
+def subject_of(message: str) -> str:
     """Return the first line that is neither empty nor a comment."""
     lines = (line.strip() for line in message.splitlines())
     return next((line for line in lines if line and not line.startswith("#")), "")
 
 
-def is_good(subject):
+def is_good(subject: str) -> bool:
     """Return whether a subject begins with an area."""
     return subject.startswith(BY_GIT) or bool(SUBJECT.match(subject))
 
 
-def main(arguments):
+def main(arguments: list[str]) -> int:
     """Return the exit status: 1 if a subject lacks its area."""
     match arguments:
-        case ["--range", commits]:
-            command = ["git", "log", "--no-merges", "--format=%s", commits]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            subjects = done.stdout.splitlines()
+        case ["-"]:
+            subjects = sys.stdin.read().splitlines()
         case [file]:
             subjects = [subject_of(Path(file).read_text(encoding="utf-8"))]
         case _:

@@ -14,8 +14,8 @@ from sklearn.preprocessing import StandardScaler
 PROJECT = Path(__file__).resolve().parents[1]
 
 
-# A process of pytest-xdist has one core for itself. Pools of threads as wide as the machine, in each
-# process, would fight for the cores: TensorFlow's, and those of BLAS and OpenMP.
+# Each process of pytest-xdist has one core for itself. Thread pools as wide as the machine, in each
+# of them, would fight for the cores.
 ONE_THREAD = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",

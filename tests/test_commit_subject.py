@@ -40,3 +40,12 @@ def test_others_are_refused_with_an_example(tmp_path, message):
     assert done.returncode == 1
     assert f"{message.strip()!r} names no area" in done.stderr
     assert 'as in "layers: masks for padded rows"' in done.stderr
+
+
+def test_subjects_of_many_commits_are_read_from_stdin():
+    subjects = "layers: masks\nWrap a line\ndocs: glossary\n"
+    command = [sys.executable, str(CHECK), "-"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, input=subjects)
+    assert done.returncode == 1
+    assert "'Wrap a line' names no area" in done.stderr
+    assert "masks'" not in done.stderr
