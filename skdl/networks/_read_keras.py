@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from skdl.networks._loss import KerasObject
+from skdl.networks._keras_object import KerasObject
 from skdl.networks._network import Layer
 from skdl.networks._operation import OperationCall
 
@@ -185,7 +185,7 @@ def _check_arguments(layer: Any, node: Any) -> None:
 
 def _described(describe: Callable[..., Any], *arguments: Any) -> Any:
     """Describe a Keras object so that it can be made again, or refuse."""
-    from skdl.networks._network import preserved_generators
+    from skdl.networks._generators import preserved_generators
 
     try:
         described = describe(*arguments)

@@ -1,7 +1,6 @@
 """Training: jobs in, trained networks out. Knows nothing of estimators and labels."""
 
-from skdl.layers._rule import Layout, n_outputs_of, row_shapes
-from skdl.layers._summary import LayerSummary, layer_summaries
+from skdl.layers import LayerSummary, Layout, layer_summaries
 from skdl.training._initial_weights import initial_weights
 from skdl.training._job import EarlyStopping, Job, Optimizer, Rows, Schedule, Trained
 from skdl.training._keras_callbacks import KerasCallbacks, Observer
@@ -26,9 +25,7 @@ __all__ = [
     "describe_optimizer",
     "initial_weights",
     "layer_summaries",
-    "n_outputs_of",
     "predict",
-    "row_shapes",
     "train",
     "with_learning_rate",
     "with_scalars",

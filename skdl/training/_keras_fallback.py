@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from skdl.layers._rule import is_faithful, n_outputs_of
+from skdl.layers import blueprint_of
 from skdl.networks import preserved_generators
 from skdl.training._keras_callbacks import KerasCallbacks, has_batch_hooks
 from skdl.training._optimizers import is_elementwise
@@ -30,7 +30,7 @@ def why_not_in_graph(job: Job) -> str | None:
     if job.network.is_opaque:
         reason: str = job.network.layers[0]["reason"]
         return reason
-    if not is_faithful(job.network):
+    if not blueprint_of(job.network).is_faithful:
         return "a layer keeps statistics or noise of its own, or adds to the loss"
     if not is_elementwise(job.optimizer):
         return "the optimizer has no stacked rule, or averages or accumulates over steps"
@@ -122,7 +122,7 @@ def _arrays(job: Job, rows: Rows, index: Any = None) -> tuple[Any, ...]:
     index = rows.rows if index is None else index
     y = _taken(rows.y, index)
     if job.network.loss.target == "one_hot":
-        n_classes = n_outputs_of(job.network)
+        n_classes = blueprint_of(job.network).n_outputs
         y = np.eye(n_classes, dtype=np.float32)[y[:, 0].astype(int)]
     arrays = (_taken(rows.X, index), y)
     return arrays if rows.weight is None else (*arrays, rows.weight[index])

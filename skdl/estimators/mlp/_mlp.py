@@ -18,10 +18,10 @@ from skdl.estimators.base._targets import (
     ClassificationNetwork,
     RegressionNetwork,
 )
-from skdl.estimators.mlp._input_constants import input_constants
 from skdl.estimators.mlp._presets import CLASSIFIER_RECIPE, REGRESSOR_RECIPE
 from skdl.estimators.mlp._table_encoder import TableEncoder, holds_categories
 from skdl.exceptions import InvalidParameterError
+from skdl.layers import blueprint_of
 from skdl.networks import KerasObject, Layer, mlp, numeric_embedding
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ class BaseMLP(BaseNetwork):
         return self._encoder.encoded(type(self).__name__, X)
 
     def _constants(self, network: Network, X: Any, index: Any) -> Any:
-        return input_constants(network, X[index]) if self._needs_dense_rows() else None
+        return blueprint_of(network).constants(X[index]) if self._needs_dense_rows() else None
 
     def _rows(self, X: Any, *, reset: bool) -> Any:
         if sparse.issparse(X) and self._needs_dense_rows():

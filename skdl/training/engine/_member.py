@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdl.exceptions import DivergenceError, DivergenceWarning
-from skdl.layers._rule import Layout
+from skdl.layers import blueprint_of, keras_model
 from skdl.networks import KerasObject, preserved_generators
 from skdl.training._early_stopping import Stopper
 from skdl.training._initial_weights import first_state, stream
@@ -63,7 +63,7 @@ class Member:
         self.metrics: tuple[GraphMetric | HostMetric, ...] = resolve_metrics(
             job.metrics, job.network
         )
-        self.layout = Layout.of(job.network)
+        self.layout = blueprint_of(job.network).layout
         self.history: dict[str, list[float]] = {}
         self.held_out: dict[str, float] = {}
         self.stopped = False
@@ -73,7 +73,7 @@ class Member:
         start = job.initial
         self.n_epochs = start.n_epochs if start else 0
         self.n_steps = start.n_steps if start else 0
-        if start and Layout.of(start.network) != self.layout:
+        if start and blueprint_of(start.network).layout != self.layout:
             raise ValueError(
                 f"{job.owner}: the network differs in its layers or widths from the one that was "
                 "trained before. warm_start=True and partial_fit expect the same; use clone(...) "
@@ -338,7 +338,7 @@ def compiled_model(
 ) -> keras.Model:
     """Return a Keras model of the network, compiled with the optimizer, loss and metrics."""
     with preserved_generators():
-        model = network.to_keras(seed)
+        model = keras_model(network, seed)
         if network.is_opaque:
             return model  # compiled as the user says
         model.compile(

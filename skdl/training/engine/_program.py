@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl.layers._rule import LayerContext, Layout, Pass, row_shapes, rule_of, size
-from skdl.layers._shapes import concatenated, shape_of
+from skdl.layers import LayerContext, Pass, blueprint_of, concatenated, shape_of, size
 from skdl.training._losses import activated, prepared_targets, reduction_of, row_losses
 from skdl.training._optimizers import n_slots, optimizer_step, rule_options
 from skdl.training.engine._row_pool import rows_in_place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable
 
+    from skdl.layers import PlacedLayer
     from skdl.networks import Network
     from skdl.training._job import Optimizer
     from skdl.training._metrics import GraphMetric
 
-__all__ = ["Kind", "Program", "program_for", "scalar_names", "scalars_of"]
+__all__ = ["Kind", "Program", "program_for"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,12 +61,11 @@ class Kind:
     def is_static(self) -> bool:
         """Whether widths are built in: under XLA, and where Keras layers have weights."""
         network = self.network
-        variables = Layout.of(network).variables
-        own = {v.layer for v in variables}
-        whole = {
-            i for i, layer in enumerate(network.layers) if layer.kind in {"Keras", "Operation"}
-        }
-        if self.compiled or whole & own or (whole and network.source is not None):
+        blueprint = blueprint_of(network)
+        variables = blueprint.layout.variables
+        fixed = [own for own in blueprint.layers if own.rule.has_fixed_widths]
+        is_fixed = any(own.variables for own in fixed) or (fixed and network.source is not None)
+        if self.compiled or is_fixed:
             return True
         # Rows of a CSR matrix take their width from the first variable, see `Program._gathered`.
         return self.rows == "csr" and (
@@ -76,50 +75,16 @@ class Kind:
     @property
     def key(self) -> Hashable:
         """Equal for kinds that share a program."""
-        optimizer = self.optimizer
-        is_static = self.is_static
+        optimizer, blueprint = self.optimizer, blueprint_of(self.network)
         return (
-            structure_of(self.network),
+            blueprint.structure,
             optimizer and (optimizer.kind, tuple(sorted(rule_options(optimizer).items()))),
             self.live,
             self.metrics,
             self.collect,
             self.rows,
-            (Layout.of(self.network), self.network.input_shape) if is_static else None,
+            (blueprint.layout, self.network.input_shape) if self.is_static else None,
         )
-
-
-def structure_of(network: Network) -> Hashable:
-    """Return what two networks must share to be trained in one graph, widths apart."""
-    return (
-        tuple(
-            (layer.kind, rule_of(layer).structure(layer), bool(layer.get("frozen")))
-            for layer in network.layers
-        ),
-        network.inputs,
-        len(network.input_shape),
-        network.output_activation,
-        network.loss.structure,
-    )
-
-
-def scalar_names(network: Network) -> list[tuple[int, str]]:
-    """Return the numbers in which members may differ: (layer, name), the loss' last with -1."""
-    names = [
-        (position, name)
-        for position, layer in enumerate(network.layers)
-        for name in rule_of(layer).scalars
-    ]
-    return names + [(-1, name) for name, _ in network.loss.scalars]
-
-
-def scalars_of(network: Network) -> list[float]:
-    """Return this network's values of `scalar_names`."""
-    loss = dict(network.loss.scalars)
-    return [
-        loss[name] if position < 0 else network.layers[position].get(name, 0.0)
-        for position, name in scalar_names(network)
-    ]
 
 
 class Program:
@@ -129,15 +94,15 @@ class Program:
         import tensorflow as tf
 
         self.kind = kind
-        self.layout = Layout.of(kind.network)
-        self._row_shapes = row_shapes(kind.network)
+        self._blueprint = blueprint_of(kind.network)
+        self.layout = self._blueprint.layout
         self.reduction = reduction_of(kind.network.loss)
         # Layers of rate 0 count too, so that the noise of one layer does not depend on others.
-        rules = [rule_of(layer) for layer in kind.network.layers]
+        rules = [own.rule for own in self._blueprint.layers]
         self._noisy = [p for p, rule in enumerate(rules) if rule.draws_noise]
         any_noise = any(rules[p].draws_noise and not rules[p].scalars for p in self._noisy) or any(
             name == "rate" and live
-            for (_, name), live in zip(scalar_names(kind.network), kind.live, strict=False)
+            for (_, name), live in zip(self._blueprint.scalar_names, kind.live, strict=False)
         )
         self.n_noisy = len(self._noisy) if any_noise else 0
         n_rows_axes = len(kind.network.input_shape)
@@ -251,7 +216,7 @@ class Program:
 
     def _live(self, position: int, scalars: Any) -> dict[str, Any]:
         """Return one layer's numbers, ``[M]`` each, those that are zero everywhere left out."""
-        names = scalar_names(self.kind.network)
+        names = self._blueprint.scalar_names
         return {
             names[i][1]: scalars[i]
             for i, live in enumerate(self.kind.live)
@@ -262,50 +227,45 @@ class Program:
         """Return outputs before activation ``[M, B, K]`` and new statistics ``[M, Q]``."""
         import tensorflow as tf
 
-        network = self.kind.network
         new: list[Any] = []
         found = [x]
-        for position, layer in enumerate(network.layers):
-            own = [tensors[v] for v in self.layout.variables if v.layer == position]
-            live = self._live(position, scalars)
-            if run.training and self._is_cancelled_bias(position):
+        for placed in self._blueprint.layers:
+            own = [tensors[v] for v in placed.variables]
+            live = self._live(placed.position, scalars)
+            if run.training and self._is_cancelled_bias(placed):
                 # Its gradient is zero but for rounding, which Adam blows up to full steps; the
                 # moving mean lags behind them, and so company would show in the predictions.
                 own = [own[0], *map(tf.stop_gradient, own[1:])]
-            places = network.inputs_of(position)
-            taken = [found[i] for i in places]
+            taken = [found[i] for i in placed.inputs]
             if self.kind.is_static:
-                for tensor, i in zip(taken, places, strict=True):
-                    tensor.set_shape([None, None, *self._row_shapes[i]])
+                for tensor, i in zip(taken, placed.inputs, strict=True):
+                    tensor.set_shape([None, None, *self._blueprint.row_shapes[i]])
             # Keras' batch normalisation uses its moving moments once it is frozen.
-            frozen = bool(layer.get("frozen"))
-            rests = frozen and layer.kind == "BatchNormalization"
+            rests = placed.is_frozen and placed.rule.absorbs_shift
             own_run = dataclasses.replace(run, training=False) if rests else run
-            context = LayerContext(position, own, live, own_run)
-            x, updates = rule_of(layer).apply(layer, _alone(taken), context)
-            if frozen and run.training:
+            context = LayerContext(placed.position, own, live, own_run)
+            x, updates = placed.rule.apply(placed.layer, _alone(taken), context)
+            if placed.is_frozen and run.training:
                 updates = [tf.reshape(t, tf.stack([tf.shape(t)[0], -1])) for t in own]
             new += updates
             found.append(x)
         return x, tf.concat(new, 1) if new else None
 
-    def _is_cancelled_bias(self, position: int) -> bool:
-        """Tell whether this layer's bias is taken off again by batch normalisation."""
-        network = self.kind.network
-        layers = network.layers
-        if layers[position].kind not in {"Dense", "Conv1D", "Conv2D"}:
+    def _is_cancelled_bias(self, placed: PlacedLayer) -> bool:
+        """Tell whether a layer's bias is taken off again by batch normalisation."""
+        if not placed.rule.adds_bias:
             return False
-        takers = [t for i, t in enumerate(layers) if position + 1 in network.inputs_of(i)]
-        return [(t.kind, t.get("frozen")) for t in takers] == [("BatchNormalization", None)]
+        takers = [t for t in self._blueprint.layers if placed.position + 1 in t.inputs]
+        return [t.rule.absorbs_shift and not t.is_frozen for t in takers] == [True]
 
     def _penalty(self, tensors: dict[Any, Any], scalars: Any) -> Any:
         """Return the regularisers' part of the loss, ``[M]`` or 0."""
         total: Any = 0.0
-        for position, layer in enumerate(self.kind.network.layers):
-            if layer.get("frozen"):
+        for placed in self._blueprint.layers:
+            if placed.is_frozen:
                 continue  # as in Keras, which counts trainable weights alone
-            own = [tensors[v] for v in self.layout.variables if v.layer == position]
-            total += rule_of(layer).penalty(own, self._live(position, scalars))
+            own = [tensors[v] for v in placed.variables]
+            total += placed.rule.penalty(own, self._live(placed.position, scalars))
         return total
 
     def _gathered(self, rows: Any, index: Any, dims: Any) -> Any:
@@ -355,7 +315,7 @@ class Program:
     def _loss_scalars(self, scalars: Any) -> dict[str, Any]:
         return {
             name: scalars[i]
-            for i, (position, name) in enumerate(scalar_names(self.kind.network))
+            for i, (position, name) in enumerate(self._blueprint.scalar_names)
             if position < 0
         }
 
@@ -591,14 +551,3 @@ def program_for(kind: Kind) -> Program:
                 _programs.popitem(last=False)
         _programs.move_to_end(key)
         return program
-
-
-def dims_of(network: Network) -> Sequence[int]:
-    """Return the shapes of all variables, trained ones first, one after the other."""
-    layout = Layout.of(network)
-    return [
-        n
-        for trainable in (True, False)
-        for variable in layout.part(trainable=trainable)
-        for n in variable.shape
-    ]

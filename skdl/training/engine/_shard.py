@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl.layers._rule import n_outputs_of
+from skdl.layers import blueprint_of
 from skdl.training._metrics import GraphMetric, HostMetric
 from skdl.training._optimizers import rule_options
 from skdl.training.engine._noise import NoiseTable
-from skdl.training.engine._program import scalars_of
 from skdl.training.engine._row_pool import batches, chunks, rounded_up
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ class Shard:
             return tf.constant(np.stack(arrays))
 
         def given(value: Any, default: float) -> NDArray[np.float32]:
-            width = n_outputs_of(job.network)
+            width = blueprint_of(job.network).n_outputs
             return np.full(width, default if value is None else value, np.float32)
 
         self._state = tuple(
@@ -95,7 +94,7 @@ class Shard:
             best = [m.best_state or m.state[:2] for m in places]
             self._best = tuple(stacked([state[i] for state in best]) for i in range(2))
         self._scalars = tf.constant(
-            np.array([scalars_of(m.job.network) for m in places], np.float32).T
+            np.array([blueprint_of(m.job.network).scalars for m in places], np.float32).T
         )
         names = rule_options(job.optimizer)["names"]
         options = [[dict(m.job.optimizer.scalars)[name] for m in places] for name in names]

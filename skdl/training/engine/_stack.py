@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl.layers._rule import Layout, compiles, inner_widths, one_member_at_a_time, row_sizes
+from skdl.layers import blueprint_of
 from skdl.training._losses import reduction_of
 from skdl.training._metrics import GraphMetric, HostMetric
 from skdl.training.engine._devices import has_gpu, n_cores, side_by_side
@@ -17,7 +17,7 @@ from skdl.training.engine._member import end_abandoned_calls
 from skdl.training.engine._noise import NoiseTable
 from skdl.training.engine._plan import batch_rows, worth_compiling, worth_recompiling
 from skdl.training.engine._prediction import traced_meanwhile
-from skdl.training.engine._program import Kind, dims_of, program_for, scalar_names, scalars_of
+from skdl.training.engine._program import Kind, program_for
 from skdl.training.engine._row_pool import RowPool
 from skdl.training.engine._shard import Shard, Shared
 
@@ -49,8 +49,9 @@ class Stack:
         self.network = first.network
         graph = tuple(m for m in members[0].metrics if isinstance(m, GraphMetric))
         host = [m for m in members[0].metrics if isinstance(m, HostMetric)]
-        scalars = np.array([scalars_of(m.job.network) for m in members], np.float32)
-        n_layer_scalars = sum(p >= 0 for p, _ in scalar_names(self.network))
+        self._blueprint = blueprint_of(self.network)
+        scalars = np.array([blueprint_of(m.job.network).scalars for m in members], np.float32)
+        n_layer_scalars = sum(p >= 0 for p, _ in self._blueprint.scalar_names)
         # The rows of each role, one entry per member; roles that nobody has are left out.
         roles = {
             "train": [m.job.train for m in members],
@@ -62,7 +63,7 @@ class Stack:
         begins = iter(zip(self._pool.x_offsets, self._pool.y_offsets, strict=True))
         offsets = {role: {m: next(begins) for m in members} for role in roles}
         is_scored = any(m.job.held_out_score is not None for m in members)
-        self._one_member_at_a_time = one_member_at_a_time(self.network)
+        self._one_member_at_a_time = self._blueprint.one_member_at_a_time
         kind = Kind(
             network=self.network,
             optimizer=first.optimizer,
@@ -75,7 +76,7 @@ class Stack:
         if "held_out" in roles:
             # Predictions of held-out rows come back where somebody scores them on the host.
             self._kinds["held_out"] = dataclasses.replace(kind, collect=kind.collect or is_scored)
-        self._may_compile = not host and kind.rows != "csr" and compiles(self.network)
+        self._may_compile = not host and kind.rows != "csr" and self._blueprint.compiles
         self._compiled = compiled and self._may_compile
         programs = self._programs()
         widest = self._widest_noise(scalars) if programs["train"].n_noisy else 0
@@ -84,7 +85,7 @@ class Stack:
             data=self._pool.tensors(programs["train"].kind.rows, padded=self._compiled),
             offsets=offsets,
             noise=tf.constant(NoiseTable(first.batch_size * widest).values),
-            dims=tf.constant(dims_of(self.network), tf.int32),
+            dims=tf.constant(self._blueprint.layout.dims, tf.int32),
             batch_size=batch_rows(members),
             row_width=self._row_width(),
             scored_alone=self._one_member_at_a_time,
@@ -223,11 +224,11 @@ class Stack:
 
     def _widest_noise(self, scalars: Any) -> int:
         """Return how much noise one row needs at most in a layer."""
-        sizes = row_sizes(self.network)
+        sizes = self._blueprint.row_sizes
         if not self._one_member_at_a_time:
             return max(sizes)
         # Images are large: those that no dropout works on must not make the table larger.
-        named = scalar_names(self.network)
+        named = self._blueprint.scalar_names
         rates = [i for i, (_, name) in enumerate(named) if name == "rate" and scalars[:, i].any()]
         return max((sizes[named[i][0]] for i in rates), default=0)
 
@@ -235,11 +236,11 @@ class Stack:
         """Return how many numbers a row becomes on its way through the network."""
         if self._one_member_at_a_time:
             # What goes into a few layers and what comes out.
-            return 8 * max(row_sizes(self.network))
+            return 8 * max(self._blueprint.row_sizes)
         if self.network.source is not None:
-            return sum(row_sizes(self.network))
-        inside = inner_widths(self.network)
-        variables = Layout.of(self.network).variables
+            return sum(self._blueprint.row_sizes)
+        inside = self._blueprint.peak_widths
+        variables = self._blueprint.layout.variables
         return sum(inside) + sum(v.shape[-1] for v in variables if v.name == "kernel")
 
 
