@@ -87,11 +87,11 @@ def _parametric_activation() -> type[keras.layers.Layer]:
             super().__init__(**keywords)
             self.function = keras.activations.get(function)
 
-        def build(self, input_shape: Any) -> None:
+        def build(self, input_shape: Shape) -> None:
             shape = (input_shape[-1],)
             self.weight = self.add_weight(name="weight", shape=shape, initializer="zeros")
 
-        def call(self, x: Any) -> Any:
+        def call(self, x: Tensor) -> Any:
             return x + (1.0 + self.weight) * (self.function(x) - x)
 
         def get_config(self) -> dict[str, Any]:

@@ -45,14 +45,14 @@ def _categories() -> type[keras.layers.Layer]:
             self.embedded = list(embedded)
             self.units = units
 
-        def build(self, input_shape: Any) -> None:
+        def build(self, input_shape: Shape) -> None:
             del input_shape
             self.tables = [
                 self.add_weight(name=f"table_{i}", shape=(n, self.units), initializer="normal")
                 for i, n in enumerate(self.embedded)
             ]
 
-        def call(self, x: Any) -> Any:
+        def call(self, x: Tensor) -> Any:
             codes = ops.cast(x[:, self.n_numeric :], "int32") - 1
             parts = [x[:, : self.n_numeric]]
             for i, n_levels in enumerate(self.one_hot):
@@ -65,7 +65,7 @@ def _categories() -> type[keras.layers.Layer]:
                 parts.append(ops.take(dense, ops.maximum(codes[:, i], 0), axis=0) * known)
             return ops.concatenate(parts, -1)
 
-        def compute_output_shape(self, input_shape: Any) -> Any:
+        def compute_output_shape(self, input_shape: Shape) -> Any:
             width = category_width(self.one_hot, self.embedded, self.units)
             return (*input_shape[:-1], self.n_numeric + width)
 
@@ -141,18 +141,18 @@ def _missing_numbers() -> type[keras.layers.Layer]:
             self.n_numeric = n_numeric
             self.shown = list(shown)
 
-        def build(self, input_shape: Any) -> None:
+        def build(self, input_shape: Shape) -> None:
             del input_shape
             self.value = self.add_weight(name="value", shape=(self.n_numeric,), initializer="zeros")
 
-        def call(self, x: Any) -> Any:
+        def call(self, x: Tensor) -> Any:
             numbers, rest = x[:, : self.n_numeric], x[:, self.n_numeric :]
             is_missing = ops.isnan(numbers)
             shown = [ops.cast(is_missing[:, i : i + 1], x.dtype) for i in self.shown]
             filled = ops.where(is_missing, self.value, numbers)
             return ops.concatenate([filled, rest, *shown], -1)
 
-        def compute_output_shape(self, input_shape: Any) -> Any:
+        def compute_output_shape(self, input_shape: Shape) -> Any:
             return (*input_shape[:-1], int(input_shape[-1]) + len(self.shown))
 
         def get_config(self) -> dict[str, Any]:

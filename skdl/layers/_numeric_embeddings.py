@@ -53,7 +53,7 @@ def _periodic_embedding() -> type[keras.layers.Layer]:
             self.units = units
             self.frequency_scale = frequency_scale
 
-        def build(self, input_shape: Any) -> None:
+        def build(self, input_shape: Shape) -> None:
             variables = embedding_variables(
                 self.form, self.n_of(input_shape), self.n_frequencies, self.units
             )
@@ -62,7 +62,7 @@ def _periodic_embedding() -> type[keras.layers.Layer]:
                 for name, shape in variables
             ]
 
-        def of_numbers(self, x: Any) -> Any:
+        def of_numbers(self, x: Tensor) -> Any:
             angles = 2.0 * math.pi * ops.expand_dims(x, -1) * self.parts[0]
             if self.form == "pbld":
                 waves = ops.cos(angles + self.parts[1])
@@ -76,7 +76,7 @@ def _periodic_embedding() -> type[keras.layers.Layer]:
                 return self._flat(ops.relu(mixed))
             return self._flat(ops.concatenate([ops.expand_dims(x, -1), mixed], -1))
 
-        def _flat(self, values: Any) -> Any:
+        def _flat(self, values: Tensor) -> Any:
             _, n_features, n_values = values.shape
             return ops.reshape(values, (-1, n_features * n_values))
 
@@ -160,14 +160,14 @@ def _piecewise_linear_embedding() -> type[keras.layers.Layer]:
             super().__init__(**keywords)
             self.n_bins = n_bins
 
-        def build(self, input_shape: Any) -> None:
+        def build(self, input_shape: Shape) -> None:
             shape = (self.n_of(input_shape), self.n_bins)
             self.parts = [
                 self.add_weight(name=name, shape=shape, initializer="zeros", trainable=False)
                 for name in ("start", "slope", "low", "high")
             ]
 
-        def of_numbers(self, x: Any) -> Any:
+        def of_numbers(self, x: Tensor) -> Any:
             start, slope, low, high = self.parts
             values = (ops.expand_dims(x, -1) - start) * slope
             values = ops.maximum(ops.minimum(values, high), low)

@@ -32,7 +32,7 @@ def numeric_columns_layer() -> type[keras.layers.Layer]:
             super().__init__(**keywords)
             self.n_numeric = n_numeric
 
-        def call(self, x: Any) -> Any:
+        def call(self, x: Tensor) -> Any:
             if self.n_numeric is None:
                 return self.of_numbers(x)
             numbers, rest = x[:, : self.n_numeric], x[:, self.n_numeric :]
@@ -41,7 +41,7 @@ def numeric_columns_layer() -> type[keras.layers.Layer]:
         def n_of(self, shape: Any) -> int:
             return int(shape[-1]) if self.n_numeric is None else self.n_numeric
 
-        def compute_output_shape(self, input_shape: Any) -> Any:
+        def compute_output_shape(self, input_shape: Shape) -> Any:
             n_numeric = self.n_of(input_shape)
             rest = int(input_shape[-1]) - n_numeric
             return (*input_shape[:-1], n_numeric * self.width() + rest)

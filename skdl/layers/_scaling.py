@@ -60,13 +60,13 @@ def _smooth_clip() -> type[keras.layers.Layer]:
     class SmoothClip(numeric_columns_layer()):  # type: ignore[misc]
         """``z / sqrt(1 + (z / 3)**2)`` with ``z = (x - center) * factor``; nothing is trained."""
 
-        def build(self, input_shape: Any) -> None:
+        def build(self, input_shape: Shape) -> None:
             width = (self.n_of(input_shape),)
             fixed = {"shape": width, "trainable": False}
             self.center = self.add_weight(name="center", initializer="zeros", **fixed)
             self.factor = self.add_weight(name="factor", initializer="ones", **fixed)
 
-        def of_numbers(self, x: Any) -> Any:
+        def of_numbers(self, x: Tensor) -> Any:
             z = (x - self.center) * self.factor
             return z / ops.sqrt(1.0 + ops.square(z / CLIP))
 
@@ -121,11 +121,11 @@ def _feature_scale() -> type[keras.layers.Layer]:
             super().__init__(**keywords)
             self.gain = gain
 
-        def build(self, input_shape: Any) -> None:
+        def build(self, input_shape: Shape) -> None:
             shape = (input_shape[-1],)
             self.weight = self.add_weight(name="weight", shape=shape, initializer="zeros")
 
-        def call(self, x: Any) -> Any:
+        def call(self, x: Tensor) -> Any:
             return x * (1.0 + self.gain * self.weight)
 
         def get_config(self) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def _shared_dense() -> type[keras.layers.Layer]:
             self.n_numeric = n_numeric
             self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
 
-        def build(self, input_shape: Any) -> None:
+        def build(self, input_shape: Shape) -> None:
             width = input_shape[-1]
             self.parts = [
                 self.add_weight(
@@ -72,7 +72,7 @@ def _shared_dense() -> type[keras.layers.Layer]:
                 )
             ]
 
-        def call(self, x: Any) -> Any:
+        def call(self, x: Tensor) -> Any:
             before, kernel, behind, bias = self.parts
             if self.is_first:
                 x = ops.expand_dims(x, 1) * self._of_inputs(before)
@@ -80,14 +80,14 @@ def _shared_dense() -> type[keras.layers.Layer]:
                 x *= 1.0 + before
             return ops.matmul(x, kernel) * (1.0 + behind) + bias
 
-        def _of_inputs(self, factors: Any) -> Any:
+        def _of_inputs(self, factors: Tensor) -> Any:
             if self.embedding_width == 1:
                 return factors
             n_numeric = factors.shape[1] if self.n_numeric is None else self.n_numeric
             numbers = ops.repeat(factors[:, :n_numeric], self.embedding_width, axis=1)
             return ops.concatenate([numbers, factors[:, n_numeric:]], 1)
 
-        def compute_output_shape(self, input_shape: Any) -> Any:
+        def compute_output_shape(self, input_shape: Shape) -> Any:
             return (input_shape[0], self.n_shared, self.units)
 
         def get_config(self) -> dict[str, Any]:
@@ -212,7 +212,7 @@ def _shared_heads() -> type[keras.layers.Layer]:
             self.n_shared = n_shared
             self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
 
-        def build(self, input_shape: Any) -> None:
+        def build(self, input_shape: Shape) -> None:
             shape = (self.n_shared, input_shape[-1], self.units)
             self.kernel = self.add_weight(
                 name="kernel", shape=shape, regularizer=self.kernel_regularizer
@@ -221,10 +221,10 @@ def _shared_heads() -> type[keras.layers.Layer]:
                 name="bias", shape=(shape[0], shape[2]), initializer="zeros"
             )
 
-        def call(self, x: Any) -> Any:
+        def call(self, x: Tensor) -> Any:
             return ops.einsum("bki,kio->bko", x, self.kernel) + self.bias
 
-        def compute_output_shape(self, input_shape: Any) -> Any:
+        def compute_output_shape(self, input_shape: Shape) -> Any:
             return (input_shape[0], self.n_shared, self.units)
 
         def get_config(self) -> dict[str, Any]:
@@ -288,10 +288,10 @@ def shared_mean_layer() -> type[keras.layers.Layer]:
     class SharedMean(keras.layers.Layer):
         """The mean of what several networks predict."""
 
-        def call(self, x: Any) -> Any:
+        def call(self, x: Tensor) -> Any:
             return ops.mean(x, 1)
 
-        def compute_output_shape(self, input_shape: Any) -> Any:
+        def compute_output_shape(self, input_shape: Shape) -> Any:
             return (input_shape[0], input_shape[2])
 
     return SharedMean

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from skdl.networks._keras_object import PACKAGE, KerasObject
 from skdl.networks._loss_formulas import LOSS_FORMULAS
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     import keras
+    from tensorflow import Tensor
 
 __all__ = ["Loss"]
 
@@ -59,17 +60,17 @@ class Loss:
         if isinstance(self.function, KerasObject):
             return self.function.build()
         if self.kind == "keras":
-            return function_loss(self.function)
+            return function_loss(cast("Callable[..., Any]", self.function))
         kind: Any = LOSS_FORMULAS[self.kind].keras_loss_class()
         return kind(**dict(self.scalars), reduction="mean_with_sample_weight")
 
 
-def function_loss(function: Any) -> keras.losses.Loss:
+def function_loss(function: Callable[..., Tensor]) -> keras.losses.Loss:
     """Return a Keras loss of a plain function, averaged by the sample weights."""
     import keras
 
     class FunctionLoss(keras.losses.Loss):
-        def call(self, y_true: Any, y_pred: Any) -> Any:
+        def call(self, y_true: Tensor, y_pred: Tensor) -> Any:
             return function(y_true, y_pred)
 
     name = getattr(function, "__name__", "loss")
@@ -96,7 +97,7 @@ def quantile_loss_class() -> type[keras.losses.Loss]:
             super().__init__(**keywords)
             self.quantile = quantile
 
-        def call(self, y_true: Any, y_pred: Any) -> Any:
+        def call(self, y_true: Tensor, y_pred: Tensor) -> Any:
             error = keras.ops.cast(y_true, y_pred.dtype) - y_pred
             pinball = keras.ops.maximum(self.quantile * error, (self.quantile - 1) * error)
             return keras.ops.mean(pinball, axis=-1)

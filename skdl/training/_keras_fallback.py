@@ -10,17 +10,20 @@ from scipy import sparse
 
 from skdl.layers import blueprint_of
 from skdl.networks import preserved_generators
+from skdl.training._compiled_model import compiled_model
 from skdl.training._keras_callbacks import KerasCallbacks, has_batch_hooks
 from skdl.training._optimizers import is_elementwise
-from skdl.training.engine._member import Member, compiled_model
+from skdl.training.engine._member import Member
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import keras
+    from tensorflow import Tensor
 
-    from skdl.training._job import Job, Rows, Trained
+    from skdl.training._job import Job, Rows
     from skdl.training._metrics import GraphMetric, HostMetric
+    from skdl.training._trained import Trained
 
 __all__ = ["train_with_keras", "why_not_in_graph"]
 
@@ -101,7 +104,9 @@ def _metrics(member: Member) -> list[Any]:
             super().__init__(name=metric.name)
             self.metric = metric.to_keras()
 
-        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        def update_state(
+            self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None
+        ) -> None:
             y_true = keras.ops.cast(y_true, y_pred.dtype)
             self.metric.update_state(
                 job.in_target_units(y_true), job.in_target_units(y_pred), sample_weight
@@ -178,27 +183,28 @@ def _follower(member: Member) -> Any:
                 return state
             return *state, *(np.asarray(v) for v in _optimizer_variables(self.model))
 
-        def on_train_begin(self, logs: Any = None) -> None:
+        def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
             del logs
             member.fetch = self.state
             member.store = lambda state: self.model.set_weights(member.layout.split(*state[:2]))
             member.observe("on_train_begin")
 
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             del epoch, logs
             member.observe("on_epoch_begin", member.n_epochs)
             self.rates = member.rates(member.job.steps_per_epoch)
 
-        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
             del logs
             if member.job.schedule.kind != "constant" and member.learning_rate is not None:
                 self.model.optimizer.learning_rate = float(self.rates[batch])
 
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             del epoch
             if job.held_out is not None:
                 member.held_out = _held_out(self.model, job)
             # A model of the user's may report what it likes.
+            logs = logs or {}
             names = list(logs) if is_opaque else member.log_names()
             _check_monitor(job, names)
             if member.end_epoch({name: float(np.mean(logs[name])) for name in names}):

@@ -13,7 +13,7 @@ from skdl.estimators.base._held_out import locate_network
 
 if TYPE_CHECKING:
     from skdl.estimators.base._network_estimator import BaseNetwork
-    from skdl.training import Job, Member
+    from skdl.training import Job, ObservedMember
 
 __all__ = ["FitOverrides"]
 
@@ -86,7 +86,7 @@ class FitOverrides(FitContext):
             self.monitor, self.mode = job.early_stopping.monitor, job.early_stopping.mode
         job.observers = [*job.observers, self]
 
-    def on_epoch_end(self, member: Member, epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, member: ObservedMember, epoch: int, logs: dict[str, float]) -> None:
         del epoch
         self._record(logs)
         if self.last_epoch is not None and member.n_epochs >= self.last_epoch:

@@ -11,9 +11,11 @@ import numpy as np
 from scipy import sparse
 
 from skdl.layers import blueprint_of, keras_model, size
-from skdl.training._job import Trained
 from skdl.training._losses import activated
-from skdl.training.engine._program import Kind, program_for
+from skdl.training._trained import Trained
+from skdl.training.engine._calls import State
+from skdl.training.engine._program import program_for
+from skdl.training.engine._program_spec import ProgramSpec
 from skdl.training.engine._row_pool import bucket
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def predict(trained: Trained, X: Any) -> Any:
 @contextlib.contextmanager
 def traced_meanwhile(network: Network) -> Iterator[None]:
     """Trace the program that predicts while something else, such as XLA, takes its time."""
-    if program_for(Kind(network=network)).has_traced_prediction:
+    if program_for(ProgramSpec(network=network)).has_traced_prediction:
         yield
         return
     n_weights, n_statistics = (
@@ -95,9 +97,11 @@ class _Predictor:
         self._rows_at_once = bucket(max(8 if is_large else 1024, at_once))
         # One thread at a time, or the folds of a cross-validation hold a batch each.
         self._turn = _large_turn if is_large else contextlib.nullcontext()
-        self._state = (tf.constant(trained.weights[None]), tf.constant(trained.statistics[None]))
+        self._state = State(
+            tf.constant(trained.weights[None]), tf.constant(trained.statistics[None])
+        )
         self._dims = tf.constant(blueprint.layout.dims, tf.int32)
-        self._program = program_for(Kind(network=network))
+        self._program = program_for(ProgramSpec(network=network))
 
     def __call__(self, X: Any) -> NDArray[np.float32]:
         import tensorflow as tf
