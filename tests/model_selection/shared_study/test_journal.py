@@ -12,7 +12,7 @@ from optuna.storages import JournalStorage
 from skdl.model_selection.shared_study import Outcome, _journal, open_study, run_study
 from skdl.model_selection.shared_study._journal import JournalLock
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 DIES_WITH_THE_LOCK = """
 import os, signal, sys
 from pathlib import Path

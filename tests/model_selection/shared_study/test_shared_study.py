@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 from skdl.model_selection.shared_study import is_counted, open_study
 from skdl.model_selection.shared_study._worker import RETRY_OF
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 N_TRIALS = 40
 LEASE_SECONDS = 3
 PATIENCE_SECONDS = 120
