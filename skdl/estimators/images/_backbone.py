@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from skdl.estimators.images._image_shape import is_image
 from skdl.estimators.images._row_cache import RowCache
 from skdl.networks import preserved_generators
 
@@ -177,7 +178,7 @@ class Extractor:
         import keras
 
         model = self.model
-        place = _place_to_cut(model, n_layers)
+        place = _layer_to_cut_at(model, n_layers)
         tensor = model.get_layer(place).output
         with self._building, preserved_generators():
             if place not in self._trunks:
@@ -243,19 +244,19 @@ def _from_json(config: str, weights: Sequence[NDArray[Any]]) -> keras.Model:
     return model
 
 
-def _place_to_cut(model: keras.Model, n_layers: int) -> str:
+def _layer_to_cut_at(model: keras.Model, n_layers: int) -> str:
     """Return the name of the last layer that only the last `n_layers` and some more stand behind.
 
     Everything behind it must depend on what is before it through its output alone.
     """
     names = [layer.name for layer in model.layers]
-    place = {name: i for i, name in enumerate(names)}
+    position = {name: i for i, name in enumerate(names)}
     furthest = dict.fromkeys(range(len(names)), 0)
     for i, layer in enumerate(model.get_config()["layers"]):
         sources = _sources(layer.get("inbound_nodes")) or ([names[i - 1]] if i else [])
         for source in sources:
-            furthest[place[source]] = max(
-                furthest[place[source]], place.get(layer["config"]["name"], i)
+            furthest[position[source]] = max(
+                furthest[position[source]], position.get(layer["config"]["name"], i)
             )
     reached = 0
     cut = 0
@@ -470,7 +471,7 @@ def _given(
 def _check_takes(owner: str, model: keras.Model, image_shape: tuple[int, ...]) -> None:
     """Refuse networks that are no function of one image, and images with other channels."""
     shape = model.input_shape
-    if not isinstance(shape, tuple) or len(shape) != 4:  # noqa: PLR2004
+    if not isinstance(shape, tuple) or not is_image(shape[1:]):
         raise ValueError(
             f"{owner}: the backbone takes inputs of shape {shape}. Expected a network of one "
             "input (n, height, width, channels)."

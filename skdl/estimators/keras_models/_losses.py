@@ -10,7 +10,7 @@ __all__ = ["described_loss", "loss_target"]
 
 Target = Literal["values", "labels", "one_hot"]
 
-# Losses with a formula of the engine's: its kind, its numbers in Keras with their defaults, and
+# Losses with a formula of the engine's: its kind, its scalars in Keras with their defaults, and
 # the activation in front of which it is computed.
 _FORMULAS: dict[str, tuple[str, dict[str, float], str]] = {
     "MeanSquaredError": ("mse", {}, "linear"),
@@ -64,27 +64,27 @@ def described_loss(loss: Any, output_activation: str, target: Target) -> tuple[L
     """
     import keras
 
-    found = _as_object(loss)
-    if not isinstance(found, keras.losses.Loss):
-        return Loss("keras", target=target, function=found), output_activation
-    described = KerasObject.of("losses", found)
+    resolved = _as_object(loss)
+    if not isinstance(resolved, keras.losses.Loss):
+        return Loss("keras", target=target, function=resolved), output_activation
+    described = KerasObject.of("losses", resolved)
     described.build()  # fails here rather than in the midst of a training
-    kind = type(found)
+    kind = type(resolved)
     is_of_keras = kind is getattr(keras.losses, kind.__name__, None)
     known = _FORMULAS.get(kind.__name__) if is_of_keras else None
-    config = {**found.get_config(), **getattr(found, "_fn_kwargs", {})}
+    config = {**resolved.get_config(), **getattr(resolved, "_fn_kwargs", {})}
     from_logits = bool(config.get("from_logits"))
     if known is None or config.get("axis", -1) != -1 or config.get("ignore_class") is not None:
         return Loss("keras", target=target, function=described), output_activation
-    formula, numbers, activation = known
+    formula, defaults, activation = known
     if from_logits and output_activation == "linear":
         output_activation = activation
     elif from_logits or output_activation != activation:
         return Loss("keras", target=target, function=described), output_activation
-    own = {name: float(config.get(name, default)) for name, default in numbers.items()}
+    scalars = {name: float(config.get(name, default)) for name, default in defaults.items()}
     if formula.endswith("crossentropy"):
-        own.setdefault("label_smoothing", 0.0)
-    return Loss(formula, tuple(sorted(own.items())), target, described), output_activation
+        scalars.setdefault("label_smoothing", 0.0)
+    return Loss(formula, tuple(sorted(scalars.items())), target, described), output_activation
 
 
 def _as_object(loss: Any) -> Any:

@@ -11,8 +11,8 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdl._validation import Boolean, Constraint, Predicate
-from skdl.estimators.keras_models._numeric import OwnNumericModel
-from skdl.estimators.keras_models._parameters import OWN_CONSTRAINTS
+from skdl.estimators.keras_models._base import UserModelEstimator
+from skdl.estimators.keras_models._parameters import USER_MODEL_CONSTRAINTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +22,7 @@ __all__ = ["KerasTransformer"]
 _ROWS_AT_ONCE = 1024
 
 
-class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OwnNumericModel):
+class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserModelEstimator):
     """A Keras model of the user's own as a transformer, such as an autoencoder.
 
     ``transform`` gives the output of a layer of the trained model, which learns to give back its
@@ -160,7 +160,7 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OwnNum
     """
 
     _constraints: ClassVar[dict[str, Constraint]] = {
-        **OWN_CONSTRAINTS,
+        **USER_MODEL_CONSTRAINTS,
         "layer": Predicate(
             lambda value: value is None or isinstance(value, str), "the name of a layer, or None"
         ),
@@ -282,7 +282,7 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OwnNum
         self : object
         """
         self.__dict__.pop("_inner_model", None)
-        super().partial_fit(X, self._targets_of(X, y), sample_weight)
+        self._partial_fit(X, self._targets_of(X, y), sample_weight)
         self._n_features_out = self._shape_of_layer()
         return self
 
@@ -346,7 +346,8 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OwnNum
         NotFittedError
             If called before ``fit``.
         """
-        return OwnNumericModel.predict(self, X)
+        outputs = self._outputs(X)
+        return self._targets.decode(outputs)
 
     @property
     def predict(self) -> Any:
@@ -362,7 +363,7 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OwnNum
         if sparse.issparse(X):
             return X.toarray()
         rows = np.asarray(X)
-        return rows if rows.ndim <= 2 else rows.reshape(len(rows), -1)  # noqa: PLR2004
+        return rows.reshape(len(rows), -1) if rows.shape[2:] else rows
 
     def _shape_of_layer(self) -> int:
         """Return how many numbers `transform` gives for a row."""

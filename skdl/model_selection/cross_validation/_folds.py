@@ -21,8 +21,7 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
 from skdl._lazy_rows import LazyRows
-from skdl.estimators.base import HeldOutScoring
-from skdl.estimators.images._image_shape import ImageRows
+from skdl.estimators.base import HeldOutScoring, takes_lazy_rows
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection._networks import nested_networks
 
@@ -126,7 +125,7 @@ class Folds:
         folds : list of Fold
             In the order of `splits`.
         """
-        X = self._images if isinstance(estimator, ImageRows) else self.X
+        X = self._images if takes_lazy_rows(estimator) else self.X
         fold = functools.partial(
             self._fold, X=X, verbose=verbose, epoch_scorer=epoch_scorer, observers=observers
         )

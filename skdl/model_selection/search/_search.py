@@ -34,6 +34,7 @@ from skdl._validation import (
     SequenceOf,
     check_parameters,
 )
+from skdl.estimators.base import max_epochs
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._networks import nested_networks
 from skdl.model_selection._split import SHUFFLE_SEED, check_folds, splits_per_iteration
@@ -482,7 +483,7 @@ def _metric_names(scorers: Any) -> list[str]:
 
 
 def _n_epochs(estimator: Any) -> int:
-    return max(network.max_epochs for network in nested_networks(estimator).values())
+    return max(max_epochs(network) for network in nested_networks(estimator).values())
 
 
 def _try_out(space: Space) -> None:
