@@ -508,6 +508,14 @@ def names_of_ours_in(pickled):
     return {name for name in names if name.startswith("skdl.")}
 
 
+# What a fitted estimator holds: descriptions and arrays, which no other package should rely on.
+PLAIN_DATA = {
+    "Built", "CalledModel", "ClassTargets", "CompileArguments", "Extractor", "KerasObject",
+    "Layer", "LookedAt", "Loss", "Network", "Optimizer", "RegressionTargets", "Trained",
+    "UserModelClasses", "UserModelNumbers",
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("Estimator", PUBLIC)
 def test_pickle_before_fit_names_only_a_public_path(Estimator):
     assert names_of_ours_in(
@@ -518,7 +526,8 @@ def test_pickle_before_fit_names_only_a_public_path(Estimator):
 @pytest.mark.parametrize("Estimator", ESTIMATORS)
 def test_pickle_after_fit_names_plain_data_beside_the_estimator(Estimator):
     names = names_of_ours_in(pickle.dumps(fitted_off_default(Estimator)))
-    assert names - PLAIN_DATA == {f"skdl.estimators.{Estimator.__name__}"}
+    shown = {name for name in names if name.rpartition(".")[2] not in PLAIN_DATA}
+    assert shown == {f"skdl.estimators.{Estimator.__name__}"}
 
 
 def test_a_regressor_has_few_classes_to_look_a_method_up_in():

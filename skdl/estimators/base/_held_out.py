@@ -95,7 +95,7 @@ class HeldOutScoring(FitContext):
             _log.info("held-out rows are not scored each epoch: %s", error)
             return
         if self._scorer is not None:
-            job.held_out_score = self._scoring(network, around, X)
+            job.held_out_score = self._scoring(self._scorer, network, around, X)
         job.observers = [*job.observers, self, *self._observers]
 
     def on_epoch_end(self, member: Member, epoch: int, logs: dict[str, float]) -> None:
@@ -104,7 +104,7 @@ class HeldOutScoring(FitContext):
         self._record(logs | held_out)
 
     def _scoring(
-        self, network: Any, around: Callable[[Any], Any], X: Any
+        self, scorer: Callable[..., float], network: Any, around: Callable[[Any], Any], X: Any
     ) -> Callable[[NDArray[np.float32]], float]:
         """Return what scores predictions as if the estimator were fitted and had made them."""
         scale, offset = network._targets.units
@@ -123,7 +123,7 @@ class HeldOutScoring(FitContext):
             if scale is not None:
                 outputs = outputs / scale
             try:
-                return float(self._scorer(estimator, X, self._y, **self._score_params))  # type: ignore[misc]
+                return float(scorer(estimator, X, self._y, **self._score_params))
             except Exception as error:  # noqa: BLE001 - a scorer is the user's code
                 _log.debug("an epoch was not scored: %s", error)
                 return np.nan

@@ -64,7 +64,8 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         super().__init_subclass__(**options)
         # scikit-learn asks for it at each `get_params`: several times for each clone and fit.
         if "__init__" in vars(cls):
-            cls.__init__.__signature__ = inspect.signature(cls.__init__)  # type: ignore[attr-defined]
+            init: Any = vars(cls)["__init__"]
+            init.__signature__ = inspect.signature(init)
 
     # ------------------------------------------------------------------ what subclasses say
 

@@ -69,7 +69,8 @@ class Extractor:
         max_bytes: int = _MOST_BYTES,
     ) -> None:
         self._model: keras.Model | None = model
-        self._saved: tuple[str, list[NDArray[Any]]] | None = None
+        # Configuration and weights, once they were asked for, and always without a model.
+        self._saved: Any = None
         self._image_size = image_size
         self._scale = scale
         self._preprocessing = preprocessing
@@ -88,7 +89,6 @@ class Extractor:
         """The network."""
         with self._building:
             if self._model is None:
-                assert self._saved is not None  # noqa: S101 - for the type checker
                 self._model = _from_json(*self._saved)
             return self._model
 
