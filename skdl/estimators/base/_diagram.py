@@ -11,8 +11,8 @@ from sklearn.base import BaseEstimator
 __all__ = ["estimator_html", "fitted_attributes_html", "training_html"]
 
 _BUILT_LATER = "a Keras model, built when asked for"
-# Since scikit-learn 1.9 a diagram has a place for what was fitted, also inside a Pipeline's.
-_HAS_PLACE = hasattr(BaseEstimator, "_get_fitted_attr_html")
+# Since scikit-learn 1.9 a diagram has room for what was fitted, also inside a Pipeline's.
+_HAS_ROOM = hasattr(BaseEstimator, "_get_fitted_attr_html")
 
 
 def fitted_attributes_html(network: Any, doc_link: str) -> Any:
@@ -30,7 +30,7 @@ def estimator_html(network: Any) -> str:
     from sklearn.utils import estimator_html_repr
 
     diagram = estimator_html_repr(network)
-    is_missing = not _HAS_PLACE and hasattr(network, "_trained")
+    is_missing = not _HAS_ROOM and hasattr(network, "_trained")
     return f"{diagram}{training_html(network)}" if is_missing else diagram
 
 

@@ -178,12 +178,12 @@ class Extractor:
         import keras
 
         model = self.model
-        place = _layer_to_cut_at(model, n_layers)
-        tensor = model.get_layer(place).output
+        last = _layer_to_cut_at(model, n_layers)
+        tensor = model.get_layer(last).output
         with self._building, preserved_generators():
-            if place not in self._trunks:
+            if last not in self._trunks:
                 # Shared by the folds: each image goes through it once.
-                self._trunks[place] = self._with(keras.Model(model.input, tensor), pooling=None)
+                self._trunks[last] = self._with(keras.Model(model.input, tensor), pooling=None)
             joined = keras.Model(tensor, model.output)
             # Keras counts up the names of inputs: equal tails should have equal configurations.
             config = joined.to_json().replace(f'"{joined.layers[0].name}"', '"maps"')
@@ -193,7 +193,7 @@ class Extractor:
             layer.trainable = layer.name in trained and not isinstance(
                 layer, keras.layers.BatchNormalization
             )
-        return self._trunks[place], tail
+        return self._trunks[last], tail
 
     def with_tail(self, tail: keras.Model) -> Extractor:
         """Return the extractor with the weights of a fine-tuned tail; it remembers no features."""

@@ -131,7 +131,7 @@ class BaseMLP(BaseNetwork):
                 "numbers of its own. Expected one of them: set it in the optimizer, or give the "
                 "optimizer by name."
             )
-        missing = names.missing_numbers(self.optimizer, given)
+        missing = names.missing_scalars(self.optimizer, given)
         if missing:
             raise InvalidParameterError(
                 f"{owner}: optimizer={self.optimizer!r} has no {' and no '.join(missing)}. "
@@ -205,7 +205,7 @@ class BaseMLP(BaseNetwork):
                 "rows (X.toarray()), or None for all of them."
             )
         if reset and self.missing_numbers is not None:
-            n_numeric = X.shape[1] if self._encoder is None else len(self._encoder.numbers)
+            n_numeric = X.shape[1] if self._encoder is None else len(self._encoder.numeric)
             n_missing = np.isnan(X[:, :n_numeric]).sum(0)
             self._with_gaps = tuple(np.flatnonzero(n_missing >= _LEAST_GAPS_TO_SHOW).tolist())
         return super()._to_network_rows(X, reset=reset)
@@ -237,7 +237,7 @@ class BaseMLP(BaseNetwork):
     def _first_layers(self, n_features: int) -> dict[str, Layer]:
         """Return what makes numbers of categories and gaps, scales numbers and embeds them."""
         encoder = self._encoder
-        n_numeric = n_features if encoder is None else len(encoder.numbers)
+        n_numeric = n_features if encoder is None else len(encoder.numeric)
         layers: dict[str, Layer] = {}
         if encoder is not None:
             layers["categories"] = Layer.of(

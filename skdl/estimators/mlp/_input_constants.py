@@ -53,8 +53,8 @@ def bins(X: NDArray[Any], n_bins: int) -> dict[str, NDArray[np.float64]]:
     """Return where the bins of each feature start, their slopes and bounds, (n_features, n_bins).
 
     Edges are quantiles (Gorishniy et al. 2022, section 3.2.1); where many rows have one value,
-    quantiles of the other rows take the place of those that fall together. A feature of few
-    values has fewer bins, and the rest of its places gives 0.
+    quantiles of the other rows replace those that fall together. A feature of few values has
+    fewer bins, and the rest of its columns gives 0.
     """
     shape = (X.shape[1], n_bins)
     start, slope, low, high = (np.zeros(shape) for _ in range(4))
@@ -62,21 +62,21 @@ def bins(X: NDArray[Any], n_bins: int) -> dict[str, NDArray[np.float64]]:
     X = np.where(np.isnan(X).all(0), 0.0, X)
     # In float32, as the network sees them: two edges must not become one.
     quantiles = np.nanquantile(X, np.linspace(0, 1, n_bins + 1), axis=0).astype(np.float32)
-    for feature, edges in enumerate(quantiles.T):
-        own, counts = np.unique(edges, return_counts=True)
-        if len(own) > 1 and len(own) <= n_bins:
+    for feature, at_quantiles in enumerate(quantiles.T):
+        edges, counts = np.unique(at_quantiles, return_counts=True)
+        if len(edges) > 1 and len(edges) <= n_bins:
             others = X[:, feature].astype(np.float32)
-            others = others[~np.isin(others, own[counts > 1]) & ~np.isnan(others)]
-            own = _with_more_edges(own, others, n_bins + 1 - len(own))
-        own = own.astype(np.float64)
-        n_own = len(own) - 1
-        if n_own < 1:
+            others = others[~np.isin(others, edges[counts > 1]) & ~np.isnan(others)]
+            edges = _with_more_edges(edges, others, n_bins + 1 - len(edges))
+        edges = edges.astype(np.float64)
+        n_filled = len(edges) - 1
+        if n_filled < 1:
             continue
-        start[feature, :n_own] = own[:-1]
-        slope[feature, :n_own] = 1.0 / np.diff(own)
-        high[feature, :n_own] = 1.0
+        start[feature, :n_filled] = edges[:-1]
+        slope[feature, :n_filled] = 1.0 / np.diff(edges)
+        high[feature, :n_filled] = 1.0
         low[feature, 0] = -_OPEN_END
-        high[feature, n_own - 1] = _OPEN_END
+        high[feature, n_filled - 1] = _OPEN_END
     return {"start": start, "slope": slope, "low": low, "high": high}
 
 
