@@ -15,7 +15,7 @@ from skdl.training import Observer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from skdl.training import Member
+    from skdl.training import ObservedMember
 
 __all__ = ["TensorBoard"]
 
@@ -88,11 +88,11 @@ class TensorBoard(Observer):
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "split": None, "_folder": None, "_writers": {}}
 
-    def on_train_begin(self, member: Member) -> None:
+    def on_train_begin(self, member: ObservedMember) -> None:
         del member
         self._folder = self._new_folder()
 
-    def on_epoch_end(self, member: Member, epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, member: ObservedMember, epoch: int, logs: dict[str, float]) -> None:
         for name, value in logs.items():
             part = "validation" if name.startswith("val_") else "train"
             self._write(part, name.removeprefix("val_"), value, epoch)
@@ -103,7 +103,7 @@ class TensorBoard(Observer):
         for writer in self._writers.values():
             writer.flush()
 
-    def on_train_end(self, member: Member) -> None:
+    def on_train_end(self, member: ObservedMember) -> None:
         del member
         for writer in self._writers.values():
             writer.close()

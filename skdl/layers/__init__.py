@@ -1,1 +1,34 @@
-"""Layers: all that is known of one kind of layer, in Keras and for a stack of members."""
+"""Layers: all that is known of one kind of layer, in Keras and for a stack of members.
+
+Each kind has a rule, in the module of its family; `rule_of` finds it. `blueprint_of` works out once
+what the rules say of all layers of a network.
+"""
+
+from skdl.layers._any_keras import KerasRule
+from skdl.layers._blueprint import Blueprint, Layout, PlacedLayer, blueprint_of
+from skdl.layers._keras_model import keras_model
+from skdl.layers._rule import LayerContext, Pass, Rule, Variable
+from skdl.layers._scaling import robust_units, smoothly_clipped
+from skdl.layers._shapes import Shape, concatenated, shape_of, size
+from skdl.layers._summary import LayerSummary, layer_summaries
+
+__all__ = [
+    "Blueprint",
+    "KerasRule",
+    "LayerContext",
+    "LayerSummary",
+    "Layout",
+    "Pass",
+    "PlacedLayer",
+    "Rule",
+    "Shape",
+    "Variable",
+    "blueprint_of",
+    "concatenated",
+    "keras_model",
+    "layer_summaries",
+    "robust_units",
+    "shape_of",
+    "size",
+    "smoothly_clipped",
+]

@@ -16,27 +16,39 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl.layers._rule import LayerContext, Rule, Variable, of_single_rows, size
+from skdl.layers._rule import LayerContext, Rule, Variable, of_single_rows
+from skdl.layers._shapes import Shape, size
 from skdl.networks import KerasObject, preserved_generators
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
+    import keras
     from numpy.typing import NDArray
+    from tensorflow import Tensor
 
     from skdl.networks import Layer
 
-__all__ = ["WHOLE_RULES", "KerasRule", "keras_rule"]
+__all__ = ["KerasRule", "ModelRule", "OperationRule", "keras_rule"]
 
 
 class KerasRule(Rule):
     """Any Keras layer with one output."""
 
+    has_fixed_widths = True
+
+    def keras_layer(self, layer: Layer, seed: int) -> keras.layers.Layer:
+        del seed
+        return layer["layer"].build()
+
+    def summary(self, layer: Layer) -> str:
+        return str(json.loads(layer["layer"].config)["class_name"])
+
     def structure(self, layer: Layer) -> Hashable:
         source: Hashable = layer["layer"]
         return source
 
-    def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
+    def variables(self, layer: Layer, position: int, shape: Shape) -> list[Variable]:
         built = _built(layer["layer"], shape)
         trainable = {id(weight) for weight in built.trainable_weights}
         return [
@@ -46,10 +58,10 @@ class KerasRule(Rule):
             for i, weight in enumerate(built.weights)
         ]
 
-    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+    def output_shape(self, layer: Layer, shape: Shape) -> tuple[int, ...]:
         return _layer_shape(layer["layer"], shape)
 
-    def is_faithful(self, layer: Layer, shape: tuple[int, ...]) -> bool:
+    def is_faithful(self, layer: Layer, shape: Shape) -> bool:
         """Tell whether the engine may train a network with this layer."""
         source = layer["layer"]
         built = _built(source, shape)
@@ -61,7 +73,7 @@ class KerasRule(Rule):
         is_code = not type(built).__module__.startswith("keras.")
         return is_plain and not (is_code and _rows_meet(source, shape))
 
-    def draw(self, layer: Layer, shape: tuple[int, ...], seed: int) -> list[NDArray[np.float32]]:
+    def draw(self, layer: Layer, shape: Shape, seed: int) -> list[NDArray[np.float32]]:
         """Return initial weights as the layer's own initializers draw them."""
         with preserved_generators():
             random.seed(seed)  # where Keras' initializers take their seeds from
@@ -69,7 +81,7 @@ class KerasRule(Rule):
             fresh.build(_batch_shapes(shape))
             return [np.asarray(weight.numpy(), np.float32) for weight in fresh.weights]
 
-    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+    def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
         import tensorflow as tf
 
         several = isinstance(x, list)
@@ -121,17 +133,19 @@ def _called(built: Any, mode: dict[str, bool], several: bool, *rows: Any) -> Any
 class OperationRule(Rule):
     """A function of tensors, see `OperationCall`; it sees rows as Keras does."""
 
+    has_fixed_widths = True
+
     def structure(self, layer: Layer) -> Hashable:
         call: Hashable = layer["call"]
         return call
 
-    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+    def output_shape(self, layer: Layer, shape: Shape) -> tuple[int, ...]:
         return _operation_shape(layer["call"], shape)
 
-    def is_faithful(self, layer: Layer, shape: tuple[int, ...]) -> bool:
+    def is_faithful(self, layer: Layer, shape: Shape) -> bool:
         return not _rows_meet(layer["call"], shape)
 
-    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+    def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
         del context
         run = _operation(layer["call"])
         return of_single_rows(lambda *rows: run(rows), x), []
@@ -143,23 +157,20 @@ class ModelRule(Rule):
     def structure(self, layer: Layer) -> Hashable:
         return layer.config
 
-    def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
+    def variables(self, layer: Layer, position: int, shape: Shape) -> list[Variable]:
         del shape
         return [
             Variable(position, f"{i}", own, trainable, initializer="keras")
             for i, (own, trainable) in enumerate(layer["weights"])
         ]
 
-    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+    def output_shape(self, layer: Layer, shape: Shape) -> tuple[int, ...]:
         del shape
         return (layer["n_outputs"],)
 
-    def is_faithful(self, layer: Layer, shape: tuple[int, ...]) -> bool:
+    def is_faithful(self, layer: Layer, shape: Shape) -> bool:
         del layer, shape
         return False
-
-
-WHOLE_RULES: dict[str, Rule] = {"Operation": OperationRule(), "Model": ModelRule()}
 
 
 def _batch_shapes(shape: Any) -> Any:

@@ -12,9 +12,11 @@ from skdl.networks import preserved_generators
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from tensorflow import Tensor
+
     from skdl.networks import Layer
 
-__all__ = ["AUGMENTATION_RULES"]
+__all__ = ["AugmentationRule"]
 
 
 class AugmentationRule(Rule):
@@ -31,7 +33,7 @@ class AugmentationRule(Rule):
     def structure(self, layer: Layer) -> Hashable:
         return layer.config
 
-    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+    def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
         if not context.run.training:
             return x, []
         rows = images(x)
@@ -46,7 +48,7 @@ def _built(layer: Layer) -> Any:
     import tensorflow as tf
 
     with preserved_generators(), tf.init_scope():
-        return layer.to_keras(seed=0)
+        return AugmentationRule().keras_layer(layer, seed=0)
 
 
 @functools.cache
@@ -67,9 +69,3 @@ def _seed_class() -> Any:
             return tf.stack([self.number, self.count - 1])
 
     return GivenSeed
-
-
-AUGMENTATION_RULES: dict[str, Rule] = dict.fromkeys(
-    ("RandomFlip", "RandomTranslation", "RandomRotation", "RandomZoom", "RandomContrast"),
-    AugmentationRule(),
-)

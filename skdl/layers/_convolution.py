@@ -12,14 +12,25 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from skdl.layers._rule import LayerContext, Rule, Variable, by_row, penalty_of_kernel, size
+from skdl.layers._rule import LayerContext, Rule, Variable, by_row, penalty_of_kernel
+from skdl.layers._shapes import Shape, n_row_axes, size
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from tensorflow import Tensor
+
     from skdl.networks import Layer
 
-__all__ = ["CONV_RULES"]
+__all__ = [
+    "ConvRule",
+    "FlattenRule",
+    "GlobalPoolingRule",
+    "PoolingRule",
+    "RescalingRule",
+    "as_before",
+    "images",
+]
 
 
 def pair(value: Any, n_axes: int) -> tuple[int, ...]:
@@ -27,7 +38,7 @@ def pair(value: Any, n_axes: int) -> tuple[int, ...]:
     return (value,) * n_axes if isinstance(value, int) else tuple(value)
 
 
-def images(x: Any) -> Any:
+def images(x: Tensor) -> Tensor:
     """Return ``[B, height, width, C]`` of ``[1, B, ..., C]``; a signal is an image of height 1."""
     import tensorflow as tf
 
@@ -37,22 +48,28 @@ def images(x: Any) -> Any:
     return rows
 
 
-def _height_of_signals(x: Any) -> list[list[int]]:
-    return [[1]] if len(x.shape) == 4 else []  # noqa: PLR2004 - [M, B, length, C]
+def _is_signal(x: Tensor) -> bool:
+    """Tell whether rows are ``[length, C]``."""
+    return n_row_axes(x) == len(("length", "channels"))
 
 
-def as_before(rows: Any, x: Any) -> Any:
+def _height_of_signals(x: Tensor) -> list[list[int]]:
+    return [[1]] if _is_signal(x) else []
+
+
+def as_before(rows: Tensor, x: Tensor) -> Tensor:
     """Undo `images` for what was computed of it."""
     import tensorflow as tf
 
     shape = tf.shape(rows)
-    is_signal = len(x.shape) == 4  # noqa: PLR2004
-    result = tf.reshape(rows, tf.concat([[1], shape[:1], shape[2:] if is_signal else shape[1:]], 0))
+    result = tf.reshape(
+        rows, tf.concat([[1], shape[:1], shape[2:] if _is_signal(x) else shape[1:]], 0)
+    )
     result.set_shape([None] * len(x.shape))
     return result
 
 
-def windows_of(x: Any, kernel: tuple[int, ...], *, padding: str) -> Any:
+def windows_of(x: Tensor, kernel: tuple[int, ...], *, padding: str) -> Tensor:
     """Return the windows around each position, their values in the order of a kernel's.
 
     Parameters
@@ -84,6 +101,7 @@ class ConvRule(Rule):
     """Convolution with bias, stride 1, with L1 and L2 penalties on the kernel as `DenseRule`."""
 
     scalars = ("l1", "l2")
+    adds_bias = True
     one_member_at_a_time = True
 
     def __init__(self, n_axes: int) -> None:
@@ -93,7 +111,7 @@ class ConvRule(Rule):
         padding: Hashable = layer["padding"]
         return padding
 
-    def variables(self, layer: Layer, position: int, shape: tuple[int, ...]) -> list[Variable]:
+    def variables(self, layer: Layer, position: int, shape: Shape) -> list[Variable]:
         filters = layer["filters"]
         kernel = (*pair(layer["kernel_size"], self.n_axes), shape[-1], filters)
         return [
@@ -101,17 +119,17 @@ class ConvRule(Rule):
             Variable(position, "bias", (filters,)),
         ]
 
-    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+    def output_shape(self, layer: Layer, shape: Shape) -> tuple[int, ...]:
         lost = 0 if layer["padding"] == "same" else 1
         kernel = pair(layer["kernel_size"], self.n_axes)
         space = [n - lost * (k - 1) for n, k in zip(shape[:-1], kernel, strict=True)]
         return (*space, layer["filters"])
 
-    def windows(self, layer: Layer, shape: tuple[int, ...]) -> int:
+    def im2col_size(self, layer: Layer, shape: Shape) -> int:
         positions = size(self.output_shape(layer, shape)[:-1])
         return positions * size(pair(layer["kernel_size"], self.n_axes)) * shape[-1]
 
-    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+    def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
         import tensorflow as tf
 
         if context.run.compiled:
@@ -123,7 +141,7 @@ class ConvRule(Rule):
         # Not `+`, whose gradient sums over all rows and positions by a slower kernel.
         return as_before(tf.nn.bias_add(rows, bias), x), []
 
-    def _as_product(self, layer: Layer, x: Any, kernel: Any, bias: Any) -> Any:
+    def _as_product(self, layer: Layer, x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
         import tensorflow as tf
 
         sides = pair(layer["kernel_size"], self.n_axes)
@@ -134,7 +152,7 @@ class ConvRule(Rule):
         result = tf.matmul(rows, tf.reshape(kernel, [n_members, width, filters])) + by_row(bias)
         return tf.reshape(result, [n_members, *space, filters])
 
-    def penalty(self, variables: list[Any], scalars: dict[str, Any]) -> Any:
+    def penalty(self, variables: list[Tensor], scalars: dict[str, Tensor]) -> Tensor | float:
         return penalty_of_kernel(variables[0], scalars)
 
 
@@ -150,11 +168,11 @@ class PoolingRule(Rule):
     def structure(self, layer: Layer) -> Hashable:
         return pair(layer["pool_size"], self.n_axes)
 
-    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+    def output_shape(self, layer: Layer, shape: Shape) -> tuple[int, ...]:
         window = pair(layer["pool_size"], self.n_axes)
         return (*(n // k for n, k in zip(shape[:-1], window, strict=True)), shape[-1])
 
-    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+    def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
         import tensorflow as tf
 
         if context.run.compiled:
@@ -163,7 +181,7 @@ class PoolingRule(Rule):
         window = (1,) * (2 - self.n_axes) + pair(layer["pool_size"], self.n_axes)
         return as_before(pool(images(x), window, window, "VALID"), x), []
 
-    def _of_blocks(self, layer: Layer, x: Any) -> Any:
+    def _of_blocks(self, layer: Layer, x: Tensor) -> Tensor:
         import tensorflow as tf
 
         window = pair(layer["pool_size"], self.n_axes)
@@ -181,11 +199,11 @@ class GlobalPoolingRule(Rule):
     def __init__(self, kind: str) -> None:
         self.kind = kind
 
-    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+    def output_shape(self, layer: Layer, shape: Shape) -> tuple[int, ...]:
         del layer
         return shape[-1:]
 
-    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+    def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
         import tensorflow as tf
 
         del layer, context
@@ -196,11 +214,11 @@ class GlobalPoolingRule(Rule):
 class FlattenRule(Rule):
     """All values of a row behind one another."""
 
-    def output_shape(self, layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+    def output_shape(self, layer: Layer, shape: Shape) -> tuple[int, ...]:
         del layer
         return (size(shape),)
 
-    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+    def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
         import tensorflow as tf
 
         del layer, context
@@ -215,22 +233,6 @@ class RescalingRule(Rule):
         scale: Hashable = layer["scale"]
         return scale
 
-    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+    def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
         del context
         return x * layer["scale"], []
-
-
-CONV_RULES: dict[str, Rule] = {
-    "Conv1D": ConvRule(1),
-    "Conv2D": ConvRule(2),
-    "MaxPooling1D": PoolingRule(1, "max"),
-    "MaxPooling2D": PoolingRule(2, "max"),
-    "AveragePooling1D": PoolingRule(1, "average"),
-    "AveragePooling2D": PoolingRule(2, "average"),
-    "GlobalMaxPooling1D": GlobalPoolingRule("max"),
-    "GlobalMaxPooling2D": GlobalPoolingRule("max"),
-    "GlobalAveragePooling1D": GlobalPoolingRule("average"),
-    "GlobalAveragePooling2D": GlobalPoolingRule("average"),
-    "Flatten": FlattenRule(),
-    "Rescaling": RescalingRule(),
-}

@@ -10,9 +10,11 @@ import numpy as np
 from skdl.layers._rule import LayerContext, Rule
 
 if TYPE_CHECKING:
+    from tensorflow import Tensor
+
     from skdl.networks import Layer
 
-__all__ = ["MERGE_RULES"]
+__all__ = ["ConcatenateRule", "MergeRule"]
 
 
 class MergeRule(Rule):
@@ -25,7 +27,7 @@ class MergeRule(Rule):
         del layer
         return np.broadcast_shapes(*shape)
 
-    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+    def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
         import tensorflow as tf
 
         del layer, context
@@ -48,17 +50,8 @@ class ConcatenateRule(Rule):
         del layer
         return (*shape[0][:-1], sum(one[-1] for one in shape))
 
-    def apply(self, layer: Layer, x: Any, context: LayerContext) -> tuple[Any, list[Any]]:
+    def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
         import tensorflow as tf
 
         del layer, context
         return tf.concat(x, -1), []
-
-
-MERGE_RULES: dict[str, Rule] = {
-    **{
-        kind: MergeRule(kind)
-        for kind in ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract")
-    },
-    "Concatenate": ConcatenateRule(),
-}

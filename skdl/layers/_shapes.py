@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-__all__ = ["concatenated", "shape_of"]
+if TYPE_CHECKING:
+    from tensorflow import Tensor
+
+__all__ = ["Shape", "concatenated", "n_row_axes", "shape_of", "size"]
+
+Shape: TypeAlias = tuple[int, ...]
 
 
-def shape_of(x: Any) -> Any:
+def n_row_axes(x: Tensor) -> int:
+    """Return how many axes one row has in a tensor ``[M, B, ...]``."""
+    return len(x.shape) - 2
+
+
+def shape_of(x: Tensor) -> Any:
     """Return the lengths of a tensor's axes, an array if all are known.
 
     Operations on tensors of shapes make a third of a trace, and so of the time that it takes.
@@ -26,3 +37,10 @@ def concatenated(*parts: Any) -> Any:
     if any(tf.is_tensor(part) for part in parts):
         return tf.concat(parts, 0)
     return np.concatenate([np.asarray(part, np.int32) for part in parts])
+
+
+def size(shape: Any) -> int:
+    """Return the number of elements of one shape, or of several together."""
+    if shape and isinstance(shape[0], tuple):
+        return sum(map(size, shape))
+    return math.prod(shape)

@@ -1,23 +1,34 @@
 """Networks: hyperparameters and shapes in, a frozen description of an architecture out."""
 
-from skdl.layers._registry import (
+from skdl.networks._augmentation import augmentation_layers, is_augmentation
+from skdl.networks._cnn import cnn, shapes_by_block
+from skdl.networks._generators import preserved_generators
+from skdl.networks._keras_object import PACKAGE, KerasObject
+from skdl.networks._loss import Loss
+from skdl.networks._loss_formulas import (
+    LOSS_FORMULAS,
+    LossFormula,
+    formula_of_keras_class,
+    formula_of_loss_name,
+    loss_names,
+)
+from skdl.networks._mlp import mlp, numeric_embedding
+from skdl.networks._network import Layer, Network
+from skdl.networks._operation import OperationCall
+from skdl.networks._read_keras import CannotReadError, Reading, read_layers
+from skdl.networks._sizes import (
     CLIP,
     category_width,
     embedding_variables,
     embedding_width,
     shared_variables,
 )
-from skdl.networks._augmentation import augmentation_layers, is_augmentation
-from skdl.networks._cnn import cnn, shapes_by_block
-from skdl.networks._loss import KerasObject, Loss
-from skdl.networks._mlp import mlp, numeric_embedding
-from skdl.networks._network import Layer, Network, preserved_generators
-from skdl.networks._operation import OperationCall
-from skdl.networks._read_keras import CannotReadError, Reading, read_layers
 from skdl.networks._user_model import CalledModel, Fresh, GivenModel, UserModel
 
 __all__ = [
     "CLIP",
+    "LOSS_FORMULAS",
+    "PACKAGE",
     "CalledModel",
     "CannotReadError",
     "Fresh",
@@ -25,6 +36,7 @@ __all__ = [
     "KerasObject",
     "Layer",
     "Loss",
+    "LossFormula",
     "Network",
     "OperationCall",
     "Reading",
@@ -34,7 +46,10 @@ __all__ = [
     "cnn",
     "embedding_variables",
     "embedding_width",
+    "formula_of_keras_class",
+    "formula_of_loss_name",
     "is_augmentation",
+    "loss_names",
     "mlp",
     "numeric_embedding",
     "preserved_generators",

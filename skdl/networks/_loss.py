@@ -3,94 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import json
-import re
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from skdl.networks._keras_object import PACKAGE, KerasObject
+from skdl.networks._loss_formulas import LOSS_FORMULAS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     import keras
+    from tensorflow import Tensor
 
-__all__ = ["KerasObject", "Loss"]
-
-Family = Literal["layers", "losses", "metrics", "optimizers"]
-
-# Registered with Keras under this package name, so that saved models load.
-PACKAGE = "skdl"
-
-_KERAS_LOSS = {
-    "mse": "MeanSquaredError",
-    "mae": "MeanAbsoluteError",
-    "huber": "Huber",
-    "log_cosh": "LogCosh",
-    "poisson": "Poisson",
-    "binary_crossentropy": "BinaryCrossentropy",
-    "categorical_crossentropy": "CategoricalCrossentropy",
-    "binary_focal": "BinaryFocalCrossentropy",
-    "categorical_focal": "CategoricalFocalCrossentropy",
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class KerasObject:
-    """A Keras object as its configuration: equal configurations are equal and share programs.
-
-    Parameters
-    ----------
-    family : str
-        Module of Keras that it belongs to.
-    config : str
-        As Keras serialises it, without its name.
-    kind : type, optional
-        Its class, where that is not Keras' own and need not be known to Keras.
-    """
-
-    family: Family
-    config: str
-    kind: type | None = None
-
-    @classmethod
-    def of(cls, family: Family, obj: Any) -> KerasObject:
-        """Describe a Keras object; the object itself is neither kept nor changed."""
-        import keras
-
-        config = getattr(keras, family).serialize(obj)
-        # Names are counted up, so equal objects differ in them. Models need one.
-        name = config["config"].pop("name", None)
-        if family == "metrics" and not _is_given_by_keras(name, type(obj)):
-            config["config"]["name"] = name
-        if "layers" in config["config"]:
-            config["config"]["name"] = "model"
-        config.pop("build_config", None)
-        # Keras leaves some arguments of losses, such as Huber's delta, out of their configs.
-        accepted = inspect.signature(type(obj).__init__).parameters
-        for name, value in getattr(obj, "_fn_kwargs", {}).items():
-            if name in accepted:
-                config["config"].setdefault(name, value)
-        is_own = not type(obj).__module__.startswith("keras.")
-        return cls(family, json.dumps(config, sort_keys=True), type(obj) if is_own else None)
-
-    def build(self) -> Any:
-        """Return a new object of this configuration."""
-        import keras
-
-        config = json.loads(self.config)
-        if self.kind is not None:
-            making: Any = self.kind
-            return making.from_config(config["config"])
-        return getattr(keras, self.family).deserialize(config)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Keras objects inside patched classes must never reach the pickle: text only.
-        return KerasObject, (self.family, self.config, self.kind)
-
-
-def _is_given_by_keras(name: str | None, kind: type) -> bool:
-    """Tell whether a name is that of a class, perhaps with a number: Keras counts its objects."""
-    plain = re.sub(r"_\d+$", "", name or "").replace("_", "").lower()
-    return plain in {"", kind.__name__.lower()}
+__all__ = ["Loss"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,26 +57,20 @@ class Loss:
         Ours average by the sample weights (``reduction="mean_with_sample_weight"``); a loss
         that the user gave as an object keeps its own reduction.
         """
-        import keras
-
         if isinstance(self.function, KerasObject):
             return self.function.build()
         if self.kind == "keras":
-            return function_loss(self.function)
-        reduction = "mean_with_sample_weight"
-        if self.kind == "quantile":
-            return quantile_loss_class()(**dict(self.scalars), reduction=reduction)
-        return getattr(keras.losses, _KERAS_LOSS[self.kind])(
-            **dict(self.scalars), reduction=reduction
-        )
+            return function_loss(cast("Callable[..., Any]", self.function))
+        kind: Any = LOSS_FORMULAS[self.kind].keras_loss_class()
+        return kind(**dict(self.scalars), reduction="mean_with_sample_weight")
 
 
-def function_loss(function: Any) -> keras.losses.Loss:
+def function_loss(function: Callable[..., Tensor]) -> keras.losses.Loss:
     """Return a Keras loss of a plain function, averaged by the sample weights."""
     import keras
 
     class FunctionLoss(keras.losses.Loss):
-        def call(self, y_true: Any, y_pred: Any) -> Any:
+        def call(self, y_true: Tensor, y_pred: Tensor) -> Any:
             return function(y_true, y_pred)
 
     name = getattr(function, "__name__", "loss")
@@ -178,7 +97,7 @@ def quantile_loss_class() -> type[keras.losses.Loss]:
             super().__init__(**keywords)
             self.quantile = quantile
 
-        def call(self, y_true: Any, y_pred: Any) -> Any:
+        def call(self, y_true: Tensor, y_pred: Tensor) -> Any:
             error = keras.ops.cast(y_true, y_pred.dtype) - y_pred
             pinball = keras.ops.maximum(self.quantile * error, (self.quantile - 1) * error)
             return keras.ops.mean(pinball, axis=-1)

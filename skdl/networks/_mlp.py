@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from skdl.layers._registry import embedding_width
-from skdl.networks._loss import KerasObject
+from skdl.networks._keras_object import KerasObject
 from skdl.networks._network import Layer, Network
+from skdl.networks._sizes import embedding_width
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -137,9 +137,8 @@ def _embedded(embedding: Layer | None) -> dict[str, Any]:
     """Return how many numbers stand for one feature, and for how many features."""
     if embedding is None:
         return {}
-    if embedding.kind == "PiecewiseLinearEmbedding":
-        width = embedding["n_bins"]
-    else:
+    width = embedding.get("n_bins")
+    if width is None:
         width = embedding_width(*(embedding[n] for n in ("form", "n_frequencies", "units")))
     return {"embedding_width": width, "n_numeric": embedding["n_numeric"]}
 

@@ -1,25 +1,16 @@
 """The network: a frozen, hashable description of an architecture, without weights.
 
 A network is what `skdl.networks` builders return and what the training engine takes. It can be
-compared, hashed and pickled without Keras being loaded; `Network.to_keras` gives the real thing.
+compared, hashed and pickled without Keras being loaded; `skdl.layers.keras_model` builds the model.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import random
-import threading
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from skdl.layers._registry import CUSTOM_LAYERS, custom_layer_class
-
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
-
-    import keras
+    from collections.abc import Hashable
 
     from skdl.networks._loss import Loss
     from skdl.networks._user_model import UserModel
@@ -55,25 +46,6 @@ class Layer:
     def get(self, name: str, default: Any = None) -> Any:
         """Return one argument, or `default` where it is not given."""
         return dict(self.config).get(name, default)
-
-    def to_keras(self, seed: int) -> keras.layers.Layer:
-        """Return a new Keras layer; `seed` starts its noise where it has any."""
-        import keras
-
-        config = dict(self.config)
-        if self.kind in {"Dense", "Conv1D", "Conv2D", "SharedDense", "SharedHeads"}:
-            penalty: dict[str, Any] = {name: config.pop(name, 0.0) for name in ("l1", "l2")}
-            if any(penalty.values()):
-                config["kernel_regularizer"] = keras.regularizers.L1L2(**penalty)
-        if self.kind == "Keras":
-            return self["layer"].build()
-        if self.kind == "Activation":
-            return keras.layers.Activation(config["function"])
-        if self.kind == "Dropout" or self.kind.startswith("Random"):
-            config["seed"] = seed
-        if self.kind in CUSTOM_LAYERS:
-            return custom_layer_class(self.kind)(**config)
-        return getattr(keras.layers, self.kind)(**config)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,42 +96,6 @@ class Network:
         """
         return self.layers[-1].kind == "SharedHeads"
 
-    def to_keras(self, seed: int = 0) -> keras.Model:
-        """Build the uncompiled Keras model with weights as Keras draws them.
-
-        Dropout layers of rate 0 are left out: they do nothing. Global random generators are
-        left as they were.
-        """
-        import keras
-
-        if self.source is not None:
-            return self.source.build(seed)
-        layers = [
-            layer.to_keras(seed + position)
-            for position, layer in enumerate(self.layers)
-            if not (layer.kind == "Dropout" and layer["rate"] == 0)
-        ]
-        if self.output_activation != "linear":
-            layers.append(keras.layers.Activation(self.output_activation, name="output"))
-        if self.is_shared:
-            layers.append(custom_layer_class("SharedMean")())
-        with preserved_generators():
-            return keras.Sequential([keras.Input(self.input_shape), *layers])
-
-
-_using_generators = threading.RLock()
-
-
-@contextlib.contextmanager
-def preserved_generators() -> Iterator[None]:
-    """Leave Python's and NumPy's global generators as they were: Keras draws seeds from them.
-
-    One thread at a time, since what one puts back another may be drawing from.
-    """
-    with _using_generators:
-        python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-        try:
-            yield
-        finally:
-            random.setstate(python_state)
-            np.random.set_state(numpy_state)  # noqa: NPY002
+    def __getstate__(self) -> dict[str, Any]:
+        # The blueprint that `skdl.layers` keeps on it is worked out anew where it is loaded.
+        return {name: value for name, value in self.__dict__.items() if name != "_blueprint"}

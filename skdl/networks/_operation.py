@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tensorflow import Tensor
+
 __all__ = ["OperationCall"]
 
 # Stands in the arguments for the tensors that the call gets, in their order.
@@ -62,7 +64,7 @@ class OperationCall:
         call = json.loads(self.config)
         operation = keras.saving.deserialize_keras_object(call["operation"])
 
-        def run(tensors: Sequence[Any]) -> Any:
+        def run(tensors: Sequence[Tensor]) -> Any:
             given = iter(tensors)
 
             def filled(value: Any) -> Any:

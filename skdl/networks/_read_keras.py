@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from skdl.networks._loss import KerasObject
+from skdl.networks._keras_object import KerasObject
 from skdl.networks._network import Layer
 from skdl.networks._operation import OperationCall
 
@@ -79,7 +79,7 @@ def read_layers(model: keras.Model) -> Reading:
     return reading
 
 
-def _graph_of(model: Any) -> Any:
+def _graph_of(model: keras.Model) -> Any:
     """Return the functional model behind a model, or refuse."""
     import keras
 
@@ -99,7 +99,7 @@ def _graph_of(model: Any) -> Any:
     return graph
 
 
-def _check_input_type(graph: Any) -> None:
+def _check_input_type(graph: keras.Model) -> None:
     """Refuse inputs that are no numbers with a fraction, but as numbers of embeddings."""
     (tensor,) = graph.inputs
     takers = {
@@ -112,7 +112,7 @@ def _check_input_type(graph: Any) -> None:
         raise CannotReadError(f"the input is {tensor.dtype}")
 
 
-def _read_graph(graph: Any, start: int, reading: Reading) -> int:
+def _read_graph(graph: keras.Model, start: int, reading: Reading) -> int:
     """Read a graph whose input is tensor number `start`; return the number of its output."""
     import keras
 
@@ -144,7 +144,7 @@ def _read_graph(graph: Any, start: int, reading: Reading) -> int:
     return places[id(graph.outputs[0])]
 
 
-def _layers_of(operation: Any, node: Any) -> list[Layer]:
+def _layers_of(operation: keras.Operation, node: Any) -> list[Layer]:
     """Return the layers that stand for one call of a Keras layer or operation."""
     import keras
 
@@ -174,7 +174,7 @@ def _layers_of(operation: Any, node: Any) -> list[Layer]:
     return [Layer.of("Keras", layer=described)]
 
 
-def _check_arguments(layer: Any, node: Any) -> None:
+def _check_arguments(layer: keras.layers.Layer, node: Any) -> None:
     """Refuse calls such as ``layer(x, scale=2)``."""
     # Whether a model trains is said by who calls it, whatever its layers were once called with.
     given = {**node.arguments.kwargs, "training": None}
@@ -185,7 +185,7 @@ def _check_arguments(layer: Any, node: Any) -> None:
 
 def _described(describe: Callable[..., Any], *arguments: Any) -> Any:
     """Describe a Keras object so that it can be made again, or refuse."""
-    from skdl.networks._network import preserved_generators
+    from skdl.networks._generators import preserved_generators
 
     try:
         described = describe(*arguments)
@@ -213,12 +213,12 @@ def _take_off_activation(reading: Reading) -> None:
 _Read = list[tuple[str, dict[str, Any]]]
 
 
-def _unless(layer: Any, *names: str) -> bool:
+def _unless(layer: keras.layers.Layer, *names: str) -> bool:
     """Tell whether a layer has none of the attributes set that no rule knows."""
     return all(getattr(layer, name, None) in {None, False} for name in names)
 
 
-def _penalty(regularizer: Any) -> dict[str, float] | None:
+def _penalty(regularizer: keras.Regularizer | None) -> dict[str, float] | None:
     """Return the numbers of an L1 or L2 regulariser; None for any other."""
     import keras
 
@@ -236,7 +236,7 @@ _NO_RULE = (
 )  # fmt: skip
 
 
-def _activation(function: Any) -> _Read | None:
+def _activation(function: Callable[..., Any]) -> _Read | None:
     """Return the activation inside a layer as a layer of its own; nothing for a linear one."""
     import keras
 
@@ -252,7 +252,7 @@ def _activation(function: Any) -> _Read | None:
     return [("Activation", {"function": function})]
 
 
-def _dense(layer: Any) -> _Read | None:
+def _dense(layer: keras.layers.Layer) -> _Read | None:
     penalty, activation = _penalty(layer.kernel_regularizer), _activation(layer.activation)
     if penalty is None or activation is None or not _unless(layer, *_NO_RULE):
         return None
@@ -260,7 +260,7 @@ def _dense(layer: Any) -> _Read | None:
     return [("Dense", {"units": layer.units, **penalty, **bias}), *activation]
 
 
-def _convolution(layer: Any) -> _Read | None:
+def _convolution(layer: keras.layers.Layer) -> _Read | None:
     penalty, activation = _penalty(layer.kernel_regularizer), _activation(layer.activation)
     is_plain = (
         penalty is not None
@@ -284,7 +284,7 @@ def _convolution(layer: Any) -> _Read | None:
     return [(type(layer).__name__, config), *(activation or [])]
 
 
-def _batch_normalization(layer: Any) -> _Read | None:
+def _batch_normalization(layer: keras.layers.Layer) -> _Read | None:
     unknown = (
         "beta_regularizer", "gamma_regularizer", "beta_constraint", "gamma_constraint", "renorm",
         "synchronized",
@@ -300,13 +300,13 @@ def _batch_normalization(layer: Any) -> _Read | None:
     return [("BatchNormalization", config)]
 
 
-def _dropout(layer: Any) -> _Read | None:
+def _dropout(layer: keras.layers.Layer) -> _Read | None:
     if layer.noise_shape is not None:
         return None
     return [("Dropout", {"rate": float(layer.rate)})]
 
 
-def _embedding(layer: Any) -> _Read | None:
+def _embedding(layer: keras.layers.Layer) -> _Read | None:
     if not _unless(
         layer, "embeddings_regularizer", "embeddings_constraint", "lora_enabled",
         "quantization_mode", "activity_regularizer", "lora_rank",
@@ -316,11 +316,11 @@ def _embedding(layer: Any) -> _Read | None:
     return [("Embedding", config)]
 
 
-def _flatten(layer: Any) -> _Read | None:
+def _flatten(layer: keras.layers.Layer) -> _Read | None:
     return [("Flatten", {})] if layer.data_format == "channels_last" else None
 
 
-def _plain_activation(layer: Any) -> _Read | None:
+def _plain_activation(layer: keras.layers.Layer) -> _Read | None:
     if not _unless(layer, "activity_regularizer"):
         return None
     read = _activation(layer.activation)
@@ -330,17 +330,17 @@ def _plain_activation(layer: Any) -> _Read | None:
 _MERGES = {"Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"}
 
 
-def _merge(layer: Any) -> _Read | None:
+def _merge(layer: keras.layers.Layer) -> _Read | None:
     axis = getattr(layer, "axis", -1)
     return [(type(layer).__name__, {})] if axis == -1 else None
 
 
-def _relu(layer: Any) -> _Read | None:
+def _relu(layer: keras.layers.Layer) -> _Read | None:
     is_plain = layer.max_value is None and not layer.negative_slope and not layer.threshold
     return [("Activation", {"function": "relu"})] if is_plain else None
 
 
-def _softmax(layer: Any) -> _Read | None:
+def _softmax(layer: keras.layers.Layer) -> _Read | None:
     return [("Activation", {"function": "softmax"})] if layer.axis == -1 else None
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl.networks._network import preserved_generators
+from skdl.networks._generators import preserved_generators
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,13 +1,15 @@
 """Training: jobs in, trained networks out. Knows nothing of estimators and labels."""
 
-from skdl.layers._rule import Layout, n_outputs_of, row_shapes
-from skdl.layers._summary import LayerSummary, layer_summaries
+from skdl.layers import LayerSummary, Layout, layer_summaries
+from skdl.training._compiled_model import compiled_model
 from skdl.training._initial_weights import initial_weights
-from skdl.training._job import EarlyStopping, Job, Optimizer, Rows, Schedule, Trained
-from skdl.training._keras_callbacks import KerasCallbacks, Observer
+from skdl.training._job import Job, Rows
+from skdl.training._keras_callbacks import KerasCallbacks
+from skdl.training._observer import ObservedMember, Observer
 from skdl.training._optimizers import describe_optimizer, with_learning_rate, with_scalars
+from skdl.training._settings import EarlyStopping, Optimizer, Schedule
 from skdl.training._train import train
-from skdl.training.engine._member import Member, compiled_model
+from skdl.training._trained import Trained
 from skdl.training.engine._prediction import predict
 
 __all__ = [
@@ -16,7 +18,7 @@ __all__ = [
     "KerasCallbacks",
     "LayerSummary",
     "Layout",
-    "Member",
+    "ObservedMember",
     "Observer",
     "Optimizer",
     "Rows",
@@ -26,9 +28,7 @@ __all__ = [
     "describe_optimizer",
     "initial_weights",
     "layer_summaries",
-    "n_outputs_of",
     "predict",
-    "row_shapes",
     "train",
     "with_learning_rate",
     "with_scalars",

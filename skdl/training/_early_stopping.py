@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from skdl.training._job import EarlyStopping
+    from skdl.training._settings import EarlyStopping
 
 __all__ = ["Stopper"]
 

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skdl.layers._any_keras import KerasRule
-from skdl.layers._rule import Layout, Rule, Variable, layers_with_shapes, rule_of, size
+from skdl.layers import KerasRule, PlacedLayer, Variable, blueprint_of, size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skdl.networks import Layer, Network
+    from skdl.networks import Network
     from skdl.training._job import Constants, Job
 
 __all__ = ["draw_weights", "first_state", "initial_weights", "stream"]
@@ -31,26 +30,26 @@ def draw_weights(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the flat weights and statistics a job of this seed and constants starts from."""
     generator = stream(seed, "weights")
-    layout = Layout.of(network)
+    blueprint = blueprint_of(network)
+    layout = blueprint.layout
     arrays: list[NDArray[np.float32]] = []
-    for position, (layer, shape) in enumerate(layers_with_shapes(network)):
-        own = [v for v in layout.variables if v.layer == position]
-        rule = rule_of(layer)
-        if own and isinstance(rule, KerasRule):
-            arrays += rule.draw(layer, shape, int(generator.integers(2**31)))
+    for own in blueprint.layers:
+        if own.variables and isinstance(own.rule, KerasRule):
+            seed_of_layer = int(generator.integers(2**31))
+            arrays += own.rule.draw(own.layer, own.input_shape, seed_of_layer)
         else:
-            arrays += [_draw(layer, rule, variable, generator) for variable in own]
+            arrays += [_draw(own, variable, generator) for variable in own.variables]
     given = constants or {}
     named = zip(layout.variables, arrays, strict=True)
     return layout.join([given.get((v.layer, v.name), array) for v, array in named])
 
 
 def _draw(
-    layer: Layer, rule: Rule, variable: Variable, generator: np.random.Generator
+    own: PlacedLayer, variable: Variable, generator: np.random.Generator
 ) -> NDArray[np.float32]:
-    own = rule.initial(layer, variable, generator)
-    if own is not None:
-        return own
+    drawn = own.rule.initial(own.layer, variable, generator)
+    if drawn is not None:
+        return drawn
     if variable.initializer == "glorot_uniform":
         # Glorot and Bengio 2010, Eq. 16; each weight of a convolution is used at one position.
         fan_in, fan_out = (size(variable.shape[:-2]) * n for n in variable.shape[-2:])
@@ -62,7 +61,7 @@ def _draw(
 
 def initial_weights(job: Job) -> list[NDArray[np.float32]]:
     """Return the weights a job starts from, in the order of ``keras.Model.set_weights``."""
-    layout = Layout.of(job.network)
+    layout = blueprint_of(job.network).layout
     if job.initial is not None:
         return layout.split(job.initial.weights, job.initial.statistics)
     return layout.split(*first_state(job))
@@ -71,5 +70,5 @@ def initial_weights(job: Job) -> list[NDArray[np.float32]]:
 def first_state(job: Job) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the flat weights and statistics that a job begins with, if it begins anew."""
     if job.weights is not None:
-        return Layout.of(job.network).join(job.weights)
+        return blueprint_of(job.network).layout.join(job.weights)
     return draw_weights(job.network, job.seed, job.constants)

@@ -1,26 +1,30 @@
-"""What goes into training and what comes out: jobs and trained networks, as plain data."""
+"""What goes into training: jobs, as plain data."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdl.training._settings import Schedule
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
     from scipy import sparse
 
     from skdl.networks import KerasObject, Network
-    from skdl.training._keras_callbacks import Observer
+    from skdl.training._observer import Observer
+    from skdl.training._settings import EarlyStopping, Optimizer
+    from skdl.training._trained import Trained
 
     # Values of variables that are not trained, by number of the layer and name.
     Constants = Mapping[tuple[int, str], NDArray[np.float32]]
 
-__all__ = ["EarlyStopping", "Job", "Optimizer", "Rows", "Schedule", "Trained"]
+__all__ = ["Job", "Rows"]
 
 
 @dataclasses.dataclass
@@ -54,60 +58,6 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.rows)
-
-
-@dataclasses.dataclass(frozen=True)
-class Optimizer:
-    """An optimizer as a description.
-
-    Parameters
-    ----------
-    kind : str
-        Name of the class in ``keras.optimizers``; ``"Keras"`` for one the engine has no rule for.
-    scalars : tuple of (name, float) pairs
-        Its numbers, the learning rate apart. Members of a stack may differ in them.
-    options : tuple of (name, value) pairs
-        Its switches (``nesterov``, ``amsgrad``, ``centered``).
-    learning_rate : float or KerasObject
-        A number or a serialised schedule.
-    source : KerasObject, optional
-        The Keras optimizer it was read from; built anew where Keras itself trains.
-    """
-
-    kind: str
-    scalars: tuple[tuple[str, float], ...]
-    options: tuple[tuple[str, Hashable], ...]
-    learning_rate: float | str
-    source: KerasObject
-
-
-@dataclasses.dataclass(frozen=True)
-class EarlyStopping:
-    """Stop when the monitored value has not improved by `min_delta` for `patience` epochs."""
-
-    monitor: str
-    mode: Literal["min", "max"]
-    patience: int
-    min_delta: float
-    restore_best_weights: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Schedule:
-    """How the learning rate changes in the course of a job.
-
-    Parameters
-    ----------
-    kind : {"constant", "cosine", "coslog4", "plateau"}
-        See `skdl.training._schedule`.
-    monitor, mode, patience
-        With ``"plateau"``, as for `EarlyStopping`.
-    """
-
-    kind: Literal["constant", "cosine", "coslog4", "plateau"] = "constant"
-    monitor: str = "loss"
-    mode: Literal["min", "max"] = "min"
-    patience: int = 5
 
 
 @dataclasses.dataclass
@@ -162,7 +112,7 @@ class Job:
     seed: int
     shuffle: bool = True
     validation: Rows | None = None
-    schedule: Schedule = Schedule()
+    schedule: Schedule = dataclasses.field(default_factory=Schedule)
     early_stopping: EarlyStopping | None = None
     metrics: tuple[str | KerasObject | Callable[..., Any], ...] = ()
     target_scale: NDArray[np.float32] | None = None
@@ -213,38 +163,3 @@ def _parts(values: Any) -> list[Any]:
     if isinstance(values, list | tuple):
         return [part for value in values for part in _parts(value)]
     return [values]
-
-
-@dataclasses.dataclass(eq=False)
-class Trained:
-    """What a job leaves behind: arrays and plain Python, small and safe to pickle.
-
-    Parameters
-    ----------
-    network : Network
-    weights : ndarray of shape (n_trainable,), float32
-        All trainable weights, one after the other in the order of the layout.
-    statistics : ndarray of shape (n_statistics,), float32
-        Weights that are not trained by gradient (moving moments of batch normalisation).
-    history : dict of str to list of float
-        One value per epoch.
-    n_epochs : int
-        Epochs run, those of earlier jobs it went on from included.
-    best_epoch : int
-        Number of epochs after which the monitored value was best (from 1); `n_epochs` where
-        nothing was monitored.
-    n_steps : int
-        Optimizer steps taken.
-    slots : tuple of ndarray
-        The optimizer's state, where it was asked for.
-    """
-
-    network: Network
-    weights: NDArray[np.float32]
-    statistics: NDArray[np.float32]
-    history: dict[str, list[float]]
-    n_epochs: int
-    best_epoch: int
-    n_steps: int = 0
-    slots: tuple[NDArray[np.float32], ...] = ()
-    learning_rate: float | None = None

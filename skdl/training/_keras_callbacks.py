@@ -1,4 +1,4 @@
-"""Observers: what is told of each epoch of a job, and Keras' callbacks as one of them."""
+"""Keras callbacks, as an observer of a job."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdl.training._observer import Observer
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from skdl.training.engine._member import Member
+    import keras
 
-__all__ = ["KerasCallbacks", "Observer", "has_batch_hooks"]
+    from skdl.training._observer import ObservedMember
+
+__all__ = ["KerasCallbacks", "has_batch_hooks"]
 
 _BATCH_HOOKS = tuple(
     f"on_{hook}"
@@ -30,37 +34,7 @@ _KNOWN_AT_EPOCHS = {
 }
 
 
-class Observer:
-    """Base of what is told of a job's epochs; epochs count from 0, as in Keras.
-
-    An exception raised here ends this job, and no other, and reaches the caller of ``fit``.
-
-    Attributes
-    ----------
-    may_end_early : bool
-        Whether it is likely to end jobs long before their last epoch, so that what pays only over
-        many epochs, such as compiling, is put off.
-    """
-
-    may_end_early = False
-
-    def on_train_begin(self, member: Member) -> None:
-        """Act before the first epoch."""
-
-    def on_epoch_begin(self, member: Member, epoch: int) -> None:
-        """Act before an epoch."""
-
-    def on_epoch_end(self, member: Member, epoch: int, logs: dict[str, float]) -> None:
-        """Act after an epoch; `logs` holds its losses and metrics."""
-
-    def on_train_end(self, member: Member) -> None:
-        """Act after the last epoch, the best weights restored if that was asked for."""
-
-    def on_failure(self, member: Member) -> None:
-        """Act, instead of `on_train_end`, after an error ended the job."""
-
-
-def has_batch_hooks(callback: Any) -> bool:
+def has_batch_hooks(callback: keras.callbacks.Callback) -> bool:
     """Tell whether a Keras callback acts on batches, which only Keras' own loop can serve."""
     import keras
 
@@ -90,12 +64,12 @@ class KerasCallbacks(Observer):
         Without batch hooks, see `has_batch_hooks`.
     """
 
-    def __init__(self, callbacks: Sequence[Any]) -> None:
+    def __init__(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
         self.callbacks = list(callbacks)
         self._list: Any = None
         self._model: Any = None
 
-    def on_train_begin(self, member: Member) -> None:
+    def on_train_begin(self, member: ObservedMember) -> None:
         import keras
 
         self._model = member.keras_model()
@@ -104,23 +78,23 @@ class KerasCallbacks(Observer):
             add_history=False,
             add_progbar=False,
             model=self._model,
-            epochs=member.job.epochs,
+            epochs=member.epochs,
             verbose=0,
             steps=None,
         )
         self._model.stop_training = False
         self._called(member, "on_train_begin")
 
-    def on_epoch_begin(self, member: Member, epoch: int) -> None:
+    def on_epoch_begin(self, member: ObservedMember, epoch: int) -> None:
         self._called(member, "on_epoch_begin", epoch)
 
-    def on_epoch_end(self, member: Member, epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, member: ObservedMember, epoch: int, logs: dict[str, float]) -> None:
         self._called(member, "on_epoch_end", epoch, logs)
 
-    def on_train_end(self, member: Member) -> None:
+    def on_train_end(self, member: ObservedMember) -> None:
         self._called(member, "on_train_end")
 
-    def _called(self, member: Member, hook: str, *arguments: Any) -> None:
+    def _called(self, member: ObservedMember, hook: str, *arguments: Any) -> None:
         """ParallelCall one hook with the model up to date, and take over what it changed."""
         before = member.weights
         self._model.set_weights(before)

@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from skdl.layers._rule import is_faithful, n_outputs_of
+from skdl.layers import blueprint_of
 from skdl.networks import preserved_generators
+from skdl.training._compiled_model import compiled_model
 from skdl.training._keras_callbacks import KerasCallbacks, has_batch_hooks
 from skdl.training._optimizers import is_elementwise
-from skdl.training.engine._member import Member, compiled_model
+from skdl.training.engine._member import Member
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import keras
+    from tensorflow import Tensor
 
-    from skdl.training._job import Job, Rows, Trained
+    from skdl.training._job import Job, Rows
     from skdl.training._metrics import GraphMetric, HostMetric
+    from skdl.training._trained import Trained
 
 __all__ = ["train_with_keras", "why_not_in_graph"]
 
@@ -30,7 +33,7 @@ def why_not_in_graph(job: Job) -> str | None:
     if job.network.is_opaque:
         reason: str = job.network.layers[0]["reason"]
         return reason
-    if not is_faithful(job.network):
+    if not blueprint_of(job.network).is_faithful:
         return "a layer keeps statistics or noise of its own, or adds to the loss"
     if not is_elementwise(job.optimizer):
         return "the optimizer has no stacked rule, or averages or accumulates over steps"
@@ -101,7 +104,9 @@ def _metrics(member: Member) -> list[Any]:
             super().__init__(name=metric.name)
             self.metric = metric.to_keras()
 
-        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        def update_state(
+            self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None
+        ) -> None:
             y_true = keras.ops.cast(y_true, y_pred.dtype)
             self.metric.update_state(
                 job.in_target_units(y_true), job.in_target_units(y_pred), sample_weight
@@ -122,7 +127,7 @@ def _arrays(job: Job, rows: Rows, index: Any = None) -> tuple[Any, ...]:
     index = rows.rows if index is None else index
     y = _taken(rows.y, index)
     if job.network.loss.target == "one_hot":
-        n_classes = n_outputs_of(job.network)
+        n_classes = blueprint_of(job.network).n_outputs
         y = np.eye(n_classes, dtype=np.float32)[y[:, 0].astype(int)]
     arrays = (_taken(rows.X, index), y)
     return arrays if rows.weight is None else (*arrays, rows.weight[index])
@@ -178,27 +183,28 @@ def _follower(member: Member) -> Any:
                 return state
             return *state, *(np.asarray(v) for v in _optimizer_variables(self.model))
 
-        def on_train_begin(self, logs: Any = None) -> None:
+        def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
             del logs
             member.fetch = self.state
             member.store = lambda state: self.model.set_weights(member.layout.split(*state[:2]))
             member.observe("on_train_begin")
 
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             del epoch, logs
             member.observe("on_epoch_begin", member.n_epochs)
             self.rates = member.rates(member.job.steps_per_epoch)
 
-        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
             del logs
             if member.job.schedule.kind != "constant" and member.learning_rate is not None:
                 self.model.optimizer.learning_rate = float(self.rates[batch])
 
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             del epoch
             if job.held_out is not None:
                 member.held_out = _held_out(self.model, job)
             # A model of the user's may report what it likes.
+            logs = logs or {}
             names = list(logs) if is_opaque else member.log_names()
             _check_monitor(job, names)
             if member.end_epoch({name: float(np.mean(logs[name])) for name in names}):

@@ -10,12 +10,14 @@ from skdl.networks import KerasObject
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tensorflow import Tensor
+
     from skdl.networks import Loss
 
 __all__ = ["activated", "prepared_targets", "reduction_of", "row_losses"]
 
 
-def activated(outputs: Any, output_activation: str) -> Any:
+def activated(outputs: Tensor, output_activation: str) -> Tensor:
     """Apply the output activation."""
     import tensorflow as tf
 
@@ -27,7 +29,7 @@ def activated(outputs: Any, output_activation: str) -> Any:
     }[output_activation](outputs)
 
 
-def prepared_targets(loss: Loss, y: Any, outputs: Any) -> Any:
+def prepared_targets(loss: Loss, y: Tensor, outputs: Tensor) -> Tensor:
     """Bring targets ``[M, B, n_columns]`` into the form that the loss asks for."""
     import tensorflow as tf
 
@@ -37,8 +39,8 @@ def prepared_targets(loss: Loss, y: Any, outputs: Any) -> Any:
 
 
 def row_losses(
-    loss: Loss, scalars: dict[str, Any], y: Any, outputs: Any, output_activation: str
-) -> Any:
+    loss: Loss, scalars: dict[str, Tensor], y: Tensor, outputs: Tensor, output_activation: str
+) -> Tensor:
     """Return the loss of each row.
 
     Parameters
@@ -73,7 +75,7 @@ def reduction_of(loss: Loss) -> str:
     return "mean_with_sample_weight"
 
 
-def _keras_row_losses(loss: Loss, y: Any, predictions: Any) -> Any:
+def _keras_row_losses(loss: Loss, y: Tensor, predictions: Tensor) -> Tensor:
     import tensorflow as tf
 
     function: Any = loss.function
@@ -91,19 +93,19 @@ def _keras_row_losses(loss: Loss, y: Any, predictions: Any) -> Any:
     return tf.reduce_mean(values, -1)
 
 
-def _mse(y: Any, z: Any) -> Any:
+def _mse(y: Tensor, z: Tensor) -> Tensor:
     import tensorflow as tf
 
     return tf.reduce_mean(tf.square(y - z), -1)
 
 
-def _mae(y: Any, z: Any) -> Any:
+def _mae(y: Tensor, z: Tensor) -> Tensor:
     import tensorflow as tf
 
     return tf.reduce_mean(tf.abs(y - z), -1)
 
 
-def _huber(y: Any, z: Any, delta: Any) -> Any:
+def _huber(y: Tensor, z: Tensor, delta: Tensor) -> Tensor:
     # Huber 1964, section 4: quadratic within delta, linear beyond.
     import tensorflow as tf
 
@@ -112,14 +114,14 @@ def _huber(y: Any, z: Any, delta: Any) -> Any:
     return tf.reduce_mean(inner * (error - 0.5 * inner), -1)
 
 
-def _log_cosh(y: Any, z: Any) -> Any:
+def _log_cosh(y: Tensor, z: Tensor) -> Tensor:
     import tensorflow as tf
 
     error = z - y
     return tf.reduce_mean(error + tf.nn.softplus(-2.0 * error) - math.log(2.0), -1)
 
 
-def _quantile(y: Any, z: Any, quantile: Any) -> Any:
+def _quantile(y: Tensor, z: Tensor, quantile: Tensor) -> Tensor:
     # Koenker and Bassett 1978, Eq. 3.1.
     import tensorflow as tf
 
@@ -127,21 +129,21 @@ def _quantile(y: Any, z: Any, quantile: Any) -> Any:
     return tf.reduce_mean(tf.maximum(quantile * error, (quantile - 1.0) * error), -1)
 
 
-def _poisson(y: Any, z: Any) -> Any:
+def _poisson(y: Tensor, z: Tensor) -> Tensor:
     # Negative log-likelihood of counts with rate exp(z), without the term in y alone.
     import tensorflow as tf
 
     return tf.reduce_mean(tf.exp(z) - y * z, -1)
 
 
-def _binary_crossentropy(y: Any, z: Any, label_smoothing: Any) -> Any:
+def _binary_crossentropy(y: Tensor, z: Tensor, label_smoothing: Tensor) -> Tensor:
     import tensorflow as tf
 
     y = y * (1.0 - label_smoothing) + 0.5 * label_smoothing
     return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=z), -1)
 
 
-def _categorical_crossentropy(y: Any, z: Any, label_smoothing: Any) -> Any:
+def _categorical_crossentropy(y: Tensor, z: Tensor, label_smoothing: Tensor) -> Tensor:
     # Szegedy et al. 2016, section 7, for the smoothing.
     import tensorflow as tf
 
@@ -150,7 +152,7 @@ def _categorical_crossentropy(y: Any, z: Any, label_smoothing: Any) -> Any:
     return -tf.reduce_sum(y * tf.nn.log_softmax(z), -1)
 
 
-def _binary_focal(y: Any, z: Any, gamma: Any, label_smoothing: Any) -> Any:
+def _binary_focal(y: Tensor, z: Tensor, gamma: Tensor, label_smoothing: Tensor) -> Tensor:
     # Lin et al. 2017, Eq. 4.
     import tensorflow as tf
 
@@ -161,7 +163,9 @@ def _binary_focal(y: Any, z: Any, gamma: Any, label_smoothing: Any) -> Any:
     return tf.reduce_mean(tf.pow(1.0 - p_true, gamma) * entropy, -1)
 
 
-def _categorical_focal(y: Any, z: Any, gamma: Any, alpha: Any, label_smoothing: Any) -> Any:
+def _categorical_focal(
+    y: Tensor, z: Tensor, gamma: Tensor, alpha: Tensor, label_smoothing: Tensor
+) -> Tensor:
     # Lin et al. 2017, Eq. 5, with the same alpha for every class, as Keras has it.
     import tensorflow as tf
 

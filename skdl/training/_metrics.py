@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     import keras
     from numpy.typing import NDArray
+    from tensorflow import Tensor
 
     from skdl.networks import Network
 
@@ -46,7 +47,7 @@ class GraphMetric:
     root: bool = False
     of_labels: bool = False
 
-    def rows(self, y: Any, predictions: Any) -> Any:
+    def rows(self, y: Tensor, predictions: Tensor) -> Tensor:
         """Return the metric of each row, ``[M, B]``; the member axis is folded away for it."""
         import tensorflow as tf
 

@@ -10,13 +10,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import numbers
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from skdl.networks import KerasObject
-from skdl.training._job import Optimizer
+from skdl.training._settings import Optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import keras
+    from tensorflow import Tensor
 
 __all__ = [
     "SLOTS",
@@ -46,7 +49,7 @@ _NOT_NUMBERS = {
 }  # fmt: skip
 
 
-def describe_optimizer(optimizer: Any) -> Optimizer:
+def describe_optimizer(optimizer: keras.optimizers.Optimizer) -> Optimizer:
     """Read a Keras optimizer, which is neither kept nor changed."""
     import keras
 
@@ -77,7 +80,7 @@ def describe_optimizer(optimizer: Any) -> Optimizer:
 
 def with_learning_rate(described: Optimizer, learning_rate: Any) -> Optimizer:
     """Return the optimizer with another learning rate, a number or a Keras schedule."""
-    rate: Any = learning_rate
+    rate: Tensor = learning_rate
     if isinstance(rate, numbers.Real):
         rate = float(rate)
     else:
@@ -119,7 +122,11 @@ def is_elementwise(optimizer: Optimizer) -> bool:
     return optimizer.kind != "Keras"
 
 
-def rule_options(optimizer: Optimizer) -> dict[str, Any]:
+# What is built into the trace, see `rule_options`.
+Options: TypeAlias = dict[str, Any]
+
+
+def rule_options(optimizer: Optimizer) -> Options:
     """Return what is built into the trace: switches, and which numbers are not zero."""
     scalars = dict(optimizer.scalars)
     return {
@@ -136,16 +143,16 @@ def n_slots(optimizer: Optimizer) -> int:
 
 def optimizer_step(
     kind: str,
-    options: dict[str, Any],
-    scalars: dict[str, Any],
-    sizes: Any,
+    options: Options,
+    scalars: dict[str, Tensor],
+    sizes: Tensor | Sequence[int],
     *,
-    w: Any,
-    g: Any,
-    slots: Sequence[Any],
-    step: Any,
-    rate: Any,
-    share: Any,
+    w: Tensor,
+    g: Tensor,
+    slots: Sequence[Tensor],
+    step: Tensor,
+    rate: Tensor,
+    share: Tensor,
 ) -> tuple[Any, list[Any]]:
     """Return weights and slots after one step.
 
@@ -171,7 +178,7 @@ def optimizer_step(
     return _RULES[kind](options, scalars, w, g, list(slots), step, rate, share)
 
 
-def _clipped(g: Any, scalars: dict[str, Any], sizes: Any) -> Any:
+def _clipped(g: Tensor, scalars: dict[str, Tensor], sizes: Tensor | Sequence[int]) -> Any:
     import tensorflow as tf
 
     if "clipvalue" in scalars:
@@ -189,7 +196,14 @@ def _clipped(g: Any, scalars: dict[str, Any], sizes: Any) -> Any:
 
 
 def _sgd(
-    options: Any, scalars: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
+    options: Options,
+    scalars: dict[str, Tensor],
+    w: Tensor,
+    g: Tensor,
+    slots: Sequence[Tensor],
+    step: Tensor,
+    rate: Tensor,
+    share: Tensor,
 ) -> tuple[Any, list[Any]]:
     del step
     if not slots:
@@ -202,7 +216,14 @@ def _sgd(
 
 
 def _adam(
-    options: Any, scalars: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
+    options: Options,
+    scalars: dict[str, Tensor],
+    w: Tensor,
+    g: Tensor,
+    slots: Sequence[Tensor],
+    step: Tensor,
+    rate: Tensor,
+    share: Tensor,
 ) -> tuple[Any, list[Any]]:
     # Kingma and Ba 2015, section 2, last form of the update.
     import tensorflow as tf
@@ -218,7 +239,14 @@ def _adam(
 
 
 def _nadam(
-    options: Any, scalars: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
+    options: Options,
+    scalars: dict[str, Tensor],
+    w: Tensor,
+    g: Tensor,
+    slots: Sequence[Tensor],
+    step: Tensor,
+    rate: Tensor,
+    share: Tensor,
 ) -> tuple[Any, list[Any]]:
     # Dozat 2016, Alg. 2, with the momentum schedule u_t = b1 (1 - 0.5 * 0.96**t).
     import tensorflow as tf
@@ -238,7 +266,7 @@ def _nadam(
 _NADAM_STEPS = 1000.0
 
 
-def _momentum_product(b1: Any, step: Any) -> Any:
+def _momentum_product(b1: Tensor, step: Tensor) -> Any:
     # The product of u_1 ... u_t has no closed form; after this many steps it is 0 in float32.
     import tensorflow as tf
 
@@ -248,7 +276,14 @@ def _momentum_product(b1: Any, step: Any) -> Any:
 
 
 def _adamax(
-    options: Any, scalars: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
+    options: Options,
+    scalars: dict[str, Tensor],
+    w: Tensor,
+    g: Tensor,
+    slots: Sequence[Tensor],
+    step: Tensor,
+    rate: Tensor,
+    share: Tensor,
 ) -> tuple[Any, list[Any]]:
     # Kingma and Ba 2015, Alg. 2.
     import tensorflow as tf
@@ -262,7 +297,14 @@ def _adamax(
 
 
 def _rmsprop(
-    options: Any, scalars: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
+    options: Options,
+    scalars: dict[str, Tensor],
+    w: Tensor,
+    g: Tensor,
+    slots: Sequence[Tensor],
+    step: Tensor,
+    rate: Tensor,
+    share: Tensor,
 ) -> tuple[Any, list[Any]]:
     # Tieleman and Hinton 2012, lecture 6e; centred form as in Graves 2013, Eq. 38-41.
     import tensorflow as tf
@@ -282,7 +324,14 @@ def _rmsprop(
 
 
 def _adagrad(
-    options: Any, scalars: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
+    options: Options,
+    scalars: dict[str, Tensor],
+    w: Tensor,
+    g: Tensor,
+    slots: Sequence[Tensor],
+    step: Tensor,
+    rate: Tensor,
+    share: Tensor,
 ) -> tuple[Any, list[Any]]:
     # Duchi, Hazan and Singer 2011, section 1.1, diagonal form.
     import tensorflow as tf
@@ -293,7 +342,14 @@ def _adagrad(
 
 
 def _lion(
-    options: Any, scalars: Any, w: Any, g: Any, slots: Any, step: Any, rate: Any, share: Any
+    options: Options,
+    scalars: dict[str, Tensor],
+    w: Tensor,
+    g: Tensor,
+    slots: Sequence[Tensor],
+    step: Tensor,
+    rate: Tensor,
+    share: Tensor,
 ) -> tuple[Any, list[Any]]:
     # Chen et al. 2023, Alg. 2.
     import tensorflow as tf

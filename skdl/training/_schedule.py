@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skdl.training._job import Schedule
+    from skdl.training._settings import Schedule
 
 __all__ = ["PLATEAU_FACTOR", "rate_factors"]
 

@@ -18,8 +18,9 @@ from skdl.training.engine._stack import Stack, stack_key
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
 
-    from skdl.training._job import Job, Trained
+    from skdl.training._job import Job
     from skdl.training._progress import StackProgress
+    from skdl.training._trained import Trained
 
 __all__ = ["train"]
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from skdl.layers._rule import mish
+from skdl.layers._activation import mish
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["plain", "xla"])

@@ -8,6 +8,7 @@ import pytest
 from sklearn.model_selection import cross_val_score
 
 from skdl import MLPRegressor, lockstep
+from skdl.layers import keras_model
 from skdl.training import initial_weights
 
 
@@ -24,7 +25,7 @@ def network(activation, **params):
 
 def predictions_of_keras(estimator, X, y):
     job = estimator._make_job(X, y)
-    model = job.network.to_keras()
+    model = keras_model(job.network)
     model.set_weights(initial_weights(job))
     model.compile(job.optimizer.source.build(), job.network.loss.to_keras())
     model.fit(X, y[:, None], batch_size=32, epochs=5, shuffle=False, verbose=0)

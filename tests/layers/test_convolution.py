@@ -4,8 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from skdl.layers._augmentation import AUGMENTATION_RULES, _seed_class
-from skdl.layers._rule import LayerContext, Pass, rule_of
+from skdl.layers import keras_model
+from skdl.layers._augmentation import _seed_class
+from skdl.layers._registry import rule_of
+from skdl.layers._rule import LayerContext, Pass
 from skdl.networks import Layer, Loss, augmentation_layers, cnn
 from skdl.training import EarlyStopping, Job, Layout, Rows, _train, predict, train
 from skdl.training._initial_weights import initial_weights
@@ -71,7 +73,7 @@ def one_hot(y):
 
 def learned_by_keras(job):
     """Return the model and history that Keras' own fit makes of a job."""
-    model = job.network.to_keras()
+    model = keras_model(job.network)
     model.set_weights(initial_weights(job))
     model.compile(robust_adam(), job.network.loss.to_keras(), jit_compile=False)
     validation = job.validation and (
@@ -241,7 +243,7 @@ def test_augmentation_is_what_the_keras_layer_makes_of_the_same_seed(name):
 
     X, _ = data_of("image", 6)
     (layer,) = augmentation_layers(name)
-    rule = AUGMENTATION_RULES[layer.kind]
+    rule = rule_of(layer)
     key = tf.constant([12345], tf.uint32)
     run = Pass(training=True, key=lambda position: key)
 
@@ -249,7 +251,7 @@ def test_augmentation_is_what_the_keras_layer_makes_of_the_same_seed(name):
     def ours(x):
         return rule.apply(layer, x, LayerContext(0, [], {}, run))[0]
 
-    theirs = layer.to_keras(seed=0)
+    theirs = rule.keras_layer(layer, seed=0)
     theirs.generator.state.assign([12345, 0])
     expected = theirs(X, training=True)
     np.testing.assert_allclose(ours(X[None])[0], expected, rtol=1e-5, atol=1e-5)
@@ -297,7 +299,7 @@ def test_predictions_in_chunks_equal_those_of_all_rows(monkeypatch):
 
 
 def test_kernel_penalties_reach_the_keras_model():
-    model = network_of("image", l1=0.1, l2=0.2).to_keras()
+    model = keras_model(network_of("image", l1=0.1, l2=0.2))
     convolution = model.layers[0]
     assert isinstance(convolution, keras.layers.Conv2D)
     assert convolution.kernel_regularizer.l1 == pytest.approx(0.1)
@@ -306,4 +308,4 @@ def test_kernel_penalties_reach_the_keras_model():
 
 def test_layers_that_only_train_are_in_the_keras_model():
     network = network_of("image", augmentation=[Layer.of("RandomFlip", mode="horizontal")])
-    assert isinstance(network.to_keras().layers[0], keras.layers.RandomFlip)
+    assert isinstance(keras_model(network).layers[0], keras.layers.RandomFlip)

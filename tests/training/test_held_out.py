@@ -6,6 +6,7 @@ import pytest
 from scipy import sparse
 
 from skdl import MLPClassifier, MLPRegressor
+from skdl.layers import keras_model
 from skdl.training import Observer, _train, train
 from skdl.training.engine import _shard
 from skdl.training.engine._row_pool import batches
@@ -98,7 +99,7 @@ def assert_bitwise_equal(one, other):
 
 def evaluated_by_keras(job, recorder):
     """Return what Keras' ``evaluate`` says of the held-out rows with each epoch's weights."""
-    model = job.network.to_keras()
+    model = keras_model(job.network)
     loss = job.network.loss.to_keras()
     model.compile("sgd", loss, metrics=[*job.metrics], run_eagerly=True)
     rows, found = job.held_out, []

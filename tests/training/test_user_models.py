@@ -9,6 +9,7 @@ from keras import layers
 from sklearn.model_selection import RepeatedKFold, cross_val_predict, cross_validate
 
 from skdl import KerasClassifier, KerasRegressor, lockstep
+from skdl.layers import keras_model
 
 # Keras 3.15 with NumPy 2.4, in whatever reads a Keras variable as an array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy")
@@ -164,7 +165,7 @@ def optimizer_for(name):
 def twin_of(build, X, y, optimizer="adam"):
     """Return a Keras model as the estimator's was before its first step."""
     job = estimator(build, shuffle=False)._make_job(X, y)
-    twin = job.network.to_keras()
+    twin = keras_model(job.network)
     twin.set_weights(job.weights)
     twin.compile(optimizer, "mse", jit_compile=False)
     return twin
@@ -290,7 +291,7 @@ def test_classifiers_train_as_in_keras(loss, units, activation, rows, log):
         shuffle=False, random_state=0,
     )  # fmt: skip
     job = ours._make_job(X, labels)
-    twin = job.network.to_keras()
+    twin = keras_model(job.network)
     twin.set_weights(job.weights)
     twin.compile("adam", loss, metrics=["accuracy"], jit_compile=False)
     is_sparse = "sparse" in getattr(loss, "name", loss)

@@ -9,7 +9,7 @@ from skdl.training import Observer
 
 if TYPE_CHECKING:
     from skdl._compat import CallbackContext
-    from skdl.training import Member
+    from skdl.training import ObservedMember
 
 __all__ = ["EpochBar", "SklearnCallbacks"]
 
@@ -30,11 +30,11 @@ class SklearnCallbacks(Observer):
         self._data = data
         self._task: Any = None
 
-    def on_epoch_begin(self, member: Member, epoch: int) -> None:
+    def on_epoch_begin(self, member: ObservedMember, epoch: int) -> None:
         del member, epoch
         self._task = self._root.subcontext(task_name="epoch").call_on_fit_task_begin(**self._data)
 
-    def on_epoch_end(self, member: Member, epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, member: ObservedMember, epoch: int, logs: dict[str, float]) -> None:
         del epoch, logs
         wants_to_stop = self._task.call_on_fit_task_end(
             **self._data, reconstruction_attributes=lambda: {"_trained": member.snapshot()}
@@ -55,7 +55,7 @@ class EpochBar(Observer):
 
     title: str
 
-    def on_train_begin(self, member: Member) -> None:
+    def on_train_begin(self, member: ObservedMember) -> None:
         from rich import progress
 
         self._bar = progress.Progress(
@@ -70,12 +70,12 @@ class EpochBar(Observer):
             self.title, total=member.last_epoch - member.n_epochs, values=""
         )
 
-    def on_epoch_end(self, member: Member, epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, member: ObservedMember, epoch: int, logs: dict[str, float]) -> None:
         del member, epoch
         shown = "  ".join(f"{name} {value:.4g}" for name, value in logs.items())
         self._bar.update(self._task, advance=1, values=shown)
 
-    def on_train_end(self, member: Member) -> None:
+    def on_train_end(self, member: ObservedMember) -> None:
         del member
         self._bar.stop()
 

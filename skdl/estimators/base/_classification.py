@@ -25,17 +25,9 @@ from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._network_estimator import BaseNetwork
 from skdl.estimators.base._parameters import loss_constraint
 from skdl.estimators.base._search_space import Choice, Number
-from skdl.estimators.base._targets import (
-    CLASSIFICATION_LOSSES,
-    FOCAL_ALPHA,
-    FOCAL_GAMMA,
-    Output,
-    Targets,
-    as_columns,
-    loss_kind,
-)
+from skdl.estimators.base._targets import Output, Targets, as_columns, known_loss
 from skdl.exceptions import InvalidParameterError
-from skdl.networks import KerasObject, Loss
+from skdl.networks import KerasObject, Loss, formula_of_loss_name, loss_names
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -51,7 +43,7 @@ def _is_weights(value: Any) -> bool:
 
 
 CLASSIFIER_CONSTRAINTS: dict[str, Constraint] = {
-    "loss": loss_constraint(CLASSIFICATION_LOSSES),
+    "loss": loss_constraint(loss_names(of_classes=True)),
     "label_smoothing": Real(0, 1, high_open=True, example=0.1),
     "class_weight": AnyOf(
         OneOf(None, "balanced"),
@@ -169,20 +161,16 @@ class ClassTargets(Targets):
 
     def _described_loss(self, *, by_label: bool) -> Loss:
         """Return the loss of outputs that are one probability each, or one distribution."""
-        name = loss_kind(self._loss)
         target: Literal["values", "labels", "one_hot"] = "values" if by_label else "one_hot"
-        if name not in CLASSIFICATION_LOSSES:
+        name = known_loss(self._loss, of_classes=True)
+        formula = name and formula_of_loss_name(name, of_classes=True, by_label=by_label)
+        if not formula:
             function = names.resolved_loss(self._loss)
             spelled = function.config if isinstance(function, KerasObject) else str(function)
             is_sparse = "sparse" in spelled.lower()
             return Loss("keras", target="labels" if is_sparse else target, function=function)
-        scalars = {"label_smoothing": float(self._label_smoothing)}
-        if name == "focal":
-            scalars["gamma"] = FOCAL_GAMMA
-            if not by_label:
-                scalars["alpha"] = FOCAL_ALPHA
-        kind = f"{'binary' if by_label else 'categorical'}_{name}"
-        return Loss(kind, tuple(sorted(scalars.items())), target)
+        scalars = {**dict(formula.scalars), "label_smoothing": float(self._label_smoothing)}
+        return Loss(formula.name, tuple(sorted(scalars.items())), target)
 
     def probabilities(self, outputs: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the probability of each class or label."""
@@ -332,7 +320,7 @@ class ClassificationNetwork(ClassifierMixin, BaseNetwork):
 
     def _search_space(self) -> dict[str, Choice | Number]:
         space = super()._search_space()
-        if loss_kind(self.loss) in CLASSIFICATION_LOSSES:
+        if known_loss(self.loss, of_classes=True) is not None:
             space["label_smoothing"] = Number(0.0, 0.2, step=0.05)
         return space
 

@@ -12,7 +12,7 @@ from skdl.estimators.base._fit_context import FitContext
 from skdl.estimators.base._held_out import locate_network
 
 if TYPE_CHECKING:
-    from skdl.training import Job, Member
+    from skdl.training import Job, ObservedMember
 
 __all__ = ["FitOverrides"]
 
@@ -85,7 +85,7 @@ class FitOverrides(FitContext):
             self.monitor, self.mode = job.early_stopping.monitor, job.early_stopping.mode
         job.observers = [*job.observers, self]
 
-    def on_epoch_end(self, member: Member, epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, member: ObservedMember, epoch: int, logs: dict[str, float]) -> None:
         del epoch
         self._record(logs)
         if self.last_epoch is not None and member.n_epochs >= self.last_epoch:

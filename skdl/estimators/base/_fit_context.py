@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from skdl.training import Observer
 
 if TYPE_CHECKING:
-    from skdl.training import Member
+    from skdl.training import ObservedMember
 
 __all__ = ["FitContext"]
 
@@ -53,7 +53,7 @@ class FitContext(Observer):
     def __exit__(self, *_: object) -> None:
         setattr(_local, type(self).__name__, self._outer)
 
-    def on_train_end(self, member: Member) -> None:
+    def on_train_end(self, member: ObservedMember) -> None:
         self.kept_epoch = member.kept_epoch
 
     def _record(self, logs: dict[str, float]) -> None:

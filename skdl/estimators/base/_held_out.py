@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from skdl.training import Job, Member, Observer
+    from skdl.training import Job, ObservedMember, Observer
 
 __all__ = ["HeldOutScoring", "locate_network"]
 
@@ -98,7 +98,7 @@ class HeldOutScoring(FitContext):
             job.held_out_score = self._scoring(self._scorer, network, around, X)
         job.observers = [*job.observers, self, *self._observers]
 
-    def on_epoch_end(self, member: Member, epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, member: ObservedMember, epoch: int, logs: dict[str, float]) -> None:
         del epoch
         held_out = {f"test_{name}": value for name, value in member.held_out.items()}
         self._record(logs | held_out)

@@ -12,8 +12,8 @@ from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._network_estimator import BaseNetwork
 from skdl.estimators.base._parameters import loss_constraint
 from skdl.estimators.base._search_space import Choice, Number
-from skdl.estimators.base._targets import REGRESSION_LOSSES, Output, Targets, as_columns, loss_kind
-from skdl.networks import Loss
+from skdl.estimators.base._targets import Output, Targets, as_columns
+from skdl.networks import Loss, LossFormula, formula_of_loss_name, loss_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["REGRESSOR_CONSTRAINTS", "RegressionNetwork", "RegressionTargets"]
 
 REGRESSOR_CONSTRAINTS: dict[str, Constraint] = {
-    "loss": loss_constraint(REGRESSION_LOSSES),
+    "loss": loss_constraint(loss_names(of_classes=False)),
     "huber_delta": Real(0, low_open=True, example=1.0),
     "quantile": Real(0, 1, low_open=True, high_open=True, example=0.9),
     "target_scaling": Boolean(),
 }
+
+
+def _formula_of(loss: Any) -> LossFormula | None:
+    return formula_of_loss_name(loss, of_classes=False) if isinstance(loss, str) else None
 
 
 class RegressionTargets(Targets):
@@ -62,8 +66,13 @@ class RegressionTargets(Targets):
         self._quantile = quantile
 
     @property
-    def _is_poisson(self) -> bool:
-        return loss_kind(self._loss) == "poisson"
+    def _formula(self) -> LossFormula | None:
+        return _formula_of(self._loss)
+
+    @property
+    def _is_of_counts(self) -> bool:
+        """Whether targets are counts or the like, which only a factor may change."""
+        return self._formula is not None and self._formula.nonnegative_targets
 
     def encode(self, y: Any, *, reset: bool) -> NDArray[np.float64]:
         y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
@@ -76,9 +85,9 @@ class RegressionTargets(Targets):
                 f"{self.owner}: y has {y.shape[1]} columns. Expected {self.n_outputs}, as in the "
                 "first fit."
             )
-        if self._is_poisson and (y < 0).any():
+        if self._is_of_counts and (y < 0).any():
             raise ValueError(
-                f"{self.owner}: loss='poisson' needs targets >= 0, but the least is "
+                f"{self.owner}: loss={self._loss!r} needs targets >= 0, but the least is "
                 f"{y.min():g}. Use another loss, or shift y."
             )
         return y
@@ -93,7 +102,7 @@ class RegressionTargets(Targets):
         if not self._scaling:
             return
         mean = np.average(targets, axis=0, weights=weight)
-        if self._is_poisson:
+        if self._is_of_counts:
             scale = mean
         else:
             self.offset = mean
@@ -111,16 +120,13 @@ class RegressionTargets(Targets):
         return self.scale.astype(np.float32), self.offset.astype(np.float32)
 
     def output(self) -> Output:
-        kind = loss_kind(self._loss)
-        if kind in REGRESSION_LOSSES:
-            scalars = {
-                "huber": (("delta", float(self._huber_delta)),),
-                "quantile": (("quantile", float(self._quantile)),),
-            }
-            loss = Loss(kind, scalars.get(kind, ()))
-        else:
+        formula = self._formula
+        if formula is None:
             loss = Loss("keras", function=names.resolved_loss(self._loss))
-        return Output(self.n_outputs, "exponential" if self._is_poisson else "linear", loss)
+            return Output(self.n_outputs, "linear", loss)
+        chosen = {"delta": self._huber_delta, "quantile": self._quantile}
+        scalars = tuple((name, float(chosen[name])) for name, _ in formula.scalars)
+        return Output(self.n_outputs, formula.output_activation, Loss(formula.name, scalars))
 
     def decode(self, outputs: NDArray[np.float32]) -> NDArray[np.float64]:
         values = outputs * self.scale + self.offset
@@ -185,7 +191,8 @@ class RegressionNetwork(MultiOutputMixin, RegressorMixin, BaseNetwork):
     def _search_space(self) -> dict[str, Choice | Number]:
         space = super()._search_space()
         # Other losses say what is to be predicted, such as a quantile: not for a search to change.
-        if loss_kind(self.loss) in {"mse", "mae", "huber"}:
+        formula = _formula_of(self.loss)
+        if formula is not None and formula.may_be_searched:
             # Down to 0.1 standard deviations it is nearly "mae", which needs no choice of its own.
             space["loss"] = Choice("mse", "huber")
             space["huber_delta"] = Number(0.1, 3.0, log=True, only_if=("loss", "huber"))

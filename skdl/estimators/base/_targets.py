@@ -15,42 +15,33 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 from sklearn.exceptions import DataConversionWarning
 
+from skdl.networks import formula_of_loss_name
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skdl.networks import Loss
 
-__all__ = [
-    "CLASSIFICATION_LOSSES",
-    "FOCAL_ALPHA",
-    "FOCAL_GAMMA",
-    "REGRESSION_LOSSES",
-    "Output",
-    "Targets",
-    "as_columns",
-    "loss_kind",
-]
-
-REGRESSION_LOSSES = ("mse", "mae", "huber", "log_cosh", "quantile", "poisson")
-CLASSIFICATION_LOSSES = ("crossentropy", "focal")
-# Keras' names of losses that have a formula of their own here.
-_ALIASES = {
-    "mean_squared_error": "mse",
-    "mean_absolute_error": "mae",
-    "binary_crossentropy": "crossentropy",
-    "categorical_crossentropy": "crossentropy",
-    "sparse_categorical_crossentropy": "crossentropy",
-    "binary_focal_crossentropy": "focal",
-    "categorical_focal_crossentropy": "focal",
-}
-# Lin et al. 2017, section 5.1; alpha is Keras' default and scales the loss of every class alike.
-FOCAL_GAMMA = 2.0
-FOCAL_ALPHA = 0.25
+__all__ = ["Output", "Targets", "as_columns", "known_loss"]
 
 
-def loss_kind(loss: Any) -> str:
-    """Return the name of the formula that a parameter `loss` stands for, or ``"keras"``."""
-    return _ALIASES.get(loss, loss) if isinstance(loss, str) else "keras"
+def known_loss(loss: Any, *, of_classes: bool) -> str | None:
+    """Return the name that users write for a loss with a formula of ours; None for other losses.
+
+    Parameters
+    ----------
+    loss : object
+        An estimator's parameter.
+    of_classes : bool
+        For a classifier, else for a regressor.
+    """
+    if not isinstance(loss, str):
+        return None
+    for by_label in (False, True):
+        formula = formula_of_loss_name(loss, of_classes=of_classes, by_label=by_label)
+        if formula is not None:
+            return formula.public_name or formula.name
+    return None
 
 
 class Output(NamedTuple):

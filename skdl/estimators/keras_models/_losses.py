@@ -4,24 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from skdl.networks import KerasObject, Loss
+import numpy as np
+
+from skdl.networks import KerasObject, Loss, formula_of_keras_class
 
 __all__ = ["described_loss", "loss_target"]
 
 Target = Literal["values", "labels", "one_hot"]
-
-# Losses with a formula of the engine's: its kind, its scalars in Keras with their defaults, and
-# the activation in front of which it is computed.
-_FORMULAS: dict[str, tuple[str, dict[str, float], str]] = {
-    "MeanSquaredError": ("mse", {}, "linear"),
-    "MeanAbsoluteError": ("mae", {}, "linear"),
-    "Huber": ("huber", {"delta": 1.0}, "linear"),
-    "LogCosh": ("log_cosh", {}, "linear"),
-    "Poisson": ("poisson", {}, "exponential"),
-    "BinaryCrossentropy": ("binary_crossentropy", {"label_smoothing": 0.0}, "sigmoid"),
-    "CategoricalCrossentropy": ("categorical_crossentropy", {"label_smoothing": 0.0}, "softmax"),
-    "SparseCategoricalCrossentropy": ("categorical_crossentropy", {}, "softmax"),
-}
 
 
 def loss_target(loss: Any, n_outputs: int, n_classes: int | None) -> Target:
@@ -69,22 +58,25 @@ def described_loss(loss: Any, output_activation: str, target: Target) -> tuple[L
         return Loss("keras", target=target, function=resolved), output_activation
     described = KerasObject.of("losses", resolved)
     described.build()  # fails here rather than in the midst of a training
-    kind = type(resolved)
-    is_of_keras = kind is getattr(keras.losses, kind.__name__, None)
-    known = _FORMULAS.get(kind.__name__) if is_of_keras else None
+    formula = formula_of_keras_class(type(resolved))
     config = {**resolved.get_config(), **getattr(resolved, "_fn_kwargs", {})}
     from_logits = bool(config.get("from_logits"))
-    if known is None or config.get("axis", -1) != -1 or config.get("ignore_class") is not None:
+    # What Keras' losses can do beyond the formulas.
+    goes_beyond = (
+        config.get("axis", -1) != -1
+        or config.get("ignore_class") is not None
+        or config.get("apply_class_balancing", False)
+        or np.ndim(config.get("alpha", 0.0)) > 0
+    )
+    if formula is None or goes_beyond:
         return Loss("keras", target=target, function=described), output_activation
-    formula, defaults, activation = known
+    activation = formula.output_activation
     if from_logits and output_activation == "linear":
         output_activation = activation
     elif from_logits or output_activation != activation:
         return Loss("keras", target=target, function=described), output_activation
-    scalars = {name: float(config.get(name, default)) for name, default in defaults.items()}
-    if formula.endswith("crossentropy"):
-        scalars.setdefault("label_smoothing", 0.0)
-    return Loss(formula, tuple(sorted(scalars.items())), target, described), output_activation
+    scalars = {name: float(config.get(name, default)) for name, default in formula.scalars}
+    return Loss(formula.name, tuple(sorted(scalars.items())), target, described), output_activation
 
 
 def _as_object(loss: Any) -> Any:

@@ -165,7 +165,8 @@ class ModelReader:
     def _read_network(
         self, model: Any, compiling: dict[str, Any], source: UserModel, shape: tuple[int, ...]
     ) -> dict[str, Any]:
-        from skdl.training import Layout, describe_optimizer, n_outputs_of, row_shapes
+        from skdl.layers import blueprint_of
+        from skdl.training import describe_optimizer
 
         if self.has_feature_encoder or self.has_target_encoder:
             raise CannotReadError("features or targets have an encoder of their own")
@@ -182,13 +183,14 @@ class ModelReader:
             shape, tuple(reading.layers), reading.output_activation, Loss("keras"),
             inputs=() if reading.is_chain else tuple(reading.inputs), source=source,
         )  # fmt: skip
-        variables = Layout.of(network).variables
+        blueprint = blueprint_of(network)
+        variables = blueprint.layout.variables
         if [(v.shape, v.trainable) for v in variables] != _weights_of(model):
             raise CannotReadError("its weights are not those that its layers have by themselves")
-        if len(row_shapes(network)[-1]) != 1:
+        if len(blueprint.row_shapes[-1]) != 1:
             raise CannotReadError("its output is not one row of numbers for each row")
         given_loss = _only(compiling["loss"])
-        target = self.target_form(given_loss, n_outputs_of(network))
+        target = self.target_form(given_loss, blueprint.n_outputs)
         try:
             loss, output_activation = described_loss(given_loss, network.output_activation, target)
             optimizer = describe_optimizer(compiling["optimizer"])

@@ -13,9 +13,9 @@ from skdl.estimators.base._auto_sizes import auto_hidden_units, auto_n_bins, aut
 from skdl.estimators.base._network_estimator import BaseNetwork
 from skdl.estimators.base._parameters import CONSTRAINTS, units_per_layer
 from skdl.estimators.base._search_space import Choice, Number
-from skdl.estimators.mlp._input_constants import input_constants
 from skdl.estimators.mlp._table_encoder import TableEncoder, holds_categories
 from skdl.exceptions import InvalidParameterError
+from skdl.layers import blueprint_of
 from skdl.networks import KerasObject, Layer, mlp, numeric_embedding
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class BaseMLP(BaseNetwork):
 
     def _constants(self, network: Network, data: TrainingData) -> Any:
         wants_any = self._needs_dense_rows()
-        return input_constants(network, data.X[data.in_training]) if wants_any else None
+        return blueprint_of(network).constants(data.X[data.in_training]) if wants_any else None
 
     def _to_network_rows(self, X: Any, *, reset: bool) -> Any:
         if sparse.issparse(X) and self._needs_dense_rows():

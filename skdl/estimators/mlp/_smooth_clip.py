@@ -1,4 +1,4 @@
-"""Robust scaling with smooth clipping, as a transformer and as constants of a network's layer."""
+"""Robust scaling with smooth clipping, as a transformer."""
 
 from __future__ import annotations
 
@@ -9,37 +9,12 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdl._doc_links import DocLinkMixin
-from skdl.networks import CLIP
+from skdl.layers import robust_units, smoothly_clipped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["SmoothClipScaler", "robust_units", "smoothly_clipped"]
-
-
-def robust_units(X: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return median and scale of each column; NaN does not count.
-
-    The scale is the distance between the quartiles; where they coincide, half the distance
-    between the extremes; of a constant column infinite, so that it becomes 0.
-    """
-    X = np.asarray(X, np.float64)
-    # Columns without any number would be warned of; they become 0, as constant ones do.
-    is_empty = np.isnan(X).all(0)
-    filled = np.where(is_empty, 0.0, X) if is_empty.any() else X
-    low, median, high = np.nanquantile(filled, [0.25, 0.5, 0.75], axis=0)
-    scale = high - low
-    half_range = 0.5 * (np.nanmax(filled, 0) - np.nanmin(filled, 0))
-    scale = np.where(scale > 0, scale, half_range)
-    return median, np.where(scale > 0, scale, np.inf)
-
-
-def smoothly_clipped(
-    X: NDArray[Any], center: NDArray[np.float64], scale: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return ``z / sqrt(1 + (z / 3)**2)`` with ``z = (X - center) / scale``."""
-    z = (X - center) / scale
-    return z / np.sqrt(1.0 + (z / CLIP) ** 2)
+__all__ = ["SmoothClipScaler"]
 
 
 class SmoothClipScaler(DocLinkMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import optuna
 
-    from skdl.training import Member
+    from skdl.training import ObservedMember
 
 __all__ = ["MeanCurve", "OptunaPruning"]
 
@@ -52,7 +52,7 @@ class MeanCurve(Observer):
 
     def __init__(
         self,
-        value_of: Callable[[Member, dict[str, float]], Any],
+        value_of: Callable[[ObservedMember, dict[str, float]], Any],
         give_up: Callable[[list[Any], int], bool],
         n_folds: int | None = None,
         *,
@@ -62,7 +62,7 @@ class MeanCurve(Observer):
         self._value_of = value_of
         self._give_up = give_up
         self._n_folds = n_folds
-        self._curves: dict[Member, list[Any]] = {}
+        self._curves: dict[ObservedMember, list[Any]] = {}
         self._n_reported = 0
         self.n_epochs = 0
         self._lock = threading.Lock()
@@ -72,11 +72,11 @@ class MeanCurve(Observer):
         """Whether all folds have trained for the last time."""
         return all(member.stopped for member in self._curves)
 
-    def on_train_begin(self, member: Member) -> None:
+    def on_train_begin(self, member: ObservedMember) -> None:
         with self._lock:
             self._curves[member] = []
 
-    def on_epoch_end(self, member: Member, epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, member: ObservedMember, epoch: int, logs: dict[str, float]) -> None:
         del epoch
         with self._lock:
             self._curves[member].append(self._value_of(member, logs))
@@ -103,7 +103,7 @@ class MeanCurve(Observer):
                 n_reached += 1
             elif member.stopped and curve:
                 # A fold that diverged reported nothing in its last epoch.
-                n_kept = member.kept_epoch - (member.last_epoch - member.job.epochs)
+                n_kept = member.kept_epoch - (member.last_epoch - member.epochs)
                 values.append(curve[min(n_kept, len(curve)) - 1])
             elif not member.stopped:
                 return []
@@ -194,7 +194,7 @@ class OptunaPruning(Observer):
             "estimator, call set_params(callbacks=None)."
         )
 
-    def on_train_begin(self, member: Member) -> None:
+    def on_train_begin(self, member: ObservedMember) -> None:
         names = member.log_names()
         if self.monitor is not None and self.monitor not in names:
             # No error of this fit alone, of which error_score would make a missing score.
@@ -215,17 +215,17 @@ class OptunaPruning(Observer):
                 stacklevel=2,
             )
 
-    def on_epoch_end(self, member: Member, epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, member: ObservedMember, epoch: int, logs: dict[str, float]) -> None:
         if not self._n_ended and member.error is None:
             self._curve.on_epoch_end(member, epoch, logs)
 
-    def on_train_end(self, member: Member) -> None:
+    def on_train_end(self, member: ObservedMember) -> None:
         del member
         self._n_ended += 1
 
     on_failure = on_train_end
 
-    def _value_of(self, member: Member, logs: dict[str, float]) -> float:
+    def _value_of(self, member: ObservedMember, logs: dict[str, float]) -> float:
         del member
         name = self.monitor or ("val_loss" if "val_loss" in logs else "loss")
         is_better_small = monitor_mode(name) == "min"

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdl.exceptions import DivergenceError, DivergenceWarning
-from skdl.layers._rule import Layout
-from skdl.networks import KerasObject, preserved_generators
+from skdl.layers import blueprint_of
+from skdl.training._compiled_model import compiled_model
 from skdl.training._early_stopping import Stopper
 from skdl.training._initial_weights import first_state, stream
-from skdl.training._job import EarlyStopping, Job, Optimizer, Trained
 from skdl.training._metrics import GraphMetric, HostMetric, resolve_metrics
 from skdl.training._optimizers import n_slots
 from skdl.training._schedule import PLATEAU_FACTOR, rate_factors
+from skdl.training._settings import EarlyStopping
 from skdl.training._signals import AbortParallelCall
+from skdl.training._trained import Trained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-    from skdl.networks import Network
+    from skdl.training._job import Job
 
-__all__ = ["Member", "compiled_model", "end_abandoned_calls"]
+__all__ = ["Member", "end_abandoned_calls"]
 
 # Products of larger weights overflow float32.
 _LARGEST = float(np.sqrt(np.finfo(np.float32).max))
@@ -63,7 +64,7 @@ class Member:
         self.metrics: tuple[GraphMetric | HostMetric, ...] = resolve_metrics(
             job.metrics, job.network
         )
-        self.layout = Layout.of(job.network)
+        self.layout = blueprint_of(job.network).layout
         self.history: dict[str, list[float]] = {}
         self.held_out: dict[str, float] = {}
         self.stopped = False
@@ -73,7 +74,7 @@ class Member:
         start = job.initial
         self.n_epochs = start.n_epochs if start else 0
         self.n_steps = start.n_steps if start else 0
-        if start and Layout.of(start.network) != self.layout:
+        if start and blueprint_of(start.network).layout != self.layout:
             raise ValueError(
                 f"{job.owner}: the network differs in its layers or widths from the one that was "
                 "trained before. warm_start=True and partial_fit expect the same; use clone(...) "
@@ -141,6 +142,11 @@ class Member:
     # ------------------------------------------------------------------ for observers
 
     @property
+    def epochs(self) -> int:
+        """Epochs that its job asks for."""
+        return self.job.epochs
+
+    @property
     def weights(self) -> list[NDArray[np.float32]]:
         """Weights in the order of ``keras.Model.get_weights``; may be set."""
         state = self.current_state()
@@ -188,7 +194,7 @@ class Member:
         """Return weights, statistics and slots as arrays."""
         return self.fetch() if self.fetch is not None else self.state
 
-    def _put(self, state: tuple[Any, ...]) -> None:
+    def _put(self, state: tuple[NDArray[np.float32], ...]) -> None:
         if self.store is not None:
             self.store(state)
         else:
@@ -331,23 +337,6 @@ def end_abandoned_calls(members: Iterable[Member]) -> None:
     for member in members:
         if member.error is None and id(member.job.call) in reasons:
             member.abandon(reasons[id(member.job.call)])
-
-
-def compiled_model(
-    network: Network, optimizer: Optimizer, metrics: Sequence[Any] = (), seed: int = 0
-) -> keras.Model:
-    """Return a Keras model of the network, compiled with the optimizer, loss and metrics."""
-    with preserved_generators():
-        model = network.to_keras(seed)
-        if network.is_opaque:
-            return model  # compiled as the user says
-        model.compile(
-            optimizer=optimizer.source.build(),
-            loss=network.loss.to_keras(),
-            metrics=[m.build() if isinstance(m, KerasObject) else m for m in metrics],
-        )
-        model.optimizer.build(model.trainable_variables)
-    return model
 
 
 def _scheduled(schedule: str, first: int, count: int) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from skdl.layers._rule import compiles, inner_widths, one_member_at_a_time, size, windows
+from skdl.layers import blueprint_of, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,11 +44,11 @@ def worth_compiling(members: Sequence[Member], n_epochs: int = 0) -> bool:
     n_epochs : int, default=0
         Epochs that they have trained so far.
     """
-    network = members[0].job.network
-    if not compiles(network) or windows(network) * batch_rows(members) > _MOST_WINDOWS:
+    blueprint = blueprint_of(members[0].job.network)
+    if not blueprint.compiles or blueprint.im2col_size * batch_rows(members) > _MOST_WINDOWS:
         return False
     per_step = len(members) * _member_seconds(members)
-    per_step += 0.0 if one_member_at_a_time(network) else _STEP_SECONDS
+    per_step += 0.0 if blueprint.one_member_at_a_time else _STEP_SECONDS
     if any(m.job.may_end_early for m in members):
         n_steps = n_epochs * max(m.job.steps_per_epoch for m in members)
         if n_steps * per_step < _COMPILE_SECONDS:
@@ -72,10 +72,11 @@ def _steps_to_come(members: Sequence[Member]) -> int:
 def _member_seconds(members: Sequence[Member]) -> float:
     """Return what one member adds to a step in the plain graph, beyond its cost under XLA."""
     job = members[0].job
-    variables = members[0].layout.variables
+    blueprint = blueprint_of(job.network)
+    variables = blueprint.layout.variables
     n_weights = sum(size(v.shape) for v in variables)
-    width = sum(size(v.shape[-1:]) for v in variables) + sum(inner_widths(job.network))
-    alone = _STEP_SECONDS if one_member_at_a_time(job.network) else 0.0
+    width = sum(size(v.shape[-1:]) for v in variables) + sum(blueprint.peak_widths)
+    alone = _STEP_SECONDS if blueprint.one_member_at_a_time else 0.0
     rows = batch_rows(members)
     return alone + _WEIGHT_SECONDS * n_weights + _ACTIVATION_SECONDS * rows * width
 
@@ -122,10 +123,11 @@ def _working_bytes(member: Member) -> int:
     """Return what one member takes besides its data: weights in many roles, and one batch."""
     job = member.job
     roles = 4 + len(member.state)
-    if one_member_at_a_time(job.network):
+    blueprint = blueprint_of(job.network)
+    if blueprint.one_member_at_a_time:
         # One batch is held on each core, whoever's it is, or windows that are small.
         return 4 * (roles * len(member.state[0]) + 4 * _MOST_WINDOWS)
     width = sum(size(v.shape[-1:]) for v in member.layout.variables) + size(job.network.input_shape)
-    width += sum(inner_widths(job.network))
+    width += sum(blueprint.peak_widths)
     rows = batch_rows([member])
     return 4 * (roles * len(member.state[0]) + 4 * rows * width)

@@ -10,17 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from skdl.layers._rule import (
-    Layout,
-    is_faithful,
-    n_outputs_of,
-    one_member_at_a_time,
-    row_sizes,
-    size,
-)
-from skdl.training._job import Trained
+from skdl.layers import blueprint_of, keras_model, size
 from skdl.training._losses import activated
-from skdl.training.engine._program import Kind, dims_of, program_for
+from skdl.training._trained import Trained
+from skdl.training.engine._calls import State
+from skdl.training.engine._program import program_for
+from skdl.training.engine._program_spec import ProgramSpec
 from skdl.training.engine._row_pool import bucket
 
 if TYPE_CHECKING:
@@ -59,7 +54,7 @@ def predict(trained: Trained, X: Any) -> Any:
     predictor = _predictors.get(trained)
     if predictor is None:
         network = trained.network
-        by_keras = network.source is not None and not is_faithful(network)
+        by_keras = network.source is not None and not blueprint_of(network).is_faithful
         kind = _KerasPredictor if by_keras else _Predictor
         predictor = _predictors[trained] = kind(trained)
     return predictor(X)
@@ -68,11 +63,11 @@ def predict(trained: Trained, X: Any) -> Any:
 @contextlib.contextmanager
 def traced_meanwhile(network: Network) -> Iterator[None]:
     """Trace the program that predicts while something else, such as XLA, takes its time."""
-    if program_for(Kind(network=network)).has_traced_prediction:
+    if program_for(ProgramSpec(network=network)).has_traced_prediction:
         yield
         return
     n_weights, n_statistics = (
-        sum(size(v.shape) for v in Layout.of(network).part(trainable=trainable))
+        sum(size(v.shape) for v in blueprint_of(network).layout.part(trainable=trainable))
         for trainable in (True, False)
     )
     weights, statistics = np.zeros(n_weights, np.float32), np.zeros(n_statistics, np.float32)
@@ -94,16 +89,19 @@ class _Predictor:
         import tensorflow as tf
 
         network = trained.network
-        self._n_outputs = n_outputs_of(network)
+        blueprint = blueprint_of(network)
+        self._n_outputs = blueprint.n_outputs
         # Images can be so large that few fit; tables are not.
-        is_large = one_member_at_a_time(network)
-        at_once = _MOST_NUMBERS // (4 if is_large else 1) // max(row_sizes(network))
+        is_large = blueprint.one_member_at_a_time
+        at_once = _MOST_NUMBERS // (4 if is_large else 1) // max(blueprint.row_sizes)
         self._rows_at_once = bucket(max(8 if is_large else 1024, at_once))
         # One thread at a time, or the folds of a cross-validation hold a batch each.
         self._turn = _large_turn if is_large else contextlib.nullcontext()
-        self._state = (tf.constant(trained.weights[None]), tf.constant(trained.statistics[None]))
-        self._dims = tf.constant(dims_of(network), tf.int32)
-        self._program = program_for(Kind(network=network))
+        self._state = State(
+            tf.constant(trained.weights[None]), tf.constant(trained.statistics[None])
+        )
+        self._dims = tf.constant(blueprint.layout.dims, tf.int32)
+        self._program = program_for(ProgramSpec(network=network))
 
     def __call__(self, X: Any) -> NDArray[np.float32]:
         import tensorflow as tf
@@ -127,8 +125,8 @@ class _KerasPredictor:
     _ROWS_AT_ONCE = 1024
 
     def __init__(self, trained: Trained) -> None:
-        layout = Layout.of(trained.network)
-        self._model = trained.network.to_keras()
+        layout = blueprint_of(trained.network).layout
+        self._model = keras_model(trained.network)
         self._model.set_weights(layout.split(trained.weights, trained.statistics))
         network = trained.network
         # Otherwise the activation is the model's own.

@@ -7,185 +7,113 @@ without a new trace. Only a program that is compiled by XLA is traced anew for o
 from __future__ import annotations
 
 import collections
-import dataclasses
 import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl.layers._rule import LayerContext, Layout, Pass, row_shapes, rule_of, size
-from skdl.layers._shapes import concatenated, shape_of
-from skdl.training._losses import activated, prepared_targets, reduction_of, row_losses
+from skdl.layers import Pass, shape_of
+from skdl.training._losses import prepared_targets
 from skdl.training._optimizers import n_slots, optimizer_step, rule_options
-from skdl.training.engine._row_pool import rows_in_place
+from skdl.training.engine._calls import (
+    Batches,
+    Data,
+    EpochResult,
+    Evaluation,
+    EvaluationCall,
+    Noise,
+    Offsets,
+    State,
+    TrainingCall,
+    Units,
+)
+from skdl.training.engine._graph import Graph
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable
 
-    from skdl.networks import Network
-    from skdl.training._job import Optimizer
-    from skdl.training._metrics import GraphMetric
+    from tensorflow import Tensor
 
-__all__ = ["Kind", "Program", "program_for", "scalar_names", "scalars_of"]
+    from skdl.training._settings import Optimizer
+    from skdl.training.engine._program_spec import ProgramSpec
 
-
-@dataclasses.dataclass(frozen=True)
-class Kind:
-    """What is built into a program's trace.
-
-    Parameters
-    ----------
-    network : Network
-        One of the stack's; only its structure matters, and its widths where `compiled`.
-    optimizer : Optimizer or None
-        None for a program that only predicts.
-    live : tuple of bool
-        Which of the network's numbers are not zero for some member.
-    metrics : tuple of GraphMetric
-    rows : {"float32", "uint8", "csr", "in place"}
-        What the rows to train on and to score are held as, see `RowPool`; batches of them become
-        float32.
-    compiled : bool
-        By XLA, for given shapes.
-    """
-
-    network: Network
-    optimizer: Optimizer | None = None
-    live: tuple[bool, ...] = ()
-    metrics: tuple[GraphMetric, ...] = ()
-    collect: bool = False
-    rows: str = "float32"
-    compiled: bool = False
-
-    @property
-    def is_static(self) -> bool:
-        """Whether widths are built in: under XLA, and where Keras layers have weights."""
-        network = self.network
-        variables = Layout.of(network).variables
-        own = {v.layer for v in variables}
-        whole = {
-            i for i, layer in enumerate(network.layers) if layer.kind in {"Keras", "Operation"}
-        }
-        if self.compiled or whole & own or (whole and network.source is not None):
-            return True
-        # Rows of a CSR matrix take their width from the first variable, see `Program._gathered`.
-        return self.rows == "csr" and (
-            not variables or variables[0].shape[0] != network.input_shape[0]
-        )
-
-    @property
-    def key(self) -> Hashable:
-        """Equal for kinds that share a program."""
-        optimizer = self.optimizer
-        is_static = self.is_static
-        return (
-            structure_of(self.network),
-            optimizer and (optimizer.kind, tuple(sorted(rule_options(optimizer).items()))),
-            self.live,
-            self.metrics,
-            self.collect,
-            self.rows,
-            (Layout.of(self.network), self.network.input_shape) if is_static else None,
-        )
-
-
-def structure_of(network: Network) -> Hashable:
-    """Return what two networks must share to be trained in one graph, widths apart."""
-    return (
-        tuple(
-            (layer.kind, rule_of(layer).structure(layer), bool(layer.get("frozen")))
-            for layer in network.layers
-        ),
-        network.inputs,
-        len(network.input_shape),
-        network.output_activation,
-        network.loss.structure,
-    )
-
-
-def scalar_names(network: Network) -> list[tuple[int, str]]:
-    """Return the numbers in which members may differ: (layer, name), the loss' last with -1."""
-    names = [
-        (position, name)
-        for position, layer in enumerate(network.layers)
-        for name in rule_of(layer).scalars
-    ]
-    return names + [(-1, name) for name, _ in network.loss.scalars]
-
-
-def scalars_of(network: Network) -> list[float]:
-    """Return this network's values of `scalar_names`."""
-    loss = dict(network.loss.scalars)
-    return [
-        loss[name] if position < 0 else network.layers[position].get(name, 0.0)
-        for position, name in scalar_names(network)
-    ]
+__all__ = ["Program", "program_for"]
 
 
 class Program:
-    """The functions ``train``, ``evaluate`` and ``predict`` of one kind of stack."""
+    """The functions ``train``, ``evaluate`` and ``predict`` of one kind of stack.
 
-    def __init__(self, kind: Kind) -> None:
+    Parameters
+    ----------
+    spec : ProgramSpec
+    """
+
+    def __init__(self, spec: ProgramSpec) -> None:
         import tensorflow as tf
 
-        self.kind = kind
-        self.layout = Layout.of(kind.network)
-        self._row_shapes = row_shapes(kind.network)
-        self.reduction = reduction_of(kind.network.loss)
-        # Layers of rate 0 count too, so that the noise of one layer does not depend on others.
-        rules = [rule_of(layer) for layer in kind.network.layers]
-        self._noisy = [p for p, rule in enumerate(rules) if rule.draws_noise]
-        any_noise = any(rules[p].draws_noise and not rules[p].scalars for p in self._noisy) or any(
-            name == "rate" and live
-            for (_, name), live in zip(scalar_names(kind.network), kind.live, strict=False)
-        )
-        self.n_noisy = len(self._noisy) if any_noise else 0
-        n_rows_axes = len(kind.network.input_shape)
-        f32, i32 = tf.float32, tf.int32
-        spec = tf.TensorSpec
-        if kind.rows == "csr":
-            rows: Any = tuple(spec([None], t) for t in (f32, i32, i32))
-        elif kind.rows == "in place":
-            rows = spec([], tf.int64)
-        else:
-            rows = spec([None] * (1 + n_rows_axes), tf.as_dtype(kind.rows))
-        state = (spec([None, None], f32), spec([None, None], f32))
-        dims = spec([None], i32)
-        scalars = spec([None, None], f32)
-        data = (rows, spec([None, None], f32), spec([None], f32))
-        place = (spec([None], i32), spec([None], i32))
-        units = (spec([None, None], f32), spec([None, None], f32))
-        batches = (spec([None, None, None], i32), spec([None, None], i32))
-        noise = (spec([None], tf.uint32), spec([None, None], i32), spec([None] * 3, tf.uint32))
-        slots = tuple(spec([None, None], f32) for _ in range(self.n_slots))
-
-        def function(body: Callable[..., Any], *signature: Any) -> Any:
-            traced = tf.function(
-                body,
-                # XLA compiles for given shapes, and a trace that knows them is shorter.
-                input_signature=None if kind.compiled else signature,
-                autograph=False,
-                jit_compile=kind.compiled,
-            )
-            # A trace for each set of shapes is meant; TensorFlow would warn users of it.
-            traced._omit_frequent_tracing_warning = True  # noqa: SLF001 - else it is in their logs
-            return traced
-
-        if kind.optimizer is not None:
-            self.train = function(
-                self._train, state, slots, dims, scalars, scalars, data, place, units, batches,
-                spec([], i32), spec([None], f32), spec([None, None], f32), noise,
-            )  # fmt: skip
-            self.evaluate = function(
-                self._evaluate, state, dims, scalars, data, place, units, batches
-            )
-        self._prediction = function(
-            self._predict, state, dims, spec([None] * (2 + n_rows_axes), f32)
-        )
+        self.spec = spec
+        self.graph = Graph(spec)
+        if spec.optimizer is not None:
+            self.train = self._function(self._train, self._training_signature())
+            self.evaluate = self._function(self._evaluate, self._evaluation_signature())
+        open_row = [None] * len(spec.network.input_shape)
+        rows = tf.TensorSpec([None, None, *open_row], tf.float32)
+        self._prediction = self._function(self._predict, _matrices(State), _vector(tf.int32), rows)
         self._lock = threading.Lock()
         self._traced_prediction: Any = None
 
-    def predict(self, state: Any, dims: Any, x: Any) -> Any:
+    def _function(self, body: Callable[..., Any], *signature: Any) -> Any:
+        """Return a TensorFlow function; XLA compiles for given shapes, and so traces for them."""
+        import tensorflow as tf
+
+        traced = tf.function(
+            body,
+            input_signature=None if self.spec.compiled else signature,
+            autograph=False,
+            jit_compile=self.spec.compiled,
+        )
+        # A trace for each set of shapes is meant; TensorFlow would warn users of it.
+        traced._omit_frequent_tracing_warning = True  # noqa: SLF001 - else it is in their logs
+        return traced
+
+    def _evaluation_signature(self) -> EvaluationCall:
+        import tensorflow as tf
+
+        spec = tf.TensorSpec
+        if self.spec.rows == "csr":
+            rows: Any = tuple(_vector(t) for t in (tf.float32, tf.int32, tf.int32))
+        elif self.spec.rows == "in place":
+            rows = spec([], tf.int64)
+        else:
+            axes = 1 + len(self.spec.network.input_shape)
+            rows = spec([None] * axes, tf.as_dtype(self.spec.rows))
+        return EvaluationCall(
+            state=_matrices(State),
+            dims=_vector(tf.int32),
+            scalars=spec([None, None], tf.float32),
+            data=Data(rows, spec([None, None], tf.float32), _vector(tf.float32)),
+            offsets=Offsets(_vector(tf.int32), _vector(tf.int32)),
+            units=_matrices(Units),
+            batches=Batches(spec([None, None, None], tf.int32), spec([None, None], tf.int32)),
+        )
+
+    def _training_signature(self) -> TrainingCall:
+        import tensorflow as tf
+
+        spec = tf.TensorSpec
+        return TrainingCall(
+            **self._evaluation_signature()._asdict(),
+            slots=tuple(spec([None, None], tf.float32) for _ in range(self.n_slots)),
+            optimizer_scalars=spec([None, None], tf.float32),
+            n_steps=spec([], tf.int32),
+            steps_before=_vector(tf.float32),
+            rates=spec([None, None], tf.float32),
+            noise=Noise(
+                _vector(tf.uint32), spec([None, None], tf.int32), spec([None] * 3, tf.uint32)
+            ),
+        )
+
+    def predict(self, state: State, dims: Tensor, x: Tensor) -> Any:
         """Return predictions ``[M, B, K]``, in the network's units, of rows ``[M, B, ...]``."""
         if self._traced_prediction is None:
             # Threads of a lockstep batch come here all at once; one of them traces.
@@ -200,379 +128,182 @@ class Program:
         return self._traced_prediction is not None
 
     def _optimizer(self) -> Optimizer:
-        if self.kind.optimizer is None:
+        if self.spec.optimizer is None:
             raise ValueError("this program only predicts")
-        return self.kind.optimizer
+        return self.spec.optimizer
 
     @property
     def n_slots(self) -> int:
         """Number of vectors the optimizer keeps."""
-        return n_slots(self.kind.optimizer) if self.kind.optimizer is not None else 0
-
-    # ------------------------------------------------------------------ pieces of the graph
-
-    def _shapes(self, dims: Any, *, trainable: bool) -> list[Any]:
-        """Return each variable's shape: open numbers from `dims`, or given ones under XLA."""
-        variables = self.layout.part(trainable=trainable)
-        if self.kind.is_static:
-            return [list(v.shape) for v in variables]
-        start = 0 if trainable else sum(len(v.shape) for v in self.layout.part(trainable=True))
-        shapes = []
-        for variable in variables:
-            stop = start + len(variable.shape)
-            shapes.append(dims[start:stop])
-            start = stop
-        return shapes
-
-    def _sizes(self, shapes: list[Any]) -> Any:
-        import tensorflow as tf
-
-        if self.kind.is_static:
-            return [size(tuple(shape)) for shape in shapes]
-        return tf.stack([tf.reduce_prod(shape) for shape in shapes])
-
-    def _unpacked(self, weights: Any, statistics: Any, dims: Any) -> dict[Any, Any]:
-        """Cut the flat ``[M, P]`` vectors into one tensor ``[M, ...]`` per variable."""
-        import tensorflow as tf
-
-        tensors = {}
-        for trainable, flat in ((True, weights), (False, statistics)):
-            variables = self.layout.part(trainable=trainable)
-            if not variables:
-                continue
-            shapes = self._shapes(dims, trainable=trainable)
-            parts = tf.split(flat, self._sizes(shapes), axis=1, num=len(variables))
-            for variable, part, shape in zip(variables, parts, shapes, strict=True):
-                tensor = tf.reshape(part, concatenated(shape_of(flat)[:1], shape))
-                known = variable.shape if self.kind.is_static else [None] * len(variable.shape)
-                tensor.set_shape([None, *known])
-                tensors[variable] = tensor
-        return tensors
-
-    def _live(self, position: int, scalars: Any) -> dict[str, Any]:
-        """Return one layer's numbers, ``[M]`` each, those that are zero everywhere left out."""
-        names = scalar_names(self.kind.network)
-        return {
-            names[i][1]: scalars[i]
-            for i, live in enumerate(self.kind.live)
-            if live and names[i][0] == position
-        }
-
-    def _forward(self, tensors: dict[Any, Any], scalars: Any, x: Any, run: Pass) -> tuple[Any, Any]:
-        """Return outputs before activation ``[M, B, K]`` and new statistics ``[M, Q]``."""
-        import tensorflow as tf
-
-        network = self.kind.network
-        new: list[Any] = []
-        found = [x]
-        for position, layer in enumerate(network.layers):
-            own = [tensors[v] for v in self.layout.variables if v.layer == position]
-            live = self._live(position, scalars)
-            if run.training and self._is_cancelled_bias(position):
-                # Its gradient is zero but for rounding, which Adam blows up to full steps; the
-                # moving mean lags behind them, and so company would show in the predictions.
-                own = [own[0], *map(tf.stop_gradient, own[1:])]
-            places = network.inputs_of(position)
-            taken = [found[i] for i in places]
-            if self.kind.is_static:
-                for tensor, i in zip(taken, places, strict=True):
-                    tensor.set_shape([None, None, *self._row_shapes[i]])
-            # Keras' batch normalisation uses its moving moments once it is frozen.
-            frozen = bool(layer.get("frozen"))
-            rests = frozen and layer.kind == "BatchNormalization"
-            own_run = dataclasses.replace(run, training=False) if rests else run
-            context = LayerContext(position, own, live, own_run)
-            x, updates = rule_of(layer).apply(layer, _alone(taken), context)
-            if frozen and run.training:
-                updates = [tf.reshape(t, tf.stack([tf.shape(t)[0], -1])) for t in own]
-            new += updates
-            found.append(x)
-        return x, tf.concat(new, 1) if new else None
-
-    def _is_cancelled_bias(self, position: int) -> bool:
-        """Tell whether this layer's bias is taken off again by batch normalisation."""
-        network = self.kind.network
-        layers = network.layers
-        if layers[position].kind not in {"Dense", "Conv1D", "Conv2D"}:
-            return False
-        takers = [t for i, t in enumerate(layers) if position + 1 in network.inputs_of(i)]
-        return [(t.kind, t.get("frozen")) for t in takers] == [("BatchNormalization", None)]
-
-    def _penalty(self, tensors: dict[Any, Any], scalars: Any) -> Any:
-        """Return the regularisers' part of the loss, ``[M]`` or 0."""
-        total: Any = 0.0
-        for position, layer in enumerate(self.kind.network.layers):
-            if layer.get("frozen"):
-                continue  # as in Keras, which counts trainable weights alone
-            own = [tensors[v] for v in self.layout.variables if v.layer == position]
-            total += rule_of(layer).penalty(own, self._live(position, scalars))
-        return total
-
-    def _gathered(self, rows: Any, index: Any, dims: Any) -> Any:
-        """Return the rows ``[M, B, ...]`` of an index ``[M, B]``; CSR rows become dense here."""
-        import tensorflow as tf
-
-        if self.kind.rows == "in place":
-            batch = tf.numpy_function(rows_in_place, [rows, index], tf.float32, stateful=False)
-            batch.set_shape([None] * (2 + len(self.kind.network.input_shape)))
-            return batch
-        if self.kind.rows != "csr":
-            return tf.cast(tf.gather(rows, index), tf.float32)
-        values, columns, starts = rows
-        flat = tf.reshape(index, [-1])
-        first = tf.gather(starts, flat)
-        lengths = tf.gather(starts, flat + 1) - first
-        row = tf.repeat(tf.range(tf.size(flat)), lengths)
-        within = tf.range(tf.size(row)) - tf.repeat(tf.cumsum(lengths, exclusive=True), lengths)
-        place = tf.repeat(first, lengths) + within
-        # Otherwise the first variable has the input's width in front, see `Kind.is_static`.
-        n_features = self.kind.network.input_shape[0] if self.kind.is_static else dims[0]
-        where = tf.stack([row, tf.gather(columns, place)], 1)
-        dense = tf.scatter_nd(where, tf.gather(values, place), [tf.size(flat), n_features])
-        return tf.reshape(dense, tf.concat([tf.shape(index), [n_features]], 0))
-
-    def _batch(self, data: Any, place: Any, index: Any, counts: Any, dims: Any) -> tuple[Any, ...]:
-        """Return x, y, weights and mask of one batch per member."""
-        import tensorflow as tf
-
-        rows, targets, row_weights = data
-        x_offset, y_offset = place
-        mask = tf.sequence_mask(counts, shape_of(index)[1], tf.float32)
-        y_index = index + y_offset[:, None]
-        x = self._gathered(rows, index + x_offset[:, None], dims)
-        return x, tf.gather(targets, y_index), tf.gather(row_weights, y_index) * mask, mask
-
-    def _reduced(self, values: Any, weight: Any, mask: Any) -> Any:
-        """Return the loss ``[M]`` of a batch from its row losses ``[M, B]``."""
-        import tensorflow as tf
-
-        total = tf.reduce_sum(values * weight, 1)
-        if self.reduction == "sum":
-            return total
-        by_weight = self.reduction == "mean_with_sample_weight"
-        return tf.math.divide_no_nan(total, tf.reduce_sum(weight if by_weight else mask, 1))
-
-    def _loss_scalars(self, scalars: Any) -> dict[str, Any]:
-        return {
-            name: scalars[i]
-            for i, (position, name) in enumerate(scalar_names(self.kind.network))
-            if position < 0
-        }
-
-    def _row_losses(self, scalars: Any, y: Any, outputs: Any) -> Any:
-        import tensorflow as tf
-
-        network = self.kind.network
-        options = (self._loss_scalars(scalars), network.output_activation)
-        if not network.is_shared:
-            return row_losses(network.loss, options[0], y, outputs, options[1])
-        # Each of the networks that share weights has a loss of its own; what counts is their mean.
-        shape = tf.shape(outputs)
-        rows = tf.reshape(outputs, [shape[0], shape[1] * shape[2], shape[3]])
-        values = row_losses(
-            network.loss, options[0], tf.repeat(y, shape[2], axis=1), rows, options[1]
-        )
-        return tf.reduce_mean(tf.reshape(values, shape[:3]), 2)
-
-    def _activated(self, outputs: Any) -> Any:
-        """Return what the network predicts, in its own units: a mean where several share it."""
-        import tensorflow as tf
-
-        values = activated(outputs, self.kind.network.output_activation)
-        return tf.reduce_mean(values, 2) if self.kind.network.is_shared else values
-
-    def _predictions(self, outputs: Any, units: Any) -> Any:
-        scale, offset = units
-        values = self._activated(outputs)
-        return values * scale[:, None, :] + offset[:, None, :]
-
-    def _metric_sums(self, y: Any, outputs: Any, units: Any, mask: Any) -> list[Any]:
-        """Return for each metric its sum over the batch's rows, ``[M]``, in the target's units."""
-        import tensorflow as tf
-
-        if not self.kind.metrics:
-            return []
-        predictions = self._predictions(outputs, units)
-        targets = y
-        if self.kind.network.loss.target == "values":
-            targets = y * units[0][:, None, :] + units[1][:, None, :]
-        return [
-            tf.reduce_sum(metric.rows(targets, predictions) * mask, 1)
-            for metric in self.kind.metrics
-        ]
+        return n_slots(self.spec.optimizer) if self.spec.optimizer is not None else 0
 
     # ------------------------------------------------------------------ the three functions
 
-    def _train(
-        self, state: Any, slots: Any, dims: Any, scalars: Any, optimizer_scalars: Any, data: Any,
-        place: Any, units: Any, batches: Any, n_steps: Any, steps_before: Any, rates: Any,
-        noise: Any,
-    ) -> tuple[Any, ...]:  # fmt: skip
-        """Run one epoch: one optimizer step per batch, all members side by side.
-
-        Parameters
-        ----------
-        state : (weights [M, P], statistics [M, Q])
-        slots : tuple of [M, P]
-        dims : [n] shapes of all variables, one after the other
-        scalars, optimizer_scalars : [n, M]
-        data : (rows, targets [N, n_columns], weights [N])
-        place : (offset of each member's rows [M], of its targets [M])
-        units : (scale [M, K], offset [M, K])
-        batches : (rows of each batch [T, M, B], how many of them count [T, M])
-        n_steps : how many of the T batches there are, the others being room
-        steps_before : [M] optimizer steps taken before this epoch
-        rates : [T, M] learning rate of each step
-        noise : (table [n], starts [T, n_noisy], keys [T, n_noisy, M] uint32), see `NoiseTable`
-
-        Returns
-        -------
-        state, slots, log [M, 1 + n_metrics], outputs [T, M, B, K] (empty unless collected)
-        """
+    def _train(self, call: TrainingCall) -> EpochResult:
+        """Run one epoch: one optimizer step per batch, all members side by side."""
         import tensorflow as tf
 
-        index, counts = batches
-        table, starts, keys = noise
+        graph, (index, counts), keys = self.graph, call.batches, call.noise.keys
         m = shape_of(index)[1]
         optimizer = self._optimizer()
         options = rule_options(optimizer)
-        columns = {name: optimizer_scalars[i][:, None] for i, name in enumerate(options["names"])}
-        sizes = self._sizes(self._shapes(dims, trainable=True))
-        n_logs = 1 + len(self.kind.metrics)
+        columns = {
+            name: call.optimizer_scalars[i][:, None] for i, name in enumerate(options["names"])
+        }
+        sizes = graph.sizes_of_weights(call.dims)
+        n_logs = 1 + len(self.spec.metrics)
 
-        def noise_at(i: Any) -> Callable[[int, Any], Any]:
-            def noise(position: int, shape: Any) -> Any:
-                # A piece of a fixed table, turned by each member's own key (modulo 2**32): every
-                # element is exactly uniform, and costs an addition. A random operation would be
-                # repeated for each member when XLA fuses it, and gives other bits there.
-                k = self._noisy.index(position)
-                count = tf.reduce_prod(shape) if tf.is_tensor(shape) else int(np.prod(shape))
-                if shape.shape[0] > 2 and not self.kind.compiled:  # noqa: PLR2004
-                    # Images are large enough for it to count. XLA would compile for minutes.
-                    piece = tf.slice(table, [starts[i, k]], [count])
-                else:
-                    piece = tf.gather(table, starts[i, k] + tf.range(count))
-                turn = tf.reshape(keys[i, k], [-1] + [1] * shape.shape[0])
-                return tf.expand_dims(tf.reshape(piece, shape), 0) + turn
-
-            return noise
-
-        def step(i: Any, weights: Any, statistics: Any, slots: Any, log: Any, seen: Any) -> Any:
-            x, y, weight, mask = self._batch(data, place, index[i], counts[i], dims)
+        def step(
+            i: Tensor,
+            weights: Tensor,
+            statistics: Tensor,
+            slots: tuple[Tensor, ...],
+            log: Tensor,
+            seen: Any,
+        ) -> Any:
+            x, y, weight, mask = graph.batch(
+                call.data, call.offsets, index[i], counts[i], call.dims
+            )
             rows_here = tf.cast(counts[i], tf.float32)
             share = tf.minimum(rows_here, 1.0)
             run = Pass(
-                training=True, mask=mask, step_share=share, noise=noise_at(i),
-                key=lambda position: keys[i, self._noisy.index(position)],
-                compiled=self.kind.compiled,
+                training=True, mask=mask, step_share=share, noise=self._noise_at(call.noise, i),
+                key=lambda position: keys[i, graph.noisy.index(position)],
+                compiled=self.spec.compiled,
             )  # fmt: skip
             with tf.GradientTape() as tape:
                 tape.watch(weights)
-                tensors = self._unpacked(weights, statistics, dims)
-                outputs, new_statistics = self._forward(tensors, scalars, x, run)
-                y = prepared_targets(self.kind.network.loss, y, outputs)
-                loss = self._reduced(self._row_losses(scalars, y, outputs), weight, mask)
-                loss += self._penalty(tensors, scalars)
+                tensors = graph.unpacked(State(weights, statistics), call.dims)
+                outputs, new_statistics = graph.forward(tensors, call.scalars, x, run)
+                y = prepared_targets(self.spec.network.loss, y, outputs)
+                loss = graph.reduced(graph.row_losses(call.scalars, y, outputs), weight, mask)
+                loss += graph.penalty(tensors, call.scalars)
                 # Members do not meet in this sum, so its gradient is each member's own.
                 total = tf.reduce_sum(loss)
             gradient = tape.gradient(total, weights)
             if new_statistics is not None:
                 statistics = new_statistics
-            weights, slots = optimizer_step(
+            weights, new_slots = optimizer_step(
                 optimizer.kind, options, columns, sizes,
                 w=weights, g=gradient, slots=slots,
-                step=steps_before[:, None] + tf.cast(i + 1, tf.float32),
-                rate=rates[i][:, None], share=share[:, None],
+                step=call.steps_before[:, None] + tf.cast(i + 1, tf.float32),
+                rate=call.rates[i][:, None], share=share[:, None],
             )  # fmt: skip
-            sums = [loss * rows_here, *self._metric_sums(y, outputs, units, mask)]
+            sums = [loss * rows_here, *graph.metric_sums(y, outputs, call.units, mask)]
             # A member without rows in this step has nothing to add, not even 0 * NaN.
             sums_here = tf.where(share[:, None] > 0, tf.stack(sums, 1), 0.0)
-            if self.kind.collect:
-                seen = seen.write(i, self._predictions(outputs, units))
-            return i + 1, weights, statistics, tuple(slots), log + sums_here, seen
+            if self.spec.collect:
+                seen = seen.write(i, graph.predictions(outputs, call.units))
+            return i + 1, weights, statistics, tuple(new_slots), log + sums_here, seen
 
-        weights, statistics = state
         seen: Any = tf.zeros([])
-        if self.kind.collect:
-            seen = tf.TensorArray(tf.float32, n_steps, infer_shape=False)
+        if self.spec.collect:
+            seen = tf.TensorArray(tf.float32, call.n_steps, infer_shape=False)
         _, weights, statistics, slots, log, seen = tf.while_loop(
-            lambda i, *_: i < n_steps,
+            lambda i, *_: i < call.n_steps,
             step,
-            (tf.constant(0), weights, statistics, slots, tf.zeros([m, n_logs]), seen),
-            shape_invariants=None if self.kind.compiled else self._invariants(slots, n_logs, seen),
+            (tf.constant(0), *call.state, call.slots, tf.zeros([m, n_logs]), seen),
+            shape_invariants=None if self.spec.compiled else self._invariants(n_logs, seen),
         )
         total_rows = tf.cast(tf.reduce_sum(counts, 0), tf.float32)
         log /= tf.maximum(total_rows, 1.0)[:, None]
-        outputs = seen.stack() if self.kind.collect else tf.zeros([0, 0, 0, 0])
-        return (weights, statistics), slots, log, outputs
+        outputs = seen.stack() if self.spec.collect else tf.zeros([0, 0, 0, 0])
+        return EpochResult(State(weights, statistics), slots, log, outputs)
 
-    def _invariants(self, slots: Any, n_logs: int, seen: Any) -> Any:
+    def _noise_at(self, noise: Noise, i: Tensor) -> Callable[[int, Any], Tensor]:
+        """Return how layers get their noise in step i.
+
+        A piece of a fixed table, offset by each member's own key (modulo 2**32): every element is
+        exactly uniform, and costs an addition. A random operation would be repeated for each
+        member when XLA fuses it, and gives other bits there.
+        """
+        import tensorflow as tf
+
+        def noise_of(position: int, shape: Any) -> Tensor:
+            k = self.graph.noisy.index(position)
+            count = tf.reduce_prod(shape) if tf.is_tensor(shape) else int(np.prod(shape))
+            n_axes = shape.shape[0]
+            start = noise.starts[i, k]
+            if n_axes > len(("row", "feature")) and not self.spec.compiled:
+                # Images are large enough for it to count. XLA would compile for minutes.
+                piece = tf.slice(noise.table, [start], [count])
+            else:
+                piece = tf.gather(noise.table, start + tf.range(count))
+            offset = tf.reshape(noise.keys[i, k], [-1] + [1] * n_axes)
+            return tf.expand_dims(tf.reshape(piece, shape), 0) + offset
+
+        return noise_of
+
+    def _invariants(self, n_logs: int, seen: Any) -> Any:
+        """Return the shapes of what the loop over batches carries: members and widths are open."""
         import tensorflow as tf
 
         open_matrix = tf.TensorShape([None, None])
         return (
-            tf.TensorShape([]), open_matrix, open_matrix, tuple(open_matrix for _ in slots),
+            tf.TensorShape([]), open_matrix, open_matrix, (open_matrix,) * self.n_slots,
             tf.TensorShape([None, n_logs]),
-            tf.TensorShape(None) if self.kind.collect else seen.shape,
+            tf.TensorShape(None) if self.spec.collect else seen.shape,
         )  # fmt: skip
 
-    def _evaluate(
-        self, state: Any, dims: Any, scalars: Any, data: Any, place: Any, units: Any, batches: Any
-    ) -> tuple[Any, Any]:
-        """Score rows without training; arguments as in ``_train``.
-
-        Returns
-        -------
-        log [M, 1 + n_metrics], outputs [T, M, B, K] (empty unless collected)
-        """
+    def _evaluate(self, call: EvaluationCall) -> Evaluation:
+        """Score rows without training."""
         import tensorflow as tf
 
-        index, counts = batches
+        graph, (index, counts) = self.graph, call.batches
         n_steps, m = tf.shape(index)[0], tf.shape(index)[1]
-        weights, statistics = state
-        tensors = self._unpacked(weights, statistics, dims)
-        n_sums = 2 + len(self.kind.metrics)
+        tensors = graph.unpacked(call.state, call.dims)
+        n_sums = 2 + len(self.spec.metrics)
 
-        def step(i: Any, sums: Any, seen: Any) -> Any:
-            x, y, weight, mask = self._batch(data, place, index[i], counts[i], dims)
-            outputs, _ = self._forward(tensors, scalars, x, Pass(training=False))
-            y = prepared_targets(self.kind.network.loss, y, outputs)
-            values = self._row_losses(scalars, y, outputs)
-            by_weight = self.reduction == "mean_with_sample_weight"
+        def step(i: Tensor, sums: Tensor, seen: Any) -> Any:
+            x, y, weight, mask = graph.batch(
+                call.data, call.offsets, index[i], counts[i], call.dims
+            )
+            outputs, _ = graph.forward(tensors, call.scalars, x, Pass(training=False))
+            y = prepared_targets(self.spec.network.loss, y, outputs)
+            values = graph.row_losses(call.scalars, y, outputs)
+            by_weight = graph.reduction == "mean_with_sample_weight"
             new = [
                 tf.reduce_sum(values * weight, 1),
                 tf.reduce_sum(weight if by_weight else mask, 1),
-                *self._metric_sums(y, outputs, units, mask),
+                *graph.metric_sums(y, outputs, call.units, mask),
             ]
-            if self.kind.collect:
-                seen = seen.write(i, self._predictions(outputs, units))
+            if self.spec.collect:
+                seen = seen.write(i, graph.predictions(outputs, call.units))
             return i + 1, sums + tf.stack(new, 1), seen
 
         seen: Any = tf.zeros([])
-        if self.kind.collect:
+        if self.spec.collect:
             seen = tf.TensorArray(tf.float32, n_steps, infer_shape=False)
         _, sums, seen = tf.while_loop(
             lambda i, *_: i < n_steps, step, (tf.constant(0), tf.zeros([m, n_sums]), seen)
         )
         n_rows = tf.cast(tf.reduce_sum(counts, 0), tf.float32)[:, None]
         loss = tf.math.divide_no_nan(sums[:, :1], sums[:, 1:2])
-        if self.reduction == "sum":
+        if graph.reduction == "sum":
             loss = sums[:, :1] / tf.cast(n_steps, tf.float32)
-        loss += tf.reshape(self._penalty(tensors, scalars), [-1, 1])
+        loss += tf.reshape(graph.penalty(tensors, call.scalars), [-1, 1])
         log = tf.concat([loss, sums[:, 2:] / n_rows], 1)
-        outputs = seen.stack() if self.kind.collect else tf.zeros([0, 0, 0, 0])
-        return log, outputs
+        outputs = seen.stack() if self.spec.collect else tf.zeros([0, 0, 0, 0])
+        return Evaluation(log, outputs)
 
-    def _predict(self, state: Any, dims: Any, x: Any) -> Any:
-        weights, statistics = state
-        tensors = self._unpacked(weights, statistics, dims)
-        outputs, _ = self._forward(tensors, (), x, Pass(training=False))
-        return self._activated(outputs)
+    def _predict(self, state: State, dims: Tensor, x: Tensor) -> Tensor:
+        tensors = self.graph.unpacked(state, dims)
+        outputs, _ = self.graph.forward(tensors, (), x, Pass(training=False))
+        return self.graph.activated(outputs)
 
 
-def _alone(tensors: list[Any]) -> Any:
-    """Return the one tensor that there is, or all of them."""
-    return tensors[0] if len(tensors) == 1 else tensors
+def _vector(dtype: Any) -> Any:
+    """Return the signature of a tensor of one axis."""
+    import tensorflow as tf
+
+    return tf.TensorSpec([None], dtype)
+
+
+def _matrices(kind: Any) -> Any:
+    """Return the signature of a named tuple of float32 matrices."""
+    import tensorflow as tf
+
+    return kind(*[tf.TensorSpec([None, None], tf.float32)] * len(kind._fields))
 
 
 _MOST_PROGRAMS = 64
@@ -580,25 +311,14 @@ _programs: collections.OrderedDict[Hashable, Program] = collections.OrderedDict(
 _lock = threading.RLock()
 
 
-def program_for(kind: Kind) -> Program:
-    """Return the program of this kind, traced at its first use in the process."""
-    key = kind.key
+def program_for(spec: ProgramSpec) -> Program:
+    """Return the program of a spec, traced at its first use in the process."""
+    key = spec.key
     with _lock:
         program = _programs.get(key)
         if program is None:
-            program = _programs[key] = Program(kind)
+            program = _programs[key] = Program(spec)
             while len(_programs) > _MOST_PROGRAMS:
                 _programs.popitem(last=False)
         _programs.move_to_end(key)
         return program
-
-
-def dims_of(network: Network) -> Sequence[int]:
-    """Return the shapes of all variables, trained ones first, one after the other."""
-    layout = Layout.of(network)
-    return [
-        n
-        for trainable in (True, False)
-        for variable in layout.part(trainable=trainable)
-        for n in variable.shape
-    ]

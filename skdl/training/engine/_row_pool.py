@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from skdl.training.engine._calls import Data
+
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
@@ -62,8 +64,8 @@ class RowPool:
         self._name = next(_names)
         _pools[self._name] = self
 
-    def tensors(self, held_as: str, *, padded: bool) -> Any:
-        """Return (inputs, targets, weights) as tensors.
+    def tensors(self, held_as: str, *, padded: bool) -> Data:
+        """Return the rows as tensors.
 
         Parameters
         ----------
@@ -94,7 +96,7 @@ class RowPool:
             [np.ones(len(y), np.float32) if w is None else w for y, w in self._targets],
             padded=padded,
         )
-        return inputs, tf.constant(y, tf.float32), tf.constant(weights, tf.float32)
+        return Data(inputs, tf.constant(y, tf.float32), tf.constant(weights, tf.float32))
 
     def rows(self, index: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return the rows ``[M, B, ...]`` of an index ``[M, B]``, each line of it in one array."""

@@ -7,19 +7,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl.layers._rule import n_outputs_of
+from skdl.layers import blueprint_of
 from skdl.training._metrics import GraphMetric, HostMetric
 from skdl.training._optimizers import rule_options
+from skdl.training.engine._calls import (
+    Batches,
+    EvaluationCall,
+    Noise,
+    Offsets,
+    State,
+    TrainingCall,
+    Units,
+)
 from skdl.training.engine._noise import NoiseTable
-from skdl.training.engine._program import scalars_of
 from skdl.training.engine._row_pool import batches, chunks, rounded_up
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
+    from tensorflow import Tensor
 
     from skdl.training._job import Job
+    from skdl.training.engine._calls import Data, EpochResult, Evaluation
     from skdl.training.engine._member import Member
     from skdl.training.engine._program import Program
 
@@ -36,7 +46,7 @@ class Shared:
     ----------
     programs : dict of str to Program
         For each role of rows; that of ``"train"`` trains, the others score.
-    data : tuple
+    data : Data
         Inputs, targets and weights of all rows, see `RowPool`.
     offsets : dict of str to dict of Member to pair of int
         For each role of rows, where a member's own begin among the inputs and among the targets.
@@ -50,10 +60,10 @@ class Shared:
     """
 
     programs: Mapping[str, Program]
-    data: Any
+    data: Data
     offsets: Mapping[str, Mapping[Member, tuple[int, int]]]
-    noise: Any
-    dims: Any
+    noise: Tensor
+    dims: Tensor
     batch_size: int
     row_width: int
     scored_alone: bool
@@ -80,11 +90,11 @@ class Shard:
         places = self._places = [*members, *[members[-1]] * (n_places - len(members))]
         job = members[0].job
 
-        def stacked(arrays: Any) -> Any:
+        def stacked(arrays: Sequence[NDArray[np.float32]]) -> Any:
             return tf.constant(np.stack(arrays))
 
-        def given(value: Any, default: float) -> NDArray[np.float32]:
-            width = n_outputs_of(job.network)
+        def given(value: ArrayLike | None, default: float) -> NDArray[np.float32]:
+            width = blueprint_of(job.network).n_outputs
             return np.full(width, default if value is None else value, np.float32)
 
         self._state = tuple(
@@ -95,19 +105,19 @@ class Shard:
             best = [m.best_state or m.state[:2] for m in places]
             self._best = tuple(stacked([state[i] for state in best]) for i in range(2))
         self._scalars = tf.constant(
-            np.array([scalars_of(m.job.network) for m in places], np.float32).T
+            np.array([blueprint_of(m.job.network).scalars for m in places], np.float32).T
         )
         names = rule_options(job.optimizer)["names"]
         options = [[dict(m.job.optimizer.scalars)[name] for m in places] for name in names]
         self._optimizer_scalars = tf.constant(
             np.array(options, np.float32).reshape(len(names), n_places)
         )
-        self._units = (
+        self._units = Units(
             stacked([given(m.job.target_scale, 1.0) for m in places]),
             stacked([given(m.job.target_offset, 0.0) for m in places]),
         )
         self._rows_at = {
-            role: tuple(tf.constant([of[m][i] for m in places], tf.int32) for i in range(2))
+            role: Offsets(*(tf.constant([of[m][i] for m in places], tf.int32) for i in range(2)))
             for role, of in shared.offsets.items()
         }
         for position, member in enumerate(self.members):
@@ -124,7 +134,7 @@ class Shard:
         """Let a member reach its state on the device."""
         import tensorflow as tf
 
-        def replaced(tensor: Any, value: Any) -> Any:
+        def replaced(tensor: Tensor, value: NDArray[np.float32]) -> Any:
             array = tensor.numpy()
             array[position] = value
             return tf.constant(array)
@@ -132,7 +142,7 @@ class Shard:
         def fetch() -> tuple[Any, ...]:
             return tuple(tensor[position].numpy() for tensor in self._state)
 
-        def store(state: tuple[Any, ...]) -> None:
+        def store(state: tuple[NDArray[np.float32], ...]) -> None:
             pairs = zip(self._state, state, strict=True)
             self._state = tuple(replaced(tensor, value) for tensor, value in pairs)
 
@@ -155,7 +165,7 @@ class Shard:
             if best is not None and member.restores_best and member.best_state is not None:
                 member.best_state = tuple(array[position] for array in best)
 
-    def remember(self, better: Collection[Member]) -> None:
+    def update_best(self, better: Collection[Member]) -> None:
         """Keep the weights of members for which this epoch was the best so far."""
         import tensorflow as tf
 
@@ -186,18 +196,18 @@ class Shard:
 
     def training(
         self, orders: Sequence[NDArray[np.int32]], epoch: int, *, is_rehearsal: bool = False
-    ) -> tuple[Any, ...]:
+    ) -> TrainingCall:
         """Return what ``Program.train`` takes for one epoch, or for no step in a rehearsal."""
         import tensorflow as tf
 
         shared, places = self._shared, self._places
         learn = shared.programs["train"]
         index, counts = batches(self._placed(orders), shared.batch_size)
-        if learn.kind.compiled:
+        if learn.spec.compiled:
             room = rounded_up(len(index)) - len(index)
             index = np.pad(index, ((0, room), (0, 0), (0, 0)))
             counts = np.pad(counts, ((0, room), (0, 0)))
-        n_steps, n_noisy = len(index), learn.n_noisy
+        n_steps, n_noisy = len(index), learn.graph.n_noisy
         keys = np.zeros((n_steps, n_noisy, len(places)), np.uint32)
         if not is_rehearsal:
             for position, member in enumerate(self.members):
@@ -206,19 +216,27 @@ class Shard:
         rates = np.stack([m.rates(n_steps) for m in places], -1)
         steps_before = np.array([m.n_steps for m in places], np.float32)
         own_steps = 0 if is_rehearsal else int((counts > 0).any(1).sum())
-        return (
-            self._state[:2], self._state[2:], shared.dims, self._scalars, self._optimizer_scalars,
-            shared.data, self._rows_at["train"], self._units,
-            (tf.constant(index), tf.constant(counts)), tf.constant(own_steps),
-            tf.constant(steps_before), tf.constant(rates),
-            (shared.noise, tf.constant(starts), tf.constant(keys)),
-        )  # fmt: skip
+        return TrainingCall(
+            state=State(*self._state[:2]),
+            slots=self._state[2:],
+            dims=shared.dims,
+            scalars=self._scalars,
+            optimizer_scalars=self._optimizer_scalars,
+            data=shared.data,
+            offsets=self._rows_at["train"],
+            units=self._units,
+            batches=Batches(tf.constant(index), tf.constant(counts)),
+            n_steps=tf.constant(own_steps),
+            steps_before=tf.constant(steps_before),
+            rates=tf.constant(rates),
+            noise=Noise(shared.noise, tf.constant(starts), tf.constant(keys)),
+        )
 
-    def learned(self, state: tuple[Any, ...], slots: tuple[Any, ...]) -> None:
+    def set_state(self, result: EpochResult) -> None:
         """Take in what ``Program.train`` returned."""
-        self._state = (*state, *slots)
+        self._state = (*result.state, *result.slots)
 
-    def evaluations(self, role: str) -> list[tuple[Any, ...]]:
+    def evaluations(self, role: str) -> list[EvaluationCall]:
         """Return what ``Program.evaluate`` takes for the rows of a role, in one call or several."""
         rows = self._placed(self.rows_of(role))
         if len(rows) == 1 or not self._shared.scored_alone:
@@ -228,34 +246,32 @@ class Shard:
 
     def _evaluation(
         self, role: str, rows: Sequence[NDArray[np.int32]], some: slice
-    ) -> tuple[Any, ...]:
+    ) -> EvaluationCall:
         import tensorflow as tf
 
         shared = self._shared
         index, counts = chunks(rows, shared.row_width)
-        by_member = (self._state[:2], self._rows_at[role], self._units)
+        by_member = (State(*self._state[:2]), self._rows_at[role], self._units)
         scalars = self._scalars
         if some != slice(None):
             by_member = tf.nest.map_structure(lambda tensor: tensor[some], by_member)
             scalars = scalars[:, some]
-        state, place, units = by_member
-        return (
-            state, shared.dims, scalars, shared.data, place, units,
-            (tf.constant(index), tf.constant(counts)),
-        )  # fmt: skip
+        state, offsets, units = by_member
+        batches = Batches(tf.constant(index), tf.constant(counts))
+        return EvaluationCall(state, shared.dims, scalars, shared.data, offsets, units, batches)
 
     def _placed(self, rows: Sequence[NDArray[np.int32]]) -> list[NDArray[np.int32]]:
         """Return the rows of each place."""
         return [*rows, *[_NO_ROWS] * (len(self._places) - len(rows))]
 
     def logs(
-        self, found: Sequence[tuple[Any, Any]], role: str, orders: Sequence[NDArray[np.int32]]
+        self, found: Sequence[Evaluation], role: str, orders: Sequence[NDArray[np.int32]]
     ) -> dict[Member, dict[str, float]]:
         """Return what each member reports, metrics in the order in which they were asked for.
 
         Parameters
         ----------
-        found : list of pair of tensors
+        found : list of Evaluation
             Of each call: its log ``[n_members, 1 + n_metrics]``, and the predictions ``[n_batches,
             n_members, n_rows of a batch, n_outputs]`` where somebody looks at them.
         role : {"train", "validation", "held_out"}

@@ -8,21 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl.layers._rule import Layout, compiles, inner_widths, one_member_at_a_time, row_sizes
+from skdl.layers import blueprint_of
 from skdl.training._losses import reduction_of
 from skdl.training._metrics import GraphMetric, HostMetric
+from skdl.training.engine._calls import Evaluation
 from skdl.training.engine._devices import has_gpu, n_cores, side_by_side
 from skdl.training.engine._garbage import full_collections_put_off
 from skdl.training.engine._member import end_abandoned_calls
 from skdl.training.engine._noise import NoiseTable
 from skdl.training.engine._plan import batch_rows, worth_compiling, worth_recompiling
 from skdl.training.engine._prediction import traced_meanwhile
-from skdl.training.engine._program import Kind, dims_of, program_for, scalar_names, scalars_of
+from skdl.training.engine._program import program_for
+from skdl.training.engine._program_spec import ProgramSpec
 from skdl.training.engine._row_pool import RowPool
 from skdl.training.engine._shard import Shard, Shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from skdl.training.engine._member import Member
     from skdl.training.engine._program import Program
@@ -49,8 +53,9 @@ class Stack:
         self.network = first.network
         graph = tuple(m for m in members[0].metrics if isinstance(m, GraphMetric))
         host = [m for m in members[0].metrics if isinstance(m, HostMetric)]
-        scalars = np.array([scalars_of(m.job.network) for m in members], np.float32)
-        n_layer_scalars = sum(p >= 0 for p, _ in scalar_names(self.network))
+        self._blueprint = blueprint_of(self.network)
+        scalars = np.array([blueprint_of(m.job.network).scalars for m in members], np.float32)
+        n_layer_scalars = sum(p >= 0 for p, _ in self._blueprint.scalar_names)
         # The rows of each role, one entry per member; roles that nobody has are left out.
         roles = {
             "train": [m.job.train for m in members],
@@ -62,29 +67,29 @@ class Stack:
         begins = iter(zip(self._pool.x_offsets, self._pool.y_offsets, strict=True))
         offsets = {role: {m: next(begins) for m in members} for role in roles}
         is_scored = any(m.job.held_out_score is not None for m in members)
-        self._one_member_at_a_time = one_member_at_a_time(self.network)
-        kind = Kind(
+        self._one_member_at_a_time = self._blueprint.one_member_at_a_time
+        spec = ProgramSpec(
             network=self.network,
             optimizer=first.optimizer,
-            live=tuple(bool(n) for n in (scalars != 0).any(0)[:n_layer_scalars]),
+            active_scalars=tuple(bool(n) for n in (scalars != 0).any(0)[:n_layer_scalars]),
             metrics=graph,
             collect=bool(host),
             rows=self._pool.held_as,
         )
-        self._kinds = dict.fromkeys(roles, kind)
+        self._specs = dict.fromkeys(roles, spec)
         if "held_out" in roles:
             # Predictions of held-out rows come back where somebody scores them on the host.
-            self._kinds["held_out"] = dataclasses.replace(kind, collect=kind.collect or is_scored)
-        self._may_compile = not host and kind.rows != "csr" and compiles(self.network)
+            self._specs["held_out"] = dataclasses.replace(spec, collect=spec.collect or is_scored)
+        self._may_compile = not host and spec.rows != "csr" and self._blueprint.compiles
         self._compiled = compiled and self._may_compile
         programs = self._programs()
-        widest = self._widest_noise(scalars) if programs["train"].n_noisy else 0
+        widest = self._widest_noise(scalars) if programs["train"].graph.n_noisy else 0
         self._shared = Shared(
             programs=programs,
-            data=self._pool.tensors(programs["train"].kind.rows, padded=self._compiled),
+            data=self._pool.tensors(programs["train"].spec.rows, padded=self._compiled),
             offsets=offsets,
             noise=tf.constant(NoiseTable(first.batch_size * widest).values),
-            dims=tf.constant(dims_of(self.network), tf.int32),
+            dims=tf.constant(self._blueprint.layout.dims, tf.int32),
             batch_size=batch_rows(members),
             row_width=self._row_width(),
             scored_alone=self._one_member_at_a_time,
@@ -94,25 +99,27 @@ class Stack:
 
     def _programs(self) -> dict[str, Program]:
         """Return the programs for each role's rows."""
-        kinds = dict(self._kinds)
+        specs = dict(self._specs)
         if self._compiled:
-            kinds["train"] = dataclasses.replace(kinds["train"], compiled=True)
+            specs["train"] = dataclasses.replace(specs["train"], compiled=True)
         elif self._one_member_at_a_time and not has_gpu() and self._pool.held_as != "csr":
             # Images are large and their steps long: their rows are not copied, but read where the
             # caller holds them, batch by batch.
-            kinds = {r: dataclasses.replace(kind, rows="in place") for r, kind in kinds.items()}
-        return {role: program_for(kind) for role, kind in kinds.items()}
+            specs = {r: dataclasses.replace(spec, rows="in place") for r, spec in specs.items()}
+        return {role: program_for(spec) for role, spec in specs.items()}
 
     def _cut(self) -> None:
-        """Cut the stack into parts, the calls of which go side by side.
+        """Cut the stack into shards, the calls of which go side by side.
 
         XLA takes little more than one core for the small matrix products of a stack, so each core
         gets a part of the members. The plain graph spreads its operations itself.
         """
         members = self.members
-        n_parts = n_cores() if self._compiled else len(members) if self._one_member_at_a_time else 1
-        n_places = -(-len(members) // min(n_parts, len(members)))
-        self._parts = [
+        n_shards = (
+            n_cores() if self._compiled else len(members) if self._one_member_at_a_time else 1
+        )
+        n_places = -(-len(members) // min(n_shards, len(members)))
+        self._shards = [
             Shard(self._shared, members[start : start + n_places], n_places)
             for start in range(0, len(members), n_places)
         ]
@@ -122,14 +129,14 @@ class Stack:
     def prepare(self) -> None:
         """Trace and compile the program that trains, ahead of the first epoch."""
         if self._compiled:
-            learn, part = self._shared.programs["train"], self._parts[0]
-            rehearsal = part.training(part.rows_of("train"), 0, is_rehearsal=True)
+            learn, shard = self._shared.programs["train"], self._shards[0]
+            rehearsal = shard.training(shard.rows_of("train"), 0, is_rehearsal=True)
             with full_collections_put_off():
                 # First, as TensorFlow numbers functions as they come, and finds compilations on
                 # disk by these numbers among others.
-                learn.train.get_concrete_function(*rehearsal)
+                learn.train.get_concrete_function(rehearsal)
                 with traced_meanwhile(self.network):
-                    learn.train(*rehearsal)
+                    learn.train(rehearsal)
 
     def epochs(self) -> Iterator[int]:
         """Train until every member is done; after each epoch, yield how many go on.
@@ -151,14 +158,14 @@ class Stack:
         if self._epoch and worth_compiling(self.members, self._epoch):
             self._compiled = True
             programs = self._programs()
-            data = self._pool.tensors(programs["train"].kind.rows, padded=True)
+            data = self._pool.tensors(programs["train"].spec.rows, padded=True)
             self._shared = dataclasses.replace(self._shared, programs=programs, data=data)
             self._cut_anew()
             self.prepare()
 
     def _cut_anew(self) -> None:
-        for part in self._parts:
-            part.return_state()
+        for shard in self._shards:
+            shard.return_state()
         self.members = [member for member in self.members if not member.stopped]
         self._cut()
 
@@ -166,21 +173,21 @@ class Stack:
         """Let members go that have stopped; return how many go on.
 
         A compiled program is made for one number of members, so there the places of those who
-        left stay in their part, without rows, until thinning it out saves more than it costs.
+        left stay in their shard, without rows, until thinning it out saves more than it costs.
         """
         end_abandoned_calls(self.members)
-        for part in self._parts:
-            part.return_state(stopped_only=True)
-        self._parts = [part for part in self._parts if part.is_running]
+        for shard in self._shards:
+            shard.return_state(stopped_only=True)
+        self._shards = [shard for shard in self._shards if shard.is_running]
         running = [member for member in self.members if not member.stopped]
-        n_gone = sum(len(part.members) for part in self._parts) - len(running)
+        n_gone = sum(len(shard.members) for shard in self._shards) - len(running)
         if n_gone and (not self._compiled or worth_recompiling(running, n_gone)):
             self._cut_anew()
         return len(running)
 
     def _run_epoch(self) -> None:
-        for part in self._parts:
-            for member in part.members:
+        for shard in self._shards:
+            for member in shard.members:
                 if not member.stopped:
                     member.observe("on_epoch_begin", member.n_epochs)
         logs = self._train()
@@ -190,44 +197,45 @@ class Stack:
             member.held_out = own
         self._epoch += 1
         better = {m for m, own in logs.items() if not m.stopped and m.end_epoch(own)}
-        for part in self._parts:
-            part.remember(better)
+        for shard in self._shards:
+            shard.update_best(better)
 
     def _train(self) -> dict[Member, dict[str, float]]:
         """Train for an epoch; return what each member reports of it."""
-        orders = [part.next_orders() for part in self._parts]
+        orders = [shard.next_orders() for shard in self._shards]
         calls = [
-            part.training(own, self._epoch) for part, own in zip(self._parts, orders, strict=True)
+            shard.training(own, self._epoch)
+            for shard, own in zip(self._shards, orders, strict=True)
         ]
         train = self._shared.programs["train"].train
-        found = side_by_side(lambda call: train(*call), calls)
+        found = side_by_side(train, calls)
         logs: dict[Member, dict[str, float]] = {}
-        for part, own, (state, slots, log, seen) in zip(self._parts, orders, found, strict=True):
-            part.learned(state, slots)
-            logs |= part.logs([(log, seen)], "train", own)
+        for shard, own, result in zip(self._shards, orders, found, strict=True):
+            shard.set_state(result)
+            logs |= shard.logs([Evaluation(result.log, result.outputs)], "train", own)
         return logs
 
     def _evaluate(self, role: str) -> dict[Member, dict[str, float]]:
         """Score the rows that running members have in a role; empty if they have none."""
-        if role not in self._kinds:
+        if role not in self._specs:
             return {}
-        calls = [part.evaluations(role) for part in self._parts]
+        calls = [shard.evaluations(role) for shard in self._shards]
         evaluate = self._shared.programs[role].evaluate
-        found = iter(side_by_side(lambda call: evaluate(*call), list(chain(*calls))))
+        found = iter(side_by_side(evaluate, list(chain(*calls))))
         logs: dict[Member, dict[str, float]] = {}
-        for part, own in zip(self._parts, calls, strict=True):
-            logs |= part.logs(list(islice(found, len(own))), role, part.rows_of(role))
+        for shard, own in zip(self._shards, calls, strict=True):
+            logs |= shard.logs(list(islice(found, len(own))), role, shard.rows_of(role))
         return logs
 
     # ------------------------------------------------------------------ sizes
 
-    def _widest_noise(self, scalars: Any) -> int:
+    def _widest_noise(self, scalars: NDArray[np.float32]) -> int:
         """Return how much noise one row needs at most in a layer."""
-        sizes = row_sizes(self.network)
+        sizes = self._blueprint.row_sizes
         if not self._one_member_at_a_time:
             return max(sizes)
         # Images are large: those that no dropout works on must not make the table larger.
-        named = scalar_names(self.network)
+        named = self._blueprint.scalar_names
         rates = [i for i, (_, name) in enumerate(named) if name == "rate" and scalars[:, i].any()]
         return max((sizes[named[i][0]] for i in rates), default=0)
 
@@ -235,11 +243,11 @@ class Stack:
         """Return how many numbers a row becomes on its way through the network."""
         if self._one_member_at_a_time:
             # What goes into a few layers and what comes out.
-            return 8 * max(row_sizes(self.network))
+            return 8 * max(self._blueprint.row_sizes)
         if self.network.source is not None:
-            return sum(row_sizes(self.network))
-        inside = inner_widths(self.network)
-        variables = Layout.of(self.network).variables
+            return sum(self._blueprint.row_sizes)
+        inside = self._blueprint.peak_widths
+        variables = self._blueprint.layout.variables
         return sum(inside) + sum(v.shape[-1] for v in variables if v.name == "kernel")
 
 
@@ -247,7 +255,7 @@ def stack_key(member: Member) -> Any:
     """Return what members of one stack share."""
     job = member.job
     return (
-        Kind(network=job.network, optimizer=job.optimizer, compiled=True).key,
+        ProgramSpec(network=job.network, optimizer=job.optimizer, compiled=True).key,
         job.batch_size,
         member.metrics,
         job.validation is not None,

@@ -9,7 +9,8 @@ from skdl.training._train import train
 from skdl.training.lockstep._rendezvous import current_task
 
 if TYPE_CHECKING:
-    from skdl.training._job import Job, Trained
+    from skdl.training._job import Job
+    from skdl.training._trained import Trained
 
 __all__ = ["train_one"]
 

@@ -21,7 +21,8 @@ from skdl.training._signals import InterruptedTrainingError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from skdl.training._job import Job, Trained
+    from skdl.training._job import Job
+    from skdl.training._trained import Trained
 
 __all__ = [
     "Rendezvous",

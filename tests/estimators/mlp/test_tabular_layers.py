@@ -12,8 +12,8 @@ from sklearn.base import clone
 import skdl
 from skdl import MLPClassifier, MLPRegressor, SmoothClipScaler
 from skdl.estimators.base._auto_sizes import auto_batch_size, auto_hidden_units, auto_n_bins
-from skdl.estimators.mlp._input_constants import bins
 from skdl.exceptions import InvalidParameterError
+from skdl.layers._numeric_embeddings import bins
 from skdl.training import _train
 
 EMBEDDINGS = ("periodic", "plr", "pbld", "piecewise_linear")

@@ -1,0 +1,49 @@
+"""Networks as Keras models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skdl.layers._blueprint import blueprint_of
+from skdl.layers._shared import shared_mean_layer
+from skdl.networks import preserved_generators
+
+if TYPE_CHECKING:
+    import keras
+
+    from skdl.networks import Network
+
+__all__ = ["keras_model"]
+
+
+def keras_model(network: Network, seed: int = 0) -> keras.Model:
+    """Build the uncompiled Keras model of a network, with weights as Keras draws them.
+
+    Layers that do nothing, such as dropout of rate 0, are left out. Global random generators are
+    left as they were.
+
+    Parameters
+    ----------
+    network : Network
+    seed : int, default=0
+        Starts the noise of the model's layers.
+
+    Returns
+    -------
+    keras.Model
+    """
+    import keras
+
+    if network.source is not None:
+        return network.source.build(seed)
+    layers = [
+        own.rule.keras_layer(own.layer, seed + own.position)
+        for own in blueprint_of(network).layers
+        if not own.rule.does_nothing(own.layer)
+    ]
+    if network.output_activation != "linear":
+        layers.append(keras.layers.Activation(network.output_activation, name="output"))
+    if network.is_shared:
+        layers.append(shared_mean_layer()())
+    with preserved_generators():
+        return keras.Sequential([keras.Input(network.input_shape), *layers])

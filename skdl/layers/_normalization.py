@@ -1,0 +1,105 @@
+"""Normalisation."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from skdl.layers._rule import Rule, Variable, by_row
+from skdl.layers._shapes import n_row_axes
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from tensorflow import Tensor
+
+    from skdl.layers._rule import LayerContext
+    from skdl.layers._shapes import Shape
+    from skdl.networks import Layer
+
+__all__ = ["BatchNormalizationRule"]
+
+
+class BatchNormalizationRule(Rule):
+    """Batch normalisation whose moments leave padding rows out (Ioffe and Szegedy 2015, Alg. 1)."""
+
+    absorbs_shift = True
+
+    def structure(self, layer: Layer) -> Hashable:
+        return layer["momentum"], self._epsilon(layer), self._has(layer)
+
+    def _epsilon(self, layer: Layer) -> float:
+        return float(layer.get("epsilon", 1e-3))
+
+    def _has(self, layer: Layer) -> tuple[bool, bool]:
+        """Tell whether there are gamma and beta."""
+        return bool(layer.get("scale", True)), bool(layer.get("center", True))
+
+    def variables(self, layer: Layer, position: int, shape: Shape) -> list[Variable]:
+        width = shape[-1:]
+        scale, center = self._has(layer)
+        return [
+            *[Variable(position, "gamma", width, initializer="ones")] * scale,
+            *[Variable(position, "beta", width)] * center,
+            Variable(position, "moving_mean", width, trainable=False),
+            Variable(position, "moving_variance", width, trainable=False, initializer="ones"),
+        ]
+
+    def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
+        import tensorflow as tf
+
+        run = context.run
+        if n_row_axes(x) > 1:
+            # Each position of an image counts as a row of its own.
+            shape = tf.shape(x)
+            n_positions = tf.reduce_prod(shape[2:-1])
+            x = tf.reshape(x, [shape[0], shape[1] * n_positions, shape[-1]])
+            mask = tf.repeat(run.mask, n_positions, axis=1) if run.training else None
+            flat = dataclasses.replace(run, mask=mask)
+            x, updates = self.apply(layer, x, dataclasses.replace(context, run=flat))
+            return tf.reshape(x, shape), updates
+        epsilon = self._epsilon(layer)
+        *trained, moving_mean, moving_variance = context.variables
+        scale, center = self._has(layer)
+        gamma = trained[0] if scale else tf.ones_like(moving_mean)
+        beta = trained[-1] if center else tf.zeros_like(moving_mean)
+        if not run.training:
+            factor = gamma * tf.math.rsqrt(moving_variance + epsilon)
+            return (x - by_row(moving_mean)) * by_row(factor) + by_row(beta), []
+        share = run.mask / tf.maximum(tf.reduce_sum(run.mask, 1, keepdims=True), 1.0)
+        x, mean, variance = self._normalised(x, gamma, beta, tf.expand_dims(share, 2), epsilon)
+        pace = (1 - layer["momentum"]) * tf.expand_dims(run.step_share, 1)
+        return x, [
+            moving_mean + pace * (mean - moving_mean),
+            moving_variance + pace * (variance - moving_variance),
+        ]
+
+    def _normalised(
+        self, x: Tensor, gamma: Tensor, beta: Tensor, share: Tensor, epsilon: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return normalised rows and the batch's moments.
+
+        The gradient is written out (Ioffe and Szegedy 2015, section 3, with each row's share in
+        place of 1/m): half the operations of the automatic one, and half the time to compile.
+        """
+        import tensorflow as tf
+
+        @tf.custom_gradient
+        def normalised(x: Tensor, gamma: Tensor, beta: Tensor) -> Any:
+            mean = tf.reduce_sum(x * share, 1)
+            centred = x - by_row(mean)
+            variance = tf.reduce_sum(tf.square(centred) * share, 1)
+            inverse = tf.math.rsqrt(variance + epsilon)
+            unit = centred * by_row(inverse)
+
+            def gradient(up: Tensor, *_: Tensor) -> Any:
+                # The moments leave only into the moving ones, which have no gradient.
+                along_gamma = tf.reduce_sum(up * unit, 1)
+                along_beta = tf.reduce_sum(up, 1)
+                common = by_row(along_beta) + unit * by_row(along_gamma)
+                along_x = by_row(gamma * inverse) * (up - share * common)
+                return along_x, along_gamma, along_beta
+
+            return (unit * by_row(gamma) + by_row(beta), mean, variance), gradient
+
+        return normalised(x, gamma, beta)

@@ -1,0 +1,159 @@
+"""The one table of losses with a formula of the engine's; formulas are in `skdl.training`."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import keras
+
+__all__ = [
+    "LOSS_FORMULAS",
+    "LossFormula",
+    "formula_of_keras_class",
+    "formula_of_loss_name",
+    "loss_names",
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class LossFormula:
+    """What is known of one loss apart from its formula.
+
+    Parameters
+    ----------
+    name : str
+        Of the formula.
+    keras_class : str
+        Its class in ``keras.losses``; ``"QuantileLoss"`` is ours, as Keras has none.
+    output_activation : {"linear", "exponential", "sigmoid", "softmax"}
+        The formula takes outputs before it, the Keras loss outputs behind it.
+    scalars : tuple of (name, float) pairs
+        Its numbers with Keras' defaults. Members of a stack may differ in them.
+    public_name : str
+        What users write. One name stands for a binary and a categorical formula.
+    aliases : tuple of str
+        Keras' names for it, in snake case.
+    nonnegative_targets : bool
+        Whether targets below 0 make no sense.
+    may_be_searched : bool
+        Whether a search may put another loss in its place: all estimate a centre of the target.
+    """
+
+    name: str
+    keras_class: str
+    output_activation: str = "linear"
+    scalars: tuple[tuple[str, float], ...] = ()
+    public_name: str = ""
+    aliases: tuple[str, ...] = ()
+    nonnegative_targets: bool = False
+    may_be_searched: bool = False
+
+    @property
+    def is_of_classes(self) -> bool:
+        """Whether its targets are classes, not numbers."""
+        return self.output_activation in {"sigmoid", "softmax"}
+
+    def keras_loss_class(self) -> type[keras.losses.Loss]:
+        """Return the class of the Keras loss."""
+        import keras
+
+        if self.keras_class == "QuantileLoss":
+            from skdl.networks._loss import quantile_loss_class
+
+            return quantile_loss_class()
+        found: type[keras.losses.Loss] = getattr(keras.losses, self.keras_class)
+        return found
+
+
+_SMOOTHING = (("label_smoothing", 0.0),)
+# Lin et al. 2017, section 5.1; Keras' alpha scales the loss of every class alike.
+_FOCAL = (("gamma", 2.0), *_SMOOTHING)
+
+LOSS_FORMULAS: Mapping[str, LossFormula] = MappingProxyType({
+    formula.name: formula
+    for formula in (
+        LossFormula(
+            "mse", "MeanSquaredError", aliases=("mean_squared_error",), may_be_searched=True
+        ),
+        LossFormula(
+            "mae", "MeanAbsoluteError", aliases=("mean_absolute_error",), may_be_searched=True
+        ),
+        LossFormula("huber", "Huber", scalars=(("delta", 1.0),), may_be_searched=True),
+        LossFormula("log_cosh", "LogCosh"),
+        LossFormula("quantile", "QuantileLoss", scalars=(("quantile", 0.5),)),
+        LossFormula("poisson", "Poisson", "exponential", nonnegative_targets=True),
+        LossFormula(
+            "binary_crossentropy", "BinaryCrossentropy", "sigmoid", _SMOOTHING, "crossentropy",
+            ("binary_crossentropy",),
+        ),
+        LossFormula(
+            "categorical_crossentropy", "CategoricalCrossentropy", "softmax", _SMOOTHING,
+            "crossentropy", ("categorical_crossentropy", "sparse_categorical_crossentropy"),
+        ),
+        LossFormula(
+            "binary_focal", "BinaryFocalCrossentropy", "sigmoid", _FOCAL, "focal",
+            ("binary_focal_crossentropy",),
+        ),
+        LossFormula(
+            "categorical_focal", "CategoricalFocalCrossentropy", "softmax",
+            (("alpha", 0.25), *_FOCAL), "focal", ("categorical_focal_crossentropy",),
+        ),
+    )
+})  # fmt: skip
+
+
+def loss_names(*, of_classes: bool) -> tuple[str, ...]:
+    """Return the names that users write for losses with a formula, each once.
+
+    Parameters
+    ----------
+    of_classes : bool
+        For classifiers, else for regressors.
+    """
+    names = [
+        formula.public_name or formula.name
+        for formula in LOSS_FORMULAS.values()
+        if formula.is_of_classes == of_classes
+    ]
+    return tuple(dict.fromkeys(names))
+
+
+def formula_of_loss_name(
+    name: str, *, of_classes: bool, by_label: bool = False
+) -> LossFormula | None:
+    """Return the formula that a user's name of a loss stands for; None for other losses of Keras.
+
+    Parameters
+    ----------
+    name : str
+        A name of ours or of ``keras.losses``.
+    of_classes : bool
+        For a classifier, else for a regressor.
+    by_label : bool, default=False
+        With one probability per label, else with one per class.
+    """
+    for formula in LOSS_FORMULAS.values():
+        is_named = name in {formula.public_name or formula.name, *formula.aliases}
+        is_meant = formula.is_of_classes == of_classes and (
+            not of_classes or (formula.output_activation == "sigmoid") == by_label
+        )
+        if is_named and is_meant:
+            return formula
+    return None
+
+
+def formula_of_keras_class(kind: type[keras.losses.Loss]) -> LossFormula | None:
+    """Return the formula of one of Keras' own loss classes, None where there is none."""
+    import keras
+
+    for formula in LOSS_FORMULAS.values():
+        if kind is getattr(keras.losses, formula.keras_class, None):
+            return formula
+    if kind is keras.losses.SparseCategoricalCrossentropy:
+        return LOSS_FORMULAS["categorical_crossentropy"]
+    return None

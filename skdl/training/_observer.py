@@ -1,0 +1,110 @@
+"""Observers: what is told of each epoch of a job, and what they see of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import keras
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from skdl.training._trained import Trained
+
+__all__ = ["ObservedMember", "Observer"]
+
+
+class ObservedMember(Protocol):
+    """A job while it trains, as observers see it.
+
+    Attributes
+    ----------
+    n_epochs, n_steps : int
+        Epochs run and optimizer steps taken, earlier jobs it went on from included.
+    last_epoch : int
+        Number of epochs after which it ends at the latest.
+    held_out : dict of str to float
+        Loss, metrics and score of the held-out rows after the last epoch.
+    stopped : bool
+        Whether it has trained for the last time.
+    error : BaseException or None
+        What ended it early.
+    learning_rate : float or None
+        May be set; None under a schedule of Keras.
+    weights : list of ndarray
+        In the order of ``keras.Model.get_weights``; may be set.
+    """
+
+    n_epochs: int
+    n_steps: int
+    last_epoch: int
+    held_out: dict[str, float]
+    stopped: bool
+    error: BaseException | None
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that this job asks for."""
+
+    @property
+    def kept_epoch(self) -> int:
+        """Number of epochs after which it had the weights that it would end with now."""
+
+    @property
+    def weights(self) -> list[NDArray[np.float32]]: ...
+
+    @weights.setter
+    def weights(self, arrays: Sequence[NDArray[np.float32]]) -> None: ...
+
+    @property
+    def learning_rate(self) -> float | None: ...
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None: ...
+
+    def log_names(self) -> list[str]:
+        """Return the names of what is reported per epoch, in order."""
+
+    def stop(self) -> None:
+        """Ask for this epoch to be the last."""
+
+    def abandon(self, reason: Exception) -> None:
+        """End this member now, and with it the call of Parallel that it belongs to."""
+
+    def keras_model(self) -> keras.Model:
+        """Return a new compiled Keras model of its network."""
+
+    def snapshot(self) -> Trained:
+        """Return what has been learned so far."""
+
+
+class Observer:
+    """Base of what is told of a job's epochs; epochs count from 0, as in Keras.
+
+    An exception raised here ends this job, and no other, and reaches the caller of ``fit``.
+
+    Attributes
+    ----------
+    may_end_early : bool
+        Whether it is likely to end jobs long before their last epoch, so that what pays only over
+        many epochs, such as compiling, is put off.
+    """
+
+    may_end_early = False
+
+    def on_train_begin(self, member: ObservedMember) -> None:
+        """Act before the first epoch."""
+
+    def on_epoch_begin(self, member: ObservedMember, epoch: int) -> None:
+        """Act before an epoch."""
+
+    def on_epoch_end(self, member: ObservedMember, epoch: int, logs: dict[str, float]) -> None:
+        """Act after an epoch; `logs` holds its losses and metrics."""
+
+    def on_train_end(self, member: ObservedMember) -> None:
+        """Act after the last epoch, the best weights restored if that was asked for."""
+
+    def on_failure(self, member: ObservedMember) -> None:
+        """Act, instead of `on_train_end`, after an error ended the job."""

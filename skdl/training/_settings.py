@@ -1,0 +1,67 @@
+"""How to train: optimizer, schedule and early stopping, as plain data."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from skdl.networks import KerasObject
+
+__all__ = ["EarlyStopping", "Optimizer", "Schedule"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """An optimizer as a description.
+
+    Parameters
+    ----------
+    kind : str
+        Name of the class in ``keras.optimizers``; ``"Keras"`` for one the engine has no rule for.
+    scalars : tuple of (name, float) pairs
+        Its numbers, the learning rate apart. Members of a stack may differ in them.
+    options : tuple of (name, value) pairs
+        Its switches (``nesterov``, ``amsgrad``, ``centered``).
+    learning_rate : float or KerasObject
+        A number or a serialised schedule.
+    source : KerasObject, optional
+        The Keras optimizer it was read from; built anew where Keras itself trains.
+    """
+
+    kind: str
+    scalars: tuple[tuple[str, float], ...]
+    options: tuple[tuple[str, Hashable], ...]
+    learning_rate: float | str
+    source: KerasObject
+
+
+@dataclasses.dataclass(frozen=True)
+class EarlyStopping:
+    """Stop when the monitored value has not improved by `min_delta` for `patience` epochs."""
+
+    monitor: str
+    mode: Literal["min", "max"]
+    patience: int
+    min_delta: float
+    restore_best_weights: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """How the learning rate changes in the course of a job.
+
+    Parameters
+    ----------
+    kind : {"constant", "cosine", "coslog4", "plateau"}
+        See `skdl.training._schedule`.
+    monitor, mode, patience
+        With ``"plateau"``, as for `EarlyStopping`.
+    """
+
+    kind: Literal["constant", "cosine", "coslog4", "plateau"] = "constant"
+    monitor: str = "loss"
+    mode: Literal["min", "max"] = "min"
+    patience: int = 5

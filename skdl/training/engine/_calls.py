@@ -1,0 +1,185 @@
+"""What programs take and give: named tuples of tensors.
+
+M is the number of members, P and Q are trained and other weights, N rows, T batches, B rows of a
+batch and K outputs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from tensorflow import Tensor
+
+__all__ = [
+    "Batches",
+    "Data",
+    "EpochResult",
+    "Evaluation",
+    "EvaluationCall",
+    "Noise",
+    "Offsets",
+    "State",
+    "TrainingCall",
+    "Units",
+]
+
+
+class State(NamedTuple):
+    """Weights of all members.
+
+    Parameters
+    ----------
+    weights : tensor of shape [M, P]
+        Trained by gradient.
+    statistics : tensor of shape [M, Q]
+        Others, such as moving moments.
+    """
+
+    weights: Tensor
+    statistics: Tensor
+
+
+class Data(NamedTuple):
+    """Rows of all members, see `RowPool`.
+
+    Parameters
+    ----------
+    rows : tensor of shape [N, ...]
+        Inputs; three tensors for a CSR matrix, the pool's number for rows that are read in place.
+    targets : tensor of shape [N, n_columns]
+    weights : tensor of shape [N]
+    """
+
+    rows: Any
+    targets: Tensor
+    weights: Tensor
+
+
+class Offsets(NamedTuple):
+    """Where each member's rows begin.
+
+    Parameters
+    ----------
+    inputs, targets : tensor of shape [M]
+    """
+
+    inputs: Tensor
+    targets: Tensor
+
+
+class Units(NamedTuple):
+    """Units of each member's targets.
+
+    Parameters
+    ----------
+    scale, offset : tensor of shape [M, K]
+    """
+
+    scale: Tensor
+    offset: Tensor
+
+
+class Batches(NamedTuple):
+    """Rows of each batch.
+
+    Parameters
+    ----------
+    index : tensor of shape [T, M, B]
+    counts : tensor of shape [T, M]
+        How many of the B count; the others pad the batch.
+    """
+
+    index: Tensor
+    counts: Tensor
+
+
+class Noise(NamedTuple):
+    """Where each step and layer finds its noise, see `NoiseTable`.
+
+    Parameters
+    ----------
+    table : tensor of shape [n], uint32
+    starts : tensor of shape [T, n_noisy]
+    keys : tensor of shape [T, n_noisy, M], uint32
+    """
+
+    table: Tensor
+    starts: Tensor
+    keys: Tensor
+
+
+class TrainingCall(NamedTuple):
+    """What ``Program.train`` takes for one epoch.
+
+    Parameters
+    ----------
+    state : State
+    slots : tuple of tensor of shape [M, P]
+        The optimizer's.
+    dims : tensor of shape [n]
+        Shapes of all variables, one after the other.
+    scalars, optimizer_scalars : tensor of shape [n, M]
+    data : Data
+    offsets : Offsets
+    units : Units
+    batches : Batches
+    n_steps : tensor of shape []
+        How many of the T batches there are; the others are room.
+    steps_before : tensor of shape [M]
+        Optimizer steps taken before this epoch.
+    rates : tensor of shape [T, M]
+        Learning rate of each step.
+    noise : Noise
+    """
+
+    state: State
+    slots: tuple[Tensor, ...]
+    dims: Tensor
+    scalars: Tensor
+    optimizer_scalars: Tensor
+    data: Data
+    offsets: Offsets
+    units: Units
+    batches: Batches
+    n_steps: Tensor
+    steps_before: Tensor
+    rates: Tensor
+    noise: Noise
+
+
+class EvaluationCall(NamedTuple):
+    """What ``Program.evaluate`` takes; entries as in `TrainingCall`."""
+
+    state: State
+    dims: Tensor
+    scalars: Tensor
+    data: Data
+    offsets: Offsets
+    units: Units
+    batches: Batches
+
+
+class EpochResult(NamedTuple):
+    """What ``Program.train`` gives.
+
+    Parameters
+    ----------
+    state : State
+    slots : tuple of tensor of shape [M, P]
+    log : tensor of shape [M, 1 + n_metrics]
+    outputs : tensor of shape [T, M, B, K]
+        Empty unless collected.
+    """
+
+    state: State
+    slots: tuple[Tensor, ...]
+    log: Tensor
+    outputs: Tensor
+
+
+class Evaluation(NamedTuple):
+    """What ``Program.evaluate`` gives; entries as in `EpochResult`."""
+
+    log: Tensor
+    outputs: Tensor

@@ -1,0 +1,251 @@
+"""The graph of one step: what all members of a stack compute, as functions of tensors."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from skdl.layers import LayerContext, Pass, blueprint_of, concatenated, shape_of, size
+from skdl.training._losses import activated, reduction_of, row_losses
+from skdl.training.engine._row_pool import rows_in_place
+
+if TYPE_CHECKING:
+    from tensorflow import Tensor
+
+    from skdl.layers import PlacedLayer, Variable
+    from skdl.training.engine._calls import Data, Offsets, State, Units
+    from skdl.training.engine._program_spec import ProgramSpec
+
+__all__ = ["Graph"]
+
+
+class Graph:
+    """Pieces of a stack's graph.
+
+    Parameters
+    ----------
+    spec : ProgramSpec
+
+    Attributes
+    ----------
+    noisy : list of int
+        Positions of the layers that draw noise.
+    n_noisy : int
+        How many of them do for some member.
+    reduction : str
+        How row losses become a batch's, in Keras' words.
+    """
+
+    def __init__(self, spec: ProgramSpec) -> None:
+        self.spec = spec
+        self.blueprint = blueprint_of(spec.network)
+        self.reduction = reduction_of(spec.network.loss)
+        # Layers of rate 0 count too, so that the noise of one layer does not depend on others.
+        rules = [own.rule for own in self.blueprint.layers]
+        self.noisy = [p for p, rule in enumerate(rules) if rule.draws_noise]
+        any_noise = any(rules[p].draws_noise and not rules[p].scalars for p in self.noisy) or any(
+            name == "rate" and is_active
+            for (_, name), is_active in zip(
+                self.blueprint.scalar_names, spec.active_scalars, strict=False
+            )
+        )
+        self.n_noisy = len(self.noisy) if any_noise else 0
+
+    def _shapes(self, dims: Tensor, *, trainable: bool) -> list[Any]:
+        """Return each variable's shape: open numbers from `dims`, or given ones under XLA."""
+        variables = self.blueprint.layout.part(trainable=trainable)
+        if self.spec.is_static:
+            return [list(v.shape) for v in variables]
+        start = (
+            0
+            if trainable
+            else sum(len(v.shape) for v in self.blueprint.layout.part(trainable=True))
+        )
+        shapes = []
+        for variable in variables:
+            stop = start + len(variable.shape)
+            shapes.append(dims[start:stop])
+            start = stop
+        return shapes
+
+    def _sizes(self, shapes: list[Any]) -> Any:
+        """Return the number of elements of each shape."""
+        import tensorflow as tf
+
+        if self.spec.is_static:
+            return [size(tuple(shape)) for shape in shapes]
+        return tf.stack([tf.reduce_prod(shape) for shape in shapes])
+
+    def sizes_of_weights(self, dims: Tensor) -> Any:
+        """Return the number of elements of each trained variable."""
+        return self._sizes(self._shapes(dims, trainable=True))
+
+    def unpacked(self, state: State, dims: Tensor) -> dict[Variable, Tensor]:
+        """Cut the flat ``[M, P]`` vectors into one tensor ``[M, ...]`` per variable."""
+        import tensorflow as tf
+
+        tensors = {}
+        for trainable, flat in ((True, state.weights), (False, state.statistics)):
+            variables = self.blueprint.layout.part(trainable=trainable)
+            if not variables:
+                continue
+            shapes = self._shapes(dims, trainable=trainable)
+            parts = tf.split(flat, self._sizes(shapes), axis=1, num=len(variables))
+            for variable, part, shape in zip(variables, parts, shapes, strict=True):
+                tensor = tf.reshape(part, concatenated(shape_of(flat)[:1], shape))
+                known = variable.shape if self.spec.is_static else [None] * len(variable.shape)
+                tensor.set_shape([None, *known])
+                tensors[variable] = tensor
+        return tensors
+
+    def _active_scalars(self, position: int, scalars: Tensor) -> dict[str, Tensor]:
+        """Return one layer's numbers, ``[M]`` each, those that are zero everywhere left out."""
+        names = self.blueprint.scalar_names
+        return {
+            names[i][1]: scalars[i]
+            for i, is_active in enumerate(self.spec.active_scalars)
+            if is_active and names[i][0] == position
+        }
+
+    def forward(
+        self, tensors: dict[Variable, Tensor], scalars: Tensor, x: Tensor, run: Pass
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return outputs before activation ``[M, B, K]`` and new statistics ``[M, Q]``."""
+        import tensorflow as tf
+
+        new: list[Any] = []
+        behind = [x]
+        for placed in self.blueprint.layers:
+            own = [tensors[v] for v in placed.variables]
+            active = self._active_scalars(placed.position, scalars)
+            if run.training and self._is_cancelled_bias(placed):
+                # Its gradient is zero but for rounding, which Adam blows up to full steps; the
+                # moving mean lags behind them, and so company would show in the predictions.
+                own = [own[0], *map(tf.stop_gradient, own[1:])]
+            taken = [behind[i] for i in placed.inputs]
+            if self.spec.is_static:
+                for tensor, i in zip(taken, placed.inputs, strict=True):
+                    tensor.set_shape([None, None, *self.blueprint.row_shapes[i]])
+            # Keras' batch normalisation uses its moving moments once it is frozen.
+            rests = placed.is_frozen and placed.rule.absorbs_shift
+            own_run = dataclasses.replace(run, training=False) if rests else run
+            context = LayerContext(placed.position, own, active, own_run)
+            x, updates = placed.rule.apply(
+                placed.layer, taken[0] if len(taken) == 1 else taken, context
+            )
+            if placed.is_frozen and run.training:
+                updates = [tf.reshape(t, tf.stack([tf.shape(t)[0], -1])) for t in own]
+            new += updates
+            behind.append(x)
+        return x, tf.concat(new, 1) if new else None
+
+    def _is_cancelled_bias(self, placed: PlacedLayer) -> bool:
+        """Tell whether a layer's bias is taken off again by batch normalisation."""
+        if not placed.rule.adds_bias:
+            return False
+        takers = [t for t in self.blueprint.layers if placed.position + 1 in t.inputs]
+        return [t.rule.absorbs_shift and not t.is_frozen for t in takers] == [True]
+
+    def penalty(self, tensors: dict[Variable, Tensor], scalars: Tensor) -> Tensor | float:
+        """Return the regularisers' part of the loss, ``[M]`` or 0."""
+        total: Any = 0.0
+        for placed in self.blueprint.layers:
+            if placed.is_frozen:
+                continue  # as in Keras, which counts trainable weights alone
+            own = [tensors[v] for v in placed.variables]
+            total += placed.rule.penalty(own, self._active_scalars(placed.position, scalars))
+        return total
+
+    def _gathered(self, rows: Any, index: Tensor, dims: Tensor) -> Tensor:
+        """Return the rows ``[M, B, ...]`` of an index ``[M, B]``; CSR rows become dense here."""
+        import tensorflow as tf
+
+        if self.spec.rows == "in place":
+            batch = tf.numpy_function(rows_in_place, [rows, index], tf.float32, stateful=False)
+            batch.set_shape([None] * (2 + len(self.spec.network.input_shape)))
+            return batch
+        if self.spec.rows != "csr":
+            return tf.cast(tf.gather(rows, index), tf.float32)
+        values, columns, starts = rows
+        flat = tf.reshape(index, [-1])
+        first = tf.gather(starts, flat)
+        lengths = tf.gather(starts, flat + 1) - first
+        row = tf.repeat(tf.range(tf.size(flat)), lengths)
+        within = tf.range(tf.size(row)) - tf.repeat(tf.cumsum(lengths, exclusive=True), lengths)
+        place = tf.repeat(first, lengths) + within
+        # Otherwise the first variable has the input's width in front, see `ProgramSpec.is_static`.
+        n_features = self.spec.network.input_shape[0] if self.spec.is_static else dims[0]
+        where = tf.stack([row, tf.gather(columns, place)], 1)
+        dense = tf.scatter_nd(where, tf.gather(values, place), [tf.size(flat), n_features])
+        return tf.reshape(dense, tf.concat([tf.shape(index), [n_features]], 0))
+
+    def batch(
+        self, data: Data, offsets: Offsets, index: Tensor, counts: Tensor, dims: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return x, y, weights and mask of one batch per member."""
+        import tensorflow as tf
+
+        mask = tf.sequence_mask(counts, shape_of(index)[1], tf.float32)
+        y_index = index + offsets.targets[:, None]
+        x = self._gathered(data.rows, index + offsets.inputs[:, None], dims)
+        return x, tf.gather(data.targets, y_index), tf.gather(data.weights, y_index) * mask, mask
+
+    def reduced(self, values: Tensor, weight: Tensor, mask: Tensor) -> Tensor:
+        """Return the loss ``[M]`` of a batch from its row losses ``[M, B]``."""
+        import tensorflow as tf
+
+        total = tf.reduce_sum(values * weight, 1)
+        if self.reduction == "sum":
+            return total
+        by_weight = self.reduction == "mean_with_sample_weight"
+        return tf.math.divide_no_nan(total, tf.reduce_sum(weight if by_weight else mask, 1))
+
+    def _loss_scalars(self, scalars: Tensor) -> dict[str, Tensor]:
+        return {
+            name: scalars[i]
+            for i, (position, name) in enumerate(self.blueprint.scalar_names)
+            if position < 0
+        }
+
+    def row_losses(self, scalars: Tensor, y: Tensor, outputs: Tensor) -> Tensor:
+        """Return the loss of each row, ``[M, B]``."""
+        import tensorflow as tf
+
+        network = self.spec.network
+        options = (self._loss_scalars(scalars), network.output_activation)
+        if not network.is_shared:
+            return row_losses(network.loss, options[0], y, outputs, options[1])
+        # Each of the networks that share weights has a loss of its own; what counts is their mean.
+        shape = tf.shape(outputs)
+        rows = tf.reshape(outputs, [shape[0], shape[1] * shape[2], shape[3]])
+        values = row_losses(
+            network.loss, options[0], tf.repeat(y, shape[2], axis=1), rows, options[1]
+        )
+        return tf.reduce_mean(tf.reshape(values, shape[:3]), 2)
+
+    def activated(self, outputs: Tensor) -> Tensor:
+        """Return what the network predicts, in its own units: a mean where several share it."""
+        import tensorflow as tf
+
+        values = activated(outputs, self.spec.network.output_activation)
+        return tf.reduce_mean(values, 2) if self.spec.network.is_shared else values
+
+    def predictions(self, outputs: Tensor, units: Units) -> Tensor:
+        """Return what the network predicts, in the targets' units."""
+        values = self.activated(outputs)
+        return values * units.scale[:, None, :] + units.offset[:, None, :]
+
+    def metric_sums(self, y: Tensor, outputs: Tensor, units: Units, mask: Tensor) -> list[Tensor]:
+        """Return for each metric its sum over the batch's rows, ``[M]``, in the target's units."""
+        import tensorflow as tf
+
+        if not self.spec.metrics:
+            return []
+        predictions = self.predictions(outputs, units)
+        targets = y
+        if self.spec.network.loss.target == "values":
+            targets = y * units.scale[:, None, :] + units.offset[:, None, :]
+        return [
+            tf.reduce_sum(metric.rows(targets, predictions) * mask, 1)
+            for metric in self.spec.metrics
+        ]
