@@ -295,8 +295,7 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         targets = self._make_targets() if targets is None else targets
         if not reset:
             targets.resume(self._targets)
-        self._targets = targets
-        checked = TrainingData.of_fit(self, *data, **more_data, reset=reset)
+        checked = TrainingData.of_fit(self, *data, **more_data, targets=targets, reset=reset)
         return described_job(self, checked, initial, is_partial=is_partial, may_stop=may_stop)
 
     def _encode_targets(self, y: Any, *, reset: bool) -> NDArray[Any]:

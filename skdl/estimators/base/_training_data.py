@@ -27,6 +27,7 @@ from skdl.exceptions import EarlyStoppingDataWarning
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from skdl.estimators.base._targets import Targets
     from skdl.training import Rows
 
 __all__ = ["TrainingData", "checked_rows"]
@@ -78,6 +79,7 @@ class TrainingData:
         sample_weight_val: Any = None,
         groups: Any = None,
         *,
+        targets: Targets,
         reset: bool,
     ) -> Self:
         """Check what ``fit`` was given; what the targets are is learned where `reset`."""
@@ -90,11 +92,13 @@ class TrainingData:
             kept = np.flatnonzero(weight)
             X, y, weight = X[kept], y[kept], weight[kept]
             groups = None if groups is None else groups[kept]
-        targets = network._encode_targets(y, reset=reset)
+        # Not before: had the rows been refused, an earlier fit would still stand.
+        network._targets = targets
+        encoded = network._encode_targets(y, reset=reset)
         validation = None
         if X_val is not None:
             validation = cls.to_score(network, X_val, y_val, sample_weight_val)
-        return cls(X, targets, weight, groups, validation)
+        return cls(X, encoded, weight, groups, validation)
 
     @classmethod
     def to_score(cls, network: Any, X: Any, y: Any, sample_weight: Any = None) -> Self:
