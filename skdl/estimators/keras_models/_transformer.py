@@ -8,9 +8,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics import r2_score
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skdl._validation import Boolean, Constraint, Predicate
+from skdl.estimators.base._training_data import checked_rows
 from skdl.estimators.keras_models._base import UserModelEstimator
 from skdl.estimators.keras_models._parameters import USER_MODEL_CONSTRAINTS
 
@@ -307,8 +308,7 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
         if self.layer is None:
             outputs = self._outputs(X)
         else:
-            X = validate_data(self, X, reset=False, **self._accepted_rows)
-            rows = self._encoded(self._rows(X, reset=False))
+            rows = self._to_inputs(checked_rows(self, X))
             rows = rows.toarray() if sparse.issparse(rows) else rows
             outputs = self._inner().predict(rows, batch_size=_ROWS_AT_ONCE, verbose=0)
         return np.asarray(outputs, np.float32).reshape(len(outputs), -1)
