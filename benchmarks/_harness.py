@@ -167,13 +167,13 @@ def format_seconds(seconds):
     """Return a duration with three figures and a unit that people read easily."""
     if seconds < 1:
         return f"{1000 * seconds:.3g} ms"
-    return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:,.0f} s"  # noqa: PLR2004
+    return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:,.0f} s"
 
 
 def format_ratio(value, reference):
     """Return how many times ``reference`` goes into ``value``."""
     ratio = value / reference
-    return f"{ratio:.2g}×" if ratio < 10 else f"{ratio:,.0f}×"  # noqa: PLR2004
+    return f"{ratio:.2g}×" if ratio < 10 else f"{ratio:,.0f}×"
 
 
 def markdown_table(headers, rows):

@@ -75,7 +75,7 @@ def values(own, name="score"):
 def spread(figures):
     """Return mean and standard deviation as text."""
     mean = statistics.mean(figures)
-    digits = 1 if mean >= 10 else 3  # noqa: PLR2004
+    digits = 1 if mean >= 10 else 3
     return f"{mean:.{digits}f} ± {statistics.stdev(figures):.{digits}f}"
 
 
@@ -161,7 +161,7 @@ def times(found):
 
     def cell(own):
         seconds = own["seconds"]
-        return f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.1f}"  # noqa: PLR2004
+        return f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.1f}"
 
     mean_ranks = ranks(found)
     cells = {

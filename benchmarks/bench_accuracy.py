@@ -176,7 +176,7 @@ def fit_and_score(data, model, split):
     if is_classifier:
         labels = np.unique(data.y)
         shares = estimator.predict_proba(X_test)
-        own = shares[:, 1] if len(labels) == 2 else shares  # noqa: PLR2004
+        own = shares[:, 1] if len(labels) == 2 else shares
         return {
             "score": float(log_loss(data.y[test], shares, labels=labels)),
             "AUC": float(roc_auc_score(data.y[test], own, multi_class="ovr")),
@@ -192,7 +192,7 @@ def fit_and_score(data, model, split):
 def mean_and_spread(splits, name):
     """Return one figure of all splits as text, empty where they have none."""
     values = [split[name] for split in splits if name in split]
-    if len(values) < 2:  # noqa: PLR2004
+    if len(values) < 2:
         return "".join(f"{value:.4f}" for value in values)
     return f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}"
 

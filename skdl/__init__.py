@@ -1,18 +1,25 @@
 """Deep-learning networks as scikit-learn estimators.
 
-Public names are loaded on first use: ``import skdl`` loads neither Keras nor TensorFlow.
+Public names and submodules are loaded on first use: ``import skdl`` loads neither Keras nor
+TensorFlow.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+import importlib as _importlib
+from typing import TYPE_CHECKING
 
-import joblib
+import joblib as _joblib
 
 from skdl import _compile_cache
 
 if TYPE_CHECKING:
+    from typing import Any
+
+    from skdl import estimators as estimators
+    from skdl import exceptions as exceptions
+    from skdl import inspection as inspection
+    from skdl import model_selection as model_selection
     from skdl.estimators import (
         CNNClassifier,
         CNNRegressor,
@@ -33,7 +40,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0.dev0"
 
-_HOMES = {
+_SUBMODULES = ["estimators", "exceptions", "inspection", "model_selection"]
+_MODULE_OF = {
     "CNNClassifier": "skdl.estimators",
     "CNNRegressor": "skdl.estimators",
     "KerasClassifier": "skdl.estimators",
@@ -71,15 +79,18 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name in _SUBMODULES:
+        # Which also sets it here, so that this function is not called again.
+        return _importlib.import_module(f"skdl.{name}")
+    if name not in _MODULE_OF:
         raise AttributeError(f"module 'skdl' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    value = getattr(_importlib.import_module(_MODULE_OF[name]), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, *_SUBMODULES, "__version__"])
 
 
 def _lockstep_backend(**options: Any) -> Any:
@@ -91,4 +102,4 @@ def _lockstep_backend(**options: Any) -> Any:
 _compile_cache.enable()
 
 # As joblib's own plug-ins do, so that ``parallel_config(backend="skdl")`` works by name.
-joblib.register_parallel_backend("skdl", _lockstep_backend)
+_joblib.register_parallel_backend("skdl", _lockstep_backend)

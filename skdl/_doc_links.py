@@ -17,7 +17,12 @@ __all__ = ["DocLinkMixin", "documentation_url"]
 class DocLinkMixin:
     """Lets the question mark of a diagram lead to the estimator's page, where it is published."""
 
-    _doc_link_module = "skdl"
+    # The four names below are for developers of estimators, see ``help(BaseEstimator)``.
+
+    @property
+    def _doc_link_module(self) -> str:
+        # scikit-learn makes no link for an estimator that comes from elsewhere.
+        return "skdl" if documentation_url() else ""
 
     @property
     def _doc_link_template(self) -> str:
@@ -28,9 +33,6 @@ class DocLinkMixin:
         # The names of `skdl.estimators` are documented as those of `skdl`.
         home = package if room == "estimators" else f"{package}.{room}"
         return {"page": f"{home}.{type(self).__name__}"}
-
-    def _get_doc_link(self) -> str:
-        return super()._get_doc_link() if documentation_url() else ""  # type: ignore[misc]
 
 
 @functools.lru_cache(maxsize=1)

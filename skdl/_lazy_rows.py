@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["LazyRows"]
+__all__ = ["LazyRows", "TakesLazyRows", "lazy_rows"]
+
+# Rows, height and width; or rows, length and channels.
+_AXES_OF_IMAGES = 3
 
 
 class LazyRows:
@@ -26,7 +29,7 @@ class LazyRows:
     base : ndarray of shape (n_rows, ...)
         uint8, or finite float32: views are not checked again.
     index : ndarray of int, default=None
-        Positions of the rows; all of them by default.
+        Positions of the rows in `base`; None is all of them.
     """
 
     def __init__(self, base: NDArray[Any], index: NDArray[np.int32] | None = None) -> None:
@@ -81,3 +84,33 @@ class LazyRows:
         result = np.zeros((len(self.base), *values.shape[1:]), values.dtype)
         result[self.index] = values
         return result
+
+
+class TakesLazyRows:
+    """Base of estimators whose methods take `LazyRows` as they take arrays."""
+
+
+def lazy_rows(X: Any) -> Any:
+    """Return images as `LazyRows` if an estimator need neither check nor convert them.
+
+    Parameters
+    ----------
+    X : array-like
+        Rows. Only arrays with three axes or more are worth it: tables are small.
+
+    Returns
+    -------
+    rows : LazyRows or array-like
+        `X` itself if it is anything else than an array of images, of uint8 or of finite float32.
+
+    Examples
+    --------
+    >>> type(lazy_rows(np.zeros((2, 8, 8), np.uint8))).__name__
+    'LazyRows'
+    >>> type(lazy_rows(np.zeros((2, 8)))).__name__
+    'ndarray'
+    """
+    if not isinstance(X, np.ndarray) or X.ndim < _AXES_OF_IMAGES:
+        return X
+    is_ready = X.dtype == np.uint8 or (X.dtype == np.float32 and np.isfinite(X).all())
+    return LazyRows(X) if is_ready else X

@@ -11,7 +11,37 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.preprocessing import StandardScaler
 
+from tests.checks import name_without_address
+
 PROJECT = Path(__file__).resolve().parents[1]
+
+
+# Each process of pytest-xdist has one core for itself. Thread pools as wide as the machine, in each
+# of them, would fight for the cores.
+ONE_THREAD = (
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes():
+    """Set before the processes start, which inherit it; a run with ``-n 0`` stays as it is."""
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")
+
+
+def pytest_collection_modifyitems(items):
+    """Refuse names that change with the process: pytest-xdist compares those of all processes."""
+    bad = [item.nodeid for item in items if item.nodeid != name_without_address(item.nodeid)]
+    if bad:
+        raise pytest.UsageError(
+            f"These names of tests hold an address or a temporary folder: {bad}. Expected the same "
+            "name in every process. Give the parameters `ids`, as name_without_address does."
+        )
 
 
 def read_only(*arrays):

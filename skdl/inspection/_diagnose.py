@@ -33,7 +33,7 @@ import numpy as np
 
 from skdl._validation import AnyOf, OneOf, Predicate, Real, check_parameters
 from skdl.inspection._diagnosis import Diagnosis, Finding
-from skdl.inspection._evidence import Evidence, of_cross_validation, of_estimator
+from skdl.inspection._evidence import LARGEST_P_VALUE, Evidence, of_cross_validation, of_estimator
 from skdl.inspection._remedies import remedies_for
 from skdl.inspection._shape import fall_at_end, jitter, mean_of, rise_after_best
 
@@ -47,7 +47,6 @@ LEAST_RISE = 0.05
 LEAST_JITTER = 0.05
 LEAST_FALL = 0.05
 NOISE_FACTOR = 6
-LARGEST_P_VALUE = 0.05
 
 _CONSTRAINTS = {
     "target_score": AnyOf(OneOf(None), Real()),
@@ -149,45 +148,45 @@ def diagnose(
     given = {"target_score": target_score, "metric": metric}
     check_parameters("diagnose", given, _CONSTRAINTS)
     read = of_cross_validation if hasattr(result_or_estimator, "histories") else of_estimator
-    found = read(result_or_estimator, target_score, metric)
-    findings = [*_on_baseline(found), *_on_gaps(found), *_on_curves(found)]
-    if found.is_reached:
+    evidence = read(result_or_estimator, target_score, metric)
+    findings = [*_on_baseline(evidence), *_on_gaps(evidence), *_on_curves(evidence)]
+    if evidence.is_reached:
         text = f"The {target_score:g} that was to be reached is reached."
-        findings.insert(0, Finding("good", text, dict(found.shown)))
+        findings.insert(0, Finding("good", text, dict(evidence.shown)))
     elif not findings:
-        findings = [Finding("good", _praise(found), dict(found.shown))]
-    return Diagnosis(found.title, found.shown, tuple(findings), tuple(found.notes))
+        findings = [Finding("good", _praise(evidence), dict(evidence.shown))]
+    return Diagnosis(evidence.title, evidence.shown, tuple(findings), tuple(evidence.notes))
 
 
-def _finding(found: Evidence, kind: str, text: str, **numbers: float) -> Finding:
-    return Finding(kind, text, numbers, remedies_for(kind, found.network, found.n_train))
+def _finding(evidence: Evidence, kind: str, text: str, **numbers: float) -> Finding:
+    return Finding(kind, text, numbers, remedies_for(kind, evidence.network, evidence.n_train))
 
 
-def _on_baseline(found: Evidence) -> Iterator[Finding]:
-    if found.advantage is None:
+def _on_baseline(evidence: Evidence) -> Iterator[Finding]:
+    if evidence.advantage is None:
         return
     # A single fold has no p-value: there the sign decides.
-    is_better = found.advantage > 0 and not found.p_value >= LARGEST_P_VALUE
+    is_better = evidence.advantage > 0 and not evidence.p_value >= LARGEST_P_VALUE
     if not is_better:
-        p_value = "" if math.isnan(found.p_value) else f", one-sided p = {found.p_value:.2g}"
+        p_value = "" if math.isnan(evidence.p_value) else f", one-sided p = {evidence.p_value:.2g}"
         yield _finding(
-            found,
+            evidence,
             "no_better_than_baseline",
-            f"Held-out rows score {found.shown['held-out score']:.4g}, the baseline "
-            f"{found.shown['baseline']:.4g}{p_value}.",
-            advantage=found.advantage,
-            p_value=found.p_value,
+            f"Held-out rows score {evidence.shown['held-out score']:.4g}, the baseline "
+            f"{evidence.shown['baseline']:.4g}{p_value}.",
+            advantage=evidence.advantage,
+            p_value=evidence.p_value,
             threshold=LARGEST_P_VALUE,
         )
 
 
-def _on_gaps(found: Evidence) -> list[Finding]:
+def _on_gaps(evidence: Evidence) -> list[Finding]:
     """Return bias and variance, the larger first."""
-    if found.train is None or found.is_reached or not found.scale > 0:
+    if evidence.train is None or evidence.is_reached or not evidence.scale > 0:
         return []
-    bias = (float(np.nanmean(found.train)) - found.goal) / found.scale
-    gaps: Any = [] if found.test is None else (found.test - found.train) / found.scale
-    gap = mean_of(gaps, found.ratio)
+    bias = (float(np.nanmean(evidence.train)) - evidence.goal) / evidence.scale
+    gaps: Any = [] if evidence.test is None else (evidence.test - evidence.train) / evidence.scale
+    gap = mean_of(gaps, evidence.ratio)
     variance = gap.value if gap.value > 0 else 0.0
     total = max(bias, 0.0) + variance
     sizes = []
@@ -196,26 +195,26 @@ def _on_gaps(found: Evidence) -> list[Finding]:
     if gap.exceeds(LEAST_GAP):
         sizes.append((variance, "variance"))
     findings = []
-    for place, (size, kind) in enumerate(sorted(sizes, reverse=True)):
+    for rank, (size, kind) in enumerate(sorted(sizes, reverse=True)):
         share = size / total
-        text = (_of_bias if kind == "bias" else _of_variance)(found, size)
-        if len(sizes) > 1 and place == 0:
+        text = (_of_bias if kind == "bias" else _of_variance)(evidence, size)
+        if len(sizes) > 1 and rank == 0:
             text = f"It dominates, with {share:.0%} of the distance. {text}"
         numbers = {"size": size, "share": share, "threshold": LEAST_GAP}
         if kind == "variance" and not math.isnan(gap.error):
             numbers["standard_error"] = gap.error
-        findings.append(_finding(found, kind, text, **numbers))
+        findings.append(_finding(evidence, kind, text, **numbers))
     return findings
 
 
-def _of_bias(found: Evidence, size: float) -> str:
-    name = next(iter(name for name in found.shown if name.startswith("training")))
-    if found.what == "loss" and "training loss" in found.shown:
+def _of_bias(evidence: Evidence, size: float) -> str:
+    name = next(iter(name for name in evidence.shown if name.startswith("training")))
+    if evidence.measure == "loss" and "training loss" in evidence.shown:
         name = "training loss"
-    text = f"Even on rows trained on, the {name} is {found.shown[name]:.4g}"
-    if found.goal_source is not None:
+    text = f"Even on rows trained on, the {name} is {evidence.shown[name]:.4g}"
+    if evidence.goal_source is not None:
         return (
-            f"{text}, short of {found.goal_source} by {size:.0%} of what is to be gained: the "
+            f"{text}, short of {evidence.goal_source} by {size:.0%} of what is to be gained: the "
             "network fits the training rows too little."
         )
     return (
@@ -225,29 +224,29 @@ def _of_bias(found: Evidence, size: float) -> str:
     )
 
 
-def _of_variance(found: Evidence, size: float) -> str:
-    names = list(found.shown)
+def _of_variance(evidence: Evidence, size: float) -> str:
+    names = list(evidence.shown)
     pair = ("training loss", "held-out loss") if "held-out loss" in names else tuple(names[:2])
-    train, test = (found.shown[name] for name in pair)
+    train, test = (evidence.shown[name] for name in pair)
     return (
         f"The {pair[0]} is {train:.4g}, the {pair[1]} {test:.4g}: rows not trained on are worse by "
         f"{size:.0%} of what is to be gained."
     )
 
 
-def _on_curves(found: Evidence) -> Iterator[Finding]:
-    curves = found.judged or found.trained
-    whose = "held-out" if "held-out score" in found.shown else "validation"
-    whose = whose if found.judged else "training"
+def _on_curves(evidence: Evidence) -> Iterator[Finding]:
+    curves = evidence.held_out_curves or evidence.training_curves
+    whose = "held-out" if "held-out score" in evidence.shown else "validation"
+    whose = whose if evidence.held_out_curves else "training"
     noise = mean_of([jitter(curve) for curve in curves], 0.0).value
     is_noisy = noise > LEAST_JITTER
-    too_long = list(_on_length(found, whose, noise)) if found.judged else []
+    too_long = list(_on_length(evidence, whose, noise)) if evidence.held_out_curves else []
     yield from too_long
-    falls = mean_of([fall_at_end(curve) for curve in curves], found.ratio)
+    falls = mean_of([fall_at_end(curve) for curve in curves], evidence.ratio)
     if not too_long and not is_noisy and falls.exceeds(LEAST_FALL):
         longest = max(map(len, curves))
         yield _finding(
-            found,
+            evidence,
             "stopped_too_early",
             f"The {whose} loss was still falling: the last fifth of {longest} epochs brought "
             f"{falls.value:.0%} of its whole fall.",
@@ -255,9 +254,9 @@ def _on_curves(found: Evidence) -> Iterator[Finding]:
             standard_error=falls.error,
             threshold=LEAST_FALL,
         )
-    if found.judged and is_noisy:
+    if evidence.held_out_curves and is_noisy:
         yield _finding(
-            found,
+            evidence,
             "noisy",
             f"From epoch to epoch the {whose} loss varies by {noise:.0%} of its level, so which "
             "epoch is best is largely chance.",
@@ -266,23 +265,27 @@ def _on_curves(found: Evidence) -> Iterator[Finding]:
         )
 
 
-def _on_length(found: Evidence, whose: str, noise: float) -> Iterator[Finding]:
+def _on_length(evidence: Evidence, whose: str, noise: float) -> Iterator[Finding]:
     """Yield whether the weights that were kept are past the best, and not by noise alone."""
-    curves = [curve for curve in found.judged if len(curve)]
-    if not curves or len(found.kept) != len(found.judged):
+    curves = [curve for curve in evidence.held_out_curves if len(curve)]
+    if not curves or len(evidence.kept_epochs) != len(evidence.held_out_curves):
         return
     shortest = min(map(len, curves))
     best = int(np.mean([curve[:shortest] for curve in curves], axis=0).argmin())
-    kept = [min(k, len(c)) - 1 for k, c in zip(found.kept, found.judged, strict=True) if len(c)]
+    kept = [
+        min(k, len(c)) - 1
+        for k, c in zip(evidence.kept_epochs, evidence.held_out_curves, strict=True)
+        if len(c)
+    ]
     at_kept = np.array([curve[epoch] for curve, epoch in zip(curves, kept, strict=True)])
     at_best = np.array([curve[best] for curve in curves])
     rise = rise_after_best(float(at_kept.mean()), float(at_best.mean()))
-    certainty = mean_of(at_kept - at_best, found.ratio)
+    certainty = mean_of(at_kept - at_best, evidence.ratio)
     noise /= math.sqrt(len(curves))
     least = LEAST_RISE if math.isnan(noise) else max(LEAST_RISE, NOISE_FACTOR * noise)
     if rise > least and certainty.exceeds(0):
         yield _finding(
-            found,
+            evidence,
             "trained_too_long",
             f"After epoch {best + 1} the {whose} loss rose by {rise:.0%}, from "
             f"{at_best.mean():.4g} to {at_kept.mean():.4g}.",
@@ -292,10 +295,10 @@ def _on_length(found: Evidence, whose: str, noise: float) -> Iterator[Finding]:
         )
 
 
-def _praise(found: Evidence) -> str:
-    if found.test is None:
+def _praise(evidence: Evidence) -> str:
+    if evidence.test is None:
         return "The curves give no reason for a change."
-    better = "The baseline is beaten. " if found.advantage is not None else ""
+    better = "The baseline is beaten. " if evidence.advantage is not None else ""
     return (
         f"{better}Rows trained on and rows held out come within {LEAST_GAP:.0%} of the best "
         "thinkable, or as near as can be told, and the curves are quiet."

@@ -80,8 +80,8 @@ class Diagnosis:
         lines += [f"  {name:<{width}}  {value:>10.4g}" for name, value in self.scores.items()]
         for number, finding in enumerate(self.findings, 1):
             lines += ["", *_wrapped(f"{number}. ", f"{_headline(finding)} {finding.text}")]
-            for place, remedy in enumerate(finding.remedies):
-                lines += _wrapped("   Try: " if place == 0 else "        ", remedy)
+            for i, remedy in enumerate(finding.remedies):
+                lines += _wrapped("   Try: " if i == 0 else "        ", remedy)
         for note in self.notes:
             lines += ["", *_wrapped("", note)]
         return "\n".join(lines)

@@ -14,19 +14,30 @@ import numpy as np
 from sklearn.metrics import get_scorer_names
 
 from skdl.estimators.base import monitor_mode
+from skdl.inspection._cross_validated import curves_by_fold
 from skdl.inspection._networks import check_fitted_networks, first_network
 from skdl.inspection._training_curve import kept_epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from numpy.typing import NDArray
+    import pandas as pd
+    from numpy.typing import ArrayLike, NDArray
 
     from skdl.estimators.base import BaseNetwork
+    from skdl.inspection._cross_validated import CrossValidated
+    from skdl.inspection._shape import Curve
 
-__all__ = ["Evidence", "of_cross_validation", "of_estimator"]
+    ErrorOf = Callable[[ArrayLike], NDArray[np.float64]]
+
+__all__ = ["LARGEST_P_VALUE", "Evidence", "of_cross_validation", "of_estimator"]
+
+# The customary bound below which a difference is called real.
+LARGEST_P_VALUE = 0.05
 
 _OWNER = "diagnose"
+# A score to reach from here on is meant in per cent, where 1 is perfect.
+_LEAST_PERCENTAGE = 10
 _ROOT = "neg_root_mean_squared_error"
 # Of scikit-learn's scorers, those whose names begin so are 1 for perfect predictions.
 _AT_MOST_ONE = (
@@ -54,7 +65,7 @@ class Evidence:
     ----------
     title : str
         What is diagnosed.
-    what : str
+    measure : str
         What the values of bias and variance are, such as ``"accuracy"``.
     shown : dict of str to float
         Values as the user knows them, to be printed.
@@ -74,18 +85,19 @@ class Evidence:
         Rows to test on for each row to train on.
     n_train : int, optional
         Rows to train on.
-    judged, trained : list of ndarray
+    held_out_curves, training_curves : list of ndarray
         For each fold, the loss by epoch of rows not trained on (empty if there are none), and of
         rows trained on.
-    kept : list of int
+    kept_epochs : list of int
         For each fold, after how many epochs it had the weights that it kept.
     network : BaseNetwork, optional
         Whose parameters the remedies speak of.
     notes : list of str
+        What could not be judged, and what would be needed for it.
     """
 
     title: str
-    what: str
+    measure: str
     shown: dict[str, float]
     goal: float = 0.0
     scale: float = math.nan
@@ -97,14 +109,16 @@ class Evidence:
     p_value: float = math.nan
     ratio: float = 0.0
     n_train: int | None = None
-    judged: list[NDArray[np.float64]] = dataclasses.field(default_factory=list)
-    trained: list[NDArray[np.float64]] = dataclasses.field(default_factory=list)
-    kept: list[int] = dataclasses.field(default_factory=list)
+    held_out_curves: list[Curve] = dataclasses.field(default_factory=list)
+    training_curves: list[Curve] = dataclasses.field(default_factory=list)
+    kept_epochs: list[int] = dataclasses.field(default_factory=list)
     network: BaseNetwork | None = None
     notes: list[str] = dataclasses.field(default_factory=list)
 
 
-def of_cross_validation(result: Any, target: float | None, metric: str | None) -> Evidence:
+def of_cross_validation(
+    result: CrossValidated, target: float | None, metric: str | None
+) -> Evidence:
     """Read the evidence from a `CrossValidationResult`."""
     metric = result.metrics[0] if metric is None else metric
     if metric not in result.metrics:
@@ -116,52 +130,52 @@ def of_cross_validation(result: Any, target: float | None, metric: str | None) -
     summary = result.summary().loc[metric]
     folds = result.folds
     test = np.asarray(result[f"test_{metric}"], float)
-    found = Evidence(
+    evidence = Evidence(
         title=f"Diagnosis of {summary.index[0]}: {name} on {len(test)} folds",
-        what=name,
+        measure=name,
         shown={},
         ratio=float((folds["n_test"] / folds["n_train"]).mean()),
         n_train=round(float(folds["n_train"].mean())),
         network=first_network(result.unfitted_estimator),
     )
-    _read_curves(found, result)
+    _read_curves(evidence, result)
     train = result.get(f"train_{metric}")
     if train is not None:
-        found.shown["training score"] = float(np.nanmean(train))
-    found.shown["held-out score"] = float(np.nanmean(test))
+        evidence.shown["training score"] = float(np.nanmean(train))
+    evidence.shown["held-out score"] = float(np.nanmean(test))
     if "baseline" in summary.index:
         row = summary.loc["baseline"]
-        found.shown["baseline"] = float(row["mean"])
-        found.advantage = -float(row["difference"])
+        evidence.shown["baseline"] = float(row["mean"])
+        evidence.advantage = -float(row["difference"])
         p_value = float(row["p_value"])
-        found.p_value = p_value / 2 if found.advantage > 0 else 1 - p_value / 2
+        evidence.p_value = p_value / 2 if evidence.advantage > 0 else 1 - p_value / 2
     else:
-        found.notes.append(
+        evidence.notes.append(
             "There is no baseline to compare with: pass baseline=True to cross_validate."
         )
     if target is not None:
-        if target > 1 >= max(found.shown.values()):
-            found.notes.append(
+        if target > 1 >= max(evidence.shown.values()):
+            evidence.notes.append(
                 f"No score comes near the {target:g} to be reached. If that is a percentage, pass "
                 f"target_score={target / 100:g}."
             )
-        found.shown["score to reach"] = target
-        found.is_reached = found.shown["held-out score"] >= target
-    error = _error_of(name, found.shown.values())
+        evidence.shown["score to reach"] = target
+        evidence.is_reached = evidence.shown["held-out score"] >= target
+    error = _error_of(name, evidence.shown.values())
     if train is None or error is None:
-        _use_losses(found)
-        return found
-    found.train, found.test = error(np.asarray(train, float)), error(test)
+        _use_losses(evidence)
+        return evidence
+    evidence.train, evidence.test = error(np.asarray(train, float)), error(test)
     if target is not None:
-        found.goal, found.goal_source = float(error(target)), "the score to reach"
+        evidence.goal, evidence.goal_source = float(error(target)), "the score to reach"
     else:
-        _take_best_contender(found, summary, error)
-    if "baseline" in found.shown:
-        ignorance = float(error(found.shown["baseline"]))
+        _take_best_contender(evidence, summary, error)
+    if "baseline" in evidence.shown:
+        ignorance = float(error(evidence.shown["baseline"]))
     else:
-        ignorance = float(np.nanmean(found.test))
-    found.scale = ignorance - found.goal
-    return found
+        ignorance = float(np.nanmean(evidence.test))
+    evidence.scale = ignorance - evidence.goal
+    return evidence
 
 
 def _check_target(name: str, target: float | None) -> None:
@@ -171,7 +185,7 @@ def _check_target(name: str, target: float | None) -> None:
     is_error = name.startswith("neg_")
     highest = 0 if is_error else 1 if name.startswith(_AT_MOST_ONE) else math.inf
     if target > highest:
-        as_share = target / 100 if target >= 10 else 0.9  # noqa: PLR2004 - a percentage, surely
+        as_share = target / 100 if target >= _LEAST_PERCENTAGE else 0.9
         meant = -target if is_error else as_share
         raise ValueError(
             f"{_OWNER}: target_score={target:g} cannot be reached, as {name} is never above "
@@ -197,106 +211,111 @@ def of_estimator(estimator: Any, target: float | None, metric: str | None) -> Ev
             "more, pass metrics=... to the network."
         )
     kept = [kept_epoch(network) for network in networks]
-    found = Evidence(
+    evidence = Evidence(
         title=f"Diagnosis of {type(networks[0]).__name__}: {metric} of its training",
-        what=metric,
+        measure=metric,
         shown={},
         network=networks[0],
-        kept=kept,
-        trained=[_finite(history["loss"]) for history in histories],
-        judged=[_finite(history["val_loss"]) for history in histories if "val_loss" in history],
+        kept_epochs=kept,
+        training_curves=[_finite(history["loss"]) for history in histories],
+        held_out_curves=[
+            _finite(history["val_loss"]) for history in histories if "val_loss" in history
+        ],
     )
     is_score = monitor_mode(metric) == "max"
 
-    def error(values: Any) -> NDArray[np.float64]:
+    def error(values: ArrayLike) -> NDArray[np.float64]:
         return 1 - np.asarray(values, float) if is_score else np.asarray(values, float)
 
     train = _at(histories, metric, kept)
-    found.train = error(train)
-    found.shown[f"training {metric}"] = float(train.mean())
+    evidence.train = error(train)
+    evidence.shown[f"training {metric}"] = float(train.mean())
     if all(f"val_{metric}" in history for history in histories):
         test = _at(histories, f"val_{metric}", kept)
-        found.test = error(test)
-        found.shown[f"validation {metric}"] = float(test.mean())
+        evidence.test = error(test)
+        evidence.shown[f"validation {metric}"] = float(test.mean())
         start = float(np.mean([history[f"val_{metric}"][0] for history in histories]))
     else:
-        found.notes.append(
+        evidence.notes.append(
             "There were no validation rows, so nothing can be said of rows not trained on. Fit "
             "with early_stopping=True or X_val, or diagnose what skdl.model_selection."
             "cross_validate returns."
         )
         start = float(np.mean([history[metric][0] for history in histories]))
     if target is not None:
-        found.shown["to reach"] = target
-        found.goal, found.goal_source = float(error(target)), "what is to be reached"
-        if found.test is not None:
-            found.is_reached = bool(found.test.mean() <= found.goal)
+        evidence.shown["to reach"] = target
+        evidence.goal, evidence.goal_source = float(error(target)), "what is to be reached"
+        if evidence.test is not None:
+            evidence.is_reached = bool(evidence.test.mean() <= evidence.goal)
     # Of the baseline nothing is known here: the first epoch stands in, for a score its whole range.
-    found.scale = (1.0 if is_score else start) - found.goal
-    found.notes.append(
+    evidence.scale = (1.0 if is_score else start) - evidence.goal
+    evidence.notes.append(
         "A single fit knows no baseline and no error bars: diagnose what skdl.model_selection."
         "cross_validate returns to have both."
     )
-    _warn_of_dropout(found)
-    return found
+    _warn_of_dropout(evidence)
+    return evidence
 
 
-def _read_curves(found: Evidence, result: Any) -> None:
-    table = result.histories
-    for fold in result.folds.itertuples(index=False):
-        own = table[(table["iteration"] == fold.iteration) & (table["fold"] == fold.fold)]
-        by_metric = {key: values.to_numpy() for key, values in own.groupby("metric")["value"]}
-        if "loss" in by_metric:
-            found.trained.append(_finite(by_metric["loss"]))
-            found.kept.append(int(fold.kept_epoch))
-        if "test_loss" in by_metric:
-            found.judged.append(_finite(by_metric["test_loss"]))
-    if not found.trained:
-        found.notes.append("No epochs were recorded, so nothing can be said of the curves.")
+def _read_curves(evidence: Evidence, result: CrossValidated) -> None:
+    for curves, kept in curves_by_fold(result):
+        if "loss" in curves:
+            evidence.training_curves.append(_finite(curves["loss"]))
+            evidence.kept_epochs.append(kept)
+        if "test_loss" in curves:
+            evidence.held_out_curves.append(_finite(curves["test_loss"]))
+    if not evidence.training_curves:
+        evidence.notes.append("No epochs were recorded, so nothing can be said of the curves.")
 
 
-def _use_losses(found: Evidence) -> None:
+def _use_losses(evidence: Evidence) -> None:
     """Take bias and variance from the losses, where scores do not allow it."""
-    found.notes.append(
+    evidence.notes.append(
         "Bias and variance are judged by the losses. Pass return_train_score=True to "
         "cross_validate to judge them by the scores."
-        if "training score" not in found.shown
+        if "training score" not in evidence.shown
         else "Bias and variance are judged by the losses: what a perfect score would be is unknown."
     )
-    if not found.judged or len(found.judged) != len(found.trained):
+    if not evidence.held_out_curves or len(evidence.held_out_curves) != len(
+        evidence.training_curves
+    ):
         return
-    pairs = list(zip(found.trained, found.judged, found.kept, strict=True))
-    found.what = "loss"
-    found.train = np.array([_value_at(train, kept) for train, _, kept in pairs])
-    found.test = np.array([_value_at(judged, kept) for _, judged, kept in pairs])
-    found.scale = float(np.mean([judged[0] for judged in found.judged if len(judged)]))
-    found.shown["training loss"] = float(np.nanmean(found.train))
-    found.shown["held-out loss"] = float(np.nanmean(found.test))
-    _warn_of_dropout(found)
+    pairs = list(
+        zip(evidence.training_curves, evidence.held_out_curves, evidence.kept_epochs, strict=True)
+    )
+    evidence.measure = "loss"
+    evidence.train = np.array([_value_at(train, kept) for train, _, kept in pairs])
+    evidence.test = np.array([_value_at(judged, kept) for _, judged, kept in pairs])
+    evidence.scale = float(
+        np.mean([judged[0] for judged in evidence.held_out_curves if len(judged)])
+    )
+    evidence.shown["training loss"] = float(np.nanmean(evidence.train))
+    evidence.shown["held-out loss"] = float(np.nanmean(evidence.test))
+    _warn_of_dropout(evidence)
 
 
-def _warn_of_dropout(found: Evidence) -> None:
+def _warn_of_dropout(evidence: Evidence) -> None:
     names = ("dropout", "input_dropout", "conv_dropout", "augment")
-    active = [name for name in names if getattr(found.network, name, None)]
-    if active and found.what == "loss":
-        found.notes.append(
+    active = [name for name in names if getattr(evidence.network, name, None)]
+    if active and evidence.measure == "loss":
+        evidence.notes.append(
             f"The loss of training rows is taken with {' and '.join(active)} on, so it is higher "
             "than that of the finished network: variance may be larger than it looks."
         )
 
 
-def _take_best_contender(found: Evidence, summary: Any, error: Any) -> None:
+def _take_best_contender(evidence: Evidence, summary: pd.DataFrame, error: ErrorOf) -> None:
     """Aim for the best of the other estimators, if it is better than ours beyond chance."""
     others = summary.iloc[1:].drop(index="baseline", errors="ignore")
-    better = others[(others["difference"] > 0) & (others["p_value"] < 0.05)]  # noqa: PLR2004
+    better = others[(others["difference"] > 0) & (others["p_value"] < LARGEST_P_VALUE)]
     if len(better):
         name = better["mean"].idxmax()
-        found.goal = float(error(better.loc[name, "mean"]))
-        found.goal_source = f"{name}"
-        found.shown[f"score of {name}"] = float(better.loc[name, "mean"])
+        evidence.goal = float(error(better.loc[name, "mean"]))
+        evidence.goal_source = f"{name}"
+        evidence.shown[f"score of {name}"] = float(better.loc[name, "mean"])
 
 
-def _error_of(name: str, scores: Any) -> Any:
+def _error_of(name: str, scores: Iterable[float]) -> ErrorOf | None:
     """Return the function from scores to errors, None where the perfect score is unknown.
 
     Skill is measured against the baseline as by Murphy (1988), whose scores are of squared errors;
@@ -323,7 +342,7 @@ def _value_at(curve: NDArray[np.float64], epoch: int) -> float:
     return float(curve[min(epoch, len(curve)) - 1]) if len(curve) else math.nan
 
 
-def _finite(values: Any) -> NDArray[np.float64]:
+def _finite(values: ArrayLike) -> NDArray[np.float64]:
     """Return a curve up to where it diverged."""
     values = np.asarray(values, float)
     bad = np.flatnonzero(~np.isfinite(values))

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skdl.estimators.base import BaseNetwork
+
+    Params = dict[str, Any]
+    Units = int | tuple[int, ...]
 
 __all__ = ["remedies_for"]
 
 
-def remedies_for(kind: str, network: Any, n_train: int | None) -> tuple[str, ...]:
+def remedies_for(kind: str, network: BaseNetwork | None, n_train: int | None) -> tuple[str, ...]:
     """Return what to try, the most promising first.
 
     Parameters
@@ -70,7 +76,7 @@ def remedies_for(kind: str, network: Any, n_train: int | None) -> tuple[str, ...
     return tuple(remedy for remedy in advice if remedy)
 
 
-def _bigger(params: dict[str, Any]) -> str:
+def _bigger(params: Params) -> str:
     if "hidden_units" not in params:
         return "a bigger network"
     units, layers = params["hidden_units"], params.get("hidden_layers")
@@ -86,26 +92,26 @@ def _bigger(params: dict[str, Any]) -> str:
     )
 
 
-def _smaller(params: dict[str, Any]) -> str:
+def _smaller(params: Params) -> str:
     if "hidden_units" not in params or params.get("hidden_layers") == 0:
         return "" if "hidden_units" in params else "a smaller network"
     units = _scaled(params["hidden_units"], 0.5)
     return f"a smaller network: hidden_units={units}{_now(params, 'hidden_units')}"
 
 
-def _scaled(units: Any, factor: float) -> Any:
+def _scaled(units: Units, factor: float) -> Units:
     if isinstance(units, int):
         return max(1, int(units * factor))
     return tuple(max(1, int(each * factor)) for each in units)
 
 
-def _longer(params: dict[str, Any]) -> str:
+def _longer(params: Params) -> str:
     if "epochs" not in params:
         return "longer training"
     return f"longer training: epochs={2 * params['epochs']} (now {params['epochs']})"
 
 
-def _patience(params: dict[str, Any]) -> str:
+def _patience(params: Params) -> str:
     if not params.get("early_stopping"):
         return ""
     patience = params["patience"]
@@ -115,7 +121,7 @@ def _patience(params: dict[str, Any]) -> str:
     )
 
 
-def _rate(params: dict[str, Any], words: str, factor: float) -> str:
+def _rate(params: Params, words: str, factor: float) -> str:
     rate = params.get("learning_rate")
     if not isinstance(rate, float | int) or not isinstance(params.get("optimizer"), str):
         return words
@@ -126,7 +132,7 @@ def _rate(params: dict[str, Any], words: str, factor: float) -> str:
     )
 
 
-def _falling_rate(params: dict[str, Any]) -> str:
+def _falling_rate(params: Params) -> str:
     words = "a learning rate that falls"
     if "learning_rate_schedule" not in params:
         return f"{words}: a Keras schedule, or the callback ReduceLROnPlateau"
@@ -134,7 +140,7 @@ def _falling_rate(params: dict[str, Any]) -> str:
     return f'{words}: learning_rate_schedule="cosine"' if is_constant else ""
 
 
-def _more(name: str, params: dict[str, Any], low: str, high: str) -> str:
+def _more(name: str, params: Params, low: str, high: str) -> str:
     """Return where such values usually lie, or nothing if the present one is at the top."""
     now = params.get(name)
     if not isinstance(now, float | int):
@@ -145,12 +151,12 @@ def _more(name: str, params: dict[str, Any], low: str, high: str) -> str:
     return f"{values} (now {now:g})"
 
 
-def _less_regularisation(params: dict[str, Any]) -> str:
+def _less_regularisation(params: Params) -> str:
     names = ("dropout", "input_dropout", "conv_dropout", "l1", "l2", "label_smoothing")
     active = [f"{name} (now {params[name]:g})" for name in names if params.get(name)]
     return f"less of {', '.join(active)}" if active else ""
 
 
-def _now(params: dict[str, Any], *names: str) -> str:
+def _now(params: Params, *names: str) -> str:
     present = [params[name] for name in names if name in params]
     return f" (now {' and '.join(map(str, present))})"

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["BAND", "LINES", "MARK", "merged"]
+__all__ = ["BAND", "LINES", "MARK", "Style", "merged"]
 
-LINES: dict[str, dict[str, Any]] = {
+# Keyword arguments of a function of matplotlib.
+Style = dict[str, Any]
+
+LINES: dict[str, Style] = {
     "training": {"color": "#0072B2", "linestyle": "--"},
     "validation": {"color": "#E69F00", "linestyle": "-."},
     "test": {"color": "#D55E00", "linestyle": "-"},
 }
-BAND: dict[str, Any] = {"alpha": 0.2, "linewidth": 0}
-MARK: dict[str, Any] = {"color": "0.25", "linewidth": 1, "linestyle": ":"}
+BAND: Style = {"alpha": 0.2, "linewidth": 0}
+MARK: Style = {"color": "0.25", "linewidth": 1, "linestyle": ":"}
 
 # What matplotlib takes under two names must not be given twice.
 _SHORT = {"c": "color", "ls": "linestyle", "lw": "linewidth", "ms": "markersize"}
 
 
-def merged(*options: dict[str, Any] | None) -> dict[str, Any]:
+def merged(*options: Style | None) -> Style:
     """Return keyword arguments of matplotlib, later ones in place of earlier ones."""
-    result: dict[str, Any] = {}
+    result: Style = {}
     for given in options:
         result |= {_SHORT.get(name, name): value for name, value in (given or {}).items()}
     return result

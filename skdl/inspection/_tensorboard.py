@@ -74,7 +74,7 @@ class TensorBoard(Observer):
         self.log_dir = log_dir
         self.run = run
         self.split: str | None = None
-        self._folder: Path | None = None
+        self._folder = Path(log_dir)
         self._writers: dict[str, Any] = {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -86,7 +86,7 @@ class TensorBoard(Observer):
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "split": None, "_folder": None, "_writers": {}}
+        return {**vars(self), "split": None, "_folder": Path(self.log_dir), "_writers": {}}
 
     def on_train_begin(self, member: ObservedMember) -> None:
         del member
@@ -94,8 +94,8 @@ class TensorBoard(Observer):
 
     def on_epoch_end(self, member: ObservedMember, epoch: int, logs: dict[str, float]) -> None:
         for name, value in logs.items():
-            part = "validation" if name.startswith("val_") else "train"
-            self._write(part, name.removeprefix("val_"), value, epoch)
+            rows = "validation" if name.startswith("val_") else "train"
+            self._write(rows, name.removeprefix("val_"), value, epoch)
         for name, value in member.held_out.items():
             self._write("test", name, value, epoch)
         if member.learning_rate is not None:
@@ -131,11 +131,10 @@ class TensorBoard(Observer):
                 return folder
         raise AssertionError("names never end")
 
-    def _write(self, part: str, name: str, value: float, epoch: int) -> None:
+    def _write(self, rows: str, name: str, value: float, epoch: int) -> None:
         import tensorflow as tf
 
-        assert self._folder is not None  # noqa: S101 - set when training began
-        if part not in self._writers:
-            self._writers[part] = tf.summary.create_file_writer(str(self._folder / part))
-        with self._writers[part].as_default():
+        if rows not in self._writers:
+            self._writers[rows] = tf.summary.create_file_writer(str(self._folder / rows))
+        with self._writers[rows].as_default():
             tf.summary.scalar(f"epoch_{name}", value, step=epoch)

@@ -8,14 +8,24 @@ import numpy as np
 
 from skdl._validation import Boolean, OneOf, check_parameters
 from skdl.estimators.base import monitor_mode
+from skdl.inspection._cross_validated import curves_by_fold
 from skdl.inspection._networks import check_fitted_networks
 from skdl.inspection._style import BAND, LINES, MARK, merged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PolyCollection
+    from matplotlib.lines import Line2D
     from numpy.typing import ArrayLike, NDArray
 
+    from skdl.estimators.base import BaseNetwork
+    from skdl.inspection._cross_validated import CrossValidated
+    from skdl.inspection._shape import Curve
+    from skdl.inspection._style import Style
+
+    History = Mapping[str, Sequence[float] | NDArray[np.float64]]
     Curves = Mapping[str, NDArray[np.float64]]
 
 __all__ = ["TrainingCurveDisplay"]
@@ -102,11 +112,11 @@ class TrainingCurveDisplay:
     @classmethod
     def from_cross_validation(
         cls,
-        result: Any,
+        result: CrossValidated,
         *,
         metric: str = "loss",
         name: str | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
         **options: Any,
     ) -> Self:
         """Draw the training curves of all folds of a cross-validation.
@@ -141,15 +151,9 @@ class TrainingCurveDisplay:
                 "skdl.model_selection.cross_validate returns; scikit-learn's function of that "
                 "name keeps no histories."
             )
-        table, folds = result.histories, result.folds
-        histories = []
-        kept = []
-        for fold in folds.itertuples(index=False):
-            own = table[(table["iteration"] == fold.iteration) & (table["fold"] == fold.fold)]
-            if len(own):
-                by_metric = own.groupby("metric")["value"]
-                histories.append({key: list(values) for key, values in by_metric})
-                kept.append(fold.kept_epoch)
+        folds = list(curves_by_fold(result))
+        histories = [curves for curves, _ in folds]
+        kept = [epoch for _, epoch in folds]
         return cls._of_histories(histories, kept, metric, name).plot(ax, **options)
 
     @classmethod
@@ -159,7 +163,7 @@ class TrainingCurveDisplay:
         *,
         metric: str = "loss",
         name: str | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
         **options: Any,
     ) -> Self:
         """Draw the training curves of a fitted estimator.
@@ -203,7 +207,7 @@ class TrainingCurveDisplay:
         *,
         metric: str = "loss",
         name: str | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
         **options: Any,
     ) -> Self:
         """Draw the training curves of a history, or of several.
@@ -248,14 +252,14 @@ class TrainingCurveDisplay:
     @classmethod
     def _of_histories(
         cls,
-        histories: Sequence[Mapping[str, Sequence[float]]],
+        histories: Sequence[History],
         kept: Sequence[int] | None,
         metric: str,
         name: str | None,
     ) -> Self:
         curves = {
-            part: stacked(histories, prefix + metric)
-            for part, prefix in _PREFIXES.items()
+            rows: stacked(histories, prefix + metric)
+            for rows, prefix in _PREFIXES.items()
             if any(prefix + metric in history for history in histories)
         }
         if not curves:
@@ -278,18 +282,18 @@ class TrainingCurveDisplay:
     @property
     def best_epoch(self) -> int | None:
         """Epoch, from 1, after which the rows not trained on are best on average."""
-        part = next((part for part in ("test", "validation") if part in self.curves), None)
-        if part is None:
+        rows = next((rows for rows in ("test", "validation") if rows in self.curves), None)
+        if rows is None:
             return None
-        mean = self._carried_on(part).mean(axis=1)
+        mean = self._carried_on(rows).mean(axis=1)
         if not np.isfinite(mean).any():
             return None
         best = np.nanargmax if monitor_mode(self.metric) == "max" else np.nanargmin
         return int(best(mean)) + 1
 
-    def _carried_on(self, part: str) -> NDArray[np.float64]:
+    def _carried_on(self, rows: str) -> NDArray[np.float64]:
         """Return curves carried on at the value of the epoch they kept; none that has no value."""
-        values = np.array(self.curves[part], float)
+        values = np.array(self.curves[rows], float)
         for fold, kept in enumerate(self._kept()):
             known = np.flatnonzero(np.isfinite(values[:, fold]))
             if len(known):
@@ -315,18 +319,18 @@ class TrainingCurveDisplay:
 
     def plot(
         self,
-        ax: Any = None,
+        ax: Axes | None = None,
         *,
         name: str | None = None,
         band: str | None = "std",
         show_folds: bool = False,
         show_best: bool = True,
         show_stops: bool = True,
-        train_kw: dict[str, Any] | None = None,
-        val_kw: dict[str, Any] | None = None,
-        test_kw: dict[str, Any] | None = None,
-        band_kw: dict[str, Any] | None = None,
-        best_kw: dict[str, Any] | None = None,
+        train_kw: Style | None = None,
+        val_kw: Style | None = None,
+        test_kw: Style | None = None,
+        band_kw: Style | None = None,
+        best_kw: Style | None = None,
     ) -> Self:
         """Draw the curves.
 
@@ -370,26 +374,28 @@ class TrainingCurveDisplay:
         if ax is None:
             _, ax = plt.subplots()
         title = self.name if name is None else name
-        own = {"training": train_kw, "validation": val_kw, "test": test_kw}
-        self.lines_: dict[str, Any] = {}
-        self.bands_: dict[str, Any] = {}
-        for part in self.curves:
-            values = self._carried_on(part)
+        line_kws = {"training": train_kw, "validation": val_kw, "test": test_kw}
+        self.lines_: dict[str, Line2D] = {}
+        self.bands_: dict[str, PolyCollection] = {}
+        for rows in self.curves:
+            values = self._carried_on(rows)
             epochs = np.arange(1, len(values) + 1)
             # A single epoch is a point, which a line would not show.
             point = {"marker": "o"} if len(epochs) == 1 else {}
-            look = merged(LINES[part], point, {"label": self._label(part, title, band)}, own[part])
+            look = merged(
+                LINES[rows], point, {"label": self._label(rows, title, band)}, line_kws[rows]
+            )
             (line,) = ax.plot(epochs, values.mean(axis=1), **look)
-            self.lines_[part] = line
+            self.lines_[rows] = line
             color = line.get_color()
             n_folds = values.shape[1]
             if show_folds and n_folds > 1:
-                thin = {"color": color, "linewidth": 0.6, "alpha": 0.5}
-                ax.plot(epochs, np.asarray(self.curves[part]), **thin)
+                thin: Style = {"color": color, "linewidth": 0.6, "alpha": 0.5}
+                ax.plot(epochs, np.asarray(self.curves[rows]), **thin)
             if band is not None and n_folds > 1:
                 low, high = _limits(values, band)
                 shade = merged({"color": color}, BAND, band_kw)
-                self.bands_[part] = ax.fill_between(epochs, low, high, **shade)
+                self.bands_[rows] = ax.fill_between(epochs, low, high, **shade)
         self.best_ = self._mark_best(ax, title, best_kw) if show_best else None
         self.stops_ = self._mark_stops(ax) if show_stops else None
         ax.set(xlabel="epoch", ylabel=self.metric)
@@ -399,22 +405,22 @@ class TrainingCurveDisplay:
         self.figure_ = ax.figure
         return self
 
-    def _label(self, part: str, title: str | None, band: str | None) -> str:
+    def _label(self, rows: str, title: str | None, band: str | None) -> str:
         n_folds = next(iter(self.curves.values())).shape[1]
-        label = {"training": "training", "validation": "validation", "test": "held out"}[part]
-        if n_folds > 1 and part == next(iter(self.curves)):
+        label = {"training": "training", "validation": "validation", "test": "held out"}[rows]
+        if n_folds > 1 and rows == next(iter(self.curves)):
             spread = {"std": " ± std", "range": " and range", None: ""}[band]
             label += f" (mean{spread} of {n_folds})"
         return f"{title}: {label}" if title else label
 
-    def _mark_best(self, ax: Any, title: str | None, best_kw: dict[str, Any] | None) -> Any:
+    def _mark_best(self, ax: Axes, title: str | None, best_kw: Style | None) -> Line2D | None:
         best = self.best_epoch
         if best is None:
             return None
         label = f"{title}: best epoch {best}" if title else f"best epoch {best}"
         return ax.axvline(best, **merged(MARK, {"label": label}, best_kw))
 
-    def _mark_stops(self, ax: Any) -> Any:
+    def _mark_stops(self, ax: Axes) -> Line2D | None:
         kept, n_epochs = self._kept(), self._n_epochs()
         if (kept == n_epochs.max(initial=0)).all():
             return None
@@ -432,13 +438,13 @@ class TrainingCurveDisplay:
         return marks
 
 
-def kept_epoch(network: Any) -> int:
+def kept_epoch(network: BaseNetwork) -> int:
     """Return the number of epochs, from 1, after which a network had the weights it has."""
     restores = network.early_stopping and network.restore_best_weights
     return int(network.best_epoch_ if restores else network.n_iter_)
 
 
-def stacked(histories: Sequence[Mapping[str, Sequence[float]]], key: str) -> NDArray[np.float64]:
+def stacked(histories: Sequence[History], key: str) -> NDArray[np.float64]:
     """Return one curve of each history side by side, of shape (n_epochs, n_histories)."""
     lengths = [len(history.get(key, ())) for history in histories]
     values = np.full((max(lengths), len(histories)), np.nan)
@@ -447,7 +453,7 @@ def stacked(histories: Sequence[Mapping[str, Sequence[float]]], key: str) -> NDA
     return values
 
 
-def _limits(values: NDArray[np.float64], band: str) -> tuple[Any, Any]:
+def _limits(values: NDArray[np.float64], band: str) -> tuple[Curve, Curve]:
     if band == "range":
         return values.min(axis=1), values.max(axis=1)
     mean, spread = values.mean(axis=1), values.std(axis=1, ddof=1)

@@ -20,7 +20,10 @@ from skdl.inspection._style import BAND, LINES, MARK, merged
 from skdl.training.lockstep import LockstepBackend, lockstep
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
+
+    from skdl.inspection._style import Style
 
 __all__ = ["ValidationCurveDisplay"]
 
@@ -162,15 +165,15 @@ class ValidationCurveDisplay(SklearnDisplay):
 
     def plot(
         self,
-        ax: Any = None,
+        ax: Axes | None = None,
         *,
         negate_score: bool = False,
         score_name: str | None = None,
         score_type: str = "both",
         std_display_style: str | None = "fill_between",
-        line_kw: dict[str, Any] | None = None,
-        fill_between_kw: dict[str, Any] | None = None,
-        errorbar_kw: dict[str, Any] | None = None,
+        line_kw: Style | None = None,
+        fill_between_kw: Style | None = None,
+        errorbar_kw: Style | None = None,
     ) -> Self:
         """Draw the scores.
 
@@ -209,60 +212,55 @@ class ValidationCurveDisplay(SklearnDisplay):
 
         if ax is None:
             _, ax = plt.subplots()
-        places = self._places(ax)
+        positions = self._positions(ax)
         sign = -1.0 if negate_score else 1.0
         scores = {"train": self.train_scores, "test": self.test_scores}
         if score_type != "both":
             scores = {score_type: scores[score_type]}
-        self.lines_ = self.fill_between_ = self.errorbar_ = None
-        drawn, shaded = [], []
-        for part, given_scores in scores.items():
+        lines, bands, bars = [], [], []
+        for rows, given_scores in scores.items():
             values = sign * np.asarray(given_scores, float)
             mean, spread = values.mean(axis=1), values.std(axis=1)
-            own = {"label": part.capitalize(), "marker": "os"[part == "test"], "markersize": 4}
-            look = merged(LINES["training" if part == "train" else "test"], own)
+            defaults = {"label": rows.capitalize(), "marker": "os"[rows == "test"], "markersize": 4}
+            look = merged(LINES["training" if rows == "train" else "test"], defaults)
             if std_display_style == "errorbar":
                 look = merged(look, {"capsize": 3}, errorbar_kw)
-                drawn.append(ax.errorbar(places, mean, spread, **look))
+                bars.append(ax.errorbar(positions, mean, spread, **look))
                 continue
-            (line,) = ax.plot(places, mean, **merged(look, line_kw))
-            drawn.append(line)
+            (line,) = ax.plot(positions, mean, **merged(look, line_kw))
+            lines.append(line)
             if std_display_style == "fill_between":
                 shade = merged({"color": line.get_color()}, BAND, fill_between_kw)
-                shaded.append(ax.fill_between(places, mean - spread, mean + spread, **shade))
-        if std_display_style == "errorbar":
-            self.errorbar_ = drawn
-        else:
-            self.lines_ = drawn
-            self.fill_between_ = shaded or None
+                bands.append(ax.fill_between(positions, mean - spread, mean + spread, **shade))
+        self.lines_, self.fill_between_, self.errorbar_ = lines or None, bands or None, bars or None
         self.best_ = None
         best = self.best_index
         if score_type != "train" and best is not None:
             label = f"best: {_short(self.param_range[best])}"
-            self.best_ = ax.axvline(places[best], **merged(MARK, {"label": label}))
+            self.best_ = ax.axvline(positions[best], **merged(MARK, {"label": label}))
         ax.set(xlabel=f"{self.param_name}", ylabel=score_name or self.score_name or "score")
         ax.legend()
         self.ax_ = ax
         self.figure_ = ax.figure
         return self
 
-    def _places(self, ax: Any) -> NDArray[np.float64]:
+    def _positions(self, ax: Axes) -> NDArray[np.float64]:
         """Return where the values stand, and set the axis up for them."""
         values = list(self.param_range)
         if not all(_is_number(value) for value in values):
-            places = np.arange(len(values), dtype=float)
-            ax.set_xticks(places, [_short(value) for value in values])
-            return places
-        places = np.array(values, float)
-        gaps = np.diff(np.sort(places))
+            positions = np.arange(len(values), dtype=float)
+            ax.set_xticks(positions, [_short(value) for value in values])
+            return positions
+        positions = np.array(values, float)
+        gaps = np.diff(np.sort(positions))
         gaps = gaps[gaps > 0]
         if len(gaps) and gaps.max() / gaps.min() > _UNEVEN:
-            if places.min() > 0:
+            if positions.min() > 0:
                 ax.set_xscale("log")
             else:
-                least = np.abs(places[places != 0]).min()
+                least = np.abs(positions[positions != 0]).min()
                 ax.set_xscale("symlog", linthresh=least)
-        return places
+        return positions
 
 
 def _as_values(param_range: Any) -> Any:
@@ -275,8 +273,8 @@ def _as_values(param_range: Any) -> Any:
     if all(_is_number(value) for value in given):
         return param_range
     values = np.empty(len(given), object)
-    for place, value in enumerate(given):
-        values[place] = value
+    for i, value in enumerate(given):
+        values[i] = value
     return values
 
 
@@ -286,11 +284,11 @@ def _check_name(estimator: Any, name: str, values: Any) -> None:
     try:
         other.set_params(**{name: next(iter(values))})
     except ValueError as error:
-        places: dict[str, list[str]] = {}
+        full_names: dict[str, list[str]] = {}
         for full in sorted(other.get_params(deep=True)):
-            places.setdefault(full.rpartition("__")[2], []).append(full)
-        nearest = difflib.get_close_matches(name.rpartition("__")[2], places, n=1)
-        meant = " or ".join(map(repr, places[nearest[0]])) if nearest else "one of get_params()"
+            full_names.setdefault(full.rpartition("__")[2], []).append(full)
+        nearest = difflib.get_close_matches(name.rpartition("__")[2], full_names, n=1)
+        meant = " or ".join(map(repr, full_names[nearest[0]])) if nearest else "one of get_params()"
         raise ValueError(
             f"{_OWNER}: {type(estimator).__name__} has no single parameter {name!r}. Expected "
             f"{meant}."

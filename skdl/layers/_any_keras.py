@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdl._compat_keras import flat_layers
 from skdl.layers._rule import LayerContext, Rule, Variable, of_single_rows
 from skdl.layers._shapes import Shape, size
 from skdl.networks import KerasObject, preserved_generators
@@ -261,5 +262,5 @@ def _rows_meet(source: Any, shape: Any) -> bool:
 
 def _convolves(built: Any) -> bool:
     """Tell whether there is a convolution in a layer, or in a model that is one."""
-    parts = built._flatten_layers()  # noqa: SLF001 - Keras' own way through nested layers
+    parts = flat_layers(built)
     return any("Conv" in type(part).__name__ for part in parts)

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from sklearn.utils import _safe_indexing, check_consistent_length
+from sklearn.utils import check_consistent_length
 
+from skdl._compat_sklearn import safe_indexing
 from skdl.exceptions import DuplicateRowsWarning
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def _as_table(data: Any) -> Any:
         table.data = _canonical(table.data)
         return table
     if hasattr(data, "columns") and len(set(getattr(data, "dtypes", ()))) != 1:
-        columns = [_safe_indexing(data, index, axis=1) for index in range(data.shape[1])]
+        columns = [safe_indexing(data, index, axis=1) for index in range(data.shape[1])]
         return np.column_stack([_as_numbers(column) for column in columns])
     # An array of texts is as wide as the longest one: a few long documents would fill the memory.
     is_texts = isinstance(data, list | tuple) and any(isinstance(row, str) for row in data)

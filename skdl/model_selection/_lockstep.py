@@ -1,4 +1,4 @@
-"""Training together without being asked."""
+"""Lockstep for the fits that a function or meta-estimator starts, and their configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding our networks inside the estimators that hold them."""
+"""Search for networks of skdl inside other estimators."""
 
 from __future__ import annotations
 

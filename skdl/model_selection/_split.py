@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -24,8 +24,9 @@ from sklearn.model_selection import (
     check_cv,
     train_test_split,
 )
-from sklearn.utils import _safe_indexing, check_random_state, column_or_1d, indexable
+from sklearn.utils import check_random_state, column_or_1d, indexable
 
+from skdl._compat_sklearn import safe_indexing
 from skdl._validation import (
     RANDOM_STATE,
     AnyOf,
@@ -140,7 +141,7 @@ class IteratedKFold(BaseCrossValidator):
     """
 
     # Groups are handed on to `split` wherever they are passed, and may be left out.
-    __metadata_request__split = {"groups": True}  # noqa: RUF012 - scikit-learn's protocol
+    __metadata_request__split: ClassVar[dict[str, bool]] = {"groups": True}
 
     def __init__(
         self,
@@ -388,7 +389,7 @@ def train_validation_test_split(
         try:
             rest, test = train_test_split(rows, test_size=n_test, stratify=stratify, **options)
             if stratify is not None:
-                stratify = _safe_indexing(stratify, rest)
+                stratify = safe_indexing(stratify, rest)
             train, validation = train_test_split(
                 rest, test_size=n_validation, stratify=stratify, **options
             )
@@ -399,7 +400,7 @@ def train_validation_test_split(
                 "classes, change the sizes, or pass stratify=None."
             ) from error
         parts = [train, validation, test]
-    return [_safe_indexing(array, part) for array in arrays for part in parts]
+    return [safe_indexing(array, part) for array in arrays for part in parts]
 
 
 def _check_company(owner: str, *, shuffle: bool, stratify: object, groups: object) -> None:
@@ -420,8 +421,8 @@ def _check_company(owner: str, *, shuffle: bool, stratify: object, groups: objec
 def _number_groups(owner: str, groups: Any, n_parts: int) -> NDArray[np.intp]:
     """Return the number of each row's group, after checks."""
     # Numbered in sorted order, as scikit-learn does it: the splits then equal its own.
-    numbers, names = pd.factorize(column_or_1d(groups), sort=True)
-    if n_missing := int((numbers < 0).sum()):
+    codes, names = pd.factorize(column_or_1d(groups), sort=True)
+    if n_missing := int((codes < 0).sum()):
         raise ValueError(
             f"{owner}: groups holds {n_missing} missing values (None or NaN). Expected a group for "
             "each row: name them, or remove those rows."
@@ -432,7 +433,7 @@ def _number_groups(owner: str, groups: Any, n_parts: int) -> NDArray[np.intp]:
             f"{n_parts} parts. Expected at least {n_parts}: ask for fewer parts, or use finer "
             "groups."
         )
-    return np.asarray(numbers, np.intp)
+    return np.asarray(codes, np.intp)
 
 
 def _deal_groups(

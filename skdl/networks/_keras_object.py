@@ -8,6 +8,8 @@ import json
 import re
 from typing import Any, Literal
 
+from skdl._compat_keras import function_arguments
+
 __all__ = ["PACKAGE", "KerasObject"]
 
 Family = Literal["layers", "losses", "metrics", "optimizers"]
@@ -49,7 +51,7 @@ class KerasObject:
         config.pop("build_config", None)
         # Keras leaves some arguments of losses, such as Huber's delta, out of their configs.
         accepted = inspect.signature(type(obj).__init__).parameters
-        for name, value in getattr(obj, "_fn_kwargs", {}).items():
+        for name, value in function_arguments(obj).items():
             if name in accepted:
                 config["config"].setdefault(name, value)
         is_own = not type(obj).__module__.startswith("keras.")

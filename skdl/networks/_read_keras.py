@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from skdl._compat_keras import functional_graph, graph_nodes
 from skdl.networks._keras_object import KerasObject
 from skdl.networks._network import Layer
 from skdl.networks._operation import OperationCall
@@ -89,8 +90,8 @@ def _graph_of(model: keras.Model) -> Any:
         changed = [name for name in _OVERRIDES if getattr(kind, name) is not getattr(base, name)]
         what = f" with its own {changed[0]}" if changed else ""
         raise CannotReadError(f"{kind.__name__} is a class of the user's{what}")
-    graph = getattr(model, "_functional", None) if isinstance(model, keras.Sequential) else model
-    if graph is None or not hasattr(graph, "_nodes_by_depth"):
+    graph = functional_graph(model)
+    if graph is None:
         raise CannotReadError("the model is not a graph of layers")
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise CannotReadError(
@@ -104,8 +105,7 @@ def _check_input_type(graph: keras.Model) -> None:
     (tensor,) = graph.inputs
     takers = {
         type(node.operation).__name__
-        for at_depth in graph._nodes_by_depth.values()  # noqa: SLF001
-        for node in at_depth
+        for node in graph_nodes(graph)
         if any(taken is tensor for taken in node.input_tensors)
     }
     if tensor.dtype != "float32" and takers != {"Embedding"}:
@@ -117,9 +117,8 @@ def _read_graph(graph: keras.Model, start: int, reading: Reading) -> int:
     import keras
 
     nodes: dict[int, list[Any]] = {}
-    for at_depth in graph._nodes_by_depth.values():  # noqa: SLF001 - Keras has no public way
-        for node in at_depth:
-            nodes.setdefault(id(node.operation), []).append(node)
+    for node in graph_nodes(graph):
+        nodes.setdefault(id(node.operation), []).append(node)
     places = {id(graph.inputs[0]): start}
     for operation in graph.operations:
         own = nodes[id(operation)]
@@ -293,7 +292,7 @@ def _batch_normalization(layer: keras.layers.Layer) -> _Read | None:
     if not _unless(layer, *unknown) or not is_last:
         return None
     config: dict[str, Any] = {"momentum": layer.momentum}
-    if layer.epsilon != 1e-3:  # noqa: PLR2004 - Keras' default, and the rule's
+    if layer.epsilon != 1e-3:  # Keras' default, and the rule's
         config["epsilon"] = layer.epsilon
     config |= {} if layer.center else {"center": False}
     config |= {} if layer.scale else {"scale": False}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdl._compat_keras import profiles_batches
 from skdl.training._observer import Observer
 
 if TYPE_CHECKING:
@@ -41,8 +42,7 @@ def has_batch_hooks(callback: keras.callbacks.Callback) -> bool:
     kind = type(callback)
     if kind.__module__.startswith("keras.") and kind.__name__ in _KNOWN_AT_EPOCHS:
         if isinstance(callback, keras.callbacks.TensorBoard):
-            profiles = getattr(callback, "_start_batch", 0) or getattr(callback, "_stop_batch", 0)
-            return callback.update_freq != "epoch" or bool(profiles)
+            return callback.update_freq != "epoch" or profiles_batches(callback)
         if isinstance(callback, keras.callbacks.ModelCheckpoint | keras.callbacks.BackupAndRestore):
             return callback.save_freq != "epoch"
         if isinstance(callback, keras.callbacks.LambdaCallback):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdl._compat_keras import function_arguments, wrapped_function
 from skdl.networks import KerasObject, preserved_generators
 
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ def _resolve(metric: Any, network: Network) -> GraphMetric | HostMetric:
     if isinstance(built, keras.metrics.RootMeanSquaredError):
         return GraphMetric(name, source, keras.metrics.mean_squared_error, root=True)
     if isinstance(built, keras.metrics.MeanMetricWrapper):
-        return GraphMetric(name, source, built._fn, built._fn_kwargs, of_labels=of_labels)  # noqa: SLF001
+        function, arguments = wrapped_function(built), function_arguments(built)
+        return GraphMetric(name, source, function, arguments, of_labels=of_labels)
     return HostMetric(name, source)
 
 

@@ -12,6 +12,7 @@ import json
 import numbers
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from skdl._compat_keras import excludes_from_weight_decay
 from skdl.networks import KerasObject
 from skdl.training._settings import Optimizer
 
@@ -62,8 +63,7 @@ def describe_optimizer(optimizer: keras.optimizers.Optimizer) -> Optimizer:
         and name in SLOTS
         and not config.get("use_ema")
         and not config.get("gradient_accumulation_steps")
-        and not getattr(optimizer, "_exclude_from_weight_decay_variables", None)
-        and not getattr(optimizer, "_exclude_from_weight_decay_names", None)
+        and not excludes_from_weight_decay(optimizer)
     )
     return Optimizer(
         kind=name if has_rule else "Keras",

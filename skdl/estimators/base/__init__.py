@@ -4,7 +4,7 @@ from skdl.estimators.base._describe_space import describe_space
 from skdl.estimators.base._fit_conditions import FitOverrides
 from skdl.estimators.base._held_out import HeldOutScoring
 from skdl.estimators.base._keras_names import monitor_mode
-from skdl.estimators.base._network_estimator import BaseNetwork, max_epochs, takes_lazy_rows
+from skdl.estimators.base._network_estimator import BaseNetwork, max_epochs_of
 from skdl.estimators.base._parameters import CONSTRAINTS
 from skdl.estimators.base._search_space import Choice, Number
 
@@ -16,7 +16,6 @@ __all__ = [
     "HeldOutScoring",
     "Number",
     "describe_space",
-    "max_epochs",
+    "max_epochs_of",
     "monitor_mode",
-    "takes_lazy_rows",
 ]

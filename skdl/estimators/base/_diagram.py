@@ -6,13 +6,11 @@ import copy
 import html
 from typing import Any
 
-from sklearn.base import BaseEstimator
+from skdl._compat_sklearn import HAS_FITTED_ATTRIBUTES, HtmlInFront, fitted_attributes
 
 __all__ = ["estimator_html", "fitted_attributes_html", "training_html"]
 
 _BUILT_LATER = "a Keras model, built when asked for"
-# Since scikit-learn 1.9 a diagram has room for what was fitted, also inside a Pipeline's.
-_HAS_ROOM = hasattr(BaseEstimator, "_get_fitted_attr_html")
 
 
 def fitted_attributes_html(network: Any, doc_link: str) -> Any:
@@ -20,9 +18,7 @@ def fitted_attributes_html(network: Any, doc_link: str) -> Any:
     # A copy on which looking at `model_` builds no Keras model.
     twin = copy.copy(network)
     vars(twin)["_keras_model"] = _BUILT_LATER
-    return _WithTraining(
-        training_html(network), BaseEstimator._get_fitted_attr_html(twin, doc_link)
-    )
+    return HtmlInFront(training_html(network), fitted_attributes(twin, doc_link))
 
 
 def estimator_html(network: Any) -> str:
@@ -30,22 +26,8 @@ def estimator_html(network: Any) -> str:
     from sklearn.utils import estimator_html_repr
 
     diagram = estimator_html_repr(network)
-    is_missing = not _HAS_ROOM and hasattr(network, "_trained")
+    is_missing = not HAS_FITTED_ATTRIBUTES and hasattr(network, "_trained")
     return f"{diagram}{training_html(network)}" if is_missing else diagram
-
-
-class _WithTraining:
-    """What scikit-learn's diagram asks of fitted attributes, with a table of ours in front."""
-
-    def __init__(self, table: str, attributes: Any) -> None:
-        self._table = table
-        self._attributes = attributes
-
-    def __len__(self) -> int:
-        return len(self._attributes) + 1
-
-    def _repr_html_inner(self) -> str:
-        return f"{self._table}{self._attributes._repr_html_inner()}"
 
 
 def training_html(network: Any) -> str:

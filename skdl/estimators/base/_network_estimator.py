@@ -26,7 +26,7 @@ from skdl.estimators.base._callbacks import SklearnCallbacks
 from skdl.estimators.base._fit_conditions import FitOverrides
 from skdl.estimators.base._held_out import HeldOutScoring
 from skdl.estimators.base._job import described_job
-from skdl.estimators.base._parameters import CONSTRAINTS, as_list, is_optimizer_object
+from skdl.estimators.base._parameters import CONSTRAINTS, as_list, is_keras, is_optimizer_object
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._training_data import TrainingData, checked_rows
 from skdl.exceptions import InvalidParameterError
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from skdl.networks import Network
     from skdl.training import Job, Optimizer, Rows, Schedule, Trained
 
-__all__ = ["BaseNetwork", "max_epochs", "takes_lazy_rows"]
+__all__ = ["BaseNetwork", "max_epochs_of"]
 
 # The default of the parameter, which an optimizer object's own learning rate replaces.
 _DEFAULT_RATE = 0.001
@@ -55,8 +55,6 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         "accept_large_sparse": False,
         "dtype": np.float32,
     }
-    # Whether rows may stay in the array that a `LazyRows` picks them from.
-    _takes_lazy_rows: ClassVar[bool] = False
 
     _targets: Targets
 
@@ -354,6 +352,14 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         """Return optimizer and metrics of `model_`."""
         return self._optimizer(), self._metrics()
 
+    def __sklearn_clone__(self) -> Self:
+        twin: Any = super().__sklearn_clone__()
+        loss = getattr(self, "loss", None)
+        if not (loss is None or isinstance(loss, str)) and is_keras("losses.Loss")(loss):
+            # Shared, as it has no state: Keras' copies forget arguments such as Huber's delta.
+            twin.loss = loss
+        return twin
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_trained")
 
@@ -369,11 +375,6 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         return tags
 
 
-def max_epochs(network: BaseNetwork) -> int:
+def max_epochs_of(network: BaseNetwork) -> int:
     """Return the epochs that a fit of a network has at most."""
     return network._max_epochs
-
-
-def takes_lazy_rows(estimator: object) -> bool:
-    """Tell whether ``fit`` takes `LazyRows`, as networks for images do."""
-    return isinstance(estimator, BaseNetwork) and estimator._takes_lazy_rows

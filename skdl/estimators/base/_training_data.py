@@ -13,13 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from sklearn.utils import check_array, column_or_1d
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    _check_y,
-    check_consistent_length,
-    validate_data,
-)
+from sklearn.utils.validation import check_consistent_length, validate_data
 
+from skdl._compat_sklearn import check_sample_weight, check_y
 from skdl._lazy_rows import LazyRows
 from skdl._validation import check_enough_rows_to_split, check_validation_pair, check_weights
 from skdl.exceptions import EarlyStoppingDataWarning
@@ -200,7 +196,7 @@ def _checked_pair(network: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, An
             network, X, y, reset=reset, multi_output=True, y_numeric=False, **network._row_checks()
         )
     else:
-        X, y = rows, _check_y(y, multi_output=True, y_numeric=False, estimator=network)
+        X, y = rows, check_y(y, multi_output=True, y_numeric=False, estimator=network)
         check_consistent_length(X, y)
     return network._to_network_rows(X, reset=reset), y
 
@@ -233,7 +229,7 @@ def _checked_weight(owner: str, sample_weight: Any, X: Any) -> NDArray[np.float6
     weight = np.asarray(sample_weight, np.float64)
     if weight.ndim == 1:
         check_weights(owner, weight)
-    checked: NDArray[np.float64] = _check_sample_weight(weight, X, dtype=np.float64)
+    checked: NDArray[np.float64] = check_sample_weight(weight, X, dtype=np.float64)
     return checked
 
 

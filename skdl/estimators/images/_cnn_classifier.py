@@ -47,7 +47,7 @@ class CNNClassifier(BaseCNN, ClassificationNetwork):
     hidden_units : int or sequence of int, default=128
         Units per hidden layer behind the blocks; a sequence has one entry per layer.
     hidden_layers : int, default=1
-        Number of hidden layers, used when `hidden_units` is an int; 0 leads straight to the
+        Number of hidden layers, unless `hidden_units` is a sequence; 0 leads straight to the
         output.
     image_shape : sequence of int, default=None
         Shape of one image where rows of `X` are flat: ``(height, width)``,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from skdl._lazy_rows import TakesLazyRows
 from skdl._validation import AnyOf, Integer, OneOf, Predicate, SequenceOf
 
 if TYPE_CHECKING:
@@ -42,14 +43,13 @@ IMAGE_SHAPE = AnyOf(
 )
 
 
-class ImageRows(metaclass=ABCMeta):
+class ImageRows(TakesLazyRows, metaclass=ABCMeta):
     """What estimators share whose rows are images: one shape and one scale, set in fit."""
 
     image_shape: Any
     rescale: Any
     image_shape_: tuple[int, ...]
 
-    _takes_lazy_rows: ClassVar[bool] = True
     _accepted_rows: ClassVar[dict[str, Any]] = {
         "allow_nd": True,
         "dtype": [np.float32, np.uint8],

@@ -54,7 +54,7 @@ class PretrainedCNNClassifier(BasePretrainedCNN, ClassificationNetwork):
     hidden_units : int or sequence of int, default=128
         Units per hidden layer behind the features; a sequence has one entry per layer.
     hidden_layers : int, default=1
-        Number of hidden layers, used when `hidden_units` is an int; 0 gives a linear model.
+        Number of hidden layers, unless `hidden_units` is a sequence; 0 gives a linear model.
     activation : str, callable or Keras layer, default="relu"
         Activation of the hidden layers: a name of ``keras.activations``, a function of single
         rows, or a Keras layer such as ``keras.layers.LeakyReLU(0.1)``.

@@ -208,6 +208,7 @@ class PretrainedFeatures(
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from skdl.estimators.base._parameters import is_keras
-from skdl.estimators.keras_models import _scikeras as conventions
+from skdl.estimators.keras_models._arguments import build_arguments
 from skdl.estimators.keras_models._parameters import USER_MODEL_CONSTRAINTS, UserModelParameters
 from skdl.estimators.keras_models._reader import Built, ModelReader
 from skdl.estimators.keras_models._targets import EncodedTargets, UserModelNumbers
@@ -149,9 +149,7 @@ class UserModelEstimator(UserModelParameters):
         if given is not None and is_keras("Model")(given):
             return GivenModel(given, complete=complete)
         function = given if given is not None else self._keras_build_fn
-        arguments = conventions.build_arguments(
-            function, self.get_params(deep=False), self._user_names(), meta
-        )
+        arguments = build_arguments(function, self.get_params(deep=False), self._user_names(), meta)
         return CalledModel(function, arguments, complete=complete)
 
     def _described(self, X: Any, seed: int) -> dict[str, Any]:

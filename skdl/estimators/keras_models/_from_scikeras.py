@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from skdl.estimators.keras_models import _scikeras as conventions
 from skdl.estimators.keras_models._classifier import KerasClassifier
 from skdl.estimators.keras_models._regressor import KerasRegressor
+from skdl.estimators.keras_models._scikeras import parameters_of
 
 __all__ = ["from_scikeras"]
 
@@ -29,8 +29,10 @@ def from_scikeras(estimator: Any) -> KerasClassifier | KerasRegressor:
     TypeError
         If `estimator` is something else, or of a class that builds the model or encodes targets
         in a way of its own.
+    ImportError
+        If SciKeras cannot be imported.
     """
-    params = conventions.parameters_of(estimator)
+    params = parameters_of(estimator)
     kind = KerasClassifier if hasattr(estimator, "predict_proba") else KerasRegressor
     ours = kind(**params)
     if estimator.initialized_:

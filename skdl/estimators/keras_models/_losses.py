@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from skdl._compat_keras import function_arguments
 from skdl.networks import KerasObject, Loss, formula_of_keras_class
 
 __all__ = ["described_loss", "loss_target"]
@@ -59,7 +60,7 @@ def described_loss(loss: Any, output_activation: str, target: Target) -> tuple[L
     described = KerasObject.of("losses", resolved)
     described.build()  # fails here rather than in the midst of a training
     formula = formula_of_keras_class(type(resolved))
-    config = {**resolved.get_config(), **getattr(resolved, "_fn_kwargs", {})}
+    config = {**resolved.get_config(), **function_arguments(resolved)}
     from_logits = bool(config.get("from_logits"))
     # What Keras' losses can do beyond the formulas.
     goes_beyond = (

@@ -24,7 +24,8 @@ from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._network_estimator import BaseNetwork
 from skdl.estimators.base._parameters import CALLABLE, CONSTRAINTS, is_keras
 from skdl.estimators.base._search_space import Choice, Number
-from skdl.estimators.keras_models import _scikeras as conventions
+from skdl.estimators.keras_models._arguments import callbacks_of
+from skdl.estimators.keras_models._routing import PREFIXES, is_routed
 from skdl.exceptions import InvalidParameterError
 
 __all__ = ["USER_MODEL_CONSTRAINTS", "UserModelParameters"]
@@ -95,11 +96,11 @@ class UserModelParameters(BaseNetwork):
             If a name is neither a parameter nor routed.
         """
         known = self.get_params(deep=False)
-        unknown = [name for name in params if name not in known and not conventions.is_routed(name)]
+        unknown = [name for name in params if name not in known and not is_routed(name)]
         if unknown:
             raise ValueError(
                 f"{type(self).__name__}: {unknown[0]!r} is not a parameter. Expected one of "
-                f"{sorted(known)}, or a name with {'__, '.join(conventions.PREFIXES)}__ in front. "
+                f"{sorted(known)}, or a name with {'__, '.join(PREFIXES)}__ in front. "
                 f"To give the function that builds the model an argument, use "
                 f"model__{unknown[0]}=..., or name it when the estimator is made."
             )
@@ -118,7 +119,7 @@ class UserModelParameters(BaseNetwork):
             if "__init__" in vars(kind) and kind is not object
             for name in inspect.signature(vars(kind)["__init__"]).parameters
         }
-        return {n for n in self._public_names() if not (n in named or conventions.is_routed(n))}
+        return {n for n in self._public_names() if not (n in named or is_routed(n))}
 
     def __sklearn_clone__(self) -> Self:
         # A model is shared, not copied: fits never change it, and copies would lose what its
@@ -165,7 +166,7 @@ class UserModelParameters(BaseNetwork):
     def _given_callbacks(self) -> list[Any]:
         from skdl.training import Observer
 
-        given = conventions.callbacks_of(self.get_params(deep=False))
+        given = callbacks_of(self.get_params(deep=False))
         is_callback = is_keras("callbacks.Callback")
         wrong = [c for c in given if not (isinstance(c, Observer) or is_callback(c))]
         if wrong:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from skdl._compat_keras import compiled_with, excludes_from_weight_decay
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._parameters import as_list, is_keras
-from skdl.estimators.keras_models import _scikeras as conventions
+from skdl.estimators.keras_models._arguments import CompileArguments, same_loss
 from skdl.estimators.keras_models._losses import Target, described_loss
 from skdl.exceptions import InvalidParameterError
 from skdl.networks import (
@@ -49,7 +50,7 @@ class Built:
 
     owner: str
     sample: Any
-    compiling: conventions.CompileArguments | None = None
+    compiling: CompileArguments | None = None
     given: keras.Model | None = None
 
     def __call__(self, model: Any) -> None:
@@ -136,7 +137,7 @@ class ModelReader:
         """Return optimizer, loss and metrics that hold, of the model or of the parameters."""
         owner = self.owner
         if not given.compiled:
-            arguments = conventions.CompileArguments(self.params).fresh()
+            arguments = CompileArguments(self.params).fresh()
             if arguments.get("loss") is None and _needs_loss(given):
                 raise InvalidParameterError(
                     f"{owner}: loss=None is not allowed for a model that is not compiled. Expected "
@@ -146,19 +147,15 @@ class ModelReader:
             return arguments
         loss, wanted = getattr(given, "loss", None), self.params.get("loss")
         both = wanted is not None and loss is not None
-        if both and not conventions.same_loss(wanted, loss):
+        if both and not same_loss(wanted, loss):
             raise ValueError(
                 f"{owner}: loss={wanted!r} was given beside a model compiled with {loss!r}. "
                 "Expected one of them: leave out loss, or return the model uncompiled."
             )
-        metrics = getattr(given, "_compile_metrics", None)
-        losses = getattr(given, "_compile_loss", None)
         return {
             "optimizer": getattr(given, "optimizer", None),
             "loss": loss,
-            "metrics": getattr(metrics, "_user_metrics", None),
-            "weighted_metrics": getattr(metrics, "_user_weighted_metrics", None),
-            "loss_weights": getattr(losses, "_user_loss_weights", None),
+            **compiled_with(given),
             "run_eagerly": getattr(given, "run_eagerly", False),
         }
 
@@ -177,6 +174,8 @@ class ModelReader:
         ]
         if extra:
             raise CannotReadError(f"the model is compiled with {extra[0]}")
+        if excludes_from_weight_decay(compiling["optimizer"]):
+            raise CannotReadError("its optimizer excludes variables from weight decay")
         reading = read_layers(model)
         _check_shape(self.owner, model.input_shape, shape)
         network = Network(
@@ -222,7 +221,7 @@ class ModelReader:
     ) -> dict[str, Any]:
         """Describe a model as a whole, compiled as the user says."""
         complete: Any = source.complete
-        params = conventions.CompileArguments(self.params)
+        params = CompileArguments(self.params)
         complete = dataclasses.replace(
             complete, compiling=params, given=given if isinstance(source, GivenModel) else None
         )

@@ -12,6 +12,7 @@ from skdl.estimators.base._classification import N_BINARY, ClassTargets
 from skdl.estimators.base._regression import RegressionTargets
 from skdl.estimators.base._targets import Output, Targets
 from skdl.estimators.keras_models._losses import loss_target
+from skdl.estimators.keras_models._scikeras import is_one_hot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,10 +89,8 @@ class UserModelClasses(ClassTargets):
 
     def take_over(self, theirs: Any) -> None:
         """Take over what a fitted SciKeras estimator knows of its targets."""
-        # SciKeras has no public place for it.
-        kind = vars(theirs.target_encoder_)["_target_type"]
-        self.is_multilabel = kind in {"multilabel-indicator", "multiclass-onehot"}
-        self.is_one_hot = kind == "multiclass-onehot"
+        self.is_multilabel = theirs.target_type_ == "multilabel-indicator"
+        self.is_one_hot = is_one_hot(theirs)
         self.classes = np.asarray(theirs.classes_)
         self.n_outputs = len(self.classes) if self.is_multilabel else 1
 

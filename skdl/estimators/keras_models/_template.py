@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdl._compat_keras import flat_layers
 from skdl.networks import preserved_generators
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def initializers_of(model: Any) -> tuple[list[Any], bool]:
     give again was set by somebody, and is kept. So is one whose seed the user chose.
     """
     by_weight: dict[int, Any] = {}
-    for layer in model._flatten_layers():  # noqa: SLF001 - `layers` leaves out layers in layers
+    for layer in flat_layers(model):
         for weight in layer.weights:
             initializer = getattr(layer, f"{weight.name}_initializer", None)
             if initializer is not None:

@@ -385,8 +385,10 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
                     f"Expected one of {names}."
                 )
             outputs = model.get_layer(self.layer).output
-            # Not `inputs`: given a list, Keras 3.8 warns of an array that comes without one.
-            inner = self._inner_model = keras.Model(model.input, outputs)
+            # A Sequential has no `input` before it is called. Of others, not `inputs`: given a
+            # list, Keras 3.8 warns of an array that comes without one.
+            inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+            inner = self._inner_model = keras.Model(inputs, outputs)
         return inner
 
     def __getstate__(self) -> dict[str, Any]:

@@ -60,6 +60,7 @@ class SmoothClipScaler(DocLinkMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         Returns
         -------
         self : object
+            The fitted estimator.
         """
         del y
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")

@@ -13,14 +13,9 @@ from sklearn.base import is_classifier
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import check_scoring
-
-# Private, see `skdl.model_selection.cross_validation._folds`.
-from sklearn.model_selection._validation import (
-    _insert_error_scores,
-    _warn_or_raise_about_fit_failures,
-)
 from sklearn.utils import indexable
 
+from skdl._compat_sklearn import insert_error_scores, warn_about_fit_failures
 from skdl._validation import (
     ERROR_SCORE,
     VERBOSE,
@@ -140,7 +135,7 @@ def cross_validate(
         Keep out-of-fold predictions, see `CrossValidationResult.predictions`.
     return_indices : bool, default=False
         Keep the rows of each split, under the key ``indices``.
-    n_jobs : int, default=None
+    n_jobs : int or None, default=None
         As scikit-learn's, for estimators that hold no network. Networks train together.
     params : dict, default=None
         Arguments of ``fit``, such as ``sample_weight``; with metadata routing enabled, also of
@@ -223,7 +218,7 @@ def cross_validate(
         return_predictions=return_predictions,
     )
     folds = shared.run(estimator, n_jobs=n_jobs, verbose=verbose)
-    _warn_or_raise_about_fit_failures([fold.result for fold in folds], error_score)
+    warn_about_fit_failures([fold.result for fold in folds], error_score)
     scores = _as_dict(folds, error_score, return_train_score=return_train_score)
     metrics = [key.removeprefix("test_") for key in scores if key.startswith("test_")]
     if return_estimator:
@@ -233,21 +228,25 @@ def cross_validate(
         scores["indices"] = {"train": train, "test": test}
 
     others: dict[str, dict[str, Any]] = {}
-    for other, contender in contenders.items():
-        its_scorer = check_scoring(contender, scoring=scoring, raise_exc=error_score == "raise")
-        fit_params, score_params = params_for_contender(contender, its_scorer, params)
-        its_folds = dataclasses.replace(
+    for contender_name, contender in contenders.items():
+        contender_scorer = check_scoring(
+            contender, scoring=scoring, raise_exc=error_score == "raise"
+        )
+        fit_params, score_params = params_for_contender(contender, contender_scorer, params)
+        contender_folds = dataclasses.replace(
             shared,
-            scorer=its_scorer,
+            scorer=contender_scorer,
             fit_params=fit_params,
             score_params=score_params,
             return_train_score=False,
             return_predictions=False,
         ).run(contender, n_jobs=n_jobs, verbose=verbose)
-        others[other] = _of_contender(other, its_folds, metrics, error_score)
+        others[contender_name] = _of_contender(
+            contender_name, contender_folds, metrics, error_score
+        )
 
     per_iteration = splits_per_iteration(splitter, len(splits))
-    iterations, numbers = np.divmod(np.arange(len(splits)), per_iteration)
+    iterations, fold_numbers = np.divmod(np.arange(len(splits)), per_iteration)
     return CrossValidationResult(
         scores,
         metrics=metrics,
@@ -255,11 +254,11 @@ def cross_validate(
         estimator_name=name,
         splits=splits,
         iterations=iterations,
-        folds=numbers,
+        folds=fold_numbers,
         histories=[fold.history for fold in folds],
         kept_epochs=[fold.kept_epoch for fold in folds],
         contenders=others,
-        predictions=_joined(folds, iterations, numbers) if return_predictions else None,
+        predictions=_joined(folds, iterations, fold_numbers) if return_predictions else None,
         X=X,
         y=y,
         fit_params=routes.estimator.fit,
@@ -280,17 +279,17 @@ def _name_of(estimator: Any) -> str:
 def _contenders(
     name: str, estimator: Any, *, baseline: bool, others: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    own: dict[str, Any] = {}
+    automatic: dict[str, Any] = {}
     if baseline:
-        own[_BASELINE] = DummyClassifier() if is_classifier(estimator) else DummyRegressor()
+        automatic[_BASELINE] = DummyClassifier() if is_classifier(estimator) else DummyRegressor()
     others = dict(others or {})
-    taken = ({name} | set(own)) & set(others)
+    taken = ({name} | set(automatic)) & set(others)
     if taken:
         raise InvalidParameterError(
             f"{_OWNER}: compare_with uses the names {sorted(taken)}, under which the summary shows "
             "the estimator itself and the baseline. Expected other names."
         )
-    return own | others
+    return automatic | others
 
 
 def _as_dict(
@@ -298,17 +297,17 @@ def _as_dict(
 ) -> dict[str, Any]:
     """Return the scores as scikit-learn's function does."""
     results = [fold.result for fold in folds]
-    _insert_error_scores(results, error_score)
+    insert_error_scores(results, error_score)
     scores: dict[str, Any] = {
         name: np.array([result[name] for result in results]) for name in ("fit_time", "score_time")
     }
-    parts = ["test", "train"] if return_train_score else ["test"]
     names = list(results[0]["test_scores"]) if _is_multimetric(results) else ["score"]
     for metric in names:
-        for part in parts:
-            values = [result[f"{part}_scores"] for result in results]
-            own = [v[metric] for v in values] if _is_multimetric(results) else values
-            scores[f"{part}_{metric}"] = np.array(own)
+        for rows in ["test", "train"] if return_train_score else ["test"]:
+            values = [result[f"{rows}_scores"] for result in results]
+            if _is_multimetric(results):
+                values = [each[metric] for each in values]
+            scores[f"{rows}_{metric}"] = np.array(values)
     return scores
 
 
@@ -336,14 +335,14 @@ def _of_contender(
 
 
 def _joined(
-    folds: Sequence[Fold], iterations: NDArray[np.int_], numbers: NDArray[np.int_]
+    folds: Sequence[Fold], iterations: NDArray[np.int_], fold_numbers: NDArray[np.int_]
 ) -> pd.DataFrame:
     """Return the out-of-fold predictions of all folds as one table."""
     tables = []
-    for fold, iteration, number in zip(folds, iterations, numbers, strict=True):
+    for fold, iteration, fold_number in zip(folds, iterations, fold_numbers, strict=True):
         if fold.predictions is not None:
             table = fold.predictions.copy()
-            table.insert(0, "fold", number)
+            table.insert(0, "fold", fold_number)
             table.insert(0, "iteration", iteration)
             tables.append(table)
     if not tables:

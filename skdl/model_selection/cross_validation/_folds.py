@@ -12,16 +12,11 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import clone, is_classifier
-
-# Private, and used all the same: this is how scikit-learn's own functions fit and score one split,
-# so ours agree with them to the last warning.
-from sklearn.model_selection._validation import _fit_and_score
 from sklearn.utils import parallel
-from sklearn.utils.metaestimators import _safe_split
-from sklearn.utils.validation import _check_method_params
 
-from skdl._lazy_rows import LazyRows
-from skdl.estimators.base import HeldOutScoring, takes_lazy_rows
+from skdl._compat_sklearn import check_method_params, fit_and_score, safe_split
+from skdl._lazy_rows import TakesLazyRows, lazy_rows
+from skdl.estimators.base import HeldOutScoring
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection._networks import nested_networks
 
@@ -88,13 +83,9 @@ class Folds:
     return_predictions: bool = False
 
     @functools.cached_property
-    def _images(self) -> Any:
-        """The rows so that their splits are views, if they need no check and no conversion."""
-        X = self.X
-        if not isinstance(X, np.ndarray) or X.ndim < 3:  # noqa: PLR2004
-            return X
-        is_ready = X.dtype == np.uint8 or (X.dtype == np.float32 and np.isfinite(X).all())
-        return LazyRows(X) if is_ready else X
+    def _lazy_rows(self) -> Any:
+        """The rows so that those of a split are no copy, where they are images."""
+        return lazy_rows(self.X)
 
     def run(
         self,
@@ -125,7 +116,7 @@ class Folds:
         folds : list of Fold
             In the order of `splits`.
         """
-        X = self._images if takes_lazy_rows(estimator) else self.X
+        X = self._lazy_rows if isinstance(estimator, TakesLazyRows) else self.X
         fold = functools.partial(
             self._fold, X=X, verbose=verbose, epoch_scorer=epoch_scorer, observers=observers
         )
@@ -154,18 +145,18 @@ class Folds:
         epoch_scorer: Callable[..., float] | None,
         observers: Sequence[Observer],
     ) -> Fold:
-        X_test, y_test = _safe_split(estimator, X, self.y, test, train)
+        X_test, y_test = safe_split(estimator, X, self.y, test, train)
         held_out = HeldOutScoring(
             estimator,
             X_test,
             y_test,
             scorer=epoch_scorer,
-            score_params=_check_method_params(self.X, dict(self.score_params), indices=test),
+            score_params=check_method_params(self.X, dict(self.score_params), indices=test),
             observers=observers,
             name=f"fold_{number:02d}",
         )
         with held_out:
-            result = _fit_and_score(
+            result = fit_and_score(
                 estimator,
                 X,
                 self.y,

@@ -21,6 +21,8 @@ _SOURCE = "Higher scores are better. Intervals and paired tests: Nadeau and Beng
 _LONGEST_NAME = 36
 _MOST_DECIMALS = 6
 _MOST_POINTS = 200
+# What three decimals can show.
+_LEAST_P_VALUE = 0.001
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,8 @@ def as_text(report: Report) -> str:
     """Return the report for a terminal."""
     lines: list[tuple[str, ...]] = []
     for metric, rows in report.tables():
-        lines.append((_shortened(metric),))
-        lines += [(f"  {_shortened(row[0])}", *row[1:]) for row in rows]
+        lines.append((_shorten(metric),))
+        lines += [(f"  {_shorten(row[0])}", *row[1:]) for row in rows]
     # Of a line with a metric alone, zip pairs that cell alone.
     widths = [max(len(line[i]) for line in [_HEADER, *lines] if i < len(line)) for i in range(5)]
     table = [
@@ -197,8 +199,8 @@ def _with_interval(mean: float, half_width: float, decimals: int | None) -> str:
 def _p_value(value: float) -> str:
     if math.isnan(value):
         return ""
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"  # noqa: PLR2004
+    return f"< {_LEAST_P_VALUE}" if value < _LEAST_P_VALUE else f"{value:.3f}"
 
 
-def _shortened(name: str) -> str:
+def _shorten(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"

@@ -14,7 +14,7 @@ from skdl.model_selection._lockstep import ensure_lockstep
 from skdl.model_selection._networks import nested_networks
 from skdl.model_selection.cross_validation import _report
 from skdl.model_selection.cross_validation._statistics import corrected_interval, corrected_t_test
-from skdl.model_selection.ensembles._averaging import AveragingClassifier, AveragingRegressor
+from skdl.model_selection.ensembles import AveragingClassifier, AveragingRegressor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -310,13 +310,15 @@ class CrossValidationResult(dict[str, Any]):
                 "of skdl. Leave it out: the estimator is then fitted as it is."
             )
         if networks:
-            own = {"epochs": epochs or self.best_epoch, "early_stopping": False}
-            estimator.set_params(**{p + name: own[name] for p in networks for name in own})
+            overrides = {"epochs": epochs or self.best_epoch, "early_stopping": False}
+            estimator.set_params(
+                **{p + name: overrides[name] for p in networks for name in overrides}
+            )
         if n_members == 1:
             with ensure_lockstep():
                 return estimator.fit(self._X, self._y, **self._fit_params)
         Ensemble = AveragingClassifier if is_classifier(estimator) else AveragingRegressor
-        ensemble = Ensemble(estimator, n_members, _own_random_state(estimator))
+        ensemble = Ensemble(estimator, n_members, _random_state_of(estimator))
         return ensemble.fit_routed(self._X, self._y, self._fit_params)
 
     def _why_no_histories(self) -> str:
@@ -357,7 +359,7 @@ class CrossValidationResult(dict[str, Any]):
         )
 
 
-def _own_random_state(estimator: Any) -> Any:
+def _random_state_of(estimator: Any) -> Any:
     """Return the random state of the networks inside, or of what else there is; None if none."""
     networks = nested_networks(estimator)
     states = [network.random_state for network in networks.values()] or [

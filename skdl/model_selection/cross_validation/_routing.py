@@ -110,6 +110,6 @@ def params_for_contender(
         router = MetadataRouter(owner="compare_with").add(
             consumer=consumer, method_mapping=MethodMapping().add(caller="fit", callee=method)
         )
-        found = process_routing(router, "fit", **{name: params[name] for name in names})
-        routes.append(dict(found.consumer[method]))
+        routed_params = process_routing(router, "fit", **{name: params[name] for name in names})
+        routes.append(dict(routed_params.consumer[method]))
     return routes[0], routes[1]

@@ -30,8 +30,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from skdl._doc_links import DocLinkMixin
-from skdl._validation import Constraint, Integer, Predicate, check_parameters
-from skdl.estimators.base import CONSTRAINTS
+from skdl._validation import RANDOM_STATE, Constraint, Integer, Predicate, check_parameters
 from skdl.model_selection._lockstep import ensure_lockstep
 from skdl.model_selection._networks import nested_networks
 
@@ -40,12 +39,29 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["AveragingClassifier", "AveragingRegressor"]
+__all__ = [
+    "DECISION_THRESHOLD",
+    "IS_CLASSIFIER",
+    "IS_REGRESSOR",
+    "AveragingClassifier",
+    "AveragingRegressor",
+    "BaseAveraging",
+    "gives_probabilities",
+]
 
 _CONSTRAINTS: dict[str, Constraint] = {
     "n_members": Integer(1, example=5),
-    "random_state": CONSTRAINTS["random_state"],
+    "random_state": RANDOM_STATE,
 }
+IS_REGRESSOR = Predicate(
+    lambda value: hasattr(value, "predict") and not is_classifier(value),
+    "a regressor; AveragingClassifier takes classifiers",
+)
+IS_CLASSIFIER = Predicate(
+    lambda value: hasattr(value, "predict_proba"), "a classifier with predict_proba"
+)
+# A label at exactly one half counts as absent, as in MLPClassifier.
+DECISION_THRESHOLD = 0.5
 
 
 class BaseAveraging(DocLinkMixin, MetaEstimatorMixin, BaseEstimator, ABC):
@@ -83,7 +99,7 @@ class BaseAveraging(DocLinkMixin, MetaEstimatorMixin, BaseEstimator, ABC):
         Returns
         -------
         self : object
-            The fitted ensemble.
+            The fitted estimator.
 
         Raises
         ------
@@ -107,7 +123,7 @@ class BaseAveraging(DocLinkMixin, MetaEstimatorMixin, BaseEstimator, ABC):
         Returns
         -------
         self : object
-            The fitted ensemble.
+            The fitted estimator.
         """
         check_parameters(type(self).__name__, self.get_params(deep=False), self._constraints)
         members = self._draw_members(check_random_state(self.random_state), self.n_members)
@@ -195,13 +211,7 @@ class AveragingRegressor(RegressorMixin, BaseAveraging):
     (442,)
     """
 
-    _constraints: ClassVar[dict[str, Constraint]] = {
-        **_CONSTRAINTS,
-        "estimator": Predicate(
-            lambda value: hasattr(value, "predict") and not is_classifier(value),
-            "a regressor; AveragingClassifier takes classifiers",
-        ),
-    }
+    _constraints: ClassVar[dict[str, Constraint]] = {**_CONSTRAINTS, "estimator": IS_REGRESSOR}
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict the mean of the members' predictions.
@@ -209,6 +219,7 @@ class AveragingRegressor(RegressorMixin, BaseAveraging):
         Parameters
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Rows in the form in which ``fit`` was given them.
 
         Returns
         -------
@@ -228,7 +239,8 @@ class AveragingRegressor(RegressorMixin, BaseAveraging):
         return tags
 
 
-def _gives_probabilities(ensemble: Any) -> bool:
+def gives_probabilities(ensemble: Any) -> bool:
+    """Tell whether the members of a classifying ensemble have ``predict_proba``."""
     return hasattr(ensemble.estimator, "predict_proba")
 
 
@@ -273,12 +285,7 @@ class AveragingClassifier(ClassifierMixin, BaseAveraging):
     (150, 3)
     """
 
-    _constraints: ClassVar[dict[str, Constraint]] = {
-        **_CONSTRAINTS,
-        "estimator": Predicate(
-            lambda value: hasattr(value, "predict_proba"), "a classifier with predict_proba"
-        ),
-    }
+    _constraints: ClassVar[dict[str, Constraint]] = {**_CONSTRAINTS, "estimator": IS_CLASSIFIER}
 
     def fit_routed(self, X: Any, y: Any, fit_params: Mapping[str, Any]) -> Self:
         """Fit with parameters that are already those of the members' ``fit``.
@@ -293,20 +300,21 @@ class AveragingClassifier(ClassifierMixin, BaseAveraging):
         Returns
         -------
         self : object
-            The fitted ensemble.
+            The fitted estimator.
         """
         super().fit_routed(X, y, fit_params)
         self.classes_ = self.estimators_[0].classes_
         self._is_multilabel = type_of_target(y) == "multilabel-indicator"
         return self
 
-    @available_if(_gives_probabilities)
+    @available_if(gives_probabilities)
     def predict_proba(self, X: Any) -> Any:
         """Predict the mean over the members of the probability of each class.
 
         Parameters
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Rows in the form in which ``fit`` was given them.
 
         Returns
         -------
@@ -332,6 +340,7 @@ class AveragingClassifier(ClassifierMixin, BaseAveraging):
         Parameters
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Rows in the form in which ``fit`` was given them.
 
         Returns
         -------
@@ -347,8 +356,7 @@ class AveragingClassifier(ClassifierMixin, BaseAveraging):
             outputs = zip(self.classes_, probabilities, strict=True)
             return np.column_stack([classes[p.argmax(1)] for classes, p in outputs])
         if self._is_multilabel:
-            # A label at exactly one half counts as absent, as in MLPClassifier.
-            return (probabilities > 0.5).astype(int)  # noqa: PLR2004
+            return (probabilities > DECISION_THRESHOLD).astype(int)
         return np.asarray(self.classes_)[probabilities.argmax(1)]
 
     def __sklearn_tags__(self) -> Any:

@@ -68,11 +68,11 @@ def check_comparable(
             space.params_of(trial)
 
 
-def _check(study: optuna.Study, key: str, own: str, wrong: str, expected: str) -> None:
-    found = study.user_attrs.get(key)
-    if found is None:
-        study.set_user_attr(key, own)
-    elif found != own:
+def _check(study: optuna.Study, key: str, wanted: str, wrong: str, expected: str) -> None:
+    known = study.user_attrs.get(key)
+    if known is None:
+        study.set_user_attr(key, wanted)
+    elif known != wanted:
         raise ValueError(
             f"{_OWNER}: study_name={study.study_name!r} holds trials for {wrong}, whose scores do "
             f"not compare. Expected {expected}; or pass another study_name."
@@ -83,8 +83,8 @@ def _values(array: Any) -> Any:
     """Return what an array holds, however it lies in memory: its hash would tell of that too."""
     if sparse.issparse(array):
         array = array.tocsc().sorted_indices()
-        parts = (array.data, array.indices.astype(np.int64), array.indptr.astype(np.int64))
-        return [array.shape, *parts]
+        buffers = (array.data, array.indices.astype(np.int64), array.indptr.astype(np.int64))
+        return [array.shape, *buffers]
     if hasattr(array, "columns"):
         series = (
             array.iloc[:, i] if hasattr(array, "iloc") else array[:, i]
@@ -97,7 +97,7 @@ def _values(array: Any) -> Any:
 def _described(scoring: Any) -> str:
     """Return a text for a scoring that is the same in every process."""
     if isinstance(scoring, dict):
-        return str({name: _described(own) for name, own in scoring.items()})
+        return str({name: _described(scorer) for name, scorer in scoring.items()})
     if callable(scoring):
         return getattr(scoring, "__qualname__", None) or type(scoring).__name__
     return str(scoring)

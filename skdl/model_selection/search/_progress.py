@@ -11,6 +11,8 @@ from optuna.trial import TrialState
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
+    from skdl.model_selection.shared_study import Event
+
 __all__ = ["SearchProgress"]
 
 
@@ -60,7 +62,7 @@ class SearchProgress:
             self._count(trial)
         self._show_total()
 
-    def event(self, event: str, trials: list[FrozenTrial]) -> None:
+    def event(self, event: Event, trials: list[FrozenTrial]) -> None:
         """Take in what the study loop tells."""
         self._is_waiting = event == "waiting"
         for trial in trials:

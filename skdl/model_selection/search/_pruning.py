@@ -30,19 +30,19 @@ __all__ = ["MeanCurve", "OptunaPruning"]
 
 
 class MeanCurve(Observer):
-    """Watches the folds of one trial and decides, epoch by epoch, whether they go on.
+    """Decides after each epoch, by all folds of one trial, whether the trial continues.
 
     Parameters
     ----------
     value_of : callable
         ``value_of(member, logs)`` returns a fold's value after an epoch, of any kind.
-    give_up : callable
-        ``give_up(values, epoch)`` is told those of the folds once per epoch, counted from 1, and
-        says whether the trial ends here.
+    should_prune : callable
+        ``should_prune(values, epoch)`` is called once per epoch, counted from 1, with the values
+        of all folds; it returns whether the trial ends here.
     n_folds : int or None, default=None
-        Folds that there will be; None for those that begin together.
+        Number of folds; None is as many as start together.
     may_end_early : bool, default=True
-        Whether `give_up` ever says so.
+        Whether `should_prune` may return True.
 
     Attributes
     ----------
@@ -53,14 +53,14 @@ class MeanCurve(Observer):
     def __init__(
         self,
         value_of: Callable[[ObservedMember, dict[str, float]], Any],
-        give_up: Callable[[list[Any], int], bool],
+        should_prune: Callable[[list[Any], int], bool],
         n_folds: int | None = None,
         *,
         may_end_early: bool = True,
     ) -> None:
         self.may_end_early = may_end_early
         self._value_of = value_of
-        self._give_up = give_up
+        self._should_prune = should_prune
         self._n_folds = n_folds
         self._curves: dict[ObservedMember, list[Any]] = {}
         self._n_reported = 0
@@ -83,7 +83,7 @@ class MeanCurve(Observer):
             self.n_epochs += 1
             while values := self._next_values():
                 self._n_reported += 1
-                if self._give_up(values, self._n_reported):
+                if self._should_prune(values, self._n_reported):
                     for fold in self._curves:
                         fold.abandon(TrialPruned(f"Pruned after epoch {self._n_reported}."))
                     return

@@ -13,7 +13,7 @@ from sklearn.exceptions import FitFailedWarning
 
 from skdl._compat import HAS_CALLBACKS
 from skdl.model_selection.search._trials import N_EPOCHS, SCORES, SECONDS
-from skdl.model_selection.shared_study._worker import REASON, is_counted
+from skdl.model_selection.shared_study import REASON, is_counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,11 +84,11 @@ def cv_results(
     }
     params = [_params_of(t, space) for t in trials]
     results["params"] = params
-    for name in dict.fromkeys(name for each in params for name in each):
+    for name in dict.fromkeys(name for of_trial in params for name in of_trial):
         column = np.ma.MaskedArray(np.empty(len(trials), object), mask=True)
-        for i, each in enumerate(params):
-            if name in each:
-                column[i] = each[name]
+        for i, of_trial in enumerate(params):
+            if name in of_trial:
+                column[i] = of_trial[name]
         results[f"param_{name}"] = column
     scores = [
         t.user_attrs.get(SCORES, {}) if t.state == TrialState.COMPLETE else {} for t in trials
@@ -96,14 +96,14 @@ def cv_results(
     for name in ("fit_time", "score_time"):
         _store(results, name, _table([s.get(name) for s in scores], n_splits))
     for metric in metrics:
-        for part in ["test", "train"] if return_train_score else ["test"]:
-            own = [[fold[metric] for fold in s[part]] if part in s else None for s in scores]
-            table = _table(own, n_splits)
-            name = f"{part}_{metric}"
+        for rows in ["test", "train"] if return_train_score else ["test"]:
+            values = [[fold[metric] for fold in s[rows]] if rows in s else None for s in scores]
+            table = _table(values, n_splits)
+            name = f"{rows}_{metric}"
             for i in range(n_splits):
                 results[f"split{i}_{name}"] = table[:, i]
             _store(results, name, table)
-            if part == "test":
+            if rows == "test":
                 mean = results[f"mean_{name}"]
                 lowest = np.nanmin(mean) - 1 if np.isfinite(mean).any() else 0.0
                 filled = np.where(np.isnan(mean), lowest, mean)
@@ -142,16 +142,16 @@ def check_outcome(results: Mapping[str, Any], timeout: float | None) -> None:
             )
         return
     first = int(is_failed.argmax())
-    told = (
+    message = (
         f"{_OWNER}: {is_failed.sum()} of {n_trials} trials failed, in some folds at least. The "
         f"first is trial {results['trial_number'][first]}: {results['reason'][first]}"
     )
     if not is_complete.any():
         raise ValueError(
-            f"{told}\nNone was completed. Pass error_score='raise' to see where it fails."
+            f"{message}\nNone was completed. Pass error_score='raise' to see where it fails."
         )
     warnings.warn(
-        f"{told}\nThe others' reasons stand in cv_results_['reason'].",
+        f"{message}\nThe others' reasons stand in cv_results_['reason'].",
         FitFailedWarning,
         stacklevel=3 + HAS_CALLBACKS,  # whose decorator is a frame of its own
     )

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import copy
 import time
-import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import optuna
-from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler, RandomSampler
 from sklearn.base import clone, is_classifier
-from sklearn.metrics._scorer import _MultimetricScorer
 from sklearn.model_selection import GroupKFold
-from sklearn.model_selection._search import BaseSearchCV
-from sklearn.utils import check_random_state, indexable
-from sklearn.utils.validation import _check_method_params
+from sklearn.utils import indexable
 
 from skdl._compat import CallbackSupportMixin, with_callbacks
+from skdl._compat_sklearn import (
+    BaseSearchCV,
+    best_index,
+    check_method_params,
+    fit_params_by_consumer,
+    is_multimetric,
+    scorers_by_name,
+    scorers_of_search,
+)
 from skdl._doc_links import DocLinkMixin
 from skdl._validation import (
     ERROR_SCORE,
@@ -34,20 +38,17 @@ from skdl._validation import (
     SequenceOf,
     check_parameters,
 )
-from skdl.estimators.base import max_epochs
 from skdl.exceptions import InvalidParameterError
-from skdl.model_selection._networks import nested_networks
 from skdl.model_selection._split import SHUFFLE_SEED, check_folds, splits_per_iteration
-from skdl.model_selection.cross_validation._folds import Folds
-from skdl.model_selection.cross_validation._routing import router_of
+from skdl.model_selection.cross_validation import Folds, router_of
 from skdl.model_selection.search._comparable import check_comparable
+from skdl.model_selection.search._defaults import make_pruner, make_sampler, max_epochs
 from skdl.model_selection.search._progress import SearchProgress
 from skdl.model_selection.search._results import check_outcome, cv_results, finished_trials
 from skdl.model_selection.search._sklearn_callbacks import SearchTasks
 from skdl.model_selection.search._space import make_space
 from skdl.model_selection.search._trials import SCORES, Trials
-from skdl.model_selection.shared_study._storage import open_study
-from skdl.model_selection.shared_study._worker import run_study
+from skdl.model_selection.shared_study import open_study, run_study
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,12 +57,11 @@ if TYPE_CHECKING:
     from sklearn.utils.metadata_routing import MetadataRouter
 
     from skdl.model_selection.search._space import Space
+    from skdl.model_selection.shared_study import Event
 
 __all__ = ["OptunaSearchCV"]
 
 _OWNER = "OptunaSearchCV"
-# A curve of fewer epochs says nothing.
-_FEWEST_EPOCHS = 3
 
 _CONSTRAINTS: dict[str, Constraint] = {
     "n_trials": AnyOf(OneOf(None), Integer(1, example=50)),
@@ -94,9 +94,9 @@ _CONSTRAINTS: dict[str, Constraint] = {
 class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
     """Search for good parameters with Optuna; all folds of a trial train side by side.
 
-    A search of scikit-learn's kind, for use wherever ``GridSearchCV`` stands. As the folds of a
-    trial advance together, a trial that will come to nothing is given up after a few epochs, on
-    its mean over all folds.
+    A search of scikit-learn's kind, for use wherever ``GridSearchCV`` stands. The folds of a trial
+    advance together, so an unpromising trial is pruned after a few epochs, by its mean over all
+    folds.
 
     Parameters
     ----------
@@ -110,14 +110,16 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         list of choices; under the name of a step, ``"auto"`` stands for the networks in there. Of
         a list of dicts each trial takes one. A function of the trial returns a dict of values.
     n_trials : int or None, default=50
-        Trials that there are to be in the study in the end, those of other processes and of
-        earlier runs included. None for no limit, with a `timeout`.
+        Number of trials in the study at the end, those of other processes and of earlier runs
+        included. None for no limit, with a `timeout`.
     timeout : float or None, default=None
-        Seconds after which no trial is begun any more.
+        Seconds after which no new trial starts.
     cv : int, splitter or iterable of (train, test), default=5
-        As in `cross_validate`. All trials see the same splits.
+        Number of folds, stratified for classifiers and kept by group where there are `groups`;
+        or the splits themselves.
     n_iterations : int, default=1
-        How often to repeat the K folds, shuffled anew each time; see `cross_validate`.
+        How often to repeat the K folds, shuffled anew each time (see `IteratedKFold`; the same
+        shuffles in every call). With 1, the rows keep their order, as in scikit-learn.
     scoring : str, callable, list, tuple or dict, default=None
         As scikit-learn's. The search maximizes the metric that `refit` names. With several
         metrics and ``refit=False``, or a function, each metric is an objective of its own:
@@ -129,9 +131,9 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         can work on predictions alone, else the negative loss. A ``WilcoxonPruner`` judges the
         scores of single folds, which are then trained one after another (one iteration after
         another, with several). ``"auto"`` is successive halving (Li et al. 2020, "A system for
-        massively parallel hyperparameter tuning", algorithm 2): of the trials that come to a
-        twentieth of the epochs, a fifth and four fifths, but no earlier than the third epoch, the
-        best quarter of those so far goes on. None lets every trial run to its end.
+        massively parallel hyperparameter tuning", algorithm 2): after 5 %, 20 % and 80 % of the
+        epochs, but no earlier than the third epoch, only the best quarter of the trials so far
+        continues. None lets every trial run to its end.
     storage : str, Path, optuna.storages.BaseStorage or None, default=None
         Where the study is kept: the URL of a database, the path of a journal file, a storage of
         Optuna, or None for memory. Processes with the same storage and `study_name` share the
@@ -151,7 +153,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
     callbacks : list of callable or None, default=None
         Optuna's: ``callback(study, trial)`` after each trial; ``study.stop()`` works in them.
     n_jobs : int or None, default=None
-        As scikit-learn's, for estimators that hold no network.
+        As scikit-learn's, for estimators that hold no network. Networks train together.
     verbose : int, default=0
         1 shows running trials, the best score so far and how many were pruned.
     error_score : "raise" or float, default=nan
@@ -177,7 +179,13 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         Seconds; with `refit`.
     n_splits_ : int
         Folds of a trial.
-    scorer_, multimetric_, n_features_in_, feature_names_in_, classes_ :
+    n_features_in_ : int
+        Number of features seen in fit.
+    feature_names_in_ : ndarray of str
+        Their names, where `X` had string column names.
+    classes_ : ndarray of shape (n_classes,)
+        Those of ``best_estimator_``.
+    scorer_, multimetric_ :
         As in scikit-learn's searches.
 
     See Also
@@ -187,8 +195,10 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
 
     Notes
     -----
-    After Ctrl-C the error goes on its way, and what was finished stands in the attributes,
-    ``best_estimator_`` apart; with a `storage`, the next ``fit`` goes on from there.
+    All trials see the same splits.
+
+    After Ctrl-C, ``fit`` raises ``KeyboardInterrupt``. The attributes then describe the finished
+    trials, but there is no ``best_estimator_``; with a `storage`, the next ``fit`` continues.
 
     Callbacks of scikit-learn (``set_callbacks``, from its release 1.9 on) are told of the search,
     of each trial that this process runs, and of the refit; they can end the search.
@@ -274,6 +284,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------
@@ -285,14 +296,14 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
             for another `scoring`.
         """
         self._check_search_parameters()
-        self._forget()
-        scorers, refit_metric = self._get_scorers()
+        self._delete_fitted_attributes()
+        scorers, refit_metric = scorers_of_search(self)
         X, y = indexable(X, y)
-        params = _check_method_params(X, params=params)
-        routed = self._get_routed_params_for_fit(params)
+        params = check_method_params(X, params=params)
+        routed = fit_params_by_consumer(self, params)
         base = clone(self.estimator)
         space = make_space(base, self.param_distributions)
-        _try_out(space)
+        _check_function(space)
         split_params = {k: v for k, v in routed.splitter.split.items() if v is not None}
         splitter = check_folds(
             self.cv,
@@ -311,25 +322,28 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
             refit_metric = self.refit  # of the dict that the function may return
             metrics = [refit_metric]
         objectives = [refit_metric] if refit_metric in metrics else metrics
-        self.multimetric_ = isinstance(scorers, _MultimetricScorer)
-        self.scorer_ = scorers._scorers if self.multimetric_ else scorers  # noqa: SLF001
-        is_network = bool(nested_networks(base))
-        pruner = self._make_pruner(base, is_judged=is_network and len(objectives) == 1)
+        self.multimetric_ = is_multimetric(scorers)
+        self.scorer_ = scorers_by_name(scorers) if self.multimetric_ else scorers
+        n_epochs = max_epochs(base)
+        is_judged = n_epochs is not None and len(objectives) == 1
+        pruner = make_pruner(self.pruner, n_epochs if is_judged else None)
         study = self.study_ = open_study(
             self.storage,
             self.study_name,
             ["maximize"] * len(objectives),
-            self._make_sampler(),
+            make_sampler(
+                self.sampler,
+                self.random_state,
+                is_parallel=self.trials_together > 1 or self.storage is not None,
+            ),
             pruner,
             load_if_exists=self.load_if_exists,
         )
         if self.storage is not None:
-            arrays = [X, y, *(part for split in splits for part in split)]
+            arrays = [X, y, *(rows for split in splits for rows in split)]
             check_comparable(study, space, arrays, scoring=self.scoring, objectives=objectives)
         tasks = self._begin_tasks(X, y, params)
-        progress = SearchProgress(
-            self.n_trials, _n_epochs(base) if is_network else None, is_shown=bool(self.verbose)
-        )
+        progress = SearchProgress(self.n_trials, n_epochs, is_shown=bool(self.verbose))
         trials = Trials(
             estimator=base,
             space=space,
@@ -351,7 +365,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
             progress=progress,
         )
 
-        def on_event(event: Any, trials: list[FrozenTrial]) -> None:
+        def on_event(event: Event, trials: list[FrozenTrial]) -> None:
             progress.event(event, trials)
             if tasks.event(event, trials):
                 study.stop()
@@ -369,10 +383,10 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
                     on_event=on_event,
                 )
         except KeyboardInterrupt:
-            self._take_results(space, metrics, objectives)
+            self._set_results(space, metrics, objectives)
             raise
         tasks.end_search()
-        self._take_results(space, metrics, objectives)
+        self._set_results(space, metrics, objectives)
         check_outcome(self.cv_results_, self.timeout)
         if self.refit is not False:
             self._fit_best(base, tasks, X, y, routed.estimator.fit)
@@ -390,7 +404,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
                 "least one of them."
             )
 
-    def _forget(self) -> None:
+    def _delete_fitted_attributes(self) -> None:
         """Drop what an earlier fit has left behind: this one may be interrupted."""
         for name in [name for name in vars(self) if name.endswith("_") and name[0] != "_"]:
             delattr(self, name)
@@ -405,31 +419,9 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         # Those that others run, or have lost, cannot be foreseen.
         return SearchTasks(root, data, self.n_trials if self.storage is None else None)
 
-    def _make_sampler(self) -> BaseSampler:
-        if self.sampler is not None:
-            return copy.deepcopy(self.sampler)  # the study changes it
-        seed = None
-        if self.random_state is not None:
-            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        with warnings.catch_warnings():
-            # Optuna calls options experimental that have been there for years.
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            # Trials that run at the same time must not all be suggested from the same place.
-            return TPESampler(
-                seed=seed, constant_liar=self.trials_together > 1 or self.storage is not None
-            )
-
-    def _make_pruner(self, estimator: Any, *, is_judged: bool) -> BasePruner:
-        if isinstance(self.pruner, BasePruner):
-            return copy.deepcopy(self.pruner)  # Hyperband's takes its measures from a study
-        if self.pruner is None or not is_judged:
-            return NopPruner()
-        first_rung = max(_FEWEST_EPOCHS, _n_epochs(estimator) // 20)
-        return SuccessiveHalvingPruner(min_resource=first_rung, reduction_factor=4)
-
     # ------------------------------------------------------------------ after the search
 
-    def _take_results(self, space: Space, metrics: list[str], objectives: list[str]) -> None:
+    def _set_results(self, space: Space, metrics: list[str], objectives: list[str]) -> None:
         """Set the attributes that follow from the study."""
         trials = finished_trials(self.study_)
         if callable(self.scoring):
@@ -446,7 +438,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         if not is_complete.any():
             return
         if callable(self.refit):
-            self.best_index_ = self._select_best_index(self.refit, objectives[0], results)
+            self.best_index_ = best_index(self, self.refit, objectives[0], results)
         elif len(objectives) == 1:
             self.best_index_ = int(results[f"rank_test_{objectives[0]}"].argmin())
             self.best_score_ = results[f"mean_test_{objectives[0]}"][self.best_index_]
@@ -465,13 +457,14 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Return who gets which metadata, see scikit-learn's user guide.
+        """Return who gets which metadata.
 
         Returns
         -------
         routing : MetadataRouter
+            See scikit-learn's user guide on metadata routing.
         """
-        scorer, _ = self._get_scorers()
+        scorer, _ = scorers_of_search(self)
         # An integer `cv` takes groups if there are any.
         splitter = self.cv if hasattr(self.cv, "split") else GroupKFold()
         return router_of(self, estimator=self.estimator, scorer=scorer, splitter=splitter)
@@ -479,14 +472,10 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
 
 def _metric_names(scorers: Any) -> list[str]:
     """Return the names of the metrics, ``["score"]`` where there is one without a name."""
-    return list(getattr(scorers, "_scorers", None) or ["score"])
+    return list(scorers_by_name(scorers)) if is_multimetric(scorers) else ["score"]
 
 
-def _n_epochs(estimator: Any) -> int:
-    return max(max_epochs(network) for network in nested_networks(estimator).values())
-
-
-def _try_out(space: Space) -> None:
+def _check_function(space: Space) -> None:
     """Call a function of the user's once, so that a wrong name is told before the first trial."""
     if space.names is None:
         trial = optuna.create_study(sampler=RandomSampler(seed=0)).ask()

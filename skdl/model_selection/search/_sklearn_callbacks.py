@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from skdl._compat import CallbackContext
+    from skdl.model_selection.shared_study import Event
 
 __all__ = ["SearchTasks"]
 
@@ -32,7 +33,7 @@ class SearchTasks:
         self._search.call_on_fit_task_begin(**data)
         self._running: dict[int, Any] = {}
 
-    def event(self, event: str, trials: list[FrozenTrial]) -> bool:
+    def event(self, event: Event, trials: list[FrozenTrial]) -> bool:
         """Take in what the study loop tells; return whether a callback asks to stop."""
         wants_to_stop = False
         for trial in trials:

@@ -103,16 +103,16 @@ class _Entry:
 class _Table(Space):
     """A dimension per parameter; those of a condition come after what it asks for."""
 
-    def __init__(self, entries: Mapping[str, _Entry], mark: str = "") -> None:
+    def __init__(self, entries: Mapping[str, _Entry], label_prefix: str = "") -> None:
         self.names = tuple(entries)
         self._entries = entries
-        self._mark = mark
+        self._label_prefix = label_prefix
 
     def suggest(self, trial: BaseTrial) -> dict[str, Any]:
         params: dict[str, Any] = {}
         for name, entry in self._entries.items():
             if entry.only_if is None or params[entry.only_if[0]] == entry.only_if[1]:
-                params[name] = entry.dimension.suggest(trial, self._mark + name)
+                params[name] = entry.dimension.suggest(trial, self._label_prefix + name)
         return params
 
 
@@ -127,8 +127,8 @@ class _Alternatives(Space):
         self.names = tuple(dict.fromkeys(name for t in tables for name in t.names or ()))
 
     def suggest(self, trial: BaseTrial) -> dict[str, Any]:
-        which = trial.suggest_categorical("param_distributions", range(len(self._tables)))
-        return self._tables[which].suggest(trial)
+        number = trial.suggest_categorical("param_distributions", range(len(self._tables)))
+        return self._tables[number].suggest(trial)
 
 
 class _Function(Space):
@@ -149,7 +149,7 @@ class _Function(Space):
                 f"{_OWNER}: the function given as param_distributions returned {params!r}. "
                 "Expected a dict of parameter names and values."
             )
-        _refuse(self._parameters.problems_with(params, {n: [v] for n, v in params.items()}))
+        _raise_for(self._parameters.problems_with(params, {n: [v] for n, v in params.items()}))
         # As in a dict of choices: an estimator must not be fitted or changed by two trials.
         return {name: clone(value, safe=False) for name, value in params.items()}
 
@@ -189,12 +189,12 @@ class _Parameters:
             return f"{name!r} is not the name of a parameter. Expected a string."
         near = [k for k in known if k.endswith(f"__{name}")] or get_close_matches(name, known)
         hint = f"Did you mean {' or '.join(map(repr, near[:3]))}? " if near else ""
-        place = name.rpartition("__")[0]
-        beside = [k for k in known if k.rpartition("__")[0] == place]
-        beside = sorted(beside or [k for k in known if "__" not in k])
+        prefix = name.rpartition("__")[0]
+        siblings = [k for k in known if k.rpartition("__")[0] == prefix]
+        siblings = sorted(siblings or [k for k in known if "__" not in k])
         return (
             f"{name!r} is not a parameter of {type(self.estimator).__name__}. {hint}Expected one "
-            f"of {', '.join(beside)}; estimator.get_params() lists those of all steps."
+            f"of {', '.join(siblings)}; estimator.get_params() lists those of all steps."
         )
 
 
@@ -251,11 +251,11 @@ def make_space(
     elif _is_list_of_dicts(param_distributions):
         space = _Alternatives(
             [
-                _Table(_entries(parameters, part, problems), f"[{i}]")
-                for i, part in enumerate(param_distributions)
+                _Table(_entries(parameters, table, problems), f"[{i}]")
+                for i, table in enumerate(param_distributions)
             ]
         )
-    _refuse(problems)
+    _raise_for(problems)
     if space is None or not space.names:
         raise InvalidParameterError(
             f"{_OWNER}: param_distributions={param_distributions!r} names nothing to search. "
@@ -270,47 +270,49 @@ def _is_auto(given: Any) -> bool:
 
 
 def _is_list_of_dicts(given: Any) -> TypeGuard[Sequence[Mapping[str, Any]]]:
-    return isinstance(given, list | tuple) and all(isinstance(part, Mapping) for part in given)
+    return isinstance(given, list | tuple) and all(isinstance(table, Mapping) for table in given)
 
 
 def _entries(
     parameters: _Parameters, given: Mapping[str, Any], problems: list[str]
 ) -> dict[str, _Entry]:
     """Read one dict; what is wrong in it is added to `problems`."""
-    automatic: dict[str, _Entry] = {}
-    own: dict[str, _Entry] = {}
+    from_auto: dict[str, _Entry] = {}
+    explicit: dict[str, _Entry] = {}
     for name, value in given.items():
-        place = "" if name == "estimator" and name not in parameters.values else name
+        step = "" if name == "estimator" and name not in parameters.values else name
         try:
             if not _is_auto(value):
-                own[name] = _Entry(dimension_of(value))
-            elif not place or place in parameters.values:
-                automatic |= _automatic(parameters, place)
+                explicit[name] = _Entry(dimension_of(value))
+            elif not step or step in parameters.values:
+                from_auto |= _auto_entries(parameters, step)
         except ValueError as error:
             problems.append(f"{name}: {error}" if name else str(error))
     names = [n for n, v in given.items() if not (_is_auto(v) and n in {"", "estimator"})]
-    choices = {n: e.dimension.values for n, e in own.items() if isinstance(e.dimension, Choices)}
+    choices = {
+        n: e.dimension.values for n, e in explicit.items() if isinstance(e.dimension, Choices)
+    }
     problems += parameters.problems_with(names, choices)
-    # An own entry keeps the place of the automatic one, so that conditions on it still come later.
-    return {**automatic, **own}
+    # An explicit entry stands where the automatic one stood, so before those that depend on it.
+    return {**from_auto, **explicit}
 
 
-def _automatic(parameters: _Parameters, place: str) -> dict[str, _Entry]:
-    """Return the entries of all networks at or below a place in the estimator."""
-    root = parameters.values[place] if place else parameters.estimator
-    above = f"{place}__" if place else ""
+def _auto_entries(parameters: _Parameters, step: str) -> dict[str, _Entry]:
+    """Return the entries of all networks inside a step; ``""`` is the estimator itself."""
+    root = parameters.values[step] if step else parameters.estimator
+    step_prefix = f"{step}__" if step else ""
     networks = nested_networks(root)
     if not networks:
         inside = root.get_params(deep=True) if hasattr(root, "get_params") else {}
-        found = [f"{n}={type(v).__name__}" for n, v in inside.items() if hasattr(v, "get_params")]
+        holds = [f"{n}={type(v).__name__}" for n, v in inside.items() if hasattr(v, "get_params")]
         raise ValueError(
             f"'auto' looks for networks of skdl, and {type(root).__name__} holds "
-            f"{'only ' + ', '.join(found) if found else 'none'}. Expected an MLPRegressor, an "
+            f"{'only ' + ', '.join(holds) if holds else 'none'}. Expected an MLPRegressor, an "
             "MLPClassifier or the like; give other estimators a dict with a distribution per "
             "parameter."
         )
     return {
-        above + prefix + name: _entry_of(knob, above + prefix)
+        step_prefix + prefix + name: _entry_of(knob, step_prefix + prefix)
         for prefix, network in networks.items()
         for name, knob in network._search_space().items()  # noqa: SLF001
     }
@@ -328,7 +330,7 @@ def _entry_of(knob: Choice | Number, prefix: str) -> _Entry:
     return _Entry(Interval(distribution), only_if)
 
 
-def _refuse(problems: list[str]) -> None:
+def _raise_for(problems: list[str]) -> None:
     if len(problems) == 1:
         raise InvalidParameterError(f"{_OWNER}: {problems[0]}")
     if problems:

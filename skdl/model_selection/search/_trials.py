@@ -12,21 +12,19 @@ from joblib import Parallel, delayed
 from optuna.exceptions import TrialPruned
 from optuna.pruners import NopPruner, WilcoxonPruner
 from sklearn.base import clone
-from sklearn.metrics._scorer import _MultimetricScorer
-from sklearn.utils.metaestimators import _safe_split
-from sklearn.utils.validation import _check_method_params
 
+from skdl._compat_sklearn import check_method_params, is_multimetric, safe_split, strict_scorer
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection.search._pruning import MeanCurve
-from skdl.model_selection.shared_study._worker import Outcome
+from skdl.model_selection.shared_study import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import optuna
 
-    from skdl.model_selection.cross_validation._folds import Fold, Folds
+    from skdl.model_selection.cross_validation import Fold, Folds
     from skdl.model_selection.search._progress import SearchProgress
     from skdl.model_selection.search._space import Space
 
@@ -86,14 +84,14 @@ class Trials:
     def __call__(self, trials: list[optuna.Trial]) -> list[Outcome]:
         """Evaluate trials together; return how each ended."""
         # One after another, as a sampler looks at what it has suggested to the others.
-        asked = [(trial, self._suggested(trial)) for trial in trials]
-        if len(asked) == 1:
-            return [self._outcome(*asked[0])]
-        run = delayed(with_sklearn_config(self._outcome))
+        suggested = [(trial, self._suggest(trial)) for trial in trials]
+        if len(suggested) == 1:
+            return [self._evaluate(*suggested[0])]
+        run = delayed(with_sklearn_config(self._evaluate))
         with ensure_lockstep():
-            return list(Parallel()(run(*each) for each in asked))
+            return list(Parallel()(run(*each) for each in suggested))
 
-    def _suggested(self, trial: optuna.Trial) -> dict[str, Any] | Outcome:
+    def _suggest(self, trial: optuna.Trial) -> dict[str, Any] | Outcome:
         """Return a trial's parameters, or how it ended if a function of the user's raises."""
         try:
             return self.space.suggest(trial)
@@ -101,37 +99,37 @@ class Trials:
             # Of wrong names no trial would fare better, and samplers are not the user's to mend.
             if self.space.names is not None or isinstance(error, InvalidParameterError):
                 raise
-            return self._ended_by(error)
+            return self._outcome_of_error(error)
 
-    def _outcome(self, trial: optuna.Trial, params: dict[str, Any] | Outcome) -> Outcome:
+    def _evaluate(self, trial: optuna.Trial, params: dict[str, Any] | Outcome) -> Outcome:
         start = time.monotonic()
         curve = MeanCurve(
             lambda member, _: (member.held_out.get("score"), member.held_out.get("loss")),
             # After the last epoch there is nothing to be saved, and a score to be had.
             lambda values, epoch: (
-                self._report(trial, self._mean(values), epoch) and not curve.is_over
+                self._should_prune(trial, self._mean_value(values), epoch) and not curve.is_over
             ),
             n_folds=len(self.folds.splits),
             may_end_early=self._prunes_by_epoch,
         )
-        outcome = params if isinstance(params, Outcome) else self._tried(trial, params, curve)
+        outcome = params if isinstance(params, Outcome) else self._try_params(trial, params, curve)
         trial.set_user_attr(N_EPOCHS, curve.n_epochs)
         trial.set_user_attr(SECONDS, time.monotonic() - start)
         return outcome
 
-    def _tried(self, trial: optuna.Trial, params: dict[str, Any], curve: MeanCurve) -> Outcome:
+    def _try_params(self, trial: optuna.Trial, params: dict[str, Any], curve: MeanCurve) -> Outcome:
         try:
             folds = self._run(trial, clone(self.estimator).set_params(**params), curve)
         except Exception as error:  # noqa: BLE001 - recorded with the trial
-            return self._ended_by(error)
-        return self._judged(trial, folds)
+            return self._outcome_of_error(error)
+        return self._record_scores(trial, folds)
 
-    def _ended_by(self, error: Exception) -> Outcome:
+    def _outcome_of_error(self, error: Exception) -> Outcome:
         if isinstance(error, TrialPruned):
             return Outcome.pruned(str(error))
         if self.folds.error_score == "raise":
             raise error
-        return Outcome.failed(_shortened(f"{type(error).__name__}: {error}"))
+        return Outcome.failed(_shorten(f"{type(error).__name__}: {error}"))
 
     def _run(self, trial: optuna.Trial, estimator: Any, curve: MeanCurve) -> list[Fold]:
         if isinstance(self.pruner, WilcoxonPruner) and len(self.objectives) == 1:
@@ -153,8 +151,8 @@ class Trials:
         at_once = self.splits_per_iteration if self.splits_per_iteration < n_splits else 1
         done: list[Fold] = []
         for start in range(0, n_splits, at_once):
-            part = self.folds.splits[start : start + at_once]
-            folds = dataclasses.replace(self.folds, splits=part)
+            splits = self.folds.splits[start : start + at_once]
+            folds = dataclasses.replace(self.folds, splits=splits)
             done += folds.run(estimator, n_jobs=self.n_jobs, observers=[curve])
             for i in range(start, len(done)):
                 value = self._value(_scores_of(done[i]), self.objectives[0])
@@ -164,7 +162,7 @@ class Trials:
                 raise TrialPruned(f"Pruned after {len(done)} of {n_splits} folds.")
         return done
 
-    def _report(self, trial: optuna.Trial, value: float, epoch: int) -> bool:
+    def _should_prune(self, trial: optuna.Trial, value: float, epoch: int) -> bool:
         self.progress.epoch(trial.number, epoch, value)
         # Pruners end what is NaN; left alone, it diverges and is recorded as failed.
         if not self._prunes_by_epoch or math.isnan(value):
@@ -172,7 +170,7 @@ class Trials:
         trial.report(value, epoch)
         return trial.should_prune()
 
-    def _mean(self, values: Sequence[tuple[float | None, float | None]]) -> float:
+    def _mean_value(self, values: Sequence[tuple[float | None, float | None]]) -> float:
         """Return the mean score of the folds, or their mean negative loss if nothing is scored."""
         # A fold that cannot be scored (one class only, say) is left out.
         scores = [score for score, _ in values if score is not None and not math.isnan(score)]
@@ -181,14 +179,14 @@ class Trials:
             return -float(np.mean([math.nan if loss is None else loss for _, loss in values]))
         return float(np.mean(scores)) if scores else math.nan
 
-    def _judged(self, trial: optuna.Trial, folds: Sequence[Fold]) -> Outcome:
+    def _record_scores(self, trial: optuna.Trial, folds: Sequence[Fold]) -> Outcome:
         """Record the scores of all folds, and return what they come to."""
         failed = [f.result["fit_error"] for f in folds if f.result["fit_error"] is not None]
         names = next((list(s) for s in map(_scores_of, folds) if s), self.metrics)
         error = dict.fromkeys(names, self.folds.error_score)
         scores: dict[str, Any] = {
-            part: [_scores_of(fold, part) or error for fold in folds]
-            for part in (("test", "train") if self.folds.return_train_score else ("test",))
+            rows: [_scores_of(fold, rows) or error for fold in folds]
+            for rows in (("test", "train") if self.folds.return_train_score else ("test",))
         }
         for name in ("fit_time", "score_time"):
             scores[name] = [fold.result[name] for fold in folds]
@@ -198,7 +196,7 @@ class Trials:
             float(np.mean([self._value(s, name) for s in scores["test"]]))
             for name in self.objectives
         ]
-        reason = _shortened(_exception(failed[0])) if failed else ""
+        reason = _shorten(_exception(failed[0])) if failed else ""
         if any(map(math.isnan, values)):
             return Outcome.failed(reason or self._scoring_error(folds))
         return dataclasses.replace(Outcome.completed(values), reason=reason)
@@ -208,51 +206,51 @@ class Trials:
         if not scores:
             return math.nan
         # Only a call tells whether a function of the user's returns one score or a dict of them.
-        found = scores.get(name, scores.get("score"))
-        if found is None:
+        score = scores.get(name, scores.get("score"))
+        if score is None:
             raise InvalidParameterError(
                 f"OptunaSearchCV: scoring returned a dict of {list(scores)}, and refit does not "
                 "name one of them. Expected the name of the one to maximize, for example "
                 f"refit={next(iter(scores))!r}."
             )
-        return found
+        return score
 
     def _scoring_error(self, folds: Sequence[Fold]) -> str:
         """Return why a score is NaN, which scikit-learn tells in a warning alone."""
         scorer = self.folds.scorer
-        if isinstance(scorer, _MultimetricScorer):
-            scorer = _MultimetricScorer(scorers=scorer._scorers, raise_exc=True)  # noqa: SLF001
+        if is_multimetric(scorer):
+            scorer = strict_scorer(scorer)
         for fold, (train, test) in zip(folds, self.folds.splits, strict=True):
             if not any(map(math.isnan, _scores_of(fold).values())):
                 continue
             estimator = fold.result["estimator"]
-            X, y = _safe_split(estimator, self.folds.X, self.folds.y, test, train)
-            params = _check_method_params(self.folds.X, self.folds.score_params, indices=test)
+            X, y = safe_split(estimator, self.folds.X, self.folds.y, test, train)
+            params = check_method_params(self.folds.X, self.folds.score_params, indices=test)
             try:
                 scorer(estimator, X, *(() if y is None else (y,)), **params)
             except Exception as error:  # noqa: BLE001 - a scorer is the user's code
-                return _shortened(f"{type(error).__name__}: {error}")
+                return _shorten(f"{type(error).__name__}: {error}")
         return "a score is NaN"
 
 
 def _scorer_of(scorers: Any, name: str) -> Callable[..., float]:
     """Return the scorer of one metric."""
-    if isinstance(scorers, _MultimetricScorer):
+    if is_multimetric(scorers):
         # Not the scorer itself: this one hands on no weights that it does not take.
-        scorers = _MultimetricScorer(scorers={name: scorers._scorers[name]}, raise_exc=True)  # noqa: SLF001
+        scorers = strict_scorer(scorers, name)
 
     def score(*args: Any, **kwargs: Any) -> float:
-        found = scorers(*args, **kwargs)
-        return found[name] if isinstance(found, dict) else found
+        scores = scorers(*args, **kwargs)
+        return scores[name] if isinstance(scores, dict) else scores
 
     return score
 
 
-def _scores_of(fold: Fold, part: str = "test") -> dict[str, float]:
+def _scores_of(fold: Fold, rows: str = "test") -> dict[str, float]:
     """Return a fold's scores by name; none for a fit that failed."""
     if fold.result["fit_error"] is not None:
         return {}
-    scores = fold.result[f"{part}_scores"]
+    scores = fold.result[f"{rows}_scores"]
     return dict(scores) if isinstance(scores, dict) else {"score": scores}
 
 
@@ -266,7 +264,7 @@ def _exception(trace: str) -> str:
     return "".join([kind.rpartition(".")[2], *message])
 
 
-def _shortened(reason: str) -> str:
+def _shorten(reason: str) -> str:
     """Return a reason that is fit for a table: TensorFlow tells of whole graphs."""
     return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]} ..."
 

@@ -1,1 +1,7 @@
-"""Studies that several processes and machines work on."""
+"""Optuna studies that several processes share."""
+
+from skdl.model_selection.shared_study._outcome import REASON, Outcome, is_counted
+from skdl.model_selection.shared_study._storage import open_study
+from skdl.model_selection.shared_study._worker import Event, run_study
+
+__all__ = ["REASON", "Event", "Outcome", "is_counted", "open_study", "run_study"]

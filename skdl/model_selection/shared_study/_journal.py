@@ -150,10 +150,10 @@ def _read(lock_path: Path) -> bytes:
 def _identity(holder: bytes) -> Mapping[str, Any]:
     """Return who holds a lock; empty if it does not say, as Optuna's own locks do not."""
     try:
-        found = json.loads(holder)
+        identity = json.loads(holder)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return identity if isinstance(identity, dict) else {}
 
 
 def _cut_off_half_line(path: Path) -> None:

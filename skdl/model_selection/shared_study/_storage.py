@@ -93,12 +93,12 @@ def open_study(
             ) from error
     wanted = [StudyDirection[direction.upper()] for direction in directions]
     if study.directions != wanted:
-        found = [direction.name.lower() for direction in study.directions]
+        existing = [direction.name.lower() for direction in study.directions]
         raise ValueError(
             f"{OWNER}: the study {study_name!r} in storage={_show(storage)} was made to "
-            f"{_list(found)}, and this search is to {_list(directions)}. Expected the same number "
-            "of objectives in the same directions. Pass another study_name, or scorers like those "
-            "that the study was made with."
+            f"{_list(existing)}, and this search is to {_list(directions)}. Expected the same "
+            "number of objectives in the same directions. Pass another study_name, or scorers "
+            "like those that the study was made with."
         )
     return study
 
@@ -194,7 +194,7 @@ def _create_tables(url: str, options: dict[str, Any]) -> RDBStorage:
         except (sqlalchemy.exc.DBAPIError, optuna.exceptions.StorageInternalError):
             if n_tries == N_TRIES_TO_CREATE_TABLES:
                 raise
-            time.sleep(random.uniform(0.1, 0.4))  # noqa: S311 - no secret
+            time.sleep(random.SystemRandom().uniform(0.1, 0.4))
     raise AssertionError
 
 

@@ -6,7 +6,7 @@ no locks. That is enough for a budget that is met exactly, by any number of proc
 1. A worker looks at the study. What counts against the budget are the trials that have ended
    (completed, pruned, failed for a reason of their own) and those that run. If that leaves no
    room, it waits and looks again; it returns once enough trials have *ended*.
-2. If there is room, it takes a waiting trial or makes a new one, signs it (see `_lease`), and
+2. If there is room, it takes a waiting trial or makes a new one, signs it (see `_heartbeat`), and
    looks once more. If the study now holds more than the budget, others had the same idea at the
    same time: it makes its trial a waiting one and tries again a little later. Whoever of them was
    the last has seen all the others, so there are never too many. A trial given back has no
@@ -38,22 +38,31 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
+from skdl._compat_optuna import (
+    drop_cached_trials,
+    fixed_params,
+    stoppable,
+    storage_of,
+    study_id,
+    trial_id,
+)
 from skdl.model_selection.shared_study._heartbeat import SIGNATURE, Heartbeat, StalenessMonitor
+from skdl.model_selection.shared_study._outcome import REASON, UNCOUNTED, Outcome, is_counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from optuna.trial import FrozenTrial
 
-    Event = Literal["begun", "finished", "waiting", "lost"]
+__all__ = ["RETRY_OF", "Event", "run_study"]
 
-__all__ = ["REASON", "RETRY_OF", "Outcome", "is_counted", "run_study"]
+Event = Literal["begun", "finished", "waiting", "lost"]
 
 _log = logging.getLogger("skdl")
+# Seeds that users set, and processes that are forks of one, must not make workers alike.
+_RANDOM = random.SystemRandom()
 
-REASON = "skdl:reason"
 RETRY_OF = "skdl:retry_of"
-_UNCOUNTED = "skdl:uncounted"
 _ATTEMPT = "skdl:attempt"
 
 MOST_ATTEMPTS = 3
@@ -62,58 +71,7 @@ SHORTEST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 1.0
 
 
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """How a trial ended; made by one of the class methods.
-
-    Attributes
-    ----------
-    state : optuna.trial.TrialState
-    values : tuple of float or None
-        One for each objective, if the trial was completed.
-    reason : str
-        Why it ended early; empty if it did not.
-    is_counted : bool
-        Whether it uses up a trial of the budget.
-    """
-
-    state: TrialState
-    values: tuple[float, ...] | None = None
-    reason: str = ""
-    is_counted: bool = True
-
-    @classmethod
-    def completed(cls, values: float | Sequence[float]) -> Outcome:
-        """Return the outcome of a trial with a value for each objective; NaN makes it failed."""
-        found = tuple(float(v) for v in (values if hasattr(values, "__iter__") else [values]))
-        if any(math.isnan(value) for value in found):
-            return cls.failed("the value of the objective is NaN")
-        return cls(TrialState.COMPLETE, found)
-
-    @classmethod
-    def pruned(cls, reason: str = "") -> Outcome:
-        """Return the outcome of a trial that was given up; its last report is its value."""
-        return cls(TrialState.PRUNED, reason=reason)
-
-    @classmethod
-    def failed(cls, reason: str) -> Outcome:
-        """Return the outcome of a trial that went wrong."""
-        return cls(TrialState.FAIL, reason=reason)
-
-    @classmethod
-    def interrupted(cls) -> Outcome:
-        """Return the outcome of a trial cut short by the user, to be done again by somebody."""
-        return cls(TrialState.FAIL, reason="interrupted", is_counted=False)
-
-
 _OVERSLEPT = Outcome(TrialState.FAIL, reason="stopped for longer than its lease", is_counted=False)
-
-
-def is_counted(trial: FrozenTrial) -> bool:
-    """Tell whether a trial uses up a part of the budget: not if it was lost, or still runs."""
-    if trial.state == TrialState.FAIL:
-        return not trial.user_attrs.get(_UNCOUNTED, False)
-    return bool(trial.state.is_finished())
 
 
 def run_study(
@@ -157,11 +115,12 @@ def run_study(
         Trials under way are recorded as interrupted, what has ended is kept. The same happens with
         any other error that `evaluate` lets through, which fails the trials that it was given.
     """
-    shared = not isinstance(study._storage, InMemoryStorage)  # noqa: SLF001 - no public way
-    heartbeat = Heartbeat(study._storage, lease_seconds) if shared else None  # noqa: SLF001
+    storage = storage_of(study)
+    shared = not isinstance(storage, InMemoryStorage)
+    heartbeat = Heartbeat(storage, lease_seconds) if shared else None
     worker = _Worker(study, n_trials, heartbeat, StalenessMonitor(lease_seconds), on_event)
     deadline = math.inf if timeout is None else time.monotonic() + timeout
-    with _stoppable(study) as is_stopped, heartbeat or contextlib.nullcontext():
+    with stoppable(study) as is_stopped, heartbeat or contextlib.nullcontext():
         try:
             while not is_stopped() and worker.wait_for_room(deadline):
                 if trials := worker.ask(trials_together):
@@ -175,18 +134,6 @@ def run_study(
 
 
 @contextlib.contextmanager
-def _stoppable(study: optuna.Study) -> Iterator[Callable[[], bool]]:
-    """Let ``study.stop()`` work, which Optuna allows inside ``study.optimize`` only."""
-    local = study._thread_local  # noqa: SLF001 - no public way
-    before = local.in_optimize_loop
-    local.in_optimize_loop, study._stop_flag = True, False  # noqa: SLF001
-    try:
-        yield lambda: study._stop_flag  # noqa: SLF001
-    finally:
-        local.in_optimize_loop = before
-
-
-@contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Let Ctrl-C wait for what is written, so that a study never holds what nobody knows of.
 
@@ -196,23 +143,23 @@ def _uninterrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() or not callable(handler):
         yield
         return
-    held_back: list[Any] = []
+    deferred: list[Any] = []
 
-    def hold_back(*interrupt: Any) -> None:
-        held_back.append(interrupt)
+    def defer(*interrupt: Any) -> None:
+        deferred.append(interrupt)
         signal.signal(signal.SIGINT, handler)
 
-    signal.signal(signal.SIGINT, hold_back)
+    signal.signal(signal.SIGINT, defer)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
-        if held_back:
-            handler(*held_back[0])
+        if deferred:
+            handler(*deferred[0])
 
 
 @dataclasses.dataclass(frozen=True)
-class _View:
+class _Snapshot:
     """What a look at the study has shown: the numbers of trials, by what they mean."""
 
     counted: int
@@ -232,17 +179,17 @@ class _Worker:
         study: optuna.Study,
         n_trials: int | None,
         heartbeat: Heartbeat | None,
-        watch: StalenessMonitor,
+        monitor: StalenessMonitor,
         on_event: Callable[[Event, list[FrozenTrial]], None] | None,
     ) -> None:
         self._study = study
-        self._storage = study._storage  # noqa: SLF001 - no public way
+        self._storage = storage_of(study)
         self._budget = math.inf if n_trials is None else n_trials
         self._heartbeat = heartbeat
-        self._watch = watch
+        self._monitor = monitor
         self._on_event = on_event or (lambda _event, _trials: None)
         self._open: dict[int, optuna.Trial] = {}
-        self._own: set[int] = set()
+        self._started_here: set[int] = set()
         self._is_reseeded = False
 
     # ------------------------------------------------------------------ looking
@@ -251,13 +198,13 @@ class _Worker:
         """Return True when a trial may be begun, False when none is needed or time is up."""
         pause, has_told = SHORTEST_PAUSE_SECONDS, False
         while True:
-            view = self._look()
-            if view.counted >= self._budget or time.monotonic() >= deadline:
+            snapshot = self._look()
+            if snapshot.counted >= self._budget or time.monotonic() >= deadline:
                 return False
-            if view.n_claimed < self._budget:
+            if snapshot.n_claimed < self._budget:
                 return True
             if not has_told:
-                self._on_event("waiting", list(view.running.values()))
+                self._on_event("waiting", list(snapshot.running.values()))
                 has_told = True
             self._pause(min(pause, deadline - time.monotonic()))
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
@@ -265,93 +212,92 @@ class _Worker:
     @staticmethod
     def _pause(seconds: float) -> None:
         # Workers that gave way to each other must not meet again.
-        time.sleep(max(0.0, seconds) * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+        time.sleep(max(0.0, seconds) * _RANDOM.uniform(0.5, 1.0))
 
-    def _look(self) -> _View:
+    def _look(self) -> _Snapshot:
         """Look at the study, and take care of what was lost."""
         while True:
             trials = self._study.get_trials(deepcopy=False)
             running = {t.number: t for t in trials if t.state == TrialState.RUNNING}
             others = [t for number, t in running.items() if number not in self._open]
-            silent = [t for t in others if self._watch.is_stale(t)]
-            lost = [t for t in silent if _is_signed(t)]
+            stale = [t for t in others if self._monitor.is_stale(t)]
+            lost = [t for t in stale if _is_signed(t)]
             if not lost:
                 break
             for trial in lost:
                 self._fail_lost_trial(trial)
-        self._draw_differently(trials)
-        for trial in silent:
+        self._reseed_sampler_once(trials)
+        for trial in stale:
             del running[trial.number]
-        return _View(
+        return _Snapshot(
             counted=sum(map(is_counted, trials)),
             running=running,
             has_waiting=any(t.state == TrialState.WAITING for t in trials),
         )
 
-    def _draw_differently(self, trials: list[FrozenTrial]) -> None:
+    def _reseed_sampler_once(self, trials: list[FrozenTrial]) -> None:
         """Reseed the sampler once there are trials of other workers, or of an earlier run.
 
         One that starts from the same seed as theirs would draw the same parameters again.
         """
         if not self._is_reseeded and any(
-            t.number not in self._own and t.state != TrialState.WAITING for t in trials
+            t.number not in self._started_here and t.state != TrialState.WAITING for t in trials
         ):
             self._study.sampler.reseed_rng()
             self._is_reseeded = True
 
     # ------------------------------------------------------------------ asking
 
-    def ask(self, most: int) -> list[optuna.Trial]:
-        """Return up to `most` trials, all of them within the budget."""
-        while len(self._open) < most:
-            view = self._look()
-            if view.n_claimed >= self._budget or not self._claim(view):
+    def ask(self, n_trials: int) -> list[optuna.Trial]:
+        """Return up to `n_trials` trials, all of them within the budget."""
+        while len(self._open) < n_trials:
+            snapshot = self._look()
+            if snapshot.n_claimed >= self._budget or not self._claim(snapshot):
                 break
         return list(self._open.values())
 
     @_uninterrupted()
-    def _claim(self, view: _View) -> bool:
+    def _claim(self, snapshot: _Snapshot) -> bool:
         """Begin a trial; False if there was no room for it after all."""
         try:
-            trial = self._take_or_make(view)
+            trial = self._take_or_create(snapshot)
         except UpdateFinishedTrialError:
             return False  # this process was stopped meanwhile, and others took it for dead
         self._open[trial.number] = trial
-        self._own.add(trial.number)
-        view = self._look()
-        if trial.number in view.running and view.n_claimed <= self._budget:
+        self._started_here.add(trial.number)
+        snapshot = self._look()
+        if trial.number in snapshot.running and snapshot.n_claimed <= self._budget:
             return True
         self._give_back(trial)
         self._pause(SHORTEST_PAUSE_SECONDS)
         return False
 
-    def _take_or_make(self, view: _View) -> optuna.Trial:
+    def _take_or_create(self, snapshot: _Snapshot) -> optuna.Trial:
         """Return a running trial that is signed, if others can see it."""
-        if self._heartbeat is None or view.has_waiting:
+        if self._heartbeat is None or snapshot.has_waiting:
             trial = self._study.ask()
             if self._heartbeat:
-                self._heartbeat.begin(trial._trial_id)  # noqa: SLF001 - no public way
+                self._heartbeat.begin(trial_id(trial))
             return trial
         # As `ask` does it, but signed in the same step: should this process be killed at once,
         # the trial can be told for lost at once.
-        self._study._thread_local.cached_all_trials = None  # noqa: SLF001
+        drop_cached_trials(self._study)
         template = optuna.trial.create_trial(
             state=TrialState.RUNNING, user_attrs={SIGNATURE: self._heartbeat.signature}
         )
-        study_id = self._study._study_id  # noqa: SLF001
-        trial_id = self._storage.create_new_trial(study_id, template)
-        self._heartbeat.begin(trial_id, is_signed=True)
-        return optuna.Trial(self._study, trial_id)
+        id_in_storage = self._storage.create_new_trial(study_id(self._study), template)
+        self._heartbeat.begin(id_in_storage, is_signed=True)
+        return optuna.Trial(self._study, id_in_storage)
 
     def _give_back(self, trial: optuna.Trial) -> None:
-        trial_id = trial._trial_id  # noqa: SLF001 - no public way
+        id_in_storage = trial_id(trial)
         del self._open[trial.number]
         # Nothing to be given back if this process was stopped for so long that others took it.
         with contextlib.suppress(UpdateFinishedTrialError):
             if self._heartbeat:
-                self._heartbeat.end(trial_id)
-                self._storage.set_trial_user_attr(trial_id, SIGNATURE, None)
-            self._storage.set_trial_state_values(trial_id, TrialState.WAITING)
+                self._heartbeat.end(id_in_storage)
+                self._storage.set_trial_user_attr(id_in_storage, SIGNATURE, None)
+            self._storage.set_trial_state_values(id_in_storage, TrialState.WAITING)
 
     # ------------------------------------------------------------------ evaluating and telling
 
@@ -362,7 +308,7 @@ class _Worker:
         callbacks: Iterable[Callable[[optuna.Study, FrozenTrial], None]],
     ) -> None:
         """Evaluate trials, and record how they ended."""
-        self._on_event("begun", [self._frozen(trial) for trial in trials])
+        self._on_event("begun", [self._read(trial) for trial in trials])
         try:
             outcomes = evaluate(trials)
         except UpdateFinishedTrialError:
@@ -370,8 +316,8 @@ class _Worker:
             outcomes = [_OVERSLEPT] * len(trials)
         pairs = list(zip(trials, outcomes, strict=True))
         with _uninterrupted():
-            told = [self._tell(trial, outcome) for trial, outcome in pairs]
-        finished = [trial for trial in told if trial is not None]
+            frozen_trials = [self._tell(trial, outcome) for trial, outcome in pairs]
+        finished = [trial for trial in frozen_trials if trial is not None]
         self._on_event("finished", finished)
         for trial in finished:
             for callback in callbacks:
@@ -379,22 +325,22 @@ class _Worker:
         if Outcome.interrupted() in outcomes:
             raise KeyboardInterrupt
 
-    def _frozen(self, trial: optuna.Trial) -> FrozenTrial:
-        return self._storage.get_trial(trial._trial_id)  # noqa: SLF001 - no public way
+    def _read(self, trial: optuna.Trial) -> FrozenTrial:
+        return self._storage.get_trial(trial_id(trial))
 
     def _tell(self, trial: optuna.Trial, outcome: Outcome) -> FrozenTrial | None:
         """Record how a trial ended; None if others have taken it for lost."""
         try:
             if self._heartbeat:
-                self._heartbeat.end(trial._trial_id)  # noqa: SLF001 - no public way
+                self._heartbeat.end(trial_id(trial))
             if outcome.reason:
                 trial.set_user_attr(REASON, outcome.reason)
             if not outcome.is_counted:
-                trial.set_user_attr(_UNCOUNTED, True)  # noqa: FBT003 - a value, not a switch
+                trial.set_user_attr(UNCOUNTED, value=True)
             frozen = self._study.tell(trial, outcome.values, outcome.state)
         except (UpdateFinishedTrialError, ValueError):
             # Optuna has the latter for trials that have ended, and for values that do not fit.
-            if not self._frozen(trial).state.is_finished():
+            if not self._read(trial).state.is_finished():
                 raise
             _log.warning(
                 "Trial %d ended after its lease had run out, and others do it again: what was "
@@ -416,7 +362,7 @@ class _Worker:
             outcome = Outcome.interrupted()  # Ctrl-C, or the interpreter was told to exit
         for trial in list(self._open.values()):
             try:
-                if not self._frozen(trial).state.is_finished():
+                if not self._read(trial).state.is_finished():
                     self._tell(trial, outcome)
             except Exception:  # noqa: BLE001 - the first error is the one to be raised
                 _log.warning("Trial %d was not recorded as failed.", trial.number, exc_info=True)
@@ -430,14 +376,16 @@ class _Worker:
         is_last = attempt >= MOST_ATTEMPTS
         often = f" {attempt} times with these parameters, last" if is_last else ""
         where = "{host}, process {pid}".format(**signature) if signature else "before it had begun"
-        trial_id = trial._trial_id  # noqa: SLF001 - no public way
+        id_in_storage = trial_id(trial)
         try:
-            self._storage.set_trial_user_attr(trial_id, REASON, f"worker lost{often} ({where})")
-            self._storage.set_trial_user_attr(trial_id, _UNCOUNTED, not is_last)
-            self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
+            self._storage.set_trial_user_attr(
+                id_in_storage, REASON, f"worker lost{often} ({where})"
+            )
+            self._storage.set_trial_user_attr(id_in_storage, UNCOUNTED, not is_last)
+            self._storage.set_trial_state_values(id_in_storage, TrialState.FAIL)
         except UpdateFinishedTrialError:
             return  # others have, or it was alive after all
-        trial = self._storage.get_trial(trial_id)
+        trial = self._storage.get_trial(id_in_storage)
         if not is_last:
             self._retry(trial, attempt + 1)
         self._on_event("lost", [trial])
@@ -445,7 +393,7 @@ class _Worker:
     def _retry(self, trial: FrozenTrial, attempt: int) -> None:
         """Let somebody evaluate the same parameters again."""
         # Those not suggested yet may have been fixed by an earlier retry, or by the user.
-        params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        params = {**fixed_params(trial), **trial.params}
         if params:
             attrs = {SIGNATURE: None, RETRY_OF: trial.number, _ATTEMPT: attempt}
             self._study.enqueue_trial(params, user_attrs=attrs)

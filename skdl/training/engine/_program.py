@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdl._compat_tensorflow import without_retracing_warning
 from skdl.layers import Pass, shape_of
 from skdl.training._losses import prepared_targets
 from skdl.training._optimizers import n_slots, optimizer_step, rule_options
@@ -73,8 +74,7 @@ class Program:
             jit_compile=self.spec.compiled,
         )
         # A trace for each set of shapes is meant; TensorFlow would warn users of it.
-        traced._omit_frequent_tracing_warning = True  # noqa: SLF001 - else it is in their logs
-        return traced
+        return without_retracing_warning(traced)
 
     def _evaluation_signature(self) -> EvaluationCall:
         import tensorflow as tf

@@ -238,4 +238,4 @@ def bucket(n_rows: int) -> int:
 
     oneDNN keeps a compiled primitive, 0.3 MB a layer, for every shape that it meets.
     """
-    return 1 << max(3, (n_rows - 1).bit_length()) if n_rows <= 1024 else -(-n_rows // 1024) * 1024  # noqa: PLR2004
+    return 1 << max(3, (n_rows - 1).bit_length()) if n_rows <= 1024 else -(-n_rows // 1024) * 1024

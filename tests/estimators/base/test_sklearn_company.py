@@ -1,5 +1,6 @@
 """scikit-learn's own functions and meta-estimators with one of our estimators inside."""
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,7 +28,7 @@ from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from skdl import MLPClassifier, MLPRegressor
+from skdl import KerasRegressor, MLPClassifier, MLPRegressor
 
 LEARNS = {"hidden_units": 8, "learning_rate": 0.01, "epochs": 15, "random_state": 0}
 
@@ -37,6 +38,13 @@ def test_kinds_are_recognised():
     assert not is_regressor(MLPClassifier())
     assert is_regressor(MLPRegressor())
     assert not is_classifier(MLPRegressor())
+
+
+@pytest.mark.parametrize("Estimator", [MLPRegressor, KerasRegressor])
+def test_clones_keep_what_configurations_of_keras_losses_leave_out(Estimator):
+    copied = clone(clone(Estimator(loss=keras.losses.Huber(delta=3.0))))
+    # |error| = 4 > 3: 3 × (4 − 3 / 2); with delta=1 it were 3.5.
+    assert float(copied.loss(np.array([[4.0]]), np.array([[0.0]]))) == pytest.approx(7.5)
 
 
 def test_nested_parameters_reach_the_network(iris):

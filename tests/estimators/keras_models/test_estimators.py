@@ -389,6 +389,25 @@ def test_loss_beside_a_model_compiled_with_another_is_refused(data):
         regressor(compiled, loss="mae").fit(*data)
 
 
+def test_variables_that_the_user_excludes_from_weight_decay_do_not_decay():
+    def compiled():
+        ones = {"kernel_initializer": "ones", "bias_initializer": "ones"}
+        model = keras.Sequential([keras.Input((2,)), layers.Dense(1, **ones)])
+        optimizer = keras.optimizers.AdamW(0.1, weight_decay=0.5)
+        optimizer.exclude_from_weight_decay(var_names=["kernel"])
+        model.compile(optimizer, "mse")
+        return model
+
+    # Rows of zeros: no gradient reaches the kernel.
+    X, y = np.zeros((8, 2), np.float32), np.zeros(8, np.float32)
+    network = KerasRegressor(compiled, epochs=3).fit(X, y)
+    model = compiled()
+    model.fit(X, y, epochs=3, verbose=0)
+    kernel, bias = network.model_.get_weights()
+    np.testing.assert_array_equal(kernel, np.ones((2, 1)))
+    np.testing.assert_allclose(bias, model.get_weights()[1], rtol=1e-6)
+
+
 # ------------------------------------------------------------------------------- from SciKeras
 
 

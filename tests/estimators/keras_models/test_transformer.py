@@ -66,6 +66,18 @@ def test_codes_are_the_output_of_the_named_layer(digits):
         transformer(layer="code").fit(X)
 
 
+def test_codes_of_a_sequential_model(digits):
+    def sequential(meta):
+        inputs = keras.Input((meta["n_features_in_"],))
+        codes = layers.Dense(4, name="codes")
+        return keras.Sequential([inputs, codes, layers.Dense(meta["n_features_in_"])])
+
+    X, _ = digits
+    network = KerasTransformer(sequential, layer="codes", loss="mse", epochs=1).fit(X)
+    weights = network.model_.get_layer("codes").get_weights()
+    np.testing.assert_allclose(network.transform(X), X @ weights[0] + weights[1], atol=1e-4)
+
+
 def test_in_a_pipeline_a_search_and_lockstep(digits):
     X, y = digits
     pipeline = make_pipeline(transformer(epochs=20, n_codes=4), LogisticRegression(max_iter=1000))

@@ -504,6 +504,7 @@ def test_starting_point_is_an_ordinary_estimator(Estimator):
         Estimator.tabular(hidden_unit=3)
 
 
+@pytest.mark.slow
 def test_starting_point_learns_what_plain_networks_miss():
     # One of many bumps: sin(6x) is no line, and an outlier of 1e4 spoils standardisation.
     rng = np.random.default_rng(0)

@@ -151,7 +151,7 @@ def test_groups_stay_together_with_and_without_routing(diabetes):
     groups = np.repeat(np.arange(15), 10)
 
     def rows_seen(ensemble):
-        return {len(np.unique(groups[ensemble._by_whom[0] == i])) for i in range(3)}
+        return {len(np.unique(groups[ensemble._member_of[0] == i])) for i in range(3)}
 
     ensemble = KFoldEnsembleRegressor(Ridge(), GroupKFold(3)).fit(X, y, groups=groups)
     assert rows_seen(ensemble) == {5}
@@ -159,7 +159,7 @@ def test_groups_stay_together_with_and_without_routing(diabetes):
     assert rows_seen(shuffled) == {5}
     with sklearn.config_context(enable_metadata_routing=True):
         routed = KFoldEnsembleRegressor(Ridge(), GroupKFold(3)).fit(X, y, groups=groups)
-    np.testing.assert_array_equal(routed._by_whom, ensemble._by_whom)
+    np.testing.assert_array_equal(routed._member_of, ensemble._member_of)
 
 
 # ------------------------------------------------------------------ refit

@@ -17,7 +17,8 @@ from sqlalchemy.engine import Engine
 from skdl import MLPRegressor
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection import OptunaSearchCV
-from skdl.model_selection.shared_study._worker import RETRY_OF, is_counted
+from skdl.model_selection.shared_study import is_counted
+from skdl.model_selection.shared_study._worker import RETRY_OF
 from skdl.training import Observer
 from skdl.training.engine._stack import Stack
 

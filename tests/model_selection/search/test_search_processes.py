@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from skdl.model_selection.shared_study._storage import open_study
-from skdl.model_selection.shared_study._worker import RETRY_OF, is_counted
+from skdl.model_selection.shared_study import is_counted, open_study
+from skdl.model_selection.shared_study._worker import RETRY_OF
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 PATIENCE_SECONDS = 120
 N_TRIALS = 12
 

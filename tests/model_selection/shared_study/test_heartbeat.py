@@ -6,10 +6,8 @@ import time
 
 import pytest
 
-from skdl.model_selection.shared_study import _heartbeat
+from skdl.model_selection.shared_study import Outcome, _heartbeat, open_study, run_study
 from skdl.model_selection.shared_study._heartbeat import SIGNATURE, is_gone, process_identity
-from skdl.model_selection.shared_study._storage import open_study
-from skdl.model_selection.shared_study._worker import Outcome, run_study
 
 
 def x_of(trials):

@@ -9,12 +9,10 @@ import optuna
 import pytest
 from optuna.storages import JournalStorage
 
-from skdl.model_selection.shared_study import _journal
+from skdl.model_selection.shared_study import Outcome, _journal, open_study, run_study
 from skdl.model_selection.shared_study._journal import JournalLock
-from skdl.model_selection.shared_study._storage import open_study
-from skdl.model_selection.shared_study._worker import Outcome, run_study
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 DIES_WITH_THE_LOCK = """
 import os, signal, sys
 from pathlib import Path

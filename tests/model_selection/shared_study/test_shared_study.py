@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from skdl.model_selection.shared_study._storage import open_study
-from skdl.model_selection.shared_study._worker import RETRY_OF, is_counted
+from skdl.model_selection.shared_study import is_counted, open_study
+from skdl.model_selection.shared_study._worker import RETRY_OF
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 N_TRIALS = 40
 LEASE_SECONDS = 3
 PATIENCE_SECONDS = 120
@@ -29,8 +29,7 @@ WORKER = """
 import os, sys, time
 from pathlib import Path
 from optuna.samplers import RandomSampler
-from skdl.model_selection.shared_study._storage import open_study
-from skdl.model_selection.shared_study._worker import Outcome, run_study
+from skdl.model_selection.shared_study import Outcome, open_study, run_study
 
 storage, side_file, n_trials, lease_seconds, together, ready_file, n_workers = sys.argv[1:]
 
@@ -186,7 +185,7 @@ def kill(worker):
     assert worker.wait(timeout=PATIENCE_SECONDS) == -signal.SIGKILL
 
 
-@pytest.mark.parametrize(("n_workers", "ensure_lockstep"), [(2, 1), (4, 3)])
+@pytest.mark.parametrize(("n_workers", "together"), [(2, 1), (4, 3)])
 def test_processes_share_the_trials(team, n_workers, together):
     workers = team.start(n_workers, together=together)
     team.finish(workers)

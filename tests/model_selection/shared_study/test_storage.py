@@ -4,8 +4,7 @@ import optuna
 import pytest
 from optuna.storages import InMemoryStorage, JournalStorage, RDBStorage
 
-from skdl.model_selection.shared_study._storage import open_study
-from skdl.model_selection.shared_study._worker import Outcome, run_study
+from skdl.model_selection.shared_study import Outcome, open_study, run_study
 
 
 def x_of(trials):

@@ -10,16 +10,16 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from skdl.model_selection.shared_study import _worker
-from skdl.model_selection.shared_study._heartbeat import SIGNATURE, process_identity
-from skdl.model_selection.shared_study._storage import open_study
-from skdl.model_selection.shared_study._worker import (
+from skdl.model_selection.shared_study import (
     REASON,
-    RETRY_OF,
     Outcome,
+    _worker,
     is_counted,
+    open_study,
     run_study,
 )
+from skdl.model_selection.shared_study._heartbeat import SIGNATURE, process_identity
+from skdl.model_selection.shared_study._worker import RETRY_OF
 
 ELSEWHERE = {"host": "elsewhere", "pid": 1, "processes": "another machine", "lease_seconds": 0.4}
 

@@ -1,0 +1,106 @@
+"""Private parts of Keras that we use, each with what breaks if it goes away.
+
+Nothing else in the package looks up a private name of Keras. Importing this module imports neither
+Keras nor TensorFlow: its functions look at objects that they are given.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = [
+    "compiled_with",
+    "excludes_from_weight_decay",
+    "flat_layers",
+    "function_arguments",
+    "functional_graph",
+    "graph_nodes",
+    "profiles_batches",
+    "wrapped_function",
+]
+
+
+def flat_layers(model: Any) -> list[Any]:
+    """Return a model or layer and all layers inside it, however nested.
+
+    The public ``layers`` leaves out layers in layers. Without this, initial weights of nested
+    layers would not be drawn anew for each fit, and convolutions in them would be overlooked.
+    """
+    return list(model._flatten_layers())
+
+
+def functional_graph(model: Any) -> Any:
+    """Return the functional model behind a Sequential or functional model; None if there is none.
+
+    A Sequential keeps it to itself, a subclass has none. Without it, Sequential models would train
+    through ``keras.Model.fit`` instead of in the graph.
+    """
+    import keras
+
+    graph = getattr(model, "_functional", None) if isinstance(model, keras.Sequential) else model
+    return graph if hasattr(graph, "_nodes_by_depth") else None
+
+
+def graph_nodes(graph: Any) -> Iterator[Any]:
+    """Yield the nodes of a functional model: each call of a layer, with the tensors it was given.
+
+    The public ``operations`` does not say what is connected. Without it, no user's model could be
+    read, and all would train through ``keras.Model.fit``.
+    """
+    for nodes in graph._nodes_by_depth.values():
+        yield from nodes
+
+
+def function_arguments(obj: Any) -> dict[str, Any]:
+    """Return the arguments that a loss or metric passes to its function; none if it has none.
+
+    Some, such as Huber's delta, stand in no ``get_config``. Without them, a copy of such an object
+    would have default values.
+    """
+    return getattr(obj, "_fn_kwargs", {})
+
+
+def wrapped_function(metric: Any) -> Callable[..., Any]:
+    """Return the function whose mean a ``keras.metrics.MeanMetricWrapper`` is.
+
+    Without it, metrics of folds that train together would be computed outside the graph, row by
+    row of predictions.
+    """
+    return metric._fn
+
+
+def compiled_with(model: Any) -> dict[str, Any]:
+    """Return `metrics`, `weighted_metrics` and `loss_weights` as they were given to ``compile``.
+
+    The public ``metrics`` holds Keras' own wrappers, and only once the model has been trained.
+    Without these, a user's compiled model would train without its metrics.
+    """
+    metrics = getattr(model, "_compile_metrics", None)
+    losses = getattr(model, "_compile_loss", None)
+    return {
+        "metrics": getattr(metrics, "_user_metrics", None),
+        "weighted_metrics": getattr(metrics, "_user_weighted_metrics", None),
+        "loss_weights": getattr(losses, "_user_loss_weights", None),
+    }
+
+
+def profiles_batches(tensorboard: Any) -> bool:
+    """Tell whether a ``keras.callbacks.TensorBoard`` profiles some batches.
+
+    ``profile_batch`` itself is not kept. Without what is, such a callback would be called after
+    epochs only, and would write no profile.
+    """
+    batches = (getattr(tensorboard, name, 0) for name in ("_start_batch", "_stop_batch"))
+    return any(batches)
+
+
+def excludes_from_weight_decay(optimizer: Any) -> bool:
+    """Tell whether ``optimizer.exclude_from_weight_decay`` was called.
+
+    Without what it leaves behind, variables that the user excluded would decay.
+    """
+    names = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern")
+    return any(getattr(optimizer, name, None) for name in names)

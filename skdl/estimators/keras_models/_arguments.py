@@ -1,0 +1,199 @@
+"""What a user's function, ``keras.Model.compile`` and ``fit`` are called with.
+
+Which parameter is whose, `_routing` says. Here names become Keras' classes, and objects become new
+ones for each training.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from typing import TYPE_CHECKING, Any
+
+from skdl.estimators.keras_models._routing import accepts, made_of, routed_to
+from skdl.networks import Fresh, preserved_generators
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+__all__ = ["CompileArguments", "build_arguments", "callbacks_of", "same_loss"]
+
+# Parameters of SciKeras that are not for the function that builds the model.
+_IGNORED = frozenset({"run_eagerly", "validation_batch_size"})
+_COMPILED = frozenset(
+    {"optimizer", "loss", "metrics", "loss_weights", "weighted_metrics", "run_eagerly"}
+)
+# Which accuracy or cross-entropy these mean, Keras decides when it sees outputs and targets.
+_LEFT_TO_KERAS = frozenset({"acc", "accuracy", "ce", "crossentropy"})
+
+
+def build_arguments(
+    function: Callable[..., Any],
+    params: Mapping[str, Any],
+    user_names: Collection[str],
+    meta: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the arguments that a function which builds a model is called with.
+
+    Parameters
+    ----------
+    function : callable
+    params : mapping of str to object
+        All parameters of the estimator.
+    user_names : collection of str
+        Those that the user added.
+    meta : mapping of str to object
+        What is known of the data, given to functions with an argument ``meta``.
+    """
+    arguments = routed_to("model", params, unrouted=set(user_names) - _IGNORED, deep=False)
+    offered: dict[str, Any] = {
+        "meta": meta,
+        "compile_kwargs": CompileArguments(dict(params)),
+        "params": dict(params),
+    }
+    return arguments | {name: offered[name] for name in offered if accepts(function, name)}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CompileArguments(Fresh):
+    """The arguments of ``keras.Model.compile`` that an estimator's parameters describe.
+
+    Parameters
+    ----------
+    params : mapping of str to object
+        All parameters of the estimator.
+    """
+
+    params: Mapping[str, Any]
+
+    def fresh(self) -> dict[str, Any]:
+        """Return new objects, so that nothing of the user's is changed by a training."""
+        arguments = routed_to("compile", self.params, unrouted=_COMPILED)
+        with preserved_generators():
+            for name, as_class in _AS_CLASSES.items():
+                given = arguments.get(name)
+                routed = routed_to(name, self.params)
+                # Names of losses and metrics stay names where nothing is routed to them: then
+                # Keras reports them by the names that the user knows.
+                if name == "optimizer" or routed:
+                    given = as_class(given)
+                arguments[name] = _copied(made_of(given, routed))
+        if arguments["metrics"] is not None and not isinstance(arguments["metrics"], dict | list):
+            arguments["metrics"] = [arguments["metrics"]]
+        return arguments
+
+
+def _optimizer_class(given: Any) -> Any:
+    import keras
+
+    return type(keras.optimizers.get(given)) if isinstance(given, str) else given
+
+
+def _loss_class(given: Any) -> Any:
+    """Return the class of a loss by name; one of several losses keeps its function."""
+    import keras
+
+    if isinstance(given, dict | list | tuple):
+        return _each(given, lambda part: keras.losses.get(part) if isinstance(part, str) else part)
+    loss = keras.losses.get(given) if isinstance(given, str) else given
+    if isinstance(given, str) and isinstance(loss, keras.losses.Loss):
+        return type(loss)
+    name = getattr(loss, "__name__", "")
+    if inspect.isfunction(loss) and getattr(keras.losses, name, None) is loss:
+        return getattr(keras.losses, "".join(map(str.capitalize, name.split("_"))), loss)
+    return loss
+
+
+def _metric_class(given: Any) -> Any:
+    """Return the class of a metric by name, also of each one in a list or dict."""
+    import keras
+
+    if isinstance(given, dict | list | tuple):
+        return _each(given, _metric_class)
+    if not isinstance(given, str) or given in _LEFT_TO_KERAS:
+        return given
+    metric = keras.metrics.get(given)
+    return type(metric) if isinstance(metric, keras.metrics.Metric) else metric
+
+
+_AS_CLASSES: dict[str, Callable[[Any], Any]] = {
+    "optimizer": _optimizer_class,
+    "loss": _loss_class,
+    "metrics": _metric_class,
+}
+
+
+def _each(given: Any, change: Callable[[Any], Any]) -> Any:
+    """Return a list, tuple or dict with each of its parts changed, however nested."""
+    if isinstance(given, dict):
+        return {name: _each(part, change) for name, part in given.items()}
+    if isinstance(given, list | tuple):
+        return type(given)(_each(part, change) for part in given)
+    return change(given)
+
+
+def _copied(value: Any) -> Any:
+    """Return optimizers, losses and metrics as new objects of equal configuration."""
+    import keras
+
+    def copied(part: Any) -> Any:
+        if isinstance(part, keras.optimizers.Optimizer | keras.metrics.Metric):
+            return type(part).from_config(part.get_config())
+        return part
+
+    return _each(value, copied)
+
+
+def callbacks_of(params: Mapping[str, Any]) -> list[Any]:
+    """Return the callbacks of a fit: classes are called with what is routed to them."""
+    found: list[Any] = []
+    for destination in ("callbacks", "fit__callbacks"):
+        given = params.get(destination)
+        if given is not None:
+            found += _flat(made_of(given, routed_to(destination, params)))
+    return found
+
+
+def _flat(callbacks: Any) -> list[Any]:
+    """Return callbacks out of lists, tuples and dicts, however nested."""
+    if isinstance(callbacks, dict):
+        callbacks = list(callbacks.values())
+    if isinstance(callbacks, list | tuple):
+        return [callback for part in callbacks for callback in _flat(part)]
+    return [callbacks]
+
+
+def same_loss(given: Any, compiled: Any) -> bool:
+    """Tell whether a loss and that of a compiled model are one, as far as their names tell."""
+    if any(isinstance(loss, list | dict | tuple) for loss in (given, compiled)):
+        return True
+    try:
+        names = loss_name(given), loss_name(compiled)
+    except ValueError:
+        return True  # Keras does not know a name; it says so itself, and better
+    return None in names or names[0] == names[1]
+
+
+def loss_name(loss: Any) -> str | None:
+    """Return a loss's name in Keras, ``"mean_squared_error"`` for ``"mse"``; None if it has none.
+
+    Parameters
+    ----------
+    loss : str, callable, class or keras.losses.Loss
+
+    Raises
+    ------
+    ValueError
+        If Keras does not know a loss of this name.
+    """
+    import keras
+
+    if isinstance(loss, str):
+        loss = keras.losses.get(loss)
+    kind = type(loss) if isinstance(loss, keras.losses.Loss) else loss
+    name = getattr(kind, "__name__", None)
+    if name is None or inspect.isfunction(kind):
+        return name
+    # A word begins at each capital that follows or precedes a small letter.
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

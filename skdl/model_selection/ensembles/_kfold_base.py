@@ -1,0 +1,253 @@
+"""Base of ensembles over folds: who learns from what, and who predicts what."""
+
+from __future__ import annotations
+
+import contextlib
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from joblib import Parallel, delayed
+from scipy import sparse
+from sklearn import get_config
+from sklearn.base import is_classifier
+from sklearn.model_selection import GroupKFold
+from sklearn.utils import assert_all_finite, check_random_state, indexable
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.multiclass import type_of_target
+
+from skdl._compat_sklearn import check_method_params, num_samples, safe_split
+from skdl._validation import (
+    RANDOM_STATE,
+    AnyOf,
+    Constraint,
+    Integer,
+    OneOf,
+    Predicate,
+    check_parameters,
+)
+from skdl.estimators.base import FitOverrides
+from skdl.exceptions import InvalidParameterError
+from skdl.model_selection._curves import mean_curve
+from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
+from skdl.model_selection._networks import nested_networks
+from skdl.model_selection._split import IteratedKFold
+from skdl.model_selection.ensembles._averaging import BaseAveraging
+from skdl.model_selection.ensembles._out_of_fold import OutOfFoldPredictions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["CONSTRAINTS", "BaseKFoldEnsemble"]
+
+CONSTRAINTS: dict[str, Constraint] = {
+    "cv": AnyOf(
+        Integer(2, example=5), Predicate(lambda value: hasattr(value, "split"), "a splitter")
+    ),
+    "n_iterations": Integer(1, example=1),
+    "refit": AnyOf(OneOf(None), Integer(1, example=5)),
+    "random_state": RANDOM_STATE,
+}
+_ONE_LABEL = {"binary", "multiclass"}
+
+
+class BaseKFoldEnsemble(BaseAveraging):
+    """Base of ensembles whose members are the fits of a cross-validation."""
+
+    def __init__(
+        self,
+        estimator: Any,
+        cv: Any = 5,
+        n_iterations: int = 1,
+        refit: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.cv = cv
+        self.n_iterations = n_iterations
+        self.refit = refit
+        self.random_state = random_state
+
+    @abstractmethod
+    def _set_target_attributes(self, y: Any) -> None:
+        """Check the targets, and set the fitted attributes that follow from them alone."""
+
+    @abstractmethod
+    def _member_predictions(self, member: Any, X: Any) -> NDArray[np.float64]:
+        """Return what the mean is taken of."""
+
+    @abstractmethod
+    def _score(self, y: NDArray[Any], predictions: NDArray[np.float64]) -> float:
+        """Score means of predictions."""
+
+    def fit(self, X: Any, y: Any, groups: Any = None, **fit_params: Any) -> Self:
+        """Fit one member for each fold, networks in lockstep.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Handed to the members as it is.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        groups : array-like of shape (n_samples,), default=None
+            Rows of one group stay in one fold, where the splitter takes groups.
+        **fit_params : dict
+            Such as ``sample_weight``; those with one entry per row are split. They go to every
+            member's ``fit``; with ``sklearn.set_config(enable_metadata_routing=True)`` those that
+            it requests. Held-out rows count alike.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not as described.
+        """
+        split_params = {} if groups is None else {"groups": groups}
+        if get_config()["enable_metadata_routing"]:
+            routed = process_routing(self, "fit", **split_params, **fit_params)
+            split_params, fit_params = routed["splitter"]["split"], routed["estimator"]["fit"]
+        return self.fit_routed(X, y, fit_params, split_params)
+
+    def fit_routed(
+        self,
+        X: Any,
+        y: Any,
+        fit_params: Mapping[str, Any],
+        split_params: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Fit with parameters that are already those of the members' ``fit`` and the splitter.
+
+        Parameters
+        ----------
+        X, y : array-like
+            As in ``fit``.
+        fit_params : mapping of str to object
+            Passed to every member's ``fit`` under these names.
+        split_params : mapping of str to object, default=None
+            Passed to the splitter.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        owner = type(self).__name__
+        check_parameters(owner, self.get_params(deep=False), self._constraints)
+        X, y = indexable(X, y)
+        y = np.asarray(y) if isinstance(y, list) else y
+        if num_samples(X) <= 1:
+            raise ValueError(f"{owner}: n_samples=1 cannot be split. Expected 2 rows or more.")
+        if not sparse.issparse(y):
+            assert_all_finite(np.asarray(y), input_name="y")
+        rng = check_random_state(self.random_state)
+        splits = list(self._splitter(y, rng).split(X, y, **(split_params or {})))
+        members = self._draw_members(rng, len(splits) + (self.refit or 0))
+        self._set_target_attributes(y)
+        folds, refitted = members[: len(splits)], members[len(splits) :]
+        fits = [
+            (member, X, y, fit_params, split) for member, split in zip(folds, splits, strict=True)
+        ]
+        overrides = self._fit_members(fits)
+        self.fold_estimators_ = self.estimators_ = folds
+        self._set_out_of_fold(X, y, splits)
+        self.best_epoch_ = _joint_best_epoch(overrides)
+        if refitted:
+            self._fit_members([(member, X, y, fit_params, None) for member in refitted])
+            self.estimators_ = refitted
+        return self
+
+    def _fit_members(self, fits: Sequence[tuple[Any, ...]]) -> list[FitOverrides]:
+        """Fit members in place, each on the rows of its split or on all."""
+        holds_networks = bool(nested_networks(self.estimator))
+        fit = delayed(with_sklearn_config(_fit_member))
+        last_epoch = getattr(self, "best_epoch_", None)
+        with ensure_lockstep() if holds_networks else contextlib.nullcontext():
+            return list(Parallel()(fit(*each, last_epoch) for each in fits))
+
+    def _splitter(self, y: Any, rng: np.random.RandomState) -> Any:
+        if hasattr(self.cv, "split"):
+            if self.n_iterations != 1:
+                raise InvalidParameterError(
+                    f"{type(self).__name__}: n_iterations={self.n_iterations} was given beside a "
+                    "splitter. Expected cv as a number of folds, or a splitter that iterates "
+                    "itself, such as IteratedKFold."
+                )
+            return self.cv
+        return IteratedKFold(
+            int(self.cv),
+            int(self.n_iterations),
+            int(rng.randint(np.iinfo(np.int32).max)),
+            stratified=is_classifier(self) and type_of_target(y) in _ONE_LABEL,
+        )
+
+    def _set_out_of_fold(self, X: Any, y: Any, splits: Sequence[Any]) -> None:
+        """Predict and score what each member did not see, and keep who predicted what."""
+        n_rows = num_samples(X)
+        held_out = OutOfFoldPredictions(n_rows)
+        for i, (train, test) in enumerate(splits):
+            member = self.fold_estimators_[i]
+            X_test = safe_split(member, X, None, test, train)[0]
+            held_out.add(i, test, self._member_predictions(member, X_test))
+        self.oof_predictions_ = held_out.mean
+        self._member_of = held_out.member_of
+        y = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
+        self._residuals = None
+        if not is_classifier(self) and self.oof_predictions_.ndim == 1:
+            self._residuals = np.abs(np.asarray(y, float).reshape(n_rows) - self.oof_predictions_)
+        is_known = held_out.is_known
+        self.oof_score_ = self._score(y[is_known], self.oof_predictions_[is_known])
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return which metadata goes where: ``groups`` to the splitter, the rest to the members.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            See scikit-learn's user guide on metadata routing.
+        """
+        splitter = self.cv if hasattr(self.cv, "split") else GroupKFold()
+        to_splitter = MethodMapping().add(caller="fit", callee="split")
+        return super().get_metadata_routing().add(splitter=splitter, method_mapping=to_splitter)
+
+
+def _joint_best_epoch(overrides: Sequence[FitOverrides]) -> int | None:
+    """Return the epoch (from 1) at which the mean over the folds was best; None without any."""
+    with_history = [o for o in overrides if o.history]
+    if not with_history:
+        return None
+    monitor, mode = with_history[0].monitor, with_history[0].mode
+    histories = [o.history for o in with_history]
+    kept_epochs = [o.kept_epoch for o in with_history]
+    means = mean_curve(histories, monitor, kept_epochs)["mean"]
+    return int(means.idxmin() if mode == "min" else means.idxmax())
+
+
+def _fit_member(
+    member: Any,
+    X: Any,
+    y: Any,
+    fit_params: Mapping[str, Any],
+    split: tuple[Any, Any] | None,
+    last_epoch: int | None,
+) -> FitOverrides:
+    if split is None:
+        with FitOverrides(member, last_epoch=last_epoch) as overrides:
+            member.fit(X, y, **fit_params)
+        return overrides
+    train, test = split
+    train_params = check_method_params(X, dict(fit_params), indices=train)
+    X_train, y_train = safe_split(member, X, y, train)
+    if is_classifier(member) and type_of_target(y) in _ONE_LABEL:
+        # A network refuses labels that it does not know.
+        labels = np.asarray(y).ravel()
+        test = test[np.isin(labels[test], labels[train])]
+    validation = safe_split(member, X, y, test, train)
+    with FitOverrides(member, validation=validation) as overrides:
+        member.fit(X_train, y_train, **train_params)
+    return overrides
