@@ -333,11 +333,12 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         check_is_fitted(self)
         model = self.__dict__.get("_keras_model")
         if model is None:
-            from skdl.training import Layout, compiled_model
+            from skdl.layers import blueprint_of
+            from skdl.training import compiled_model
 
             trained = self._trained
             model = compiled_model(trained.network, *self._compilation())
-            layout = Layout.of(trained.network)
+            layout = blueprint_of(trained.network).layout
             model.set_weights(layout.split(trained.weights, trained.statistics))
             self._keras_model = model
         return model

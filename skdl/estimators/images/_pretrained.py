@@ -82,7 +82,8 @@ class BasePretrainedCNN(BackboneRows, BaseNetwork):
 
     def _fine_tuned(self, trained: Trained, job: Job) -> Trained:
         """Train the head and the backbone's last layers together, from where the head stands."""
-        from skdl.training import Layout, with_learning_rate
+        from skdl.layers import blueprint_of
+        from skdl.training import with_learning_rate
         from skdl.training.lockstep import train_one
 
         if not self.fine_tune:
@@ -99,7 +100,7 @@ class BasePretrainedCNN(BackboneRows, BaseNetwork):
             head.output_activation,
             head.loss,
         )
-        layout, layout_of_head = Layout.of(network), Layout.of(head)
+        layout, layout_of_head = blueprint_of(network).layout, blueprint_of(head).layout
         of_head = layout_of_head.split(trained.weights, trained.statistics)
         weights, statistics = layout.join([*tail.get_weights(), *of_head])
         start = dataclasses.replace(

@@ -201,7 +201,8 @@ class UserModelEstimator(UserModelParameters):
 
     def _take_over(self, theirs: Any) -> None:
         """Become fitted as a SciKeras estimator is."""
-        from skdl.training import Layout, Trained
+        from skdl.layers import blueprint_of
+        from skdl.training import Trained
 
         for name in ("n_features_in_", "X_shape_", "target_type_", "y_dtype_", "y_ndim_"):
             setattr(self, name, getattr(theirs, name))
@@ -217,7 +218,7 @@ class UserModelEstimator(UserModelParameters):
         network = described["network"]
         history = {name: list(values) for name, values in getattr(theirs, "history_", {}).items()}
         n_epochs = len(history.get("loss", ()))
-        weights, statistics = Layout.of(network).join(model.get_weights())
+        weights, statistics = blueprint_of(network).layout.join(model.get_weights())
         self._compiled_with = {k: described[k] for k in ("optimizer", "metrics")}
         self._set_fitted(Trained(network, weights, statistics, history, n_epochs, n_epochs))
 
