@@ -8,6 +8,7 @@ __all__ = [
     "DuplicateRowsWarning",
     "EarlyStoppingDataWarning",
     "InvalidParameterError",
+    "MigrationWarning",
 ]
 
 
@@ -57,3 +58,7 @@ class DuplicateRowsWarning(UserWarning):
 
 class EarlyStoppingDataWarning(UserWarning):
     """The rows held out for early stopping could not be chosen as asked."""
+
+
+class MigrationWarning(UserWarning):
+    """Code written for SciKeras works, but there is a better way here; the message says which."""

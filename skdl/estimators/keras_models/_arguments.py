@@ -11,16 +11,16 @@ import inspect
 import re
 from typing import TYPE_CHECKING, Any
 
-from skdl.estimators.keras_models._routing import accepts, made_of, routed_to
+from skdl.estimators.keras_models._routing import accepts, made_of, names_argument, routed_to
 from skdl.networks import Fresh, preserved_generators
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-__all__ = ["CompileArguments", "build_arguments", "callbacks_of", "same_loss"]
+__all__ = ["CompileArguments", "build_arguments", "callbacks_of", "loss_name", "same_loss"]
 
 # Parameters of SciKeras that are not for the function that builds the model.
-_IGNORED = frozenset({"run_eagerly", "validation_batch_size"})
+_IGNORED = frozenset({"build_fn", "run_eagerly", "validation_batch_size"})
 _COMPILED = frozenset(
     {"optimizer", "loss", "metrics", "loss_weights", "weighted_metrics", "run_eagerly"}
 )
@@ -47,6 +47,12 @@ def build_arguments(
         What is known of the data, given to functions with an argument ``meta``.
     """
     arguments = routed_to("model", params, unrouted=set(user_names) - _IGNORED, deep=False)
+    # A name that looks routed, but is the function's own.
+    arguments |= {
+        name: params[name]
+        for name in user_names
+        if name not in arguments and names_argument(function, name)
+    }
     offered: dict[str, Any] = {
         "meta": meta,
         "compile_kwargs": CompileArguments(dict(params)),

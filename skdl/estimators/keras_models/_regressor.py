@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from skdl.estimators.base._regression import RegressionNetwork
 from skdl.estimators.keras_models._base import UserModelEstimator
+from skdl.estimators.keras_models._calls import check_predict_arguments
 from skdl.estimators.keras_models._parameters import USER_MODEL_CONSTRAINTS
 
 if TYPE_CHECKING:
@@ -201,13 +202,15 @@ class KerasRegressor(UserModelEstimator, RegressionNetwork):
         self.verbose = verbose
         self.__dict__.update(kwargs)
 
-    def predict(self, X: Any) -> Any:
+    def predict(self, X: Any, **predict_params: Any) -> Any:
         """Predict targets in their own units.
 
         Parameters
         ----------
         X : array-like or CSR matrix
             Rows in the form in which ``fit`` was given them.
+        **predict_params : object
+            `batch_size` and `verbose`, as in SciKeras; they change nothing.
 
         Returns
         -------
@@ -219,6 +222,7 @@ class KerasRegressor(UserModelEstimator, RegressionNetwork):
         NotFittedError
             If called before ``fit``.
         """
+        check_predict_arguments(type(self).__name__, "predict", predict_params)
         return super().predict(X)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:

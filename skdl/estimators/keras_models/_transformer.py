@@ -266,6 +266,34 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
         self._n_features_out = self._shape_of_layer()
         return self
 
+    def initialize(self, X: Any, y: Any = None, weights: Any = None) -> Self:
+        """Build the network for these rows without training it, as a way to use given weights.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, ...)
+            Rows; what matters is their shape and, with a ``feature_encoder``, what it learns.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Targets, ignored unless `supervised`.
+        weights : str, path or list of ndarray, default=None
+            Weights to transform with: a file as ``keras.Model.load_weights`` takes it, or arrays
+            as ``keras.Model.get_weights`` gives them; by default those that the model begins with.
+
+        Returns
+        -------
+        self : object
+            The estimator, with which ``transform`` and ``partial_fit`` work.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, the data or the weights do not fit.
+        """
+        self.__dict__.pop("_inner_model", None)
+        super().initialize(X, self._targets_of(X, y), weights)
+        self._n_features_out = self._shape_of_layer()
+        return self
+
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Train for one more epoch on these rows.
 
