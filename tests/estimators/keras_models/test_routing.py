@@ -190,7 +190,7 @@ def without_narrow(made):
     return made
 
 
-@pytest.mark.parametrize(("given", "params"), MADE, ids=str)
+@pytest.mark.parametrize(("given", "params"), MADE, ids=name_without_address)
 def test_objects_made_of_classes_are_those_of_scikeras(scikeras, given, params):
     expected = outcome(scikeras.unflatten_params, given, params)
     made = outcome(made_of, given, params)
@@ -270,7 +270,7 @@ IN_CAPITALS = {keras.losses.KLDivergence: "kl_divergence", keras.losses.CTC: "ct
         keras.losses.mean_squared_error,
         function,
     ],
-    ids=str,
+    ids=name_without_address,
 )
 def test_names_of_losses_are_those_of_scikeras(scikeras, loss):
     assert loss_name(loss) == scikeras.loss_name(loss)
