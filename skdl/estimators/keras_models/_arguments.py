@@ -151,10 +151,12 @@ def _copied(value: Any) -> Any:
     return _each(value, copied)
 
 
-def callbacks_of(params: Mapping[str, Any]) -> list[Any]:
+def callbacks_of(
+    params: Mapping[str, Any], destinations: tuple[str, ...] = ("callbacks", "fit__callbacks")
+) -> list[Any]:
     """Return the callbacks of a fit: classes are called with what is routed to them."""
     found: list[Any] = []
-    for destination in ("callbacks", "fit__callbacks"):
+    for destination in destinations:
         given = params.get(destination)
         if given is not None:
             found += _flat(made_of(given, routed_to(destination, params)))

@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils.validation import check_is_fitted
 
 from skdl.estimators.base._parameters import is_keras
-from skdl.estimators.keras_models._arguments import build_arguments
+from skdl.estimators.base._training_data import checked_rows
+from skdl.estimators.keras_models._arguments import build_arguments, callbacks_of
 from skdl.estimators.keras_models._calls import fit_arguments, split_rows
 from skdl.estimators.keras_models._encoders import RowEncoder, TargetEncoder
+from skdl.estimators.keras_models._history import History
 from skdl.estimators.keras_models._parameters import USER_MODEL_CONSTRAINTS, UserModelParameters
 from skdl.estimators.keras_models._reader import Built, ModelReader
 from skdl.estimators.keras_models._routing import accepts, routed_to
@@ -46,7 +49,7 @@ if TYPE_CHECKING:
     from skdl.estimators.base._training_data import TrainingData
     from skdl.estimators.keras_models._targets import UserModelTargets
     from skdl.networks import Network, UserModel
-    from skdl.training import Rows
+    from skdl.training import Rows, Trained
 
 __all__ = ["UserModelEstimator"]
 
@@ -211,7 +214,16 @@ class UserModelEstimator(UserModelParameters):
 
     def _outputs(self, X: Any) -> NDArray[np.float32]:
         self._adopt_weights()
+        callbacks = callbacks_of(self.get_params(deep=False), ("predict__callbacks",))
+        if callbacks:
+            check_is_fitted(self)
+            rows = self._to_inputs(checked_rows(self, X))
+            self.model_.predict(rows, callbacks=callbacks, verbose=0)
         return super()._outputs(X)
+
+    def _set_fitted(self, trained: Trained) -> None:
+        super()._set_fitted(trained)
+        self.history_ = History(trained.history)
 
     def __getstate__(self) -> dict[str, Any]:
         self._adopt_weights()

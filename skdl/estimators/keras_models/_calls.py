@@ -57,7 +57,7 @@ def fit_arguments(
     """
     known = _FIT_ARGUMENTS | ({"class_weight"} if takes_class_weight else set())
     if method == "partial_fit":
-        known -= {"epochs", "validation_split"}
+        known -= {"epochs", "validation_data", "validation_split"}
     for name in given:
         if name not in known | _WITHOUT_EFFECT:
             raise TypeError(

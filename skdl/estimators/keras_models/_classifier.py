@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sklearn.utils.metaestimators import available_if
 
 from skdl.estimators.base._classification import CLASSIFIER_CONSTRAINTS, ClassificationNetwork
 from skdl.estimators.keras_models._arguments import loss_name
 from skdl.estimators.keras_models._base import UserModelEstimator
-from skdl.estimators.keras_models._calls import check_predict_arguments
+from skdl.estimators.keras_models._calls import check_predict_arguments, fit_arguments
 from skdl.estimators.keras_models._parameters import USER_MODEL_CONSTRAINTS
 from skdl.estimators.keras_models._targets import EncodedTargets, UserModelClasses
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from skdl._validation import Constraint
     from skdl.estimators.keras_models._losses import Meaning
@@ -248,6 +248,40 @@ class KerasClassifier(UserModelEstimator, ClassificationNetwork):
         self.random_state = random_state
         self.verbose = verbose
         self.__dict__.update(kwargs)
+
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        classes: ArrayLike | None = None,
+        sample_weight: Any = None,
+        **fit_params: Any,
+    ) -> Self:
+        """Train for one more epoch on these rows.
+
+        Parameters
+        ----------
+        X : array-like, or CSR matrix where ``fit`` takes one
+            Rows in the form in which ``fit`` takes them.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come, in the first call; those of `y` by default.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts in the loss.
+        **fit_params : object
+            `batch_size`, `callbacks`, `class_weight`, `shuffle` and `verbose` for this call alone,
+            as in SciKeras.
+
+        Returns
+        -------
+        self : object
+        """
+        taken = fit_arguments(
+            type(self).__name__, fit_params, method="partial_fit", takes_class_weight=True
+        )
+        with self._for_one_call(taken):
+            return super().partial_fit(X, y, classes, sample_weight)
 
     def predict(self, X: Any, **predict_params: Any) -> Any:
         """Predict the most probable class of each row, or for multilabel targets 0 and 1.

@@ -241,7 +241,7 @@ class UserModelParameters(BaseNetwork):
         owner = type(self).__name__
         of = {
             "fit": {*self._fit_names(), "callbacks", "validation_data"},
-            "predict": set(PREDICT_ARGUMENTS),
+            "predict": {*PREDICT_ARGUMENTS, "callbacks"},
             "compile": _COMPILE,
         }
         for name in params:

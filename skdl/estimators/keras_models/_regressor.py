@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from skdl.estimators.base._regression import RegressionNetwork
 from skdl.estimators.keras_models._base import UserModelEstimator
-from skdl.estimators.keras_models._calls import check_predict_arguments
+from skdl.estimators.keras_models._calls import check_predict_arguments, fit_arguments
 from skdl.estimators.keras_models._parameters import USER_MODEL_CONSTRAINTS
 
 if TYPE_CHECKING:
@@ -201,6 +201,31 @@ class KerasRegressor(UserModelEstimator, RegressionNetwork):
         self.random_state = random_state
         self.verbose = verbose
         self.__dict__.update(kwargs)
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, **fit_params: Any) -> Self:
+        """Train for one more epoch on these rows.
+
+        Parameters
+        ----------
+        X : array-like, or CSR matrix where ``fit`` takes one
+            Rows in the form in which ``fit`` takes them.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets; scaled as those of the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts in the loss.
+        **fit_params : object
+            `batch_size`, `callbacks`, `shuffle` and `verbose` for this call alone, as in
+            SciKeras.
+
+        Returns
+        -------
+        self : object
+        """
+        taken = fit_arguments(
+            type(self).__name__, fit_params, method="partial_fit", takes_class_weight=False
+        )
+        with self._for_one_call(taken):
+            return super().partial_fit(X, y, sample_weight)
 
     def predict(self, X: Any, **predict_params: Any) -> Any:
         """Predict targets in their own units.

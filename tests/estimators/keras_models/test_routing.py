@@ -8,6 +8,7 @@ import pytest
 
 from skdl.estimators.keras_models._arguments import CompileArguments, loss_name
 from skdl.estimators.keras_models._routing import accepts, is_routed, made_of, routed_to
+from tests.checks import name_without_address
 
 
 @pytest.fixture(scope="module")
