@@ -19,6 +19,7 @@ from sklearn.base import is_classifier
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.validation import check_is_fitted
 
+from skdl.estimators.base._network_estimator import plainly_named
 from skdl.estimators.base._parameters import is_keras
 from skdl.estimators.base._training_data import checked_rows
 from skdl.estimators.keras_models._arguments import build_arguments, callbacks_of
@@ -79,6 +80,7 @@ class UserModelEstimator(UserModelParameters):
 
     # ------------------------------------------------------------------ fitting
 
+    @plainly_named
     def fit(
         self,
         X: Any,
@@ -139,13 +141,11 @@ class UserModelEstimator(UserModelParameters):
         with self._for_one_call(taken):
             return super().fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
 
-    # A message of Python's should not name a class that users do not know.
-    fit.__qualname__ = "fit"
-
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, targets: Any = None) -> Self:
         self._adopt_weights()
         return super()._partial_fit(X, y, sample_weight, targets)
 
+    @plainly_named
     def initialize(self, X: Any, y: Any, weights: Any = None) -> Self:
         """Build the network for these rows without training it, as a way to use given weights.
 
@@ -159,13 +159,13 @@ class UserModelEstimator(UserModelParameters):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets, of all classes that there are.
         weights : str, path or list of ndarray, default=None
-            Weights to predict with: a file as ``keras.Model.load_weights`` takes it, or arrays as
+            Weights of the network: a file as ``keras.Model.load_weights`` takes it, or arrays as
             ``keras.Model.get_weights`` gives them; by default those that the model begins with.
 
         Returns
         -------
         self : object
-            The estimator, with which ``predict`` and ``partial_fit`` work.
+            The estimator, which counts as fitted.
 
         Raises
         ------
@@ -214,9 +214,9 @@ class UserModelEstimator(UserModelParameters):
 
     def _outputs(self, X: Any) -> NDArray[np.float32]:
         self._adopt_weights()
-        callbacks = callbacks_of(self.get_params(deep=False), ("predict__callbacks",))
-        if callbacks:
+        if "predict__callbacks" in vars(self):
             check_is_fitted(self)
+            callbacks = callbacks_of(self.get_params(deep=False), ("predict__callbacks",))
             rows = self._to_inputs(checked_rows(self, X))
             self.model_.predict(rows, callbacks=callbacks, verbose=0)
         return super()._outputs(X)

@@ -214,8 +214,8 @@ class KerasRegressor(UserModelEstimator, RegressionNetwork):
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts in the loss.
         **fit_params : object
-            `batch_size`, `callbacks`, `shuffle` and `verbose` for this call alone, as in
-            SciKeras.
+            `batch_size`, `callbacks`, `class_weight` (of classifiers), `shuffle` and `verbose`,
+            for this call alone, as in SciKeras.
 
         Returns
         -------

@@ -276,13 +276,13 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Targets, ignored unless `supervised`.
         weights : str, path or list of ndarray, default=None
-            Weights to transform with: a file as ``keras.Model.load_weights`` takes it, or arrays
-            as ``keras.Model.get_weights`` gives them; by default those that the model begins with.
+            Weights of the network: a file as ``keras.Model.load_weights`` takes it, or arrays as
+            ``keras.Model.get_weights`` gives them; by default those that the model begins with.
 
         Returns
         -------
         self : object
-            The estimator, with which ``transform`` and ``partial_fit`` work.
+            The estimator, which counts as fitted.
 
         Raises
         ------

@@ -1195,6 +1195,23 @@ def _():
     assert hasattr(skdl, "KerasTransformer")
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: skdl.MLPRegressor().fit(X, NUMBERS, epochs=2), r"^fit\(\) got .*'epochs'"),
+        (lambda: skdl.MLPClassifier().fit(X), r"^fit\(\) missing .*'y'"),
+        (lambda: skdl.MLPClassifier().predict(X, verbose=0), r"^predict\(\) got"),
+        (lambda: skdl.MLPClassifier().predict_proba(X, verbose=0), r"^predict_proba\(\) got"),
+        (lambda: skdl.MLPRegressor().partial_fit(X, NUMBERS, epochs=2), r"^partial_fit\(\) got"),
+        (lambda: regressor().fit(X), r"^fit\(\) missing .*'y'"),
+    ],
+    ids=["epochs", "no y", "predict", "predict_proba", "partial_fit", "user's model"],
+)
+def test_errors_of_arguments_name_no_internal_class(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
 @pytest.mark.parametrize(("works", "check"), ROWS)
 def test_documented_behaviour(works, check):
     if works == "by warning":
