@@ -190,9 +190,18 @@ class Extractor:
                 # Shared by the folds: each image goes through it once.
                 self._trunks[last] = self._with(keras.Model(model.input, tensor), pooling=None)
             joined = keras.Model(tensor, model.output)
+            functions = _functions_of(joined)
+            foreign = [k for k, f in functions.items() if not f.__module__.startswith("keras.")]
+            if foreign:
+                raise ValueError(
+                    f"The backbone has the Lambda layers {foreign} among the last "
+                    f"{len(joined.layers) - 1}, which fine_tune={n_layers} is to train, and a "
+                    "Lambda cannot be part of that. Expected a smaller fine_tune, or there a layer "
+                    "class or functions of keras.ops."
+                )
             # Keras counts up the names of inputs: equal tails should have equal configurations.
             config = joined.to_json().replace(f'"{joined.layers[0].name}"', '"maps"')
-            tail = _from_json(config, joined.get_weights(), functions=self._functions)
+            tail = _from_json(config, joined.get_weights(), functions=functions)
         trained = {layer.name for layer in model.layers[-n_layers:]}
         for layer in tail.layers:
             layer.trainable = layer.name in trained and not isinstance(

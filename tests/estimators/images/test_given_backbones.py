@@ -26,12 +26,14 @@ def test_sequential_backbone_is_fine_tuned(fine_tune):
 
 def test_lambda_of_the_user_is_called_as_it_is():
     factor = 0.5
-    backbone = sequential(layers.Lambda(lambda x: x * factor), layers.ReLU())
+    backbone = sequential(layers.Lambda(lambda x: x * factor), layers.ReLU(), layers.Conv2D(4, 3))
     expected = backbone.predict(IMAGES, verbose=0).mean((1, 2))
     features = PretrainedFeatures(backbone).fit_transform(IMAGES)
     np.testing.assert_allclose(features, expected, atol=1e-5)
-    own = PretrainedCNNClassifier(backbone, fine_tune=2, epochs=1, hidden_units=4)
+    own = PretrainedCNNClassifier(backbone, fine_tune=1, epochs=1, hidden_units=4)
     assert own.fit(IMAGES, LABELS).predict(IMAGES).shape == (12,)
+    with pytest.raises(ValueError, match="Expected a smaller fine_tune"):
+        own.set_params(fine_tune=3).fit(IMAGES, LABELS)
 
 
 def test_backbone_with_a_function_is_pickled_by_reference():
