@@ -61,15 +61,18 @@ def train_with_keras(job: Job) -> Trained:
     if job.network.is_opaque and job.initial is not None:
         _restore_optimizer(model, job.initial.slots)
     callbacks = [c for observer in job.observers for c in getattr(observer, "callbacks", ())]
-    with preserved_generators():
-        model.fit(
-            _dataset(member),
-            validation_data=None if job.validation is None else _arrays(job, job.validation),
-            epochs=job.epochs,
-            callbacks=[*callbacks, _follower(member)],
-            verbose=0,
-            shuffle=False,  # the rows are; Keras would shuffle the batches
-        )
+    try:
+        with preserved_generators():
+            model.fit(
+                _dataset(member),
+                validation_data=None if job.validation is None else _arrays(job, job.validation),
+                epochs=job.epochs,
+                callbacks=[*callbacks, _follower(member)],
+                verbose=0,
+                shuffle=False,  # the rows are; Keras would shuffle the batches
+            )
+    except KeyboardInterrupt as interrupt:
+        raise member.interrupted(interrupt) from None
     result = member.finish()
     if member.error is not None:
         raise member.error

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from skdl.training._keras_fallback import train_with_keras, why_not_in_graph
-from skdl.training._signals import AbortParallelCall, InterruptedTrainingError
+from skdl.training._signals import AbortParallelCall, InterruptedFit, InterruptedTrainingError
 from skdl.training.engine._member import Member, end_abandoned_calls
 from skdl.training.engine._plan import fit_together, split_by_memory, worth_compiling
 from skdl.training.engine._stack import Stack, stack_key
@@ -67,6 +67,11 @@ def train(
             member = Member(job)
             groups.setdefault(stack_key(member), []).append(member)
             position[member] = i
+        except InterruptedFit as interrupt:
+            if len(jobs) > 1:
+                # What one of them has learned is not for the others.
+                raise KeyboardInterrupt from interrupt
+            raise
         except (Exception, AbortParallelCall) as error:  # noqa: BLE001 - belongs to this job alone
             outcomes[i] = error
             if isinstance(error, AbortParallelCall):
@@ -78,6 +83,10 @@ def train(
             found = [_outcome(member) for member in part]
         except InterruptedTrainingError:
             raise
+        except KeyboardInterrupt as interrupt:
+            if len(jobs) > 1:
+                raise
+            raise part[0].interrupted(interrupt) from None
         except Exception as error:  # noqa: BLE001 - belongs to this stack alone
             found = [_failure(member, error) for member in part]
         for member, outcome in zip(part, found, strict=True):
@@ -124,6 +133,7 @@ def _run(
             if should_stop is not None and should_stop():
                 raise InterruptedTrainingError("training was stopped from outside")
     finally:
+        stack.return_state()
         if progress is not None:
             progress.stop()
 

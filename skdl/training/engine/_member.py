@@ -19,7 +19,7 @@ from skdl.training._metrics import GraphMetric, HostMetric, resolve_metrics
 from skdl.training._optimizers import n_slots
 from skdl.training._schedule import PLATEAU_FACTOR, rate_factors
 from skdl.training._settings import EarlyStopping
-from skdl.training._signals import AbortParallelCall
+from skdl.training._signals import AbortParallelCall, InterruptedFit
 from skdl.training._trained import Trained
 
 if TYPE_CHECKING:
@@ -379,6 +379,15 @@ class Member:
         self.observe("on_train_end" if failure is None else "on_failure")
         self.error = failure or self.error
         return self.snapshot()
+
+    def interrupted(self, reason: KeyboardInterrupt) -> KeyboardInterrupt:
+        """Return what is to be raised after Ctrl-C: with what was learned, if that is anything."""
+        start = self.job.initial
+        if self.error is not None or self.n_epochs == (start.n_epochs if start else 0):
+            return reason
+        trained = self.finish()
+        self.fetch = self.store = None
+        return reason if self.error is not None else InterruptedFit(trained)
 
     def snapshot(self) -> Trained:
         """Return what has been learned so far."""

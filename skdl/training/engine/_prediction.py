@@ -106,6 +106,8 @@ class _Predictor:
     def __call__(self, X: Any) -> NDArray[np.float32]:
         import tensorflow as tf
 
+        if self._program.is_broken:
+            self._program = program_for(self._program.spec)
         outputs = np.empty((X.shape[0], self._n_outputs), np.float32)
         for start in range(0, X.shape[0], self._rows_at_once):
             part = X[start : start + self._rows_at_once]

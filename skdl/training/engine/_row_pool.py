@@ -222,9 +222,7 @@ def _with_joined(
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Cut rows into batches, the last rows of some members joined to the batch before them."""
     apart = [len(order) - n for order, n in zip(orders, n_joined, strict=True)]
-    index, counts = batches(
-        [order[:n] for order, n in zip(orders, apart, strict=True)], batch_size
-    )
+    index, counts = batches([order[:n] for order, n in zip(orders, apart, strict=True)], batch_size)
     index = np.pad(index, ((0, 0), (0, 0), (0, max(n_joined))))
     for member, (order, n) in enumerate(zip(orders, apart, strict=True)):
         last = n // batch_size - 1

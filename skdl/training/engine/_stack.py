@@ -136,7 +136,7 @@ class Stack:
             with full_collections_put_off():
                 # First, as TensorFlow numbers functions as they come, and finds compilations on
                 # disk by these numbers among others.
-                learn.train.get_concrete_function(rehearsal)
+                learn.trace_training(rehearsal)
                 with traced_meanwhile(self.network):
                     learn.train(rehearsal)
 
@@ -155,6 +155,11 @@ class Stack:
             running = self._release_stopped()
             yield running
 
+    def return_state(self) -> None:
+        """Give the members their state to keep, wherever training has ended."""
+        for shard in self._shards:
+            shard.return_state()
+
     def _compile_if_worth(self) -> None:
         """Go over to XLA if that pays by now."""
         if self._epoch and worth_compiling(self.members, self._epoch):
@@ -166,8 +171,7 @@ class Stack:
             self.prepare()
 
     def _cut_anew(self) -> None:
-        for shard in self._shards:
-            shard.return_state()
+        self.return_state()
         self.members = [member for member in self.members if not member.stopped]
         self._cut()
 
