@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from skdl.layers._rule import Rule, Variable, by_row
-from skdl.layers._shapes import n_row_axes
+from skdl.layers._shapes import concatenated, n_row_axes, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from skdl.layers._shapes import Shape
     from skdl.networks import Layer
 
-__all__ = ["BatchNormalizationRule"]
+__all__ = ["BatchNormalizationRule", "LayerNormalizationRule"]
 
 
 class BatchNormalizationRule(Rule):
@@ -103,3 +103,34 @@ class BatchNormalizationRule(Rule):
             return (unit * by_row(gamma) + by_row(beta), mean, variance), gradient
 
         return normalised(x, gamma, beta)
+
+
+class LayerNormalizationRule(Rule):
+    """Normalisation of each row, or each position of it, over its last axis (Ba et al. 2016)."""
+
+    def structure(self, layer: Layer) -> Hashable:
+        return layer["epsilon"], layer["scale"], layer["center"]
+
+    def variables(self, layer: Layer, position: int, shape: Shape) -> list[Variable]:
+        width = shape[-1:]
+        return [
+            *[Variable(position, "gamma", width, initializer="ones")] * layer["scale"],
+            *[Variable(position, "beta", width)] * layer["center"],
+        ]
+
+    def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
+        import tensorflow as tf
+
+        mean, variance = tf.nn.moments(x, -1, keepdims=True)
+        x = (x - mean) * tf.math.rsqrt(variance + layer["epsilon"])
+        # Members have one factor and one offset per unit: [M, n] becomes [M, 1, ..., n].
+        by_unit = [tf.reshape(v, _by_unit(v, x)) for v in context.variables]
+        if layer["scale"]:
+            x *= by_unit[0]
+        return (x + by_unit[-1] if layer["center"] else x), []
+
+
+def _by_unit(values: Tensor, x: Tensor) -> Any:
+    """Return the shape ``[M, 1, ..., n]`` in which ``[M, n]`` stands beside ``[M, B, ..., n]``."""
+    n_members, width = shape_of(values)[:1], shape_of(values)[1:]
+    return concatenated(n_members, [1] * n_row_axes(x), width)

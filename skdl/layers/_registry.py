@@ -19,7 +19,7 @@ from skdl.layers._dense import DenseRule
 from skdl.layers._dropout import DropoutRule
 from skdl.layers._embedding import EmbeddingRule
 from skdl.layers._merge import ConcatenateRule, MergeRule
-from skdl.layers._normalization import BatchNormalizationRule
+from skdl.layers._normalization import BatchNormalizationRule, LayerNormalizationRule
 from skdl.layers._numeric_embeddings import PeriodicEmbeddingRule, PiecewiseLinearEmbeddingRule
 from skdl.layers._scaling import FeatureScaleRule, SmoothClipRule
 from skdl.layers._shared import SharedDenseRule, SharedHeadsRule
@@ -51,6 +51,7 @@ _RULES: dict[str, Rule] = {
     "GlobalAveragePooling2D": GlobalPoolingRule("average"),
     "GlobalMaxPooling1D": GlobalPoolingRule("max"),
     "GlobalMaxPooling2D": GlobalPoolingRule("max"),
+    "LayerNormalization": LayerNormalizationRule(),
     "MaxPooling1D": PoolingRule(1, "max"),
     "MaxPooling2D": PoolingRule(2, "max"),
     "Maximum": MergeRule("Maximum"),

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from skdl.networks._keras_object import PACKAGE, KerasObject
+from skdl.networks._keras_object import KerasObject
 from skdl.networks._loss_formulas import LOSS_FORMULAS
 
 if TYPE_CHECKING:
@@ -75,34 +75,3 @@ def function_loss(function: Callable[..., Tensor]) -> keras.losses.Loss:
 
     name = getattr(function, "__name__", "loss")
     return FunctionLoss(name=name, reduction="mean_with_sample_weight")
-
-
-def quantile_loss_class() -> type[keras.losses.Loss]:
-    """Return the Keras class of the quantile loss, registered on first use."""
-    import keras
-
-    name = f"{PACKAGE}>QuantileLoss"
-    known = keras.saving.get_registered_object(name)
-    if known is not None:
-        return known
-
-    @keras.saving.register_keras_serializable(package=PACKAGE)
-    class QuantileLoss(keras.losses.Loss):
-        """Pinball loss, ``max(q e, (q - 1) e)`` with ``e = y - prediction``.
-
-        Koenker and Bassett (1978), Econometrica 46, Eq. 3.1, averaged over outputs.
-        """
-
-        def __init__(self, quantile: float = 0.5, **keywords: Any) -> None:
-            super().__init__(**keywords)
-            self.quantile = quantile
-
-        def call(self, y_true: Tensor, y_pred: Tensor) -> Any:
-            error = keras.ops.cast(y_true, y_pred.dtype) - y_pred
-            pinball = keras.ops.maximum(self.quantile * error, (self.quantile - 1) * error)
-            return keras.ops.mean(pinball, axis=-1)
-
-        def get_config(self) -> dict[str, Any]:
-            return {**super().get_config(), "quantile": self.quantile}
-
-    return QuantileLoss

@@ -6,6 +6,8 @@ import dataclasses
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from skdl.networks._quantile_loss import quantile_loss_class
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -63,8 +65,6 @@ class LossFormula:
         import keras
 
         if self.keras_class == "QuantileLoss":
-            from skdl.networks._loss import quantile_loss_class
-
             return quantile_loss_class()
         found: type[keras.losses.Loss] = getattr(keras.losses, self.keras_class)
         return found

@@ -299,6 +299,17 @@ def _batch_normalization(layer: keras.layers.Layer) -> _Read | None:
     return [("BatchNormalization", config)]
 
 
+def _layer_normalization(layer: keras.layers.Layer) -> _Read | None:
+    unknown = ("beta_regularizer", "gamma_regularizer", "beta_constraint", "gamma_constraint")
+    axes = [layer.axis] if isinstance(layer.axis, int) else list(layer.axis)
+    # Keras makes a positive number of the last axis once it is built.
+    is_last = len(axes) == 1 and axes[0] in {-1, len(layer.input.shape) - 1}
+    if not is_last or not _unless(layer, *unknown, "rms_scaling"):
+        return None
+    names = ("epsilon", "center", "scale")
+    return [("LayerNormalization", {name: getattr(layer, name) for name in names})]
+
+
 def _dropout(layer: keras.layers.Layer) -> _Read | None:
     if layer.noise_shape is not None:
         return None
@@ -352,6 +363,7 @@ _READERS: dict[str, Callable[[Any], _Read | None]] = {
     "Dropout": _dropout,
     "Embedding": _embedding,
     "Flatten": _flatten,
+    "LayerNormalization": _layer_normalization,
     "ReLU": _relu,
     "Softmax": _softmax,
 }
