@@ -49,9 +49,9 @@ def check_not_forked(owner: str) -> None:
     if _fork["after_tensorflow"]:
         raise RuntimeError(
             f"{owner}: this process was forked after TensorFlow had been used, and TensorFlow "
-            "would wait here for ever. Expected a fresh process: start workers by "
-            'multiprocessing.get_context("spawn") or joblib\'s default backend "loky", run gunicorn '
-            "without --preload, or fork before the first fit or predict."
+            "would wait here for ever. Expected a fresh process: start workers with "
+            'multiprocessing.get_context("spawn") or with "loky", joblib\'s default backend, run '
+            "gunicorn without --preload, or fork before the first fit or predict."
         )
 
 

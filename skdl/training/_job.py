@@ -156,7 +156,7 @@ class Job:
 
     @property
     def meets_single_rows(self) -> bool:
-        """Whether batch normalisation meets a batch of one row, the moments of which say nothing."""
+        """Whether batch normalisation meets a batch of one row, whose moments say nothing."""
         n_left = (len(self.train) - self.n_joined_rows) % self.batch_size
         has_single = self.batch_size == 1 or n_left == 1
         return has_single and self._normalises_batches

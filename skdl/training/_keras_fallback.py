@@ -177,6 +177,14 @@ def _dataset(member: Member) -> Any:
     return Batches()
 
 
+def _state_of(model: keras.Model, member: Member) -> tuple[Any, ...]:
+    """Return weights, statistics and, where it goes on later, the optimizer's state."""
+    state = member.layout.join(model.get_weights())
+    if not (member.job.network.is_opaque and member.job.keep_optimizer_state):
+        return state
+    return *state, *(np.asarray(v) for v in _optimizer_variables(model))
+
+
 def _follower(member: Member) -> Any:
     """Return the callback through which a member follows Keras' loop epoch by epoch."""
     import keras
@@ -184,15 +192,9 @@ def _follower(member: Member) -> Any:
     job, is_opaque = member.job, member.job.network.is_opaque
 
     class Follower(keras.callbacks.Callback):
-        def state(self) -> tuple[Any, ...]:
-            state = member.layout.join(self.model.get_weights())
-            if not (is_opaque and job.keep_optimizer_state):
-                return state
-            return *state, *(np.asarray(v) for v in _optimizer_variables(self.model))
-
         def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
             del logs
-            member.fetch = self.state
+            member.fetch = lambda: _state_of(self.model, member)
             member.store = lambda state: self.model.set_weights(member.layout.split(*state[:2]))
             member.go_on_after(restored_epoch(self.model))
             member.observe("on_train_begin")
@@ -222,14 +224,17 @@ def _follower(member: Member) -> Any:
             logs = logs or {}
             own = list(logs) if is_opaque else member.log_names()
             _check_monitor(job, own)
-            # In our order, then what callbacks have written.
-            ordered = {name: float(np.mean(logs[name])) for name in own if name in logs}
-            ordered |= {name: value for name, value in logs.items() if name not in ordered}
-            if member.end_epoch(ordered):
+            if member.end_epoch(_ordered(logs, own)):
                 member.best_state = member.current_state()[:2]
             self.model.stop_training = self.model.stop_training or member.stopped
 
     return Follower()
+
+
+def _ordered(logs: dict[str, float], own: Sequence[str]) -> dict[str, float]:
+    """Return losses and metrics in our order, then what callbacks have written."""
+    ordered = {name: float(np.mean(logs[name])) for name in own if name in logs}
+    return ordered | {name: value for name, value in logs.items() if name not in ordered}
 
 
 def _check_monitor(job: Job, names: Sequence[str]) -> None:
