@@ -96,7 +96,7 @@ CALLBACKS = {
     "ReduceLROnPlateau": lambda _: keras.callbacks.ReduceLROnPlateau(
         "val_mae", patience=1, factor=0.3, min_delta=100.0
     ),
-    "TensorBoard": lambda folder: keras.callbacks.TensorBoard(folder),
+    "TensorBoard": keras.callbacks.TensorBoard,
     "TerminateOnNaN": lambda _: keras.callbacks.TerminateOnNaN(),
     "a writer": lambda _: Writer(),
     "one that changes weights": lambda _: Resetting(),

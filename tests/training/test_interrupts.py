@@ -81,8 +81,8 @@ def test_warm_start_goes_on_after_it(diabetes):
 
 def test_nothing_is_fitted_before_the_first_epoch_ends(diabetes):
     X, y = diabetes
+    model = MLPRegressor(**PLAIN, callbacks=[InterruptingBatches(-1)])
     with pytest.raises(KeyboardInterrupt):
-        model = MLPRegressor(**PLAIN, callbacks=[InterruptingBatches(-1)])
         model.fit(X, y)
     with pytest.raises(NotFittedError):
         model.predict(X)

@@ -73,8 +73,7 @@ def test_one_row_more_does_not_ruin_the_network(rows):
                 ]
             )
     # With a batch of their own, 1, 2 and 4 rows cost 1.1, .7 and .2.
-    for n_rows, score in scores.items():
-        assert score > scores[64] - 0.15, scores
+    assert min(scores.values()) > scores[64] - 0.15, scores
 
 
 def test_five_folds_of_diabetes(rows):
