@@ -171,8 +171,10 @@ def _run(
                 progress.advance(n_running)
             if should_stop is not None and should_stop():
                 raise InterruptedTrainingError("training was stopped from outside")
-    finally:
+    except KeyboardInterrupt:
         stack.return_state()
+        raise
+    finally:
         if progress is not None:
             progress.stop()
 

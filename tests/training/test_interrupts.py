@@ -167,6 +167,7 @@ def test_program_that_was_cut_short_is_not_used_again(name, diabetes, monkeypatc
 def test_program_with_an_error_stays(diabetes, monkeypatch):
     X, y = diabetes
     model = MLPRegressor(**PLAIN).fit(X, y)
+    model.predict(X)
 
     def failed(*_):
         raise ValueError("out of memory")

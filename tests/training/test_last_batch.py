@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes
+from sklearn.model_selection import cross_val_score
 from sklearn.preprocessing import StandardScaler
 
 from skdl import KerasRegressor, MLPRegressor, lockstep
 from skdl.exceptions import SingleRowBatchWarning
-from skdl.model_selection import cross_validate
 from skdl.training.engine._row_pool import batches
 
 
@@ -76,18 +76,19 @@ def test_one_row_more_does_not_ruin_the_network(rows):
     assert min(scores.values()) > scores[64] - 0.15, scores
 
 
-def test_five_folds_of_diabetes(rows):
-    X, y = rows
-    params = {
-        "hidden_units": 32,
-        "epochs": 40,
-        "learning_rate": 0.01,
-        "batch_norm": "before_activation",
-    }
-    result = cross_validate(MLPRegressor(**params, random_state=0), X, y, cv=5)
-    whole = cross_validate(MLPRegressor(**params, random_state=0), X[:400], y[:400], cv=5)
-    # 353 and 354 rows leave 1 and 2 behind full batches of 32; 320 leave none.
-    assert result.mean_score > whole.mean_score - 0.05
+def test_five_folds_of_diabetes():
+    X, y = load_diabetes(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    # 353 and 354 rows leave 1 and 2 behind full batches of 32.
+    with lockstep():
+        scores = [
+            cross_val_score(
+                normalised(hidden_units=32, epochs=30, random_state=seed), X, y, cv=5
+            ).mean()
+            for seed in range(2)
+        ]
+    # With batches of their own, .26 and .26; with the rows joined, .34 and .38.
+    assert min(scores) > 0.3, scores
 
 
 def test_both_paths_join_the_same_rows(rows):
