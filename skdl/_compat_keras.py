@@ -18,7 +18,9 @@ __all__ = [
     "function_arguments",
     "functional_graph",
     "graph_nodes",
+    "improves_as",
     "profiles_batches",
+    "restored_epoch",
     "wrapped_function",
 ]
 
@@ -85,6 +87,23 @@ def compiled_with(model: Any) -> dict[str, Any]:
         "weighted_metrics": getattr(metrics, "_user_weighted_metrics", None),
         "loss_weights": getattr(losses, "_user_loss_weights", None),
     }
+
+
+def improves_as(metric: Any, other: Any) -> None:
+    """Tell Keras' callbacks that a metric improves in the direction of another one.
+
+    They find out their default ``mode`` by it, and refuse to monitor a metric without it.
+    """
+    if hasattr(other, "_direction"):
+        metric._direction = other._direction
+
+
+def restored_epoch(model: Any) -> int:
+    """Return after how many epochs ``BackupAndRestore`` lets a model go on.
+
+    Without it, all epochs would be trained once more.
+    """
+    return int(getattr(model, "_initial_epoch", None) or 0)
 
 
 def profiles_batches(tensorboard: Any) -> bool:

@@ -92,7 +92,7 @@ def _observers(network: Any) -> list[Observer]:
     from skdl.training import KerasCallbacks
 
     # Copies, as callbacks keep state and would make fit change a parameter.
-    callbacks = copy.deepcopy(network._given_callbacks())
+    callbacks = network.callbacks_ = copy.deepcopy(network._given_callbacks())
     observers: list[Observer] = [c for c in callbacks if isinstance(c, Observer)]
     if keras_callbacks := [c for c in callbacks if not isinstance(c, Observer)]:
         observers.append(KerasCallbacks(keras_callbacks))

@@ -16,12 +16,17 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skdl._compat import CallbackSupportMixin, with_callbacks
+from skdl._compat_tensorflow import check_not_forked
 from skdl._doc_links import DocLinkMixin
 from skdl._lazy_rows import LazyRows
 from skdl._validation import Constraint, check_parameters
 from skdl.estimators.base import _diagram as diagram
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._auto_sizes import AUTO_EPOCHS, auto_batch_size
+from skdl.estimators.base._callback_parameters import (
+    callback_parameters,
+    with_callback_parameters,
+)
 from skdl.estimators.base._callbacks import SklearnCallbacks
 from skdl.estimators.base._fit_conditions import FitOverrides
 from skdl.estimators.base._held_out import HeldOutScoring
@@ -30,6 +35,7 @@ from skdl.estimators.base._parameters import CONSTRAINTS, as_list, is_keras, is_
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._training_data import TrainingData, checked_rows
 from skdl.exceptions import InvalidParameterError
+from skdl.training import InterruptedFit
 
 if TYPE_CHECKING:
     import keras
@@ -47,6 +53,8 @@ _DEFAULT_RATE = 0.001
 
 class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of estimators that are one Keras network."""
+
+    callbacks: Any
 
     _constraints: ClassVar[dict[str, Constraint]] = CONSTRAINTS
     # What scikit-learn's checks of arrays should let through.
@@ -201,6 +209,7 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         DivergenceError
             If the loss becomes NaN or infinite and there is no earlier epoch to go back to.
         """
+        check_not_forked(type(self).__name__)
         self._check_parameters()
         initial = self._trained if self.warm_start and hasattr(self, "_trained") else None
         overrides = FitOverrides.concerning(self)
@@ -223,7 +232,11 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         root = self._init_callback_context(max_subtasks=self._epochs_in_all)
         root.call_on_fit_task_begin(**data)
         job.observers = [*job.observers, SklearnCallbacks(root, data)]
-        self._set_fitted(self._fine_tuned(self._train(job), job))
+        try:
+            self._set_fitted(self._fine_tuned(self._train(job), job))
+        except InterruptedFit as interrupt:
+            self._set_fitted(interrupt.trained)
+            raise
         root.call_on_fit_task_end(**data, reconstruction_attributes={})
         return self
 
@@ -231,6 +244,7 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         self, X: Any, y: Any, sample_weight: Any, targets: Targets | None = None
     ) -> Self:
         """Train for one more epoch, going on from where the last call left off."""
+        check_not_forked(type(self).__name__)
         self._check_parameters()
         initial = getattr(self, "_trained", None)
         job = self._make_job(X, y, sample_weight, initial=initial, is_partial=True, targets=targets)
@@ -251,6 +265,44 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         """Return what a second phase of ``fit`` makes of the network, if there is one."""
         del job
         return trained
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Also return the arguments of callbacks, such as ``callbacks__0__patience``.
+
+        Returns
+        -------
+        params : dict of str to object
+        """
+        params: dict[str, Any] = super().get_params(deep=deep)
+        return params | callback_parameters(self.callbacks) if deep else params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name.
+
+        Parameters
+        ----------
+        **params : object
+            ``callbacks__0__patience`` and the like set arguments of copies of the callbacks.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If a name is no parameter.
+        """
+        inside = {name: params.pop(name) for name in list(params) if name.startswith("callbacks__")}
+        super().set_params(**params)
+        if inside:
+            self.callbacks = with_callback_parameters(type(self).__name__, self.callbacks, inside)
+        return self
 
     def _check_parameters(self) -> None:
         owner = type(self).__name__
@@ -321,6 +373,7 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         from skdl.training import predict
 
         check_is_fitted(self)
+        check_not_forked(type(self).__name__)
         return predict(self._trained, self._to_inputs(checked_rows(self, X)))
 
     @property
@@ -365,9 +418,10 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         return hasattr(self, "_trained")
 
     def __getstate__(self) -> dict[str, Any]:
-        # The Keras model is built anew when it is asked for.
+        # The Keras model is built anew when it is asked for; callbacks hold models and open files.
         state = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_keras_model"}
+        left_out = {"_keras_model", "callbacks_"}
+        return {name: value for name, value in state.items() if name not in left_out}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

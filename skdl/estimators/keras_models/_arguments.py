@@ -7,10 +7,12 @@ ones for each training.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import re
 from typing import TYPE_CHECKING, Any
 
+from skdl.estimators.base._callback_parameters import with_values
 from skdl.estimators.keras_models._routing import accepts, made_of, routed_to
 from skdl.networks import Fresh, preserved_generators
 
@@ -145,13 +147,17 @@ def _copied(value: Any) -> Any:
     return _each(value, copied)
 
 
-def callbacks_of(params: Mapping[str, Any]) -> list[Any]:
-    """Return the callbacks of a fit: classes are called with what is routed to them."""
+def callbacks_of(owner: str, params: Mapping[str, Any]) -> list[Any]:
+    """Return the callbacks of a fit: classes are called with what is routed to them.
+
+    Of objects, copies are made, which get it as their attributes.
+    """
+    changed = functools.partial(with_values, owner)
     found: list[Any] = []
     for destination in ("callbacks", "fit__callbacks"):
         given = params.get(destination)
         if given is not None:
-            found += _flat(made_of(given, routed_to(destination, params)))
+            found += _flat(made_of(given, routed_to(destination, params), changed))
     return found
 
 

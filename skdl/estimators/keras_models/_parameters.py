@@ -166,7 +166,7 @@ class UserModelParameters(BaseNetwork):
     def _given_callbacks(self) -> list[Any]:
         from skdl.training import Observer
 
-        given = callbacks_of(self.get_params(deep=False))
+        given = callbacks_of(type(self).__name__, self.get_params(deep=False))
         is_callback = is_keras("callbacks.Callback")
         wrong = [c for c in given if not (isinstance(c, Observer) or is_callback(c))]
         if wrong:

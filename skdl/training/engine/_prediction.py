@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from skdl._compat_tensorflow import check_not_forked
 from skdl.layers import blueprint_of, keras_model, size
 from skdl.training._losses import activated
 from skdl.training._trained import Trained
@@ -51,6 +52,7 @@ def predict(trained: Trained, X: Any) -> Any:
     ndarray of shape (n_rows, n_outputs), float32
         For an opaque network, what the Keras model gives.
     """
+    check_not_forked("predict")
     predictor = _predictors.get(trained)
     if predictor is None:
         network = trained.network
@@ -106,6 +108,8 @@ class _Predictor:
     def __call__(self, X: Any) -> NDArray[np.float32]:
         import tensorflow as tf
 
+        if self._program.is_broken:
+            self._program = program_for(self._program.spec)
         outputs = np.empty((X.shape[0], self._n_outputs), np.float32)
         for start in range(0, X.shape[0], self._rows_at_once):
             part = X[start : start + self._rows_at_once]
