@@ -17,6 +17,7 @@ __all__ = [
     "flat_layers",
     "function_arguments",
     "functional_graph",
+    "given_learning_rate",
     "graph_nodes",
     "profiles_batches",
     "wrapped_function",
@@ -95,6 +96,15 @@ def profiles_batches(tensorboard: Any) -> bool:
     """
     batches = (getattr(tensorboard, name, 0) for name in ("_start_batch", "_stop_batch"))
     return any(batches)
+
+
+def given_learning_rate(optimizer: Any) -> Any:
+    """Return the schedule or the variable that is the learning rate of an optimizer.
+
+    The public ``learning_rate`` is the present value of a schedule. Without this, schedules of the
+    user's own class would have to be made again from their ``get_config``.
+    """
+    return optimizer._learning_rate
 
 
 def excludes_from_weight_decay(optimizer: Any) -> bool:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from skdl.layers import keras_model
-from skdl.networks import KerasObject, preserved_generators
+from skdl.networks import preserved_generators
+from skdl.training._metrics import metrics_for_keras
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import keras
 
-    from skdl.networks import Network
+    from skdl.networks import KerasObject, Network
     from skdl.training._settings import Optimizer
 
 __all__ = ["compiled_model"]
@@ -32,7 +33,7 @@ def compiled_model(
         model.compile(
             optimizer=optimizer.source.build(),
             loss=network.loss.to_keras(),
-            metrics=[m.build() if isinstance(m, KerasObject) else m for m in metrics],
+            metrics=metrics_for_keras(metrics),
         )
         model.optimizer.build(model.trainable_variables)
     return model

@@ -602,11 +602,15 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         return model
 
     def __sklearn_clone__(self) -> Self:
-        twin: Any = super().__sklearn_clone__()
-        loss = getattr(self, "loss", None)
-        if not (loss is None or isinstance(loss, str)) and is_keras("losses.Loss")(loss):
-            # Shared, as it has no state: Keras' copies forget arguments such as Huber's delta.
-            twin.loss = loss
+        stand_in, shared = object.__new__(type(self)), {}
+        for name, value in vars(self).items():
+            given = names.shared_objects(value) if name in self._get_param_names() else None
+            if given is not None:
+                shared[name] = given
+            stand_in.__dict__[name] = value if given is None else None
+        twin: Any = super(BaseNetwork, stand_in).__sklearn_clone__()
+        # Fits never change them, and Keras' copies forget arguments such as Huber's delta.
+        twin.__dict__.update(shared)
         return twin
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -615,7 +619,15 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
     def __getstate__(self) -> dict[str, Any]:
         # The Keras model is built anew when it is asked for.
         state = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_keras_model"}
+        # Keras' own pickles of losses and metrics forget arguments, or are refused.
+        return {
+            name: names.pickled(value)
+            for name, value in state.items()
+            if name != "_keras_model"
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({name: names.unpickled(value) for name, value in state.items()})
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
