@@ -139,7 +139,6 @@ class KerasObject(Description):
         *,
         by_base: bool,
         like: Any,
-
     ) -> tuple[Any, bool]:
         """Return a first object of the configuration, and whether only its base could make it."""
         from skdl.networks._generators import preserved_generators
@@ -183,9 +182,7 @@ class KerasObject(Description):
         if given:
             with keras.saving.custom_object_scope(known):
                 return _class_of(config)(**config["config"], **given)
-        return keras.saving.deserialize_keras_object(
-            config, custom_objects=known, safe_mode=False
-        )
+        return keras.saving.deserialize_keras_object(config, custom_objects=known, safe_mode=False)
 
     def now(self) -> KerasObject:
         """Return it with what the user's code in it reads from outside now."""
@@ -507,7 +504,9 @@ def _described(value: Any) -> Any:
         if isinstance(value, dict):
             pairs = tuple((key, _described(part)) for key, part in value.items())
             return _Container(dict, pairs)
-        return _Container(tuple if isinstance(value, tuple) else list, tuple(map(_described, value)))
+        return _Container(
+            tuple if isinstance(value, tuple) else list, tuple(map(_described, value))
+        )
     if _is_object_of_keras(value) and hasattr(value, "get_config"):
         return KerasObject.of(family_of(value), value)
     if callable(value):

@@ -20,7 +20,15 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-__all__ = ["Description", "UserFunction", "described_code", "is_users", "plain_function", "reading", "state_of"]
+__all__ = [
+    "Description",
+    "UserFunction",
+    "described_code",
+    "is_users",
+    "plain_function",
+    "reading",
+    "state_of",
+]
 
 # Packages whose code holds no values of the user's.
 _LIBRARIES = {"keras", "numpy", "pandas", "scipy", "skdl", "sklearn", "tensorflow"}
@@ -124,7 +132,7 @@ class _Walk:
         if isinstance(value, _ATOMS):
             return (type(value), repr(value))
         if isinstance(value, Description):
-            return value  # type: ignore[return-value]
+            return value
         if id(value) in self._seen:
             return ("seen", self._seen[id(value)])
         if len(self._seen) > _MOST_OBJECTS:

@@ -101,7 +101,7 @@ def metrics_for_keras(metrics: Sequence[Any]) -> list[Any]:
 
 
 def _named_apart(metrics: Sequence[Any]) -> list[Any]:
-    """Number metrics of one name in their order, as Keras does in a new process."""
+    """Give numbers to metrics of one name, in their order, as Keras does in a new process."""
     named: list[Any] = []
     taken: set[str] = set()
     for metric in metrics:
@@ -112,7 +112,7 @@ def _named_apart(metrics: Sequence[Any]) -> list[Any]:
                 number += 1
                 name = f"{metric.name}_{number}"
             taken.add(name)
-            own = metric if name == metric.name else metric.renamed(name)
+            own = metric if name == metric.name else metric.with_config(name=name)
         elif isinstance(metric, str):
             taken.add(metric)
         named.append(own)

@@ -136,7 +136,7 @@ def _is_shared(value: Any) -> bool:
         keras.losses.Loss
         | keras.metrics.Metric
         | keras.optimizers.Optimizer
-        | keras.optimizers.schedules.LearningRateSchedule
+        | keras.optimizers.schedules.LearningRateSchedule,
     ) or (isinstance(value, keras.layers.Layer) and not isinstance(value, keras.Model))
 
 

@@ -621,9 +621,7 @@ class BaseNetwork(DiagramMixin, CallbackSupportMixin, BaseEstimator, ABC):
         state = super().__getstate__()
         # Keras' own pickles of losses and metrics forget arguments, or are refused.
         return {
-            name: names.pickled(value)
-            for name, value in state.items()
-            if name != "_keras_model"
+            name: names.pickled(value) for name, value in state.items() if name != "_keras_model"
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
