@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = [
+    "compile_arguments",
     "compiled_with",
     "excludes_from_weight_decay",
     "flat_layers",
@@ -86,6 +87,15 @@ def compiled_with(model: Any) -> dict[str, Any]:
         "weighted_metrics": getattr(metrics, "_user_weighted_metrics", None),
         "loss_weights": getattr(losses, "_user_loss_weights", None),
     }
+
+
+def compile_arguments(model: Any) -> dict[str, Any]:
+    """Return all arguments of ``compile``, as they were given.
+
+    The public ``get_compile_config`` holds them as text, which leaves out what the ``get_config``
+    of a user's loss leaves out. Without these, copies of a compiled model could not be compiled.
+    """
+    return dict(model._compile_config.config)
 
 
 def profiles_batches(tensorboard: Any) -> bool:

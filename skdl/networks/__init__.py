@@ -3,7 +3,7 @@
 from skdl.networks._augmentation import augmentation_layers, is_augmentation
 from skdl.networks._cnn import cnn, shapes_by_block
 from skdl.networks._generators import preserved_generators
-from skdl.networks._keras_object import PACKAGE, KerasObject, described_object, rebuilt
+from skdl.networks._keras_object import PACKAGE, KerasObject, described_object, rebuilt, reseeded
 from skdl.networks._loss import Loss
 from skdl.networks._loss_formulas import (
     LOSS_FORMULAS,
@@ -60,6 +60,7 @@ __all__ = [
     "preserved_generators",
     "read_layers",
     "rebuilt",
+    "reseeded",
     "shapes_by_block",
     "shared_variables",
 ]

@@ -22,7 +22,7 @@ from skdl.networks._outside import (
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
-__all__ = ["PACKAGE", "KerasObject", "described_object", "rebuilt"]
+__all__ = ["PACKAGE", "KerasObject", "described_object", "rebuilt", "reseeded"]
 
 Family = Literal["layers", "losses", "metrics", "optimizers", "schedules", "parts"]
 
@@ -146,10 +146,8 @@ class KerasObject(Description):
         with preserved_generators():
             if not by_base:
                 try:
-                    first = dataclasses.replace(
-                        self, forgotten=Forgotten((), arguments, by_base=False, roots=roots)
-                    )
-                    return first._from_config(), False
+                    nothing = Forgotten((), arguments, by_base=False, roots=roots)
+                    return dataclasses.replace(self, forgotten=nothing).build(), False
                 except Exception:
                     if self.kind is None:
                         raise
@@ -245,6 +243,13 @@ def rebuilt(obj: Any, *, only_with_code: bool = False) -> Any:
     if hasattr(obj, "name"):
         twin.name = obj.name
     return twin
+
+
+def reseeded(initializer: Any, seed: int) -> Any:
+    """Return an initializer that draws other numbers."""
+    if _has_code(initializer):
+        return described_object(initializer).with_config(seed=seed).build()
+    return type(initializer).from_config({**initializer.get_config(), "seed": seed})
 
 
 def described_object(obj: Any) -> KerasObject:
@@ -498,21 +503,15 @@ def _described(value: Any) -> Any:
     """Return a value as descriptions hold it: no object of Keras, and nothing that may change."""
     import copy
 
-    if isinstance(value, type):
-        return value
     if isinstance(value, list | tuple | dict) and _has_objects(value):
         if isinstance(value, dict):
-            pairs = tuple((key, _described(part)) for key, part in value.items())
-            return _Container(dict, pairs)
-        return _Container(
-            tuple if isinstance(value, tuple) else list, tuple(map(_described, value))
-        )
+            return _Container(dict, tuple((key, _described(part)) for key, part in value.items()))
+        kind = tuple if isinstance(value, tuple) else list
+        return _Container(kind, tuple(map(_described, value)))
     if _is_object_of_keras(value) and hasattr(value, "get_config"):
-        return KerasObject.of(family_of(value), value)
+        return described_object(value)
     if callable(value):
         return described_code(value)
-    if isinstance(value, list | dict | set):
-        value = type(value)(value) if type(value) in {list, dict, set} else list(value)
     try:
         return copy.deepcopy(value)
     except Exception:  # noqa: BLE001 - what cannot be copied is shared

@@ -26,7 +26,7 @@ from skdl.estimators.base._callbacks import SklearnCallbacks
 from skdl.estimators.base._fit_conditions import FitOverrides
 from skdl.estimators.base._held_out import HeldOutScoring
 from skdl.estimators.base._job import described_job
-from skdl.estimators.base._parameters import CONSTRAINTS, as_list, is_keras, is_optimizer_object
+from skdl.estimators.base._parameters import CONSTRAINTS, as_list, is_optimizer_object
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._training_data import TrainingData, checked_rows
 from skdl.exceptions import InvalidParameterError
@@ -354,9 +354,10 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         return self._optimizer(), self._metrics()
 
     def __sklearn_clone__(self) -> Self:
+        params = self.get_params(deep=False)
         stand_in, shared = object.__new__(type(self)), {}
         for name, value in vars(self).items():
-            given = names.shared_objects(value) if name in self._get_param_names() else None
+            given = names.shared_objects(value) if name in params else None
             if given is not None:
                 shared[name] = given
             stand_in.__dict__[name] = value if given is None else None
