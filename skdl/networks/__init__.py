@@ -3,7 +3,14 @@
 from skdl.networks._augmentation import augmentation_layers, is_augmentation
 from skdl.networks._cnn import cnn, shapes_by_block
 from skdl.networks._generators import preserved_generators
-from skdl.networks._keras_object import PACKAGE, KerasObject, described_object, rebuilt, reseeded
+from skdl.networks._keras_object import (
+    PACKAGE,
+    KerasObject,
+    described_object,
+    let_sklearn_clone,
+    rebuilt,
+    reseeded,
+)
 from skdl.networks._loss import Loss
 from skdl.networks._loss_formulas import (
     LOSS_FORMULAS,
@@ -53,6 +60,7 @@ __all__ = [
     "formula_of_keras_class",
     "formula_of_loss_name",
     "is_augmentation",
+    "let_sklearn_clone",
     "loss_names",
     "mlp",
     "numeric_embedding",

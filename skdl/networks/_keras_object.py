@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import json
 import re
@@ -22,7 +23,9 @@ from skdl.networks._outside import (
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
-__all__ = ["PACKAGE", "KerasObject", "described_object", "rebuilt", "reseeded"]
+__all__ = [
+    "PACKAGE", "KerasObject", "described_object", "let_sklearn_clone", "rebuilt", "reseeded",
+]  # fmt: skip
 
 Family = Literal["layers", "losses", "metrics", "optimizers", "schedules", "parts"]
 
@@ -111,14 +114,15 @@ class KerasObject(Description):
         roots = tuple(_user_code(obj))
         arguments: tuple[tuple[str, Any], ...] = ()
         try:
-            config, by_base = _config_of(family, obj), False
+            by_base, plain = False, obj
             if roots and not is_own:
-                arguments = tuple(_arguments_with_code(obj, config["config"]))
-                for name, _ in arguments:
-                    del config["config"][name]
+                arguments, plain = _without_code(obj)
+            config = _config_of(family, plain)
+            for name, _ in arguments:
+                del config["config"][name]
             text = json.dumps(config, sort_keys=True)
         except Exception:
-            if not roots:
+            if not (roots and is_own):
                 raise
             config, by_base = _base_config(family, obj), True
             text = json.dumps(config, sort_keys=True)
@@ -257,6 +261,27 @@ def described_object(obj: Any) -> KerasObject:
     return KerasObject.of(family_of(obj), obj)
 
 
+@functools.cache
+def let_sklearn_clone() -> None:
+    """Have ``sklearn.base.clone`` copy objects of Keras with what their configs leave out.
+
+    It would use ``copy.deepcopy``, for which Keras writes a file: arguments are lost, and the
+    user's own classes are refused. Grids over such objects are cloned out of an estimator's reach.
+    """
+    import copy
+
+    import keras
+
+    def cloned(obj: Any) -> Any:
+        return copy.deepcopy(obj) if isinstance(obj, keras.Model) else rebuilt(obj)
+
+    kinds: tuple[Any, ...] = (
+        keras.layers.Layer, keras.losses.Loss, keras.metrics.Metric, keras.optimizers.Optimizer,
+    )  # fmt: skip
+    for kind in kinds:
+        kind.__sklearn_clone__ = cloned
+
+
 def family_of(obj: Any) -> Family:
     """Return which kind of Keras object it is."""
     import keras
@@ -333,6 +358,8 @@ def _is_of_keras(kind: type) -> bool:
 
 def _is_object_of_keras(value: Any) -> bool:
     """Tell whether something is a loss, layer, regularizer or the like."""
+    if isinstance(value, list | tuple | dict | set):
+        return False  # those of a layer are of a class of Keras' own
     return any(base.__module__.startswith("keras.") for base in type(value).__mro__)
 
 
@@ -376,22 +403,37 @@ def _parts_of(obj: Any) -> dict[str, Any]:
     return state_of(obj)
 
 
-def _arguments_with_code(obj: Any, config: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the arguments of an object of Keras' own in which code of the user's stands."""
-    if "layers" in config:
-        return
-    state = state_of(obj)
-    for name in config:
-        value = state.get(f"_{name}", state.get(name))
-        if any(True for _ in _user_code(value)):
-            yield name, _described(value)
+def _without_code(obj: Any) -> tuple[tuple[tuple[str, Any], ...], Any]:
+    """Return the arguments of an object of Keras' own that hold code, and it without them."""
+    import keras
+
+    if isinstance(obj, keras.Model):
+        return (), obj
+    plain: Any = object.__new__(type(obj))
+    plain.__dict__.update(vars(obj))
+    arguments = []
+    for name in inspect.signature(type(obj).__init__).parameters:
+        attribute = f"_{name}" if f"_{name}" in vars(obj) else name
+        value = vars(obj).get(attribute)
+        if not _has_code(value):
+            continue
+        arguments.append((name, _described(value)))
+        for stand_in in (None, keras.activations.linear, keras.layers.Identity()):
+            plain.__dict__[attribute] = stand_in
+            try:
+                if name in plain.get_config():
+                    break
+            except Exception:  # noqa: BLE001, S112 - it wants something else there
+                continue
+    return tuple(arguments), plain
 
 
 def _by_name(roots: tuple[Any, ...]) -> dict[str, Any]:
     """Return classes and functions under the names that Keras looks them up by."""
     import keras
 
-    return {keras.saving.get_registered_name(root): root for root in roots}
+    named = [root for root in roots if hasattr(root, "__name__")]
+    return {keras.saving.get_registered_name(root): root for root in named}
 
 
 def _class_of(config: dict[str, Any]) -> Any:
@@ -512,6 +554,9 @@ def _described(value: Any) -> Any:
         return described_object(value)
     if callable(value):
         return described_code(value)
+    for kind in (list, dict, set):
+        if isinstance(value, kind) and type(value).__module__.startswith("keras."):
+            value = kind(value)
     try:
         return copy.deepcopy(value)
     except Exception:  # noqa: BLE001 - what cannot be copied is shared

@@ -69,7 +69,7 @@ def _is_in_library(module: str | None, packages: frozenset[str] = frozenset()) -
 def is_users(value: Any) -> bool:
     """Tell whether a function, or the class of an object, is the user's own code."""
     if isinstance(value, functools.partial):
-        return is_users(value.func)
+        return True
     if isinstance(value, types.MethodType):
         return is_users(value.__func__) or is_users(value.__self__)
     is_code = isinstance(value, type | types.FunctionType | types.BuiltinFunctionType)

@@ -90,7 +90,7 @@ class GivenModel(UserModel):
         given = self.model
         kind = type(given)
         if kind.__module__.startswith("keras."):
-            copy = keras.models.clone_model(given, clone_function=_copied_layer)
+            copy = keras.models.clone_model(_uncompiled(given), clone_function=_copied_layer)
         else:
             try:
                 copy = kind.from_config(given.get_config())
@@ -107,12 +107,19 @@ class GivenModel(UserModel):
         return copy
 
 
+def _uncompiled(model: keras.Model) -> keras.Model:
+    """Return a model as it was before it was compiled; Keras compiles copies by text."""
+    view: keras.Model = object.__new__(type(model))
+    view.__dict__.update(vars(model), compiled=False)
+    return view
+
+
 def _copied_layer(layer: Any) -> Any:
     """Return a new layer that computes the same, whatever its ``get_config`` leaves out."""
     import keras
 
     if isinstance(layer, keras.Model) and type(layer).__module__.startswith("keras."):
-        return keras.models.clone_model(layer, clone_function=_copied_layer)
+        return keras.models.clone_model(_uncompiled(layer), clone_function=_copied_layer)
     return rebuilt(layer, only_with_code=True)
 
 

@@ -28,7 +28,6 @@ __all__ = [
     "resolved_activation",
     "resolved_loss",
     "resolved_metric",
-    "shared_objects",
     "unpickled",
 ]
 
@@ -125,7 +124,7 @@ def resolved_metric(metric: Any) -> Any:
     return KerasObject.of("metrics", metric) if isinstance(metric, keras.metrics.Metric) else metric
 
 
-def _is_shared(value: Any) -> bool:
+def _is_object(value: Any) -> bool:
     """Tell whether a parameter is an object of Keras that fits only look at."""
     if isinstance(value, str | int | float | type | None) or "keras" not in sys.modules:
         return False
@@ -140,18 +139,11 @@ def _is_shared(value: Any) -> bool:
     ) or (isinstance(value, keras.layers.Layer) and not isinstance(value, keras.Model))
 
 
-def shared_objects(value: Any) -> Any:
-    """Return what clones share of a parameter: such an object, or a new list with some; or None."""
-    if isinstance(value, list | tuple) and any(map(_is_shared, value)):
-        return type(value)(value)
-    return value if _is_shared(value) else None
-
-
 def pickled(value: Any) -> Any:
     """Return an attribute as it is pickled: descriptions in the place of objects of Keras."""
-    if type(value) in {list, tuple} and any(map(_is_shared, value)):
+    if type(value) in {list, tuple} and any(map(_is_object, value)):
         return type(value)(map(pickled, value))
-    return _Pickled(described_object(value)) if _is_shared(value) else value
+    return _Pickled(described_object(value)) if _is_object(value) else value
 
 
 def unpickled(value: Any) -> Any:

@@ -7,6 +7,7 @@ is trained is the business of `skdl.training`.
 from __future__ import annotations
 
 import inspect
+import sys
 from abc import ABCMeta, abstractmethod
 from numbers import Real as RealNumber
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -30,6 +31,7 @@ from skdl.estimators.base._parameters import CONSTRAINTS, as_list, is_optimizer_
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._training_data import TrainingData, checked_rows
 from skdl.exceptions import InvalidParameterError
+from skdl.networks import let_sklearn_clone
 
 if TYPE_CHECKING:
     import keras
@@ -354,16 +356,9 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         return self._optimizer(), self._metrics()
 
     def __sklearn_clone__(self) -> Self:
-        params = self.get_params(deep=False)
-        stand_in, shared = object.__new__(type(self)), {}
-        for name, value in vars(self).items():
-            given = names.shared_objects(value) if name in params else None
-            if given is not None:
-                shared[name] = given
-            stand_in.__dict__[name] = value if given is None else None
-        twin: Any = super(BaseNetwork, stand_in).__sklearn_clone__()
-        # Fits never change them, and Keras' copies forget arguments such as Huber's delta.
-        twin.__dict__.update(shared)
+        if "keras" in sys.modules:
+            let_sklearn_clone()
+        twin: Self = super().__sklearn_clone__()
         return twin
 
     def __sklearn_is_fitted__(self) -> bool:
