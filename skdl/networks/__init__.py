@@ -8,6 +8,7 @@ from skdl.networks._keras_object import (
     KerasObject,
     described_object,
     let_sklearn_clone,
+    named_apart,
     rebuilt,
     reseeded,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "let_sklearn_clone",
     "loss_names",
     "mlp",
+    "named_apart",
     "numeric_embedding",
     "plain_function",
     "preserved_generators",

@@ -21,11 +21,17 @@ from skdl.networks._outside import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Hashable, Iterator, Sequence
 
 __all__ = [
-    "PACKAGE", "KerasObject", "described_object", "let_sklearn_clone", "rebuilt", "reseeded",
-]  # fmt: skip
+    "PACKAGE",
+    "KerasObject",
+    "described_object",
+    "let_sklearn_clone",
+    "named_apart",
+    "rebuilt",
+    "reseeded",
+]
 
 Family = Literal["layers", "losses", "metrics", "optimizers", "schedules", "parts"]
 
@@ -254,6 +260,25 @@ def reseeded(initializer: Any, seed: int) -> Any:
     if _has_code(initializer):
         return described_object(initializer).with_config(seed=seed).build()
     return type(initializer).from_config({**initializer.get_config(), "seed": seed})
+
+
+def named_apart(metrics: Sequence[Any]) -> list[Any]:
+    """Give numbers to metrics of one name, in their order, as Keras does in a new process."""
+    named: list[Any] = []
+    taken: set[str] = set()
+    for metric in metrics:
+        own = metric
+        if isinstance(metric, KerasObject):
+            name, number = metric.name, 0
+            while name in taken:
+                number += 1
+                name = f"{metric.name}_{number}"
+            taken.add(name)
+            own = metric if name == metric.name else metric.with_config(name=name)
+        elif isinstance(metric, str):
+            taken.add(metric)
+        named.append(own)
+    return named
 
 
 def described_object(obj: Any) -> KerasObject:
@@ -548,8 +573,8 @@ def _described(value: Any) -> Any:
     if isinstance(value, list | tuple | dict) and _has_objects(value):
         if isinstance(value, dict):
             return _Container(dict, tuple((key, _described(part)) for key, part in value.items()))
-        kind = tuple if isinstance(value, tuple) else list
-        return _Container(kind, tuple(map(_described, value)))
+        sequence = tuple if isinstance(value, tuple) else list
+        return _Container(sequence, tuple(map(_described, value)))
     if _is_object_of_keras(value) and hasattr(value, "get_config"):
         return described_object(value)
     if callable(value):

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from skdl.layers import keras_model
-from skdl.networks import preserved_generators
-from skdl.training._metrics import metrics_for_keras
+from skdl.networks import KerasObject, named_apart, preserved_generators
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import keras
 
-    from skdl.networks import KerasObject, Network
+    from skdl.networks import Network
     from skdl.training._settings import Optimizer
 
 __all__ = ["compiled_model"]
@@ -33,7 +32,7 @@ def compiled_model(
         model.compile(
             optimizer=optimizer.source.build(),
             loss=network.loss.to_keras(),
-            metrics=metrics_for_keras(metrics),
+            metrics=[m.build() if isinstance(m, KerasObject) else m for m in named_apart(metrics)],
         )
         model.optimizer.build(model.trainable_variables)
     return model

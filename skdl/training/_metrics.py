@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdl._compat_keras import function_arguments, wrapped_function
-from skdl.networks import KerasObject, UserFunction, described_code, preserved_generators
+from skdl.networks import (
+    KerasObject,
+    UserFunction,
+    described_code,
+    named_apart,
+    preserved_generators,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
 
     from skdl.networks import Network
 
-__all__ = ["GraphMetric", "HostMetric", "metrics_for_keras", "resolve_metrics"]
+__all__ = ["GraphMetric", "HostMetric", "resolve_metrics"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,31 +98,7 @@ def resolve_metrics(
     metrics: Sequence[str | KerasObject | Callable[..., Any]], network: Network
 ) -> tuple[GraphMetric | HostMetric, ...]:
     """Turn what the user asked for into metrics, with the names Keras gives them."""
-    return tuple(_resolve(metric, network) for metric in _named_apart(metrics))
-
-
-def metrics_for_keras(metrics: Sequence[Any]) -> list[Any]:
-    """Return metrics as ``keras.Model.compile`` takes them, with the names of `resolve_metrics`."""
-    return [m.build() if isinstance(m, KerasObject) else m for m in _named_apart(metrics)]
-
-
-def _named_apart(metrics: Sequence[Any]) -> list[Any]:
-    """Give numbers to metrics of one name, in their order, as Keras does in a new process."""
-    named: list[Any] = []
-    taken: set[str] = set()
-    for metric in metrics:
-        own = metric
-        if isinstance(metric, KerasObject):
-            name, number = metric.name, 0
-            while name in taken:
-                number += 1
-                name = f"{metric.name}_{number}"
-            taken.add(name)
-            own = metric if name == metric.name else metric.with_config(name=name)
-        elif isinstance(metric, str):
-            taken.add(metric)
-        named.append(own)
-    return named
+    return tuple(_resolve(metric, network) for metric in named_apart(metrics))
 
 
 def _resolve(metric: Any, network: Network) -> GraphMetric | HostMetric:
