@@ -8,7 +8,6 @@ way of the folders above it; or it is not used.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 import os
@@ -80,9 +79,9 @@ def _check_parent(parent: Path) -> None:
 
     In a folder with the sticky bit, such as ``/tmp``, each can replace their own things only.
     """
-    with contextlib.suppress(FileExistsError):
-        # Those that exist have been checked before anything is made in them.
-        parent.mkdir(mode=0o700)
+    if not parent.exists():
+        # What lies above it has been checked, so nobody else can make it.
+        parent.mkdir(mode=0o700, exist_ok=True)
     found = parent.lstat()
     if not stat.S_ISDIR(found.st_mode):
         wrong = "is a link or no folder"

@@ -48,7 +48,7 @@ from skdl.model_selection.search._results import check_outcome, cv_results, fini
 from skdl.model_selection.search._sklearn_callbacks import SearchTasks
 from skdl.model_selection.search._space import make_space
 from skdl.model_selection.search._trials import SCORES, Trials
-from skdl.model_selection.shared_study import open_study, run_study
+from skdl.model_selection.shared_study import described_errors, open_study, run_study
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -371,7 +371,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
                 study.stop()
 
         try:
-            with progress:
+            with progress, described_errors(self.storage):
                 progress.begin_with(finished_trials(study))
                 run_study(
                     study,

@@ -410,8 +410,14 @@ class _Worker:
             try:
                 if not self._read(trial).state.is_finished():
                     self._tell(trial, outcome)
-            except Exception:  # noqa: BLE001 - the first error is the one to be raised
-                _log.warning("Trial %d was not recorded as failed.", trial.number, exc_info=True)
+            except Exception as failure:  # noqa: BLE001 - the first error is the one to be raised
+                _log.warning(
+                    "Trial %d was not recorded as failed (%s: %s). The next run takes it for lost "
+                    "and does it again.",
+                    trial.number,
+                    type(failure).__name__,
+                    failure,
+                )
 
     # ------------------------------------------------------------------ what others have lost
 
