@@ -3,6 +3,7 @@
 import ast
 import copy
 import functools
+import importlib
 import inspect
 import io
 import pickle
@@ -20,7 +21,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 import skdl
-from skdl.estimators.base._network_estimator import BaseNetwork
+from skdl.estimators.base import BaseNetwork
 from tests import checks
 
 # Keras 3.15 with NumPy 2.4, where its callback reads the learning rate.
@@ -485,6 +486,52 @@ def test_docstrings_of_methods_state_every_argument(Estimator):
         arguments = [name for name in defaults_of(method) if name != "self"]
         documented = section(inspect.getdoc(method) or "", "Parameters")
         assert list(documented) == arguments, method.__qualname__
+
+
+@pytest.mark.parametrize("package", ["skdl.estimators", "skdl.model_selection", "skdl.inspection"])
+def test_public_names_say_the_path_that_users_import_them_from(package):
+    room = importlib.import_module(package)
+    for name in room.__all__:
+        assert getattr(room, name).__module__ == package, name
+
+
+def names_of_ours_in(pickled):
+    """Return the classes and functions of skdl that a pickle names, by module."""
+    names = set()
+
+    class Reader(pickle.Unpickler):
+        def find_class(self, module, name):
+            names.add(f"{module}.{name}")
+            return super().find_class(module, name)
+
+    Reader(io.BytesIO(pickled)).load()
+    return {name for name in names if name.startswith("skdl.")}
+
+
+# What a fitted estimator holds: descriptions and arrays, which no other package should rely on.
+PLAIN_DATA = {
+    "Built", "CalledModel", "ClassTargets", "CompileArguments", "Extractor", "KerasObject",
+    "Layer", "LookedAt", "Loss", "Network", "Optimizer", "RegressionTargets", "Trained",
+    "UserModelClasses", "UserModelNumbers",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("Estimator", PUBLIC)
+def test_pickle_before_fit_names_only_a_public_path(Estimator):
+    assert names_of_ours_in(
+        pickle.dumps(small(Estimator) if Estimator in LATER else Estimator())
+    ) == {f"skdl.estimators.{Estimator.__name__}"}
+
+
+@pytest.mark.parametrize("Estimator", ESTIMATORS)
+def test_pickle_after_fit_names_plain_data_beside_the_estimator(Estimator):
+    names = names_of_ours_in(pickle.dumps(fitted_off_default(Estimator)))
+    shown = {name for name in names if name.rpartition(".")[2] not in PLAIN_DATA}
+    assert shown == {f"skdl.estimators.{Estimator.__name__}"}
+
+
+def test_a_regressor_has_few_classes_to_look_a_method_up_in():
+    assert len(skdl.MLPRegressor.__mro__) <= 13
 
 
 def test_import_loads_neither_keras_nor_tensorflow(fresh_python):

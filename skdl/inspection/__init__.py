@@ -1,5 +1,6 @@
 """Inspection: training curves, validation curves, diagnosis, TensorBoard."""
 
+from skdl._public_path import say_public_path
 from skdl.inspection._diagnose import diagnose
 from skdl.inspection._diagnosis import Diagnosis, Finding
 from skdl.inspection._tensorboard import TensorBoard
@@ -14,3 +15,5 @@ __all__ = [
     "ValidationCurveDisplay",
     "diagnose",
 ]
+
+say_public_path(globals())

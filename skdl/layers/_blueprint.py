@@ -39,11 +39,6 @@ class Layout:
 
     variables: tuple[Variable, ...]
 
-    @classmethod
-    def of(cls, network: Network) -> Layout:
-        """Return the layout of a network."""
-        return blueprint_of(network).layout
-
     def part(self, *, trainable: bool) -> tuple[Variable, ...]:
         """Return the variables of one of the two flat vectors, in order."""
         return tuple(v for v in self.variables if v.trainable == trainable)

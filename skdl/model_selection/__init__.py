@@ -1,5 +1,6 @@
 """Model selection: cross-validation in lockstep, and search that prunes across folds."""
 
+from skdl._public_path import say_public_path
 from skdl.model_selection._duplicates import duplicate_groups
 from skdl.model_selection._split import IteratedKFold, train_validation_test_split
 from skdl.model_selection.cross_validation import CrossValidationResult, cross_validate
@@ -24,3 +25,5 @@ __all__ = [
     "duplicate_groups",
     "train_validation_test_split",
 ]
+
+say_public_path(globals())

@@ -71,6 +71,7 @@ def duplicate_groups(X: Any, y: Any = None) -> NDArray[np.intp]:
 
     Keep only the first of each:
 
+    >>> import numpy as np
     >>> first = np.unique(duplicate_groups(X), return_index=True)[1]
     >>> np.asarray(X)[first]
     array([[5., 1.],

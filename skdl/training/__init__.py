@@ -1,6 +1,6 @@
 """Training: jobs in, trained networks out. Knows nothing of estimators and labels."""
 
-from skdl.layers import LayerSummary, Layout, layer_summaries
+from skdl.layers import LayerSummary, layer_summaries
 from skdl.training._compiled_model import compiled_model
 from skdl.training._initial_weights import initial_weights
 from skdl.training._job import Job, Rows
@@ -17,7 +17,6 @@ __all__ = [
     "Job",
     "KerasCallbacks",
     "LayerSummary",
-    "Layout",
     "ObservedMember",
     "Observer",
     "Optimizer",

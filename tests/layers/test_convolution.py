@@ -4,12 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-from skdl.layers import keras_model
+from skdl.layers import blueprint_of, keras_model
 from skdl.layers._augmentation import _seed_class
 from skdl.layers._registry import rule_of
 from skdl.layers._rule import LayerContext, Pass
 from skdl.networks import Layer, Loss, augmentation_layers, cnn
-from skdl.training import EarlyStopping, Job, Layout, Rows, _train, predict, train
+from skdl.training import EarlyStopping, Job, Rows, _train, predict, train
 from skdl.training._initial_weights import initial_weights
 from skdl.training._optimizers import describe_optimizer
 from skdl.training.engine._plan import worth_compiling
@@ -125,7 +125,7 @@ def test_equal_to_keras_fit(variant, kind, compiled):
     np.testing.assert_allclose(predict(ours, X), expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(ours.history["loss"], history["loss"], rtol=1e-4)
     np.testing.assert_allclose(ours.history["val_loss"], history["val_loss"], rtol=1e-4)
-    weights = Layout.of(job.network).split(ours.weights, ours.statistics)
+    weights = blueprint_of(job.network).layout.split(ours.weights, ours.statistics)
     for ours_, theirs in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_allclose(ours_, theirs, rtol=1e-3, atol=1e-4)
 
@@ -270,7 +270,7 @@ def test_seeds_of_one_step_differ():
 def test_convolutions_are_compiled_where_windows_are_few():
     def is_worth_it(network):
         class FakeMember:
-            layout = Layout.of(network)
+            layout = blueprint_of(network).layout
             job = job_of(network, *data_of("image"), epochs=10_000)
             last_epoch, n_epochs = 10_000, 0
 

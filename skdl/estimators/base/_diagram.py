@@ -7,35 +7,34 @@ import html
 from typing import Any
 
 from skdl._compat_sklearn import HAS_FITTED_ATTRIBUTES, HtmlInFront, fitted_attributes
-from skdl._doc_links import DocLinkMixin
 
-__all__ = ["DiagramMixin"]
+__all__ = ["estimator_html", "fitted_attributes_html", "training_html"]
 
 _BUILT_LATER = "a Keras model, built when asked for"
 
 
-class DiagramMixin(DocLinkMixin):
-    """Adds to scikit-learn's diagram, after ``fit``, a table of the layers."""
+def fitted_attributes_html(network: Any, doc_link: str) -> Any:
+    """Return what scikit-learn's diagram shows of a fitted network, a table of layers in front."""
+    # A copy on which looking at `model_` builds no Keras model.
+    twin = copy.copy(network)
+    vars(twin)["_keras_model"] = _BUILT_LATER
+    return HtmlInFront(training_html(network), fitted_attributes(twin, doc_link))
 
-    def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
-        # A copy on which looking at `model_` builds no Keras model.
-        twin = copy.copy(self)
-        vars(twin)["_keras_model"] = _BUILT_LATER
-        return HtmlInFront(training_html(self), fitted_attributes(twin, doc_link))
 
-    def _html_repr(self) -> str:
-        from sklearn.utils import estimator_html_repr
+def estimator_html(network: Any) -> str:
+    """Return scikit-learn's diagram of a network, with a table of layers after ``fit``."""
+    from sklearn.utils import estimator_html_repr
 
-        diagram = estimator_html_repr(self)
-        is_missing = not HAS_FITTED_ATTRIBUTES and hasattr(self, "_trained")
-        return f"{diagram}{training_html(self)}" if is_missing else diagram
+    diagram = estimator_html_repr(network)
+    is_missing = not HAS_FITTED_ATTRIBUTES and hasattr(network, "_trained")
+    return f"{diagram}{training_html(network)}" if is_missing else diagram
 
 
 def training_html(network: Any) -> str:
     """Return epochs run, best epoch, and the layers with output shapes and weights, as HTML."""
     from skdl.training import layer_summaries
 
-    rows = layer_summaries(network._trained.network)  # noqa: SLF001
+    rows = layer_summaries(network._trained.network)
     total = sum(count for *_, count in rows)
     body = "".join(
         f"<tr class='default'><td class='param'>{html.escape(name)}</td><td>{shape}</td>"

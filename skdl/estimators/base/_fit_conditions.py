@@ -12,7 +12,6 @@ from skdl.estimators.base._fit_context import FitContext
 from skdl.estimators.base._held_out import locate_network
 
 if TYPE_CHECKING:
-    from skdl.estimators.base._network_estimator import BaseNetwork
     from skdl.training import Job, ObservedMember
 
 __all__ = ["FitOverrides"]
@@ -56,12 +55,12 @@ class FitOverrides(FitContext):
         self.monitor, self.mode = "val_loss", "min"
 
     @classmethod
-    def concerning(cls, network: BaseNetwork) -> FitOverrides | None:
+    def concerning(cls, network: Any) -> FitOverrides | None:
         """Return the conditions that this thread's context sets for a network, if any."""
         conditions = cls.current()
         return conditions if conditions is not None and conditions.concern(network) else None
 
-    def concern(self, network: BaseNetwork) -> bool:
+    def concern(self, network: Any) -> bool:
         """Tell whether a network is the one at the end of the estimator."""
         estimator = self._estimator
         while estimator is not network:
@@ -73,7 +72,7 @@ class FitOverrides(FitContext):
                 return False
         return True
 
-    def validation_rows(self, network: BaseNetwork) -> tuple[Any, Any]:
+    def validation_rows(self, network: Any) -> tuple[Any, Any]:
         """Return the validation rows as the network sees them, or None twice."""
         if self._validation is None:
             return None, None

@@ -17,13 +17,13 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 
 from skdl.estimators.base._fit_context import FitContext
+from skdl.estimators.base._training_data import TrainingData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from skdl.estimators.base._network_estimator import BaseNetwork
     from skdl.training import Job, ObservedMember, Observer
 
 __all__ = ["HeldOutScoring", "locate_network"]
@@ -82,20 +82,20 @@ class HeldOutScoring(FitContext):
         self._score_params = dict(score_params or {})
         self._observers = observers
 
-    def attach(self, network: BaseNetwork, job: Job) -> None:
+    def attach(self, network: Any, job: Job) -> None:
         """Have the held-out rows scored in a network's job, if the network is the one meant."""
         try:
             way = locate_network(network, self._estimator, self._X, self._y)
             if way is None:
                 return
             X, y, around = way
-            job.held_out = network._validation_rows(X, y, None)  # noqa: SLF001 - ours, one row up
+            job.held_out = TrainingData.to_score(network, X, y).scoring_rows(network)
         except Exception as error:  # noqa: BLE001 - transformers are the user's code
             # Labels that no training row has, for one; the fold's own score will speak of them.
             _log.info("held-out rows are not scored each epoch: %s", error)
             return
         if self._scorer is not None:
-            job.held_out_score = self._scoring(network, around, X)
+            job.held_out_score = self._scoring(self._scorer, network, around, X)
         job.observers = [*job.observers, self, *self._observers]
 
     def on_epoch_end(self, member: ObservedMember, epoch: int, logs: dict[str, float]) -> None:
@@ -104,10 +104,10 @@ class HeldOutScoring(FitContext):
         self._record(logs | held_out)
 
     def _scoring(
-        self, network: BaseNetwork, around: Callable[[Any], Any], X: Any
+        self, scorer: Callable[..., float], network: Any, around: Callable[[Any], Any], X: Any
     ) -> Callable[[NDArray[np.float32]], float]:
         """Return what scores predictions as if the estimator were fitted and had made them."""
-        scale, offset = network._units()  # noqa: SLF001
+        scale, offset = network._targets.units
         outputs = np.zeros((0, 0), np.float32)
         stand_in: Any = copy.copy(network)
         vars(stand_in).update(_trained=None, _outputs=lambda _: outputs)
@@ -123,7 +123,7 @@ class HeldOutScoring(FitContext):
             if scale is not None:
                 outputs = outputs / scale
             try:
-                return float(self._scorer(estimator, X, self._y, **self._score_params))  # type: ignore[misc]
+                return float(scorer(estimator, X, self._y, **self._score_params))
             except Exception as error:  # noqa: BLE001 - a scorer is the user's code
                 _log.debug("an epoch was not scored: %s", error)
                 return np.nan
@@ -132,7 +132,7 @@ class HeldOutScoring(FitContext):
 
 
 def locate_network(
-    network: BaseNetwork, estimator: Any, X: Any, y: Any
+    network: Any, estimator: Any, X: Any, y: Any
 ) -> tuple[Any, Any, Callable[[Any], Any]] | None:
     """Find the way from an estimator that is being fitted to the network inside it.
 

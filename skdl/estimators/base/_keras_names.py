@@ -19,7 +19,7 @@ __all__ = [
     "described_optimizer",
     "loss_names",
     "metric_names",
-    "missing_numbers",
+    "missing_scalars",
     "monitor_mode",
     "optimizer_names",
     "resolved_activation",
@@ -131,8 +131,8 @@ def described_optimizer(optimizer: Any, learning_rate: Any) -> Optimizer:
     return with_learning_rate(_with_defaults(optimizer), learning_rate)
 
 
-def missing_numbers(optimizer: Any, wanted: Iterable[str]) -> list[str]:
-    """Return which of some numbers the optimizer of a name or class does not have."""
+def missing_scalars(optimizer: Any, wanted: Iterable[str]) -> list[str]:
+    """Return which of some scalars the optimizer of a name or class does not have."""
     wanted = list(wanted)
     if not wanted:
         return []

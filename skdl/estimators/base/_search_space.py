@@ -23,14 +23,9 @@ without them: the low ends of their ranges are too small to be felt.
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from skdl.estimators.base._network_estimator import BaseNetwork
-
-__all__ = ["Choice", "Number", "describe_space"]
+__all__ = ["Choice", "Number"]
 
 
 @dataclass(frozen=True)
@@ -87,26 +82,3 @@ class Number:
         steps = f", in steps of {self.step:g}" if self.step else ""
         condition = "" if self.only_if is None else ", where {}={!r}".format(*self.only_if)
         return f"{self.low:g} to {self.high:g}{whole}{scale}{steps}{condition}"
-
-
-def describe_space(estimator: BaseNetwork) -> list[tuple[str, str]]:
-    """Return what an automatic search of an estimator varies, in words.
-
-    Parameters
-    ----------
-    estimator : BaseNetwork
-        Its other parameters decide on part of the space.
-
-    Returns
-    -------
-    rows : list of (str, str)
-        Name and range of each parameter.
-
-    Examples
-    --------
-    >>> from skdl import MLPClassifier
-    >>> dict(describe_space(MLPClassifier()))["learning_rate"]
-    '0.0001 to 0.01, on a log scale'
-    """
-    space: Mapping[str, Choice | Number] = estimator._search_space()  # noqa: SLF001
-    return [(name, str(knob)) for name, knob in space.items()]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from skdl.estimators.images._image_shape import is_image
 from skdl.estimators.images._row_cache import RowCache
 from skdl.networks import preserved_generators
 
@@ -68,7 +69,8 @@ class Extractor:
         max_bytes: int = _MOST_BYTES,
     ) -> None:
         self._model: keras.Model | None = model
-        self._saved: tuple[str, list[NDArray[Any]]] | None = None
+        # Configuration and weights, once they were asked for, and always without a model.
+        self._saved: Any = None
         self._image_size = image_size
         self._scale = scale
         self._preprocessing = preprocessing
@@ -87,7 +89,6 @@ class Extractor:
         """The network."""
         with self._building:
             if self._model is None:
-                assert self._saved is not None  # noqa: S101 - for the type checker
                 self._model = _from_json(*self._saved)
             return self._model
 
@@ -177,12 +178,12 @@ class Extractor:
         import keras
 
         model = self.model
-        place = _place_to_cut(model, n_layers)
-        tensor = model.get_layer(place).output
+        last = _layer_to_cut_at(model, n_layers)
+        tensor = model.get_layer(last).output
         with self._building, preserved_generators():
-            if place not in self._trunks:
+            if last not in self._trunks:
                 # Shared by the folds: each image goes through it once.
-                self._trunks[place] = self._with(keras.Model(model.input, tensor), pooling=None)
+                self._trunks[last] = self._with(keras.Model(model.input, tensor), pooling=None)
             joined = keras.Model(tensor, model.output)
             # Keras counts up the names of inputs: equal tails should have equal configurations.
             config = joined.to_json().replace(f'"{joined.layers[0].name}"', '"maps"')
@@ -192,7 +193,7 @@ class Extractor:
             layer.trainable = layer.name in trained and not isinstance(
                 layer, keras.layers.BatchNormalization
             )
-        return self._trunks[place], tail
+        return self._trunks[last], tail
 
     def with_tail(self, tail: keras.Model) -> Extractor:
         """Return the extractor with the weights of a fine-tuned tail; it remembers no features."""
@@ -243,19 +244,19 @@ def _from_json(config: str, weights: Sequence[NDArray[Any]]) -> keras.Model:
     return model
 
 
-def _place_to_cut(model: keras.Model, n_layers: int) -> str:
+def _layer_to_cut_at(model: keras.Model, n_layers: int) -> str:
     """Return the name of the last layer that only the last `n_layers` and some more stand behind.
 
     Everything behind it must depend on what is before it through its output alone.
     """
     names = [layer.name for layer in model.layers]
-    place = {name: i for i, name in enumerate(names)}
+    position = {name: i for i, name in enumerate(names)}
     furthest = dict.fromkeys(range(len(names)), 0)
     for i, layer in enumerate(model.get_config()["layers"]):
         sources = _sources(layer.get("inbound_nodes")) or ([names[i - 1]] if i else [])
         for source in sources:
-            furthest[place[source]] = max(
-                furthest[place[source]], place.get(layer["config"]["name"], i)
+            furthest[position[source]] = max(
+                furthest[position[source]], position.get(layer["config"]["name"], i)
             )
     reached = 0
     cut = 0
@@ -470,7 +471,7 @@ def _given(
 def _check_takes(owner: str, model: keras.Model, image_shape: tuple[int, ...]) -> None:
     """Refuse networks that are no function of one image, and images with other channels."""
     shape = model.input_shape
-    if not isinstance(shape, tuple) or len(shape) != 4:
+    if not isinstance(shape, tuple) or not is_image(shape[1:]):
         raise ValueError(
             f"{owner}: the backbone takes inputs of shape {shape}. Expected a network of one "
             "input (n, height, width, channels)."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import ABCMeta, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -16,18 +16,34 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["IMAGE_SHAPE", "ImageRows", "image_shape_of", "side_lengths"]
+__all__ = [
+    "AXES_OF_SPACE",
+    "IMAGE_SHAPE",
+    "ImageRows",
+    "image_shape_of",
+    "is_image",
+    "side_lengths",
+]
+
+# Of an image; signals have one, flat rows none.
+AXES_OF_SPACE = 2
+
+
+def is_image(shape: tuple[int, ...]) -> bool:
+    """Tell whether a row's shape, channels included, is that of an image."""
+    return len(shape) == AXES_OF_SPACE + 1
+
 
 IMAGE_SHAPE = AnyOf(
     OneOf(None),
     Predicate(
-        lambda value: SequenceOf(Integer(1), 1).accepts(value) and len(value) <= 3,
+        lambda value: SequenceOf(Integer(1), 1).accepts(value) and len(value) <= AXES_OF_SPACE + 1,
         "a sequence such as (height, width), (height, width, channels) or (length,)",
     ),
 )
 
 
-class ImageRows(TakesLazyRows, ABC):
+class ImageRows(TakesLazyRows, metaclass=ABCMeta):
     """What estimators share whose rows are images: one shape and one scale, set in fit."""
 
     image_shape: Any
@@ -40,7 +56,7 @@ class ImageRows(TakesLazyRows, ABC):
     }
 
     @abstractmethod
-    def _automatic_scale(self, X: NDArray[Any]) -> float:
+    def _auto_scale(self, X: NDArray[Any]) -> float:
         """Return what ``rescale="auto"`` stands for."""
 
     def _as_images(self, X: NDArray[Any], dimensions: Any, *, reset: bool) -> NDArray[Any]:
@@ -56,10 +72,10 @@ class ImageRows(TakesLazyRows, ABC):
             Whether to learn shape and scale; otherwise the rows are held against them.
         """
         owner = type(self).__name__
-        is_automatic = isinstance(self.rescale, str)
+        is_auto = isinstance(self.rescale, str)
         if reset:
             self.image_shape_ = image_shape_of(owner, X.shape, self.image_shape, dimensions)
-            scale = self._automatic_scale(X) if is_automatic else self.rescale
+            scale = self._auto_scale(X) if is_auto else self.rescale
             self._scale = 1.0 if scale is None else float(scale)
         else:
             expected = self.image_shape_
@@ -69,7 +85,7 @@ class ImageRows(TakesLazyRows, ABC):
                     "fit, or as many values in one flat row."
                 )
             is_byte = X.dtype == np.uint8
-            if is_automatic and is_byte and self._automatic_scale(X) != self._scale:
+            if is_auto and is_byte and self._auto_scale(X) != self._scale:
                 raise ValueError(
                     f"{owner}: X is uint8, but fit saw other numbers, for which rescale='auto' "
                     f"stood for {self._scale:g}. Expected rows on the same scale: prepare these as "
@@ -86,7 +102,7 @@ class ImageRows(TakesLazyRows, ABC):
 
 def _without_channel(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape of grey images without their one channel, or the shape itself."""
-    is_grey = len(shape) == 3 and shape[-1] == 1
+    is_grey = is_image(shape) and shape[-1] == 1
     return shape[:-1] if is_grey else shape
 
 
@@ -140,7 +156,7 @@ def image_shape_of(
                 "Expected the same, or image_shape=None: it is needed for flat rows only."
             )
         return with_channels
-    if len(row) == 1 and dimensions == 2:
+    if len(row) == 1 and dimensions == AXES_OF_SPACE:
         raise ValueError(
             f"{owner}: rows of X are flat, of {row[0]} values, and dimensions=2 asks for images. "
             "Expected image_shape=(height, width) or (height, width, channels)."

@@ -21,9 +21,9 @@ from skdl._validation import (
     SequenceOf,
     check_parameters,
 )
-from skdl.estimators.base._network_estimator import CALLABLE, is_keras
+from skdl.estimators.base._parameters import CALLABLE, is_keras
 from skdl.estimators.images._backbone import extractor_for, is_name
-from skdl.estimators.images._image_shape import IMAGE_SHAPE, ImageRows
+from skdl.estimators.images._image_shape import AXES_OF_SPACE, IMAGE_SHAPE, ImageRows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ BACKBONE_CONSTRAINTS: dict[str, Constraint] = {
         OneOf(None),
         Integer(1, example=224),
         Predicate(
-            lambda value: SequenceOf(Integer(1), 1).accepts(value) and len(value) == 2,
+            lambda value: SequenceOf(Integer(1), 1).accepts(value) and len(value) == AXES_OF_SPACE,
             "a pair (height, width)",
         ),
     ),
@@ -71,7 +71,7 @@ class BackboneRows(ImageRows):
 
     def _images(self, X: NDArray[Any], *, reset: bool) -> NDArray[Any]:
         """Return rows as images; the backbone is got ready where `reset`."""
-        if X.ndim == 2 and self.image_shape is None:
+        if self.image_shape is None and not X.shape[2:]:
             X = X[:, None, :]
         images = self._as_images(X, 2, reset=reset)
         if reset:
@@ -90,7 +90,7 @@ class BackboneRows(ImageRows):
             )
         return images
 
-    def _automatic_scale(self, X: NDArray[Any]) -> float:
+    def _auto_scale(self, X: NDArray[Any]) -> float:
         is_named = is_name(self.backbone) and isinstance(self.preprocessing, str)
         if not is_named or X.dtype == np.uint8:
             return 1.0

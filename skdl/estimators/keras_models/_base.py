@@ -1,4 +1,4 @@
-"""The base of estimators around a Keras model of the user's own.
+"""The base of estimators around a Keras model of the user's.
 
 What the model looks like is the user's; which parameters reach the function that builds it follows
 SciKeras. The engine reads the model's layers where it can, and then trains it as any network of
@@ -8,15 +8,15 @@ ours, in lockstep too; what it cannot read goes through ``keras.Model.fit``.
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from skdl.estimators.base._network_estimator import is_keras
+from skdl.estimators.base._parameters import is_keras
 from skdl.estimators.keras_models._arguments import build_arguments
-from skdl.estimators.keras_models._parameters import OWN_CONSTRAINTS, OwnParameters
+from skdl.estimators.keras_models._parameters import USER_MODEL_CONSTRAINTS, UserModelParameters
 from skdl.estimators.keras_models._reader import Built, ModelReader
+from skdl.estimators.keras_models._targets import EncodedTargets, UserModelNumbers
 from skdl.estimators.keras_models._template import (
     LookedAt,
     Template,
@@ -26,30 +26,32 @@ from skdl.estimators.keras_models._template import (
 from skdl.networks import CalledModel, GivenModel
 
 if TYPE_CHECKING:
-    import keras
     from numpy.typing import NDArray
 
     from skdl._validation import Constraint
-    from skdl.estimators.keras_models._losses import Target
+    from skdl.estimators.base._targets import Output
+    from skdl.estimators.base._training_data import TrainingData
+    from skdl.estimators.keras_models._targets import UserModelTargets
     from skdl.networks import Network, UserModel
     from skdl.training import Rows
 
-__all__ = ["OwnModel"]
+__all__ = ["UserModelEstimator"]
 
 
-class OwnModel(OwnParameters):
+class UserModelEstimator(UserModelParameters):
     """What the estimators around a user's model share."""
 
     model: Any
     loss: Any
     batch_size: Any
     validation_split: float
+    target_scaling: bool
 
     # Transformers of features and targets, for subclasses to set, as in SciKeras.
     feature_encoder: Any = None
     target_encoder: Any = None
 
-    _constraints: ClassVar[dict[str, Constraint]] = OWN_CONSTRAINTS
+    _constraints: ClassVar[dict[str, Constraint]] = USER_MODEL_CONSTRAINTS
     _accepted_rows: ClassVar[dict[str, Any]] = {
         "accept_sparse": "csr",
         "accept_large_sparse": False,
@@ -57,19 +59,11 @@ class OwnModel(OwnParameters):
         "dtype": np.float32,
     }
 
-    # ------------------------------------------------------------------ what subclasses say
-
-    @abstractmethod
-    def _take_over_targets(self, theirs: Any) -> None:
-        """Take over what a fitted SciKeras estimator knows of its targets."""
-
-    @abstractmethod
-    def _target_form(self, loss: Any, n_outputs: int | None) -> Target:
-        """Return in which form a loss is given the targets; refuse outputs that do not fit."""
+    _targets: UserModelTargets
 
     # ------------------------------------------------------------------ data
 
-    def _rows(self, X: Any, *, reset: bool) -> Any:
+    def _to_network_rows(self, X: Any, *, reset: bool) -> Any:
         if reset:
             self.X_shape_ = X.shape
             self.X_dtype_ = X.dtype
@@ -84,15 +78,24 @@ class OwnModel(OwnParameters):
             )
         return X
 
-    def _learn_targets(self, y: Any, kind: str) -> None:
-        """Take down what a function that builds a model may want to know of the targets."""
-        y = np.asarray(y) if not hasattr(y, "toarray") else y
-        self.target_type_ = kind
-        self.y_dtype_ = y.dtype
-        self.y_ndim_ = y.ndim
+    def _make_targets(self) -> Any:
+        owner = type(self).__name__
         if self.target_encoder is not None:
-            self.target_encoder_ = self.target_encoder.fit(y)
-            self._take_metadata(self.target_encoder_)
+            return EncodedTargets(owner, are_classes=False)
+        return UserModelNumbers(owner, loss=self.loss, scaling=self.target_scaling)
+
+    def _encode_targets(self, y: Any, *, reset: bool) -> NDArray[Any]:
+        targets = super()._encode_targets(y, reset=reset)
+        if reset:
+            # What a function that builds a model may want to know of the targets.
+            y = np.asarray(y) if not hasattr(y, "toarray") else y
+            self.target_type_ = self._targets.kind(targets)
+            self.y_dtype_ = y.dtype
+            self.y_ndim_ = y.ndim
+            if isinstance(self._targets, EncodedTargets):
+                self.target_encoder_ = self._targets.encoder = self.target_encoder.fit(y)
+                self._take_metadata(self.target_encoder_)
+        return targets
 
     def _take_metadata(self, encoder: Any) -> None:
         self.__dict__.update(getattr(encoder, "get_metadata", dict)())
@@ -106,18 +109,14 @@ class OwnModel(OwnParameters):
 
         if index is None:
             index = np.arange(X.shape[0], dtype=np.int32)
-        if self.target_encoder is not None:
-            targets = self.target_encoder_.transform(targets)
         return Rows(self._encoded(X), targets, weight, index)
 
-    def _held_out_rows(
-        self, targets: NDArray[Any], groups: Any, rng: np.random.RandomState
-    ) -> tuple[Any, Any]:
+    def _holding_out(self, data: TrainingData, rng: np.random.RandomState) -> TrainingData:
         share = self._effective("validation_split")
         if not share:
-            return super()._held_out_rows(targets, groups, rng)
+            return super()._holding_out(data, rng)
         # The last rows, as Keras holds them out.
-        n_rows = len(targets)
+        n_rows = len(data)
         first = math.floor(n_rows * (1 - share))
         if not 0 < first < n_rows:
             raise ValueError(
@@ -125,20 +124,14 @@ class OwnModel(OwnParameters):
                 f"n_samples={n_rows}. Expected a share nearer to 0.5, or more rows."
             )
         rows = np.arange(n_rows, dtype=np.int32)
-        return rows[:first], rows[first:]
+        return data.holding_out(rows[:first], rows[first:])
 
-    def _outputs(self, X: Any) -> Any:
-        from sklearn.utils.validation import check_is_fitted, validate_data
-
-        from skdl.training import predict
-
-        check_is_fitted(self)
-        X = validate_data(self, X, reset=False, **self._accepted_rows)
-        return predict(self._trained, self._encoded(self._rows(X, reset=False)))
+    def _to_inputs(self, rows: Any) -> Any:
+        return self._encoded(rows)
 
     # ------------------------------------------------------------------ the model
 
-    def _network(self, shape: tuple[int, ...]) -> Network:
+    def _network(self, shape: tuple[int, ...], output: Output) -> Network:
         raise NotImplementedError  # `_described` is what is asked here
 
     def _metadata(self) -> dict[str, Any]:
@@ -160,11 +153,14 @@ class OwnModel(OwnParameters):
         return CalledModel(function, arguments, complete=complete)
 
     def _described(self, X: Any, seed: int) -> dict[str, Any]:
-        known = ("n_classes_", "n_outputs_", "_is_multilabel")
+        known = ("n_classes_", "n_outputs_")
         params = {
             **self.get_params(deep=False),
             "(rows)": X.shape[1:],
-            "(targets)": [getattr(self, name, None) for name in known],
+            "(targets)": [
+                *(getattr(self, name, None) for name in known),
+                self._targets.is_multilabel,
+            ],
         }
         meta = LookedAt(self._metadata())
 
@@ -187,6 +183,7 @@ class OwnModel(OwnParameters):
         # A method of the estimator's own reads what it likes of it.
         shared = self.model is not None
         template = shared_template(build, self.model, params, meta) if shared else build()
+        self._compiled_with = {k: template.described[k] for k in ("optimizer", "metrics")}
         return {**template.described, "weights": template.weights(seed)}
 
     def _read(
@@ -198,19 +195,22 @@ class OwnModel(OwnParameters):
             params=self.get_params(deep=False),
             has_feature_encoder=self.feature_encoder is not None,
             has_target_encoder=self.target_encoder is not None,
-            target_form=self._target_form,
+            target_form=self._targets.form,
         )
         return reader.read(model, given, source, shape)
 
     def _take_over(self, theirs: Any) -> None:
         """Become fitted as a SciKeras estimator is."""
-        from skdl.training import Layout, Trained
+        from skdl.layers import blueprint_of
+        from skdl.training import Trained
 
         for name in ("n_features_in_", "X_shape_", "target_type_", "y_dtype_", "y_ndim_"):
             setattr(self, name, getattr(theirs, name))
         self.X_dtype_ = np.dtype(np.float32)
         self.n_outputs_expected_ = 1
-        self._take_over_targets(theirs)
+        self._targets = self._make_targets()
+        self._targets.take_over(theirs)
+        self._show_targets()
         shape = self.X_shape_[1:]
         source = self._source(np.zeros((1, *shape), np.float32), self._metadata())
         model = theirs.model_
@@ -218,42 +218,14 @@ class OwnModel(OwnParameters):
         network = described["network"]
         history = {name: list(values) for name, values in getattr(theirs, "history_", {}).items()}
         n_epochs = len(history.get("loss", ()))
-        weights, statistics = Layout.of(network).join(model.get_weights())
-        self._compiled_with = {name: described[name] for name in ("optimizer", "metrics")}
+        weights, statistics = blueprint_of(network).layout.join(model.get_weights())
+        self._compiled_with = {k: described[k] for k in ("optimizer", "metrics")}
         self._set_fitted(Trained(network, weights, statistics, history, n_epochs, n_epochs))
 
-    @property
-    def model_(self) -> keras.Model:
-        """Compiled Keras model with the trained weights, built when first asked for.
+    def _compilation(self) -> tuple[Any, Any]:
+        return self._compiled_with["optimizer"], self._compiled_with["metrics"]
 
-        Changing it does not change what the estimator predicts.
-        """
-        from sklearn.utils.validation import check_is_fitted
-
-        check_is_fitted(self)
-        model = self.__dict__.get("_keras_model")
-        if model is None:
-            from skdl.training import Layout, compiled_model
-
-            trained = self._trained
-            compiled_with = self._compiled_with
-            model = compiled_model(
-                trained.network, compiled_with["optimizer"], compiled_with["metrics"]
-            )
-            layout = Layout.of(trained.network)
-            model.set_weights(layout.split(trained.weights, trained.statistics))
-            self._keras_model = model
-        return model
-
-    def _make_job(self, *args: Any, **kwargs: Any) -> Any:
-        job = super()._make_job(*args, **kwargs)
-        self._compiled_with = {"optimizer": job.optimizer, "metrics": job.metrics}
-        return job
-
-    def _with_output(self, *_: Any) -> Network:
-        raise NotImplementedError  # the user's model brings its own
-
-    def _own_score(self, X: Any, y: Any, sample_weight: Any) -> float | None:
+    def _user_score(self, X: Any, y: Any, sample_weight: Any) -> float | None:
         """Return what a subclass's ``scorer`` says, or None without one."""
         scorer = getattr(self, "scorer", None)
         if scorer is None:

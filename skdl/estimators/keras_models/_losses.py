@@ -54,13 +54,13 @@ def described_loss(loss: Any, output_activation: str, target: Target) -> tuple[L
     """
     import keras
 
-    found = _as_object(loss)
-    if not isinstance(found, keras.losses.Loss):
-        return Loss("keras", target=target, function=found), output_activation
-    described = KerasObject.of("losses", found)
+    resolved = _as_object(loss)
+    if not isinstance(resolved, keras.losses.Loss):
+        return Loss("keras", target=target, function=resolved), output_activation
+    described = KerasObject.of("losses", resolved)
     described.build()  # fails here rather than in the midst of a training
-    formula = formula_of_keras_class(type(found))
-    config = {**found.get_config(), **function_arguments(found)}
+    formula = formula_of_keras_class(type(resolved))
+    config = {**resolved.get_config(), **function_arguments(resolved)}
     from_logits = bool(config.get("from_logits"))
     # What Keras' losses can do beyond the formulas.
     goes_beyond = (
@@ -76,8 +76,8 @@ def described_loss(loss: Any, output_activation: str, target: Target) -> tuple[L
         output_activation = activation
     elif from_logits or output_activation != activation:
         return Loss("keras", target=target, function=described), output_activation
-    own = {name: float(config.get(name, default)) for name, default in formula.scalars}
-    return Loss(formula.name, tuple(sorted(own.items())), target, described), output_activation
+    scalars = {name: float(config.get(name, default)) for name, default in formula.scalars}
+    return Loss(formula.name, tuple(sorted(scalars.items())), target, described), output_activation
 
 
 def _as_object(loss: Any) -> Any:

@@ -21,13 +21,14 @@ from skdl._validation import (
     check_parameters,
 )
 from skdl.estimators.base import _keras_names as names
-from skdl.estimators.base._network_estimator import CALLABLE, CONSTRAINTS, BaseNetwork, is_keras
+from skdl.estimators.base._network_estimator import BaseNetwork
+from skdl.estimators.base._parameters import CALLABLE, CONSTRAINTS, is_keras
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.keras_models._arguments import callbacks_of
 from skdl.estimators.keras_models._routing import PREFIXES, is_routed
 from skdl.exceptions import InvalidParameterError
 
-__all__ = ["OWN_CONSTRAINTS", "OwnParameters"]
+__all__ = ["USER_MODEL_CONSTRAINTS", "UserModelParameters"]
 
 _TAKEN = {
     "epochs", "shuffle", "early_stopping", "validation_fraction", "monitor", "patience",
@@ -37,7 +38,7 @@ _LOSS_ALIASES = ("bce", "BCE", "kld", "KLD", "mae", "MAE", "mse", "MSE", "mape",
 # Arguments of ``keras.Model.fit`` that may be routed, as ``fit__epochs``.
 _ROUTED_FIT = {"batch_size", "epochs", "shuffle", "validation_split", "verbose"}
 
-OWN_CONSTRAINTS: dict[str, Constraint] = {
+USER_MODEL_CONSTRAINTS: dict[str, Constraint] = {
     **{name: CONSTRAINTS[name] for name in _TAKEN},
     "model": AnyOf(OneOf(None), Predicate(is_keras("Model"), "a keras.Model"), CALLABLE),
     "optimizer": CONSTRAINTS["optimizer"],
@@ -54,7 +55,7 @@ OWN_CONSTRAINTS: dict[str, Constraint] = {
 }
 
 
-class OwnParameters(BaseNetwork):
+class UserModelParameters(BaseNetwork):
     """What an estimator around a user's model does with its parameters."""
 
     model: Any
@@ -128,7 +129,7 @@ class OwnParameters(BaseNetwork):
         is_model = self.model is not None and is_keras("Model")(self.model)
         if is_model:
             stand_in.model = None
-        twin: Self = super(OwnParameters, stand_in).__sklearn_clone__()
+        twin: Self = super(UserModelParameters, stand_in).__sklearn_clone__()
         if is_model:
             twin.model = self.model
         return twin

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from skdl._compat_keras import compiled_with, excludes_from_weight_decay
 from skdl.estimators.base import _keras_names as names
-from skdl.estimators.base._network_estimator import as_list, is_keras
+from skdl.estimators.base._parameters import as_list, is_keras
 from skdl.estimators.keras_models._arguments import CompileArguments, same_loss
 from skdl.estimators.keras_models._losses import Target, described_loss
 from skdl.exceptions import InvalidParameterError
@@ -229,7 +229,7 @@ class ModelReader:
         outputs = model(complete.sample)
         n_outputs = None
         if hasattr(outputs, "shape"):
-            n_outputs = int(outputs.shape[-1]) if len(outputs.shape) == 2 else 1
+            n_outputs = int(outputs.shape[1]) if len(outputs.shape[1:]) == 1 else 1
         elif not self.has_target_encoder:
             raise ValueError(
                 f"{self.owner}: the model has {len(outputs)} outputs. Expected one, or a "
@@ -272,11 +272,13 @@ def _weights_of(model: Any) -> list[tuple[tuple[int, ...], bool]]:
 
 def _check_shape(owner: str, expected: tuple[Any, ...], shape: tuple[int, ...]) -> None:
     """Refuse rows that the model does not take."""
-    own = tuple(expected[1:])
-    fits = len(own) == len(shape) and all(n in {None, m} for n, m in zip(own, shape, strict=True))
+    taken = tuple(expected[1:])
+    fits = len(taken) == len(shape) and all(
+        n in {None, m} for n, m in zip(taken, shape, strict=True)
+    )
     if not fits:
         raise ValueError(
-            f"{owner}: rows of X have shape {shape}, but the model takes rows of shape {own}. "
+            f"{owner}: rows of X have shape {shape}, but the model takes rows of shape {taken}. "
             "Expected equal ones: build the model for meta['X_shape_'], or reshape X."
         )
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["LookedAt", "Template", "initializers_of", "shared_template"]
 
 
-class LookedAt(dict):  # type: ignore[type-arg]
+class LookedAt(dict[str, Any]):
     """A dict that takes down which entries were asked for."""
 
     def __init__(self, entries: Mapping[str, Any]) -> None:
@@ -141,18 +141,18 @@ def initializers_of(model: Any) -> tuple[list[Any], bool]:
             initializer = getattr(layer, f"{weight.name}_initializer", None)
             if initializer is not None:
                 by_weight[id(weight)] = initializer
-    found: list[Any] = []
+    free: list[Any] = []
     is_explained = True
     for weight in model.weights:
         initializer = by_weight.get(id(weight))
         value = np.asarray(weight)
         if not callable(initializer) or not _gives(initializer, value):
             is_explained = False
-            found.append(None)
+            free.append(None)
             continue
         is_free = "seed" in initializer.get_config() and initializer.get_config()["seed"] is None
-        found.append(initializer if is_free else None)
-    return found, is_explained
+        free.append(initializer if is_free else None)
+    return free, is_explained
 
 
 def _gives(initializer: Any, value: NDArray[Any]) -> bool:

@@ -8,11 +8,12 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics import r2_score
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skdl._validation import Boolean, Constraint, Predicate
-from skdl.estimators.keras_models._numeric import OwnNumericModel
-from skdl.estimators.keras_models._parameters import OWN_CONSTRAINTS
+from skdl.estimators.base._training_data import checked_rows
+from skdl.estimators.keras_models._base import UserModelEstimator
+from skdl.estimators.keras_models._parameters import USER_MODEL_CONSTRAINTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +23,7 @@ __all__ = ["KerasTransformer"]
 _ROWS_AT_ONCE = 1024
 
 
-class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OwnNumericModel):
+class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserModelEstimator):
     """A Keras model of the user's own as a transformer, such as an autoencoder.
 
     ``transform`` gives the output of a layer of the trained model, which learns to give back its
@@ -160,7 +161,7 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OwnNum
     """
 
     _constraints: ClassVar[dict[str, Constraint]] = {
-        **OWN_CONSTRAINTS,
+        **USER_MODEL_CONSTRAINTS,
         "layer": Predicate(
             lambda value: value is None or isinstance(value, str), "the name of a layer, or None"
         ),
@@ -282,7 +283,7 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OwnNum
         self : object
         """
         self.__dict__.pop("_inner_model", None)
-        super().partial_fit(X, self._targets_of(X, y), sample_weight)
+        self._partial_fit(X, self._targets_of(X, y), sample_weight)
         self._n_features_out = self._shape_of_layer()
         return self
 
@@ -307,8 +308,7 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OwnNum
         if self.layer is None:
             outputs = self._outputs(X)
         else:
-            X = validate_data(self, X, reset=False, **self._accepted_rows)
-            rows = self._encoded(self._rows(X, reset=False))
+            rows = self._to_inputs(checked_rows(self, X))
             rows = rows.toarray() if sparse.issparse(rows) else rows
             outputs = self._inner().predict(rows, batch_size=_ROWS_AT_ONCE, verbose=0)
         return np.asarray(outputs, np.float32).reshape(len(outputs), -1)
@@ -346,7 +346,8 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OwnNum
         NotFittedError
             If called before ``fit``.
         """
-        return OwnNumericModel.predict(self, X)
+        outputs = self._outputs(X)
+        return self._targets.decode(outputs)
 
     @property
     def predict(self) -> Any:
@@ -362,7 +363,7 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OwnNum
         if sparse.issparse(X):
             return X.toarray()
         rows = np.asarray(X)
-        return rows if rows.ndim <= 2 else rows.reshape(len(rows), -1)
+        return rows.reshape(len(rows), -1) if rows.shape[2:] else rows
 
     def _shape_of_layer(self) -> int:
         """Return how many numbers `transform` gives for a row."""

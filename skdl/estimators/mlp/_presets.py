@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["CLASSIFIER_RECIPE", "REGRESSOR_RECIPE"]
+__all__ = ["CLASSIFIER_PRESET", "REGRESSOR_PRESET"]
 
-_RECIPE: dict[str, Any] = {
+_PRESET: dict[str, Any] = {
     "hidden_units": "auto",
     "hidden_layers": 3,
     "parametric_activation": True,
@@ -37,12 +37,12 @@ _RECIPE: dict[str, Any] = {
     "validation_fraction": 0.2,
     "patience": 64,
 }
-REGRESSOR_RECIPE: dict[str, Any] = {**_RECIPE, "activation": "mish"}
+REGRESSOR_PRESET: dict[str, Any] = {**_PRESET, "activation": "mish"}
 # Without any smoothing, networks that know small tables by heart are far too sure of themselves;
 # with the 0.1 of RealMLP, which is meant for error rates, they never get sure enough. Some tables
 # want a rate of 0.001, others one of 0.003 (docs/accuracy.rst).
-CLASSIFIER_RECIPE: dict[str, Any] = {
-    **_RECIPE,
+CLASSIFIER_PRESET: dict[str, Any] = {
+    **_PRESET,
     "activation": "selu",
     "learning_rate": 0.002,
     "label_smoothing": 0.02,

@@ -75,13 +75,13 @@ class TableEncoder:
 
     Parameters
     ----------
-    numbers : tuple of int
+    numeric : tuple of int
         Positions of the columns of numbers.
     few, many : tuple of Category
         Columns of categories of at most, and of more than, so many levels.
     """
 
-    numbers: tuple[int, ...]
+    numeric: tuple[int, ...]
     few: tuple[Category, ...]
     many: tuple[Category, ...]
 
@@ -89,11 +89,11 @@ class TableEncoder:
     def of(cls, X: pd.DataFrame, most_levels: int) -> TableEncoder:
         """Read a DataFrame."""
         is_category = [_is_category(dtype) for dtype in X.dtypes]
-        found = [Category.of(i, X.iloc[:, i]) for i, yes in enumerate(is_category) if yes]
+        categories = [Category.of(i, X.iloc[:, i]) for i, yes in enumerate(is_category) if yes]
         return cls(
             tuple(i for i, yes in enumerate(is_category) if not yes),
-            tuple(c for c in found if len(c.levels) <= most_levels),
-            tuple(c for c in found if len(c.levels) > most_levels),
+            tuple(c for c in categories if len(c.levels) <= most_levels),
+            tuple(c for c in categories if len(c.levels) > most_levels),
         )
 
     @property
@@ -119,14 +119,14 @@ class TableEncoder:
                 f"{owner}: X is of type {type(X).__name__}, but fit saw a DataFrame with columns "
                 "of categories. Expected a DataFrame with the same columns."
             )
-        wrong = [X.columns[i] for i in self.numbers if _is_category(X.dtypes.iloc[i])]
+        wrong = [X.columns[i] for i in self.numeric if _is_category(X.dtypes.iloc[i])]
         if wrong:
             raise ValueError(
                 f"{owner}: columns {wrong} held numbers in fit, but not in X. Expected numbers "
                 "there, as in fit."
             )
         columns: Sequence[Any] = [
-            *(X.iloc[:, i].to_numpy(np.float32, na_value=np.nan) for i in self.numbers),
+            *(X.iloc[:, i].to_numpy(np.float32, na_value=np.nan) for i in self.numeric),
             *(category.codes(X.iloc[:, category.column]) for category in (*self.few, *self.many)),
         ]
         return np.column_stack(columns).astype(np.float32, copy=False)

@@ -11,6 +11,7 @@ from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import TPESampler
 from sklearn.utils import check_random_state
 
+from skdl.estimators.base import max_epochs_of
 from skdl.model_selection._networks import nested_networks
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _FEWEST_EPOCHS = 3
 def max_epochs(estimator: Any) -> int | None:
     """Return the epochs of the longest of an estimator's networks; None without a network."""
     networks = nested_networks(estimator).values()
-    return max((network.max_epochs for network in networks), default=None)
+    return max(map(max_epochs_of, networks), default=None)
 
 
 def make_sampler(

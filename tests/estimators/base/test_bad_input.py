@@ -258,3 +258,13 @@ def test_keras_path_tells_divergence_too():
     model = MLPRegressor(**SMALL, optimizer="sgd", learning_rate=1e12, callbacks=[OnBatches()])
     with pytest.raises(DivergenceError, match=r"epoch 2\b.*learning_rate"):
         model.fit(X, Y)
+
+
+@pytest.mark.parametrize("Estimator", [MLPRegressor, MLPClassifier])
+def test_refused_rows_leave_an_earlier_fit_as_it_was(Estimator):
+    y = Y if Estimator is MLPRegressor else LABELS
+    network = Estimator(**SMALL).fit(X, y)
+    expected = network.predict(X)
+    with pytest.raises(ValueError, match="NaN"):
+        network.fit(with_entry(X, np.nan), y)
+    np.testing.assert_array_equal(network.predict(X), expected)

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 import skdl
 from skdl import PretrainedCNNClassifier, PretrainedCNNRegressor, PretrainedFeatures
-from skdl.estimators.images._backbone import Extractor, _place_to_cut
+from skdl.estimators.images._backbone import Extractor, _layer_to_cut_at
 from skdl.estimators.images._row_cache import RowCache
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection import cross_validate
@@ -255,13 +255,13 @@ def test_copies_predict_the_same_without_the_file(fine_tune, tmp_path, images):
     ("n_layers", "cut"), [(1, "sum"), (2, "first"), (3, "first"), (5, "images"), (99, "images")]
 )
 def test_networks_are_cut_where_one_tensor_passes(n_layers, cut):
-    assert _place_to_cut(branching_model(), n_layers) == cut
+    assert _layer_to_cut_at(branching_model(), n_layers) == cut
 
 
 def test_sequential_models_can_be_cut():
     layers = [keras.layers.Conv2D(2, 1, name=f"conv{i}") for i in range(3)]
     model = keras.Sequential([keras.Input((4, 4, 3)), *layers])
-    assert _place_to_cut(model, 1) == "conv1"
+    assert _layer_to_cut_at(model, 1) == "conv1"
 
 
 def test_trunk_and_tail_are_the_backbone(backbone, images):

@@ -44,7 +44,7 @@ def table():
 def test_codes_by_hand(table):
     X, _ = table
     encoder = TableEncoder.of(X, 3)
-    assert encoder.numbers == (1, 4)
+    assert encoder.numeric == (1, 4)
     assert [c.levels for c in encoder.few] == [("blue", "green", "red"), (False, True)]
     assert [c.levels for c in encoder.many] == [(*(f"town {i}" for i in range(6)), None)]
     new = X.iloc[:4].assign(

@@ -1,0 +1,330 @@
+"""Classification: what every network does with labels as targets, whatever its layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_is_fitted
+
+from skdl._validation import (
+    AnyOf,
+    Constraint,
+    Names,
+    OneOf,
+    Predicate,
+    Real,
+    SequenceOf,
+    check_known_labels,
+    check_two_classes,
+)
+from skdl.estimators.base import _keras_names as names
+from skdl.estimators.base._network_estimator import BaseNetwork
+from skdl.estimators.base._parameters import loss_constraint
+from skdl.estimators.base._search_space import Choice, Number
+from skdl.estimators.base._targets import Output, Targets, as_columns, known_loss
+from skdl.exceptions import InvalidParameterError
+from skdl.networks import KerasObject, Loss, formula_of_loss_name, loss_names
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["CLASSIFIER_CONSTRAINTS", "N_BINARY", "ClassTargets", "ClassificationNetwork"]
+
+N_BINARY = 2
+_THRESHOLD = 0.5
+
+
+def _is_weights(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(Real(0).accepts, value.values()))
+
+
+CLASSIFIER_CONSTRAINTS: dict[str, Constraint] = {
+    "loss": loss_constraint(loss_names(of_classes=True)),
+    "label_smoothing": Real(0, 1, high_open=True, example=0.1),
+    "class_weight": AnyOf(
+        OneOf(None, "balanced"),
+        Predicate(_is_weights, "a dict of a factor >= 0 for each class"),
+        SequenceOf(Predicate(_is_weights, "a dict for each label")),
+    ),
+}
+
+
+class ClassTargets(Targets):
+    """Targets that are labels of classes, or 0 and 1 for each of several labels.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator.
+    loss, label_smoothing, class_weight : object
+        Its parameters.
+    announced : ndarray, optional
+        All labels that will ever come, sorted; by default those of the first targets.
+    """
+
+    learned: ClassVar[tuple[str, ...]] = ("n_outputs", "is_multilabel", "classes", "_factors")
+
+    n_outputs: int
+    classes: NDArray[Any]
+
+    def __init__(
+        self,
+        owner: str,
+        *,
+        loss: Any,
+        label_smoothing: float = 0.0,
+        class_weight: Any = None,
+        announced: NDArray[Any] | None = None,
+    ) -> None:
+        super().__init__(owner)
+        self._loss = loss
+        self._label_smoothing = label_smoothing
+        self._class_weight = class_weight
+        self._announced = announced
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether one output tells two classes apart."""
+        return not self.is_multilabel and len(self.classes) == N_BINARY
+
+    def encode(self, y: Any, *, reset: bool) -> NDArray[np.float32]:
+        if reset:
+            check_classification_targets(y)
+            kind = type_of_target(y, input_name="y")
+            self.is_multilabel = kind == "multilabel-indicator"
+            if kind == "multiclass-multioutput":
+                raise ValueError(
+                    f"{self.owner}: y has several columns that are not 0 and 1. Expected one "
+                    "column of labels or a multilabel indicator; wrap the classifier in "
+                    "sklearn.multioutput.MultiOutputClassifier for several multiclass targets."
+                )
+        y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
+        if self.is_multilabel:
+            if reset:
+                self.n_outputs = y.shape[1]
+                self.classes = np.arange(y.shape[1])
+            return y.astype(np.float32)
+        y = as_columns(y, warn=reset)[:, 0]
+        if reset:
+            self.classes = np.unique(y) if self._announced is None else self._announced
+            self.n_outputs = 1
+            check_two_classes(self.owner, self.classes)
+        check_known_labels(self.owner, y, self.classes)
+        return np.searchsorted(self.classes, y).astype(np.float32)[:, None]
+
+    def fitted_attributes(self) -> dict[str, Any]:
+        return {"classes_": self.classes, "n_outputs_": self.n_outputs}
+
+    def strata(self, targets: NDArray[Any]) -> NDArray[Any] | None:
+        return None if self.is_multilabel else targets[:, 0]
+
+    def weighted(self, targets: NDArray[Any], weight: Any, *, reset: bool) -> Any:
+        if self._class_weight is None:
+            return weight
+        if self.is_multilabel:
+            by_row = compute_sample_weight(self._class_weight, targets.astype(int))
+            return by_row if weight is None else weight * by_row
+        codes = targets[:, 0].astype(int)
+        if reset:
+            self._check_class_weight()
+            self._factors = compute_class_weight(
+                self._class_weight, classes=self.classes, y=self.classes[codes]
+            )
+        by_row = self._factors[codes]
+        return by_row if weight is None else weight * by_row
+
+    def _check_class_weight(self) -> None:
+        if not isinstance(self._class_weight, dict):
+            return
+        labels = self.classes.tolist()
+        unknown = [label for label in self._class_weight if label not in labels]
+        if unknown:
+            nearest = Names([str(label) for label in labels], "class").suggest(str(unknown[0]))
+            hint = f" Did you mean {nearest!r}?" if nearest else ""
+            raise InvalidParameterError(
+                f"{self.owner}: class_weight names {unknown}, which are not among the labels."
+                f"{hint} Expected some of {labels}."
+            )
+
+    def output(self) -> Output:
+        by_label = self.is_multilabel or self.is_binary
+        loss = self._described_loss(by_label=by_label)
+        if self.is_multilabel:
+            return Output(self.n_outputs, "sigmoid", loss)
+        if self.is_binary:
+            return Output(1, "sigmoid", loss)
+        return Output(len(self.classes), "softmax", loss)
+
+    def _described_loss(self, *, by_label: bool) -> Loss:
+        """Return the loss of outputs that are one probability each, or one distribution."""
+        target: Literal["values", "labels", "one_hot"] = "values" if by_label else "one_hot"
+        name = known_loss(self._loss, of_classes=True)
+        formula = name and formula_of_loss_name(name, of_classes=True, by_label=by_label)
+        if not formula:
+            function = names.resolved_loss(self._loss)
+            spelled = function.config if isinstance(function, KerasObject) else str(function)
+            is_sparse = "sparse" in spelled.lower()
+            return Loss("keras", target="labels" if is_sparse else target, function=function)
+        scalars = {**dict(formula.scalars), "label_smoothing": float(self._label_smoothing)}
+        return Loss(formula.name, tuple(sorted(scalars.items())), target)
+
+    def probabilities(self, outputs: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the probability of each class or label."""
+        values = outputs.astype(np.float64)
+        if self.is_multilabel:
+            return values
+        if self.is_binary:
+            return np.hstack([1.0 - values, values])
+        return values / values.sum(1, keepdims=True)
+
+    def decode(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
+        probabilities = self.probabilities(outputs)
+        if self.is_multilabel:
+            return (probabilities > _THRESHOLD).astype(int)
+        return self.classes[probabilities.argmax(1)]
+
+
+class ClassificationNetwork(ClassifierMixin, BaseNetwork):
+    """A network whose outputs are probabilities."""
+
+    loss: Any
+    label_smoothing: float
+    class_weight: Any
+    _targets: ClassTargets
+
+    def _make_targets(self, announced: NDArray[Any] | None = None) -> Targets:
+        return ClassTargets(
+            type(self).__name__,
+            loss=self.loss,
+            label_smoothing=self.label_smoothing,
+            class_weight=self.class_weight,
+            announced=announced,
+        )
+
+    def partial_fit(
+        self, X: Any, y: Any, classes: ArrayLike | None = None, sample_weight: Any = None
+    ) -> Self:
+        """Train for one more epoch on these rows.
+
+        Parameters
+        ----------
+        X : array-like, or CSR matrix where ``fit`` takes one
+            Rows in the form in which ``fit`` takes them.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come, in the first call; those of `y` by default.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts in the loss.
+
+        Returns
+        -------
+        self : object
+        """
+        announced = None if classes is None else np.unique(np.asarray(classes))
+        is_first = not hasattr(self, "_trained")
+        if not (announced is None or is_first or np.array_equal(announced, self.classes_)):
+            raise ValueError(
+                f"{type(self).__name__}: classes={announced.tolist()} differ from those of the "
+                f"first call, {self.classes_.tolist()}. Expected the same, or None."
+            )
+        return self._partial_fit(X, y, sample_weight, self._make_targets(announced))
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict the most probable class of each row, or for multilabel targets 0 and 1.
+
+        Parameters
+        ----------
+        X : array-like, or CSR matrix where ``fit`` takes one
+            Rows in the form in which ``fit`` was given them.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        """
+        outputs = self._outputs(X)
+        return self._targets.decode(outputs)
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Predict the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like, or CSR matrix where ``fit`` takes one
+            Rows in the form in which ``fit`` was given them.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes), float64
+            Columns follow ``classes_``; each row sums to 1. For multilabel targets the
+            probability of each label.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        """
+        outputs = self._outputs(X)
+        return self._targets.probabilities(outputs)
+
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """Predict the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like, or CSR matrix where ``fit`` takes one
+            Rows in the form in which ``fit`` was given them.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes), float64
+            ``-inf`` where a probability is 0.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of rows predicted right; for multilabel targets in all labels.
+
+        Parameters
+        ----------
+        X : array-like, or CSR matrix where ``fit`` takes one
+            Rows in the form in which ``fit`` was given them.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            True labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts.
+
+        Returns
+        -------
+        score : float in [0, 1]
+
+        Raises
+        ------
+        ValueError
+            If `y` holds labels that were not seen in ``fit``.
+        """
+        check_is_fitted(self)
+        if not self._targets.is_multilabel:
+            check_known_labels(type(self).__name__, np.asarray(y), self.classes_)
+        return float(super().score(X, y, sample_weight))
+
+    def _search_space(self) -> dict[str, Choice | Number]:
+        space = super()._search_space()
+        if known_loss(self.loss, of_classes=True) is not None:
+            space["label_smoothing"] = Number(0.0, 0.2, step=0.05)
+        return space
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

@@ -1,0 +1,101 @@
+"""From checked data and parameters to the job that the engine trains."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from skdl.estimators.base import _keras_names as names
+from skdl.estimators.base._callbacks import EpochBar
+from skdl.training import Observer
+
+if TYPE_CHECKING:
+    from skdl.estimators.base._training_data import TrainingData
+    from skdl.training import EarlyStopping, Job, Trained
+
+__all__ = ["described_job"]
+
+
+def described_job(
+    network: Any, data: TrainingData, initial: Trained | None, *, is_partial: bool, may_stop: bool
+) -> Job:
+    """Describe the training of a `BaseNetwork`; units and class weights are learned here.
+
+    Parameters
+    ----------
+    network : BaseNetwork
+        Has encoded the targets.
+    data : TrainingData
+        What it is trained on.
+    initial : Trained or None
+        Where to go on from.
+    is_partial : bool
+        Whether one epoch is asked for, without any rows held out.
+    may_stop : bool
+        Whether training may end early.
+    """
+    from skdl.training import Job, Schedule
+
+    reset = initial is None
+    rng = check_random_state(network.random_state)
+    seed = int(rng.randint(np.iinfo(np.int32).max))
+    stops_early = may_stop and not is_partial
+    if stops_early and data.validation is None:
+        data = network._holding_out(data, rng)
+    if reset:
+        data.learn_units(network)
+        network._show_targets()
+        network._n_train = data.n_train
+    train, validation = data.job_rows(network)
+    described = network._described(data.X, seed)
+    scale, offset = network._targets.units
+    return Job(
+        **described,
+        train=train,
+        validation=validation,
+        epochs=1 if is_partial else network._max_epochs,
+        batch_size=network._batch_size(data.n_train),
+        seed=seed,
+        shuffle=network._effective("shuffle"),
+        schedule=Schedule() if is_partial else network._schedule(),
+        early_stopping=_early_stopping(network) if stops_early else None,
+        target_scale=scale,
+        target_offset=offset,
+        constants=network._constants(described["network"], data) if reset else None,
+        initial=initial,
+        observers=_observers(network),
+        keep_optimizer_state=bool(network.warm_start) or is_partial,
+        owner=type(network).__name__,
+    )
+
+
+def _early_stopping(network: Any) -> EarlyStopping | None:
+    """Return when training ends early, or None."""
+    from skdl.training import EarlyStopping
+
+    if not network.early_stopping:
+        return None
+    return EarlyStopping(
+        monitor=network.monitor,
+        mode=names.monitor_mode(network.monitor),
+        patience=network.patience,
+        min_delta=float(network.min_delta),
+        restore_best_weights=bool(network.restore_best_weights),
+    )
+
+
+def _observers(network: Any) -> list[Observer]:
+    """Return the user's callbacks and the progress bar."""
+    from skdl.training import KerasCallbacks
+
+    # Copies, as callbacks keep state and would make fit change a parameter.
+    callbacks = copy.deepcopy(network._given_callbacks())
+    observers: list[Observer] = [c for c in callbacks if isinstance(c, Observer)]
+    if keras_callbacks := [c for c in callbacks if not isinstance(c, Observer)]:
+        observers.append(KerasCallbacks(keras_callbacks))
+    if network._effective("verbose"):
+        observers.append(EpochBar(type(network).__name__))
+    return observers

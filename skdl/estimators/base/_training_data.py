@@ -1,0 +1,252 @@
+"""The data of one fit, once they are checked: rows, targets, weights, groups, validation rows.
+
+What `fit`, `partial_fit` and the scoring of held-out rows are given becomes a `TrainingData`; with
+it goes which of the rows are trained on, and which are held out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.validation import check_consistent_length, validate_data
+
+from skdl._compat_sklearn import check_sample_weight, check_y
+from skdl._lazy_rows import LazyRows
+from skdl._validation import check_enough_rows_to_split, check_validation_pair, check_weights
+from skdl.exceptions import EarlyStoppingDataWarning
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skdl.estimators.base._targets import Targets
+    from skdl.training import Rows
+
+__all__ = ["TrainingData", "checked_rows"]
+
+# On both sides of a split.
+_LEAST_ROWS_OF_A_CLASS = 2
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Checked rows with their targets.
+
+    Parameters
+    ----------
+    X : array or CSR matrix of shape (n_rows, ...), or LazyRows
+        In the form in which the network takes them.
+    targets : ndarray of shape (n_rows, n_columns)
+        Encoded, in their own units.
+    weight : ndarray of shape (n_rows,), optional
+        Sample weights, all positive in data to train on.
+    groups : ndarray of shape (n_rows,), optional
+        Rows of one group stay on one side of a split.
+    validation : TrainingData, optional
+        Other rows, that the training is judged on.
+    train_index, held_out_index : ndarray of int, optional
+        The rows to train on, all by default, and those of `X` that the training is judged on.
+    """
+
+    X: Any
+    targets: NDArray[Any]
+    weight: NDArray[np.float64] | None = None
+    groups: NDArray[Any] | None = None
+    validation: TrainingData | None = None
+    train_index: NDArray[np.int32] | None = None
+    held_out_index: NDArray[np.int32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @classmethod
+    def of_fit(
+        cls,
+        network: Any,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        groups: Any = None,
+        *,
+        targets: Targets,
+        reset: bool,
+    ) -> Self:
+        """Check what ``fit`` was given; what the targets are is learned where `reset`."""
+        owner = type(network).__name__
+        X, y = _checked_pair(network, X, y, reset=reset)
+        weight = _checked_weight(owner, sample_weight, X)
+        check_validation_pair(owner, X_val, y_val, sample_weight_val)
+        groups = _checked_groups(owner, groups, X.shape[0])
+        if weight is not None and not weight.all():
+            kept = np.flatnonzero(weight)
+            X, y, weight = X[kept], y[kept], weight[kept]
+            groups = None if groups is None else groups[kept]
+        # Not before: had the rows been refused, an earlier fit would still stand.
+        network._targets = targets
+        encoded = network._encode_targets(y, reset=reset)
+        validation = None
+        if X_val is not None:
+            validation = cls.to_score(network, X_val, y_val, sample_weight_val)
+        return cls(X, encoded, weight, groups, validation)
+
+    @classmethod
+    def to_score(cls, network: Any, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Check rows that a network is scored on while it is trained on others."""
+        X = _checked_scoring_rows(network, X)
+        y = check_array(
+            y, accept_sparse="csr", ensure_2d=False, dtype=None, estimator=network,
+            input_name="y_val",
+        )  # fmt: skip
+        check_consistent_length(X, y)
+        weight = _checked_weight(type(network).__name__, sample_weight, X)
+        return cls(X, network._encode_targets(y, reset=False), weight)
+
+    # ------------------------------------------------------------------ the rows to train on
+
+    @property
+    def n_train(self) -> int:
+        """Number of rows to train on."""
+        return len(self) if self.train_index is None else len(self.train_index)
+
+    @property
+    def in_training(self) -> Any:
+        """What picks the rows to train on out of an array."""
+        return slice(None) if self.train_index is None else self.train_index
+
+    def holding_out(
+        self, train_index: NDArray[np.int32], held_out_index: NDArray[np.int32]
+    ) -> Self:
+        """Return the data with some rows held out."""
+        return dataclasses.replace(self, train_index=train_index, held_out_index=held_out_index)
+
+    def inner_split(self, network: Any, rng: np.random.RandomState) -> Self:
+        """Return the data with a share of the rows held out, both sides shuffled."""
+        owner, n_rows, share = type(network).__name__, len(self), network.validation_fraction
+        check_enough_rows_to_split(owner, n_rows, share)
+        rows = np.arange(n_rows, dtype=np.int32)
+        if self.groups is not None:
+            if len(np.unique(self.groups)) == 1:
+                raise ValueError(
+                    f"{owner}: groups holds one group, which cannot stand on both sides of the "
+                    "inner validation split. Expected at least 2 groups; or pass X_val and y_val."
+                )
+            splitter = GroupShuffleSplit(1, test_size=share, random_state=rng)
+            train, held_out = next(splitter.split(rows, groups=self.groups))
+            return self.holding_out(rows[train], rows[held_out])
+        strata = network._targets.strata(self.targets)
+        if strata is not None and not _can_stratify(strata, share):
+            warnings.warn(
+                f"{owner}: a class has too few rows to stand on both sides of the inner "
+                "validation split, which was drawn without stratification. Pass more rows, "
+                "another validation_fraction, or X_val and y_val.",
+                EarlyStoppingDataWarning,
+                stacklevel=6,
+            )
+            strata = None
+        train, held_out = train_test_split(rows, test_size=share, stratify=strata, random_state=rng)
+        return self.holding_out(train, held_out)
+
+    # ------------------------------------------------------------------ rows of a job
+
+    def learn_units(self, network: Any) -> None:
+        """Let the targets of a network learn their units from the rows to train on."""
+        weight = None if self.weight is None else self.weight[self.in_training]
+        network._targets.learn_units(self.targets[self.in_training], weight)
+
+    def job_rows(self, network: Any) -> tuple[Rows, Rows | None]:
+        """Return the rows to train on and those to validate on; class weights are learned here."""
+        scaled, weight = self._for_network(network, reset=True)
+        train = network._to_job_rows(self.X, scaled, weight, self.train_index)
+        if self.held_out_index is not None:
+            return train, network._to_job_rows(self.X, scaled, weight, self.held_out_index)
+        return train, None if self.validation is None else self.validation.scoring_rows(network)
+
+    def scoring_rows(self, network: Any) -> Rows:
+        """Return the rows for a network that is trained on others."""
+        return network._to_job_rows(self.X, *self._for_network(network, reset=False))
+
+    def _for_network(self, network: Any, *, reset: bool) -> tuple[Any, Any]:
+        """Return targets in the network's units, and weights with those of classes."""
+        targets = network._targets
+        scaled = targets.scaled(self.targets)
+        weight = targets.weighted(self.targets, self.weight, reset=reset)
+        return scaled, None if weight is None else weight.astype(np.float32)
+
+
+def checked_rows(network: Any, X: Any) -> Any:
+    """Return rows to predict, in the form in which the network takes them."""
+    rows = _rows_of_our_own(network, X, reset=False)
+    if rows is None:
+        rows = validate_data(network, X, reset=False, **network._row_checks())
+    return network._to_network_rows(rows, reset=False)
+
+
+def _checked_pair(network: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
+    """Return rows as the network takes them and targets as an array; float32 is not copied."""
+    rows = _rows_of_our_own(network, X, reset=reset)
+    if rows is None:
+        X, y = validate_data(
+            network, X, y, reset=reset, multi_output=True, y_numeric=False, **network._row_checks()
+        )
+    else:
+        X, y = rows, check_y(y, multi_output=True, y_numeric=False, estimator=network)
+        check_consistent_length(X, y)
+    return network._to_network_rows(X, reset=reset), y
+
+
+def _checked_scoring_rows(network: Any, X: Any) -> Any:
+    rows = _rows_of_our_own(network, X, reset=False)
+    if rows is None:
+        validate_data(network, X, reset=False, skip_check_array=True)
+        rows = check_array(X, estimator=network, input_name="X_val", **network._row_checks())
+    return network._to_network_rows(rows, reset=False)
+
+
+def _rows_of_our_own(network: Any, X: Any, *, reset: bool) -> Any:
+    """Return rows that scikit-learn's checks of arrays know nothing of, None for others."""
+    is_lazy = isinstance(X, LazyRows)
+    if is_lazy or hasattr(X, "columns"):
+        # Names and number of the features.
+        validate_data(network, X, reset=reset, skip_check_array=True)
+    if is_lazy:
+        return X
+    encoded = network._encoded_table(X, reset=reset)
+    if encoded is None:
+        return None
+    return check_array(encoded, estimator=network, **network._row_checks())
+
+
+def _checked_weight(owner: str, sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
+    if sample_weight is None:
+        return None
+    weight = np.asarray(sample_weight, np.float64)
+    if weight.ndim == 1:
+        check_weights(owner, weight)
+    checked: NDArray[np.float64] = check_sample_weight(weight, X, dtype=np.float64)
+    return checked
+
+
+def _checked_groups(owner: str, groups: Any, n_rows: int) -> NDArray[Any] | None:
+    if groups is None:
+        return None
+    checked: NDArray[Any] = column_or_1d(groups)
+    if len(checked) != n_rows:
+        raise ValueError(
+            f"{owner}: groups has {len(checked)} entries. Expected one per row of X, {n_rows}."
+        )
+    return checked
+
+
+def _can_stratify(strata: NDArray[Any], share: float) -> bool:
+    """Tell whether each class has rows enough for both sides of a split."""
+    n_held_out = int(np.ceil(len(strata) * share))
+    counts = np.unique(strata, return_counts=True)[1]
+    least_side = min(n_held_out, len(strata) - n_held_out)
+    return bool(counts.min() >= _LEAST_ROWS_OF_A_CLASS and least_side >= len(counts))

@@ -1,0 +1,307 @@
+"""What the two perceptrons share: parameters, and the network that they describe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from scipy import sparse
+
+from skdl._validation import AnyOf, Boolean, Constraint, Integer, OneOf, Real
+from skdl.estimators.base import _keras_names as names
+from skdl.estimators.base._auto_sizes import auto_hidden_units, auto_n_bins, auto_numeric_embedding
+from skdl.estimators.base._network_estimator import BaseNetwork
+from skdl.estimators.base._parameters import CONSTRAINTS, units_per_layer
+from skdl.estimators.base._search_space import Choice, Number
+from skdl.estimators.mlp._table_encoder import TableEncoder, holds_categories
+from skdl.exceptions import InvalidParameterError
+from skdl.layers import blueprint_of
+from skdl.networks import KerasObject, Layer, mlp, numeric_embedding
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from skdl.estimators.base._targets import Output
+    from skdl.estimators.base._training_data import TrainingData
+    from skdl.networks import Network
+    from skdl.training import Optimizer, Schedule
+
+__all__ = ["MLP_CONSTRAINTS", "BaseMLP"]
+
+# Fewer rows with a gap would be learned by heart, and some folds have none: their networks would be
+# of another shape, and could not train with the others.
+_LEAST_GAPS_TO_SHOW = 10
+_COUNT = Integer(1, example=16)
+MLP_CONSTRAINTS: dict[str, Constraint] = {
+    **CONSTRAINTS,
+    "hidden_units": AnyOf(OneOf("auto"), CONSTRAINTS["hidden_units"]),
+    "parametric_activation": Boolean(),
+    "categorical_features": OneOf(None, "from_dtype"),
+    "max_one_hot": Integer(0, example=8),
+    "category_units": Integer(1, example=8),
+    "missing_numbers": OneOf(None, "learn"),
+    "input_scaling": OneOf(None, "smooth_clip"),
+    "numeric_embedding": OneOf(None, "auto", "plr", "pbld", "periodic", "piecewise_linear"),
+    "n_frequencies": _COUNT,
+    "frequency_scale": Real(0, low_open=True, example=0.1),
+    "embedding_units": Integer(2, example=4),
+    "n_bins": AnyOf(OneOf("auto"), _COUNT),
+    "feature_scale": Boolean(),
+    "shared_members": Integer(1, example=8),
+    "weight_decay": AnyOf(OneOf(None), Real(0, example=0.01)),
+    "learning_rate_schedule": OneOf("constant", "cosine", "coslog4", "plateau"),
+    "beta_2": AnyOf(OneOf(None), Real(0, 1, low_open=True, high_open=True, example=0.95)),
+    "batch_size": AnyOf(OneOf("auto"), Integer(1, example=32)),
+    "epochs": AnyOf(OneOf("auto"), Integer(1, example=100)),
+}
+
+
+class BaseMLP(BaseNetwork):
+    """What the two perceptrons share: the network that their parameters describe."""
+
+    _preset: ClassVar[dict[str, Any]]
+
+    hidden_units: int | str | Sequence[int]
+    hidden_layers: int
+    activation: Any
+    parametric_activation: bool
+    categorical_features: Any
+    max_one_hot: int
+    category_units: int
+    missing_numbers: Any
+    input_scaling: Any
+    numeric_embedding: Any
+    n_frequencies: int
+    frequency_scale: float
+    embedding_units: int
+    n_bins: int | str
+    feature_scale: bool
+    shared_members: int
+    dropout: float
+    input_dropout: float
+    l1: float
+    l2: float
+    weight_decay: float | None
+    batch_norm: Any
+    input_batch_norm: bool
+    learning_rate_schedule: Any
+    beta_2: float | None
+
+    @classmethod
+    def tabular(cls, **overrides: Any) -> Self:
+        """Return an unfitted network with a strong starting point for tables.
+
+        After RealMLP-TD (Holzmüller et al. 2024): robust scaling with smooth clipping, embedded
+        numbers, a scale layer, parametric activations, and a learning rate that rises and falls
+        in waves, with the weights of the best epoch on held-out rows kept. After TabM (Gorishniy
+        et al. 2025): eight networks that share their weights. Widths, bins, batches, and whether
+        numbers are embedded at all, follow the number of rows. Takes DataFrames with categories
+        and gaps. It is an ordinary estimator; its parameters spell it all out, and can be changed
+        and searched as any.
+
+        Parameters
+        ----------
+        **overrides : dict
+            Parameters that shall differ, and those such as ``random_state`` that the starting
+            point leaves open.
+
+        Returns
+        -------
+        network : object
+            Give it to a `KFoldEnsembleRegressor` or `KFoldEnsembleClassifier` for the best
+            predictions.
+
+        Raises
+        ------
+        TypeError
+            If there is no parameter of such a name.
+        """
+        return cls(**{**cls._preset, **overrides})
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        owner = type(self).__name__
+        given = {
+            name: value for name, value in self._optimizer_scalars().items() if value is not None
+        }
+        is_object = not isinstance(self.optimizer, str | type)
+        if given and is_object:
+            raise InvalidParameterError(
+                f"{owner}: {_listed(given)} was given beside an optimizer object, which has "
+                "numbers of its own. Expected one of them: set it in the optimizer, or give the "
+                "optimizer by name."
+            )
+        missing = names.missing_scalars(self.optimizer, given)
+        if missing:
+            raise InvalidParameterError(
+                f"{owner}: optimizer={self.optimizer!r} has no {' and no '.join(missing)}. "
+                "Expected None there, or an optimizer such as 'adam'."
+            )
+        if self.learning_rate_schedule != "constant" and self._has_keras_schedule():
+            raise InvalidParameterError(
+                f"{owner}: learning_rate_schedule={self.learning_rate_schedule!r} was given "
+                "beside a schedule of Keras. Expected one of them: a number as learning rate, or "
+                "learning_rate_schedule='constant'."
+            )
+        activation = names.resolved_activation(self.activation)
+        if self.parametric_activation and isinstance(activation, KerasObject):
+            raise InvalidParameterError(
+                f"{owner}: parametric_activation=True was given beside a Keras layer as "
+                "activation. Expected a name or a function as activation, or "
+                "parametric_activation=False."
+            )
+
+    def _optimizer_scalars(self) -> dict[str, float | None]:
+        """Return the scalars of the optimizer that are parameters here."""
+        return {"weight_decay": self.weight_decay, "beta_2": self.beta_2}
+
+    def _has_keras_schedule(self) -> bool:
+        return isinstance(super()._optimizer().learning_rate, str)
+
+    def _optimizer(self) -> Optimizer:
+        from skdl.training import with_scalars
+
+        given = {
+            name: value for name, value in self._optimizer_scalars().items() if value is not None
+        }
+        return with_scalars(super()._optimizer(), **given)
+
+    def _schedule(self) -> Schedule:
+        from skdl.training import Schedule
+
+        return Schedule(
+            kind=self.learning_rate_schedule,
+            monitor=self.monitor,
+            mode=names.monitor_mode(self.monitor),
+            patience=max(1, self.patience // 2),
+        )
+
+    def _needs_dense_rows(self) -> bool:
+        wants = (self.input_scaling, self.numeric_embedding, self.missing_numbers)
+        return any(value is not None for value in wants)
+
+    def _row_checks(self) -> dict[str, Any]:
+        finite = True if self.missing_numbers is None else "allow-nan"
+        return {**super()._row_checks(), "ensure_all_finite": finite}
+
+    def _encoded_table(self, X: Any, *, reset: bool) -> Any:
+        if reset:
+            is_table = self.categorical_features is not None and holds_categories(X)
+            self._encoder = TableEncoder.of(X, self.max_one_hot) if is_table else None
+        if self._encoder is None:
+            return None
+        return self._encoder.encoded(type(self).__name__, X)
+
+    def _constants(self, network: Network, data: TrainingData) -> Any:
+        wants_any = self._needs_dense_rows()
+        return blueprint_of(network).constants(data.X[data.in_training]) if wants_any else None
+
+    def _to_network_rows(self, X: Any, *, reset: bool) -> Any:
+        if sparse.issparse(X) and self._needs_dense_rows():
+            raise ValueError(
+                f"{type(self).__name__}: X is sparse, but input_scaling={self.input_scaling!r}, "
+                f"numeric_embedding={self.numeric_embedding!r} and "
+                f"missing_numbers={self.missing_numbers!r} look at every value. Expected dense "
+                "rows (X.toarray()), or None for all of them."
+            )
+        if reset and self.missing_numbers is not None:
+            n_numeric = X.shape[1] if self._encoder is None else len(self._encoder.numeric)
+            n_missing = np.isnan(X[:, :n_numeric]).sum(0)
+            self._with_gaps = tuple(np.flatnonzero(n_missing >= _LEAST_GAPS_TO_SHOW).tolist())
+        return super()._to_network_rows(X, reset=reset)
+
+    def _network(self, shape: tuple[int, ...], output: Output) -> Network:
+        return mlp(
+            n_features=shape[0],
+            n_outputs=output.n_outputs,
+            hidden_units=units_per_layer(self._hidden_units(), self.hidden_layers),
+            activation=names.resolved_activation(self.activation),
+            output_activation=output.activation,
+            loss=output.loss,
+            dropout=self.dropout,
+            input_dropout=self.input_dropout,
+            l1=self.l1,
+            l2=self.l2,
+            batch_norm=self.batch_norm,
+            input_batch_norm=bool(self.input_batch_norm),
+            **self._first_layers(shape[0]),
+            feature_scale=bool(self.feature_scale),
+            parametric_activation=bool(self.parametric_activation),
+            shared_members=int(self.shared_members),
+        )
+
+    def _hidden_units(self) -> Any:
+        is_auto = isinstance(self.hidden_units, str)
+        return auto_hidden_units(self._n_train) if is_auto else self.hidden_units
+
+    def _first_layers(self, n_features: int) -> dict[str, Layer]:
+        """Return what makes numbers of categories and gaps, scales numbers and embeds them."""
+        encoder = self._encoder
+        n_numeric = n_features if encoder is None else len(encoder.numeric)
+        layers: dict[str, Layer] = {}
+        if encoder is not None:
+            layers["categories"] = Layer.of(
+                "Categories",
+                n_numeric=n_numeric,
+                one_hot=encoder.one_hot,
+                embedded=encoder.embedded,
+                units=int(self.category_units),
+            )
+        if n_numeric == 0:
+            return layers
+        where = {} if encoder is None else {"n_numeric": n_numeric}
+        if self.input_scaling is not None:
+            layers["smooth_clip"] = Layer.of("SmoothClip", **where)
+        if self.missing_numbers is not None:
+            layers["missing"] = Layer.of(
+                "MissingNumbers", n_numeric=n_numeric, shown=self._with_gaps
+            )
+            # Behind the others now stand columns that say where numbers were missing.
+            where = {"n_numeric": n_numeric}
+        kind = self.numeric_embedding
+        if kind == "auto":
+            kind = auto_numeric_embedding(self._n_train)
+        if kind is not None:
+            layers["embedding"] = numeric_embedding(
+                kind,
+                n_frequencies=self.n_frequencies,
+                frequency_scale=self.frequency_scale,
+                units=self.embedding_units,
+                n_bins=auto_n_bins(self._n_train) if self.n_bins == "auto" else int(self.n_bins),
+                **where,
+            )
+        return layers
+
+    def _search_space(self) -> dict[str, Choice | Number]:
+        space: dict[str, Choice | Number] = {}
+        if isinstance(self.optimizer, str | type):
+            space["weight_decay"] = Number(1e-5, 1e-1, log=True)
+            if self.optimizer in {"adam", "adamw", "nadam"}:
+                space["beta_2"] = Choice(0.95, 0.999)
+        # Embeddings want dense rows, so whether there are any is for the user to say.
+        if self.numeric_embedding in {"periodic", "plr", "pbld"}:
+            space["n_frequencies"] = Choice(8, 16, 32)
+            space["frequency_scale"] = Number(0.01, 10.0, log=True)
+        elif self.numeric_embedding in {"auto", "piecewise_linear"}:
+            space["n_bins"] = Choice(8, 16, 32, 64, 128)
+        return {
+            "hidden_units": Choice(32, 64, 128, 256),
+            "hidden_layers": Number(1, 4),
+            "dropout": Number(0.0, 0.5, step=0.05),
+            "l1": Number(1e-7, 1e-3, log=True),
+            "l2": Number(1e-6, 1e-2, log=True),
+            "batch_norm": Choice(None, "before_activation"),
+            **space,
+            **super()._search_space(),
+        }
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = not self._needs_dense_rows()
+        tags.input_tags.allow_nan = self.missing_numbers is not None
+        tags.input_tags.categorical = self.categorical_features is not None
+        return tags
+
+
+def _listed(values: dict[str, Any]) -> str:
+    return " and ".join(f"{name}={value!r}" for name, value in values.items())

@@ -1,0 +1,289 @@
+"""Multilayer perceptrons as a scikit-learn regressor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from skdl.estimators.base._regression import REGRESSOR_CONSTRAINTS, RegressionNetwork
+from skdl.estimators.mlp._base import MLP_CONSTRAINTS, BaseMLP
+from skdl.estimators.mlp._presets import REGRESSOR_PRESET
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+
+    from skdl._validation import Constraint
+
+__all__ = ["MLPRegressor"]
+
+
+class MLPRegressor(BaseMLP, RegressionNetwork):
+    """Multilayer perceptron for regression: a Keras network as a scikit-learn regressor.
+
+    Parameters
+    ----------
+    hidden_units : int, sequence of int or "auto", default=128
+        Units per hidden layer; a sequence has one entry per layer. ``"auto"`` is the power of two
+        nearest to the square root of the rows to train on, between 64 and 256.
+    hidden_layers : int, default=2
+        Number of hidden layers, unless `hidden_units` is a sequence; 0 gives a linear model.
+    activation : str, callable or Keras layer, default="relu"
+        Activation of the hidden layers: a name of ``keras.activations`` such as ``"selu"``,
+        ``"mish"`` or ``"gelu"``, a function of single rows, or a Keras layer such as
+        ``keras.layers.LeakyReLU(0.1)``.
+    parametric_activation : bool, default=False
+        Let each hidden unit learn how much of the activation f there is: ``x + a (f(x) - x)``
+        with a = 1 at first (Holzmüller et al. 2024). Not with a Keras layer.
+    categorical_features : {"from_dtype"} or None, default=None
+        ``"from_dtype"`` takes columns of a DataFrame that hold no numbers (categories, texts,
+        booleans) for categories. Each of their levels seen in ``fit``, missing values among them,
+        becomes a column of its own or a learned vector; levels not seen become zeros.
+    max_one_hot : int, default=8
+        Columns of more levels become learned vectors.
+    category_units : int, default=8
+        Length of the vectors.
+    missing_numbers : {"learn"} or None, default=None
+        ``"learn"`` takes NaN among the numbers: the network sees a learned value instead, and for
+        columns with NaN in ten rows of ``fit`` or more also where it is. None refuses NaN.
+    input_scaling : {"smooth_clip"} or None, default=None
+        Scale the features inside the network as `SmoothClipScaler` does, by medians and quartiles
+        of the training rows. Dense rows only.
+    numeric_embedding : {"auto", "plr", "pbld", "periodic", "piecewise_linear"} or None, \
+default=None
+        Turn each feature into several numbers in front of the first layer: sines and cosines of
+        learned frequencies (``"periodic"``), the same through a dense layer and ReLU for each
+        feature (``"plr"``), or the place of the value among quantiles of the training rows
+        (``"piecewise_linear"``), all by Gorishniy et al. 2022; or cosines with learned phases
+        through a dense layer, beside the feature itself (``"pbld"``, Holzmüller et al. 2024).
+        ``"auto"`` is ``"piecewise_linear"`` from 500 rows to train on, none below. Expects
+        features of about unit scale. Dense rows only.
+    n_frequencies : int, default=16
+        Frequencies for each feature, with the first three.
+    frequency_scale : float > 0, default=0.1
+        Standard deviation of the frequencies at first, in periods per unit of the feature. What
+        matters most of these sizes.
+    embedding_units : int >= 2, default=4
+        Numbers that each feature becomes with ``"plr"`` and ``"pbld"``.
+    n_bins : int or "auto", default=16
+        Bins for each feature with ``"piecewise_linear"``; features of few values have fewer.
+        ``"auto"`` is the power of two nearest to a 40th of the rows to train on, from 8 to 128.
+    feature_scale : bool, default=False
+        Learn a factor for each number that enters the first layer (Holzmüller et al. 2024).
+    shared_members : int, default=1
+        So many networks that share their weights but for factors of each layer's inputs and
+        outputs, biases, and the last layer; trained on the mean of their losses, averaged in
+        prediction (TabM, Gorishniy et al. 2025). Needs a hidden layer to share.
+    dropout : float in [0, 1), default=0.0
+        Share of each hidden layer's units that is dropped at random in every training step
+        (Srivastava et al. 2014).
+    input_dropout : float in [0, 1), default=0.0
+        The same for the inputs.
+    l1 : float >= 0, default=0.0
+        Adds ``l1 * sum(|w|)`` over all kernels (not biases) to the loss.
+    l2 : float >= 0, default=0.0
+        Adds ``l2 * sum(w**2)`` over all kernels (not biases) to the loss.
+    weight_decay : float >= 0 or None, default=None
+        Share of each weight, times the learning rate, taken off in every step, apart from the
+        gradient (Loshchilov and Hutter 2019); None for the optimizer's own, which is none but
+        for ``"adamw"``.
+    batch_norm : {"before_activation", "after_activation"} or None, default=None
+        Batch normalisation in every hidden layer (Ioffe and Szegedy 2015), with a momentum of
+        0.9: Keras' default of 0.99 suits trainings of many thousand steps.
+    input_batch_norm : bool, default=False
+        Batch normalisation of the inputs.
+    loss : str, callable or keras.losses.Loss, default="mse"
+        ``"mse"``, ``"mae"``, ``"huber"``, ``"log_cosh"``, ``"quantile"``, ``"poisson"``, a name
+        of ``keras.losses``, a function ``(y_true, y_pred)`` giving one number per row, or a Keras
+        loss. All but the last are averaged by the sample weights.
+    huber_delta : float > 0, default=1.0
+        Where the Huber loss turns from square to linear, in the network's units: standard
+        deviations of `y` with `target_scaling` (Huber 1964).
+    quantile : float in (0, 1), default=0.5
+        Which quantile ``loss="quantile"`` predicts (Koenker and Bassett 1978).
+    target_scaling : bool, default=True
+        Let the network learn ``(y - mean) / standard deviation`` of the training rows, each
+        output apart (with ``loss="poisson"``: ``y / mean``). Predictions and metrics are in y's
+        own units, losses in the network's.
+    optimizer : str, class or keras.optimizers.Optimizer, default="adam"
+        An object is not changed by ``fit``; its own learning rate holds.
+    learning_rate : float or Keras schedule, default=0.001
+        Must be left at its default when `optimizer` is an object.
+    learning_rate_schedule : {"constant", "cosine", "coslog4", "plateau"}, default="constant"
+        How `learning_rate` changes over the `epochs`: falling to 0 along half a cosine
+        (``"cosine"``), in four ever longer waves (``"coslog4"``, Holzmüller et al. 2024), or to
+        a fifth whenever `monitor` (the loss, where that is not reported) has not improved for
+        half of `patience` (``"plateau"``). In ``partial_fit`` it stays constant.
+    beta_2 : float in (0, 1) or None, default=None
+        Decay of the mean squared gradient in Adam and its kin; None for the optimizer's own, 0.999
+        in Adam. Networks on tables often gain by 0.95.
+    batch_size : int or "auto", default=32
+        Rows per training step; the last batch of an epoch may be smaller. ``"auto"`` is the power
+        of two nearest to a 128th of the training rows, between 32 and 256.
+    epochs : int or "auto", default=100
+        Passes over the training rows; the most there will be with `early_stopping`. ``"auto"``
+        is 64.
+    shuffle : bool, default=True
+        Draw a new order of the training rows for each epoch.
+    early_stopping : bool, default=False
+        Stop when `monitor` has not improved for `patience` epochs. Unless ``fit`` is given
+        validation rows, a share of the training rows is held out for it.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows held out, drawn at random.
+    monitor : str, default="val_loss"
+        What early stopping looks at: ``"loss"``, the name of a metric, or either with
+        ``"val_"`` in front. Accuracies and their like are maximised, all else is minimised.
+    patience : int, default=10
+        Epochs without improvement before training stops.
+    min_delta : float >= 0, default=0.0
+        The least change that counts as an improvement, in units of `monitor`.
+    restore_best_weights : bool, default=True
+        With `early_stopping`, keep the weights of the best epoch instead of the last.
+    metrics : str, callable, keras.metrics.Metric, or list of them, default=None
+        Reported per epoch in ``history_``, in y's own units.
+    callbacks : keras.callbacks.Callback or list of them, default=None
+        Those that act at the ends of epochs see a Keras model that follows the training. Any
+        that acts on batches makes ``fit`` train through ``keras.Model.fit``.
+    warm_start : bool, default=False
+        Let ``fit`` go on from the last fit's weights and optimizer state.
+    random_state : int, RandomState or None, default=None
+        Decides initial weights, order of rows, dropout and the inner validation split. Equal
+        integers give equal predictions, to the bit.
+    verbose : int, default=0
+        1 shows a progress bar with epoch, loss and validation loss.
+
+    Attributes
+    ----------
+    model_ : keras.Model
+        Compiled Keras model with the trained weights, built when first asked for.
+    history_ : dict of str to list of float
+        Per epoch: ``loss`` (regularisation included), metrics, and both with ``val_`` in front
+        where there were validation rows.
+    n_iter_ : int
+        Epochs run, those of earlier fits it went on from included.
+    best_epoch_ : int
+        Number of epochs after which `monitor` (without `early_stopping`: the validation loss)
+        was best, counted from 1; ``n_iter_`` where there were no validation rows.
+    n_features_in_ : int
+        Number of features seen in fit.
+    feature_names_in_ : ndarray of str
+        Their names, where `X` had string column names.
+    n_outputs_ : int
+        Number of targets.
+    target_offset_, target_scale_ : ndarray of shape (n_outputs,)
+        ``y = output * target_scale_ + target_offset_``; 0 and 1 without `target_scaling`.
+
+    See Also
+    --------
+    MLPClassifier : The same for classes.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skdl import MLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> network = MLPRegressor(32, epochs=30, l2=0.01, random_state=0)
+    >>> pipeline = make_pipeline(StandardScaler(), network).fit(X, y)
+    >>> bool(pipeline.score(X, y) > 0.4)
+    True
+    """
+
+    _constraints: ClassVar[dict[str, Constraint]] = {**MLP_CONSTRAINTS, **REGRESSOR_CONSTRAINTS}
+    _preset: ClassVar[dict[str, Any]] = REGRESSOR_PRESET
+
+    def __init__(
+        self,
+        hidden_units: int | str | Sequence[int] = 128,
+        *,
+        hidden_layers: int = 2,
+        activation: Any = "relu",
+        parametric_activation: bool = False,
+        categorical_features: str | None = None,
+        max_one_hot: int = 8,
+        category_units: int = 8,
+        missing_numbers: str | None = None,
+        input_scaling: str | None = None,
+        numeric_embedding: str | None = None,
+        n_frequencies: int = 16,
+        frequency_scale: float = 0.1,
+        embedding_units: int = 4,
+        n_bins: int | str = 16,
+        feature_scale: bool = False,
+        shared_members: int = 1,
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        weight_decay: float | None = None,
+        batch_norm: str | None = None,
+        input_batch_norm: bool = False,
+        loss: Any = "mse",
+        huber_delta: float = 1.0,
+        quantile: float = 0.5,
+        target_scaling: bool = True,
+        optimizer: Any = "adam",
+        learning_rate: Any = 0.001,
+        learning_rate_schedule: str = "constant",
+        beta_2: float | None = None,
+        batch_size: int | str = 32,
+        epochs: int | str = 100,
+        shuffle: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        monitor: str = "val_loss",
+        patience: int = 10,
+        min_delta: float = 0.0,
+        restore_best_weights: bool = True,
+        metrics: Any = None,
+        callbacks: Any = None,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.hidden_units = hidden_units
+        self.hidden_layers = hidden_layers
+        self.activation = activation
+        self.parametric_activation = parametric_activation
+        self.categorical_features = categorical_features
+        self.max_one_hot = max_one_hot
+        self.category_units = category_units
+        self.missing_numbers = missing_numbers
+        self.input_scaling = input_scaling
+        self.numeric_embedding = numeric_embedding
+        self.n_frequencies = n_frequencies
+        self.frequency_scale = frequency_scale
+        self.embedding_units = embedding_units
+        self.n_bins = n_bins
+        self.feature_scale = feature_scale
+        self.shared_members = shared_members
+        self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.l1 = l1
+        self.l2 = l2
+        self.weight_decay = weight_decay
+        self.batch_norm = batch_norm
+        self.input_batch_norm = input_batch_norm
+        self.loss = loss
+        self.huber_delta = huber_delta
+        self.quantile = quantile
+        self.target_scaling = target_scaling
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
+        self.beta_2 = beta_2
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.shuffle = shuffle
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.monitor = monitor
+        self.patience = patience
+        self.min_delta = min_delta
+        self.restore_best_weights = restore_best_weights
+        self.metrics = metrics
+        self.callbacks = callbacks
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
