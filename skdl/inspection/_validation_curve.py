@@ -14,7 +14,8 @@ from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import ValidationCurveDisplay as SklearnDisplay
 
-from skdl._validation import OneOf
+from skdl._validation import Boolean, OneOf, Predicate, check_parameters
+from skdl.inspection._arguments import AXES, NAME, STYLE, TEXT
 from skdl.inspection._networks import full_name
 from skdl.inspection._style import BAND, LINES, MARK, merged
 from skdl.training.lockstep import LockstepBackend, lockstep
@@ -31,6 +32,21 @@ _OWNER = "ValidationCurveDisplay"
 _CONSTRAINTS = {
     "score_type": OneOf("train", "test", "both"),
     "std_display_style": OneOf("fill_between", "errorbar", None),
+}
+_LOOKS = {
+    "ax": AXES,
+    "score_name": NAME,
+    "line_kw": STYLE,
+    "fill_between_kw": STYLE,
+    "errorbar_kw": STYLE,
+    "negate_score": Boolean(),
+}
+_CALL = {
+    "estimator": Predicate(
+        lambda value: hasattr(value, "fit") and not isinstance(value, type),
+        "an estimator, an instance and not a class",
+    ),
+    "param_name": TEXT,
 }
 # As in scikit-learn's display: gaps that differ by more than this call for a logarithmic axis.
 _UNEVEN = 5
@@ -134,6 +150,9 @@ class ValidationCurveDisplay(SklearnDisplay):
         FitFailedWarning
             If some fits failed.
         """
+        check_parameters(_OWNER, {"estimator": estimator, "param_name": param_name}, _CALL)
+        looks = {name: options[name] for name in _LOOKS if name in options}
+        check_parameters(_OWNER, looks, _LOOKS)
         full = full_name(estimator, param_name)
         param_range = _as_values(param_range)
         _check_name(estimator, full, param_range)
@@ -208,6 +227,14 @@ class ValidationCurveDisplay(SklearnDisplay):
                 raise ValueError(
                     f"Unknown {key}: {value!r}. Expected {_CONSTRAINTS[key].describe()}."
                 )
+        looks = {
+            "ax": ax,
+            "score_name": score_name,
+            "line_kw": line_kw,
+            "fill_between_kw": fill_between_kw,
+            "errorbar_kw": errorbar_kw,
+        }
+        check_parameters(_OWNER, {**looks, "negate_score": negate_score}, _LOOKS)
         import matplotlib.pyplot as plt
 
         if ax is None:
@@ -266,7 +293,9 @@ class ValidationCurveDisplay(SklearnDisplay):
 def _as_values(param_range: Any) -> Any:
     """Return values as they are, each one an entry: a tuple of units is no row of an array."""
     if isinstance(param_range, str) or not np.iterable(param_range):
-        raise TypeError(f"{_OWNER}: param_range={param_range!r} is no list of values.")
+        raise TypeError(
+            f"{_OWNER}: param_range={param_range!r} is no list of values. Expected one."
+        )
     given = list(param_range)
     if not given:
         raise ValueError(f"{_OWNER}: param_range is empty. Expected at least one value.")

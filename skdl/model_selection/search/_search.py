@@ -11,7 +11,6 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, RandomSampler
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import GroupKFold
-from sklearn.utils import indexable
 
 from skdl._compat import CallbackSupportMixin, with_callbacks
 from skdl._compat_sklearn import (
@@ -39,6 +38,14 @@ from skdl._validation import (
     check_parameters,
 )
 from skdl.exceptions import InvalidParameterError
+from skdl.model_selection._arguments import (
+    ESTIMATOR,
+    MOST,
+    N_JOBS,
+    SCORING,
+    check_data,
+    checked_splits,
+)
 from skdl.model_selection._split import SHUFFLE_SEED, check_folds, splits_per_iteration
 from skdl.model_selection.cross_validation import Folds, router_of
 from skdl.model_selection.search._comparable import check_comparable
@@ -64,6 +71,9 @@ __all__ = ["OptunaSearchCV"]
 _OWNER = "OptunaSearchCV"
 
 _CONSTRAINTS: dict[str, Constraint] = {
+    "estimator": ESTIMATOR,
+    "scoring": SCORING,
+    "n_jobs": N_JOBS,
     "n_trials": AnyOf(OneOf(None), Integer(1, example=50)),
     "timeout": AnyOf(OneOf(None), Real(0, low_open=True, example=600)),
     "sampler": AnyOf(
@@ -79,7 +89,7 @@ _CONSTRAINTS: dict[str, Constraint] = {
         Predicate(lambda v: isinstance(v, str), "the name of a metric"),
         Predicate(callable, "a function of cv_results_"),
     ),
-    "trials_together": Integer(1, example=4),
+    "trials_together": Integer(1, MOST, example=4),
     "callbacks": AnyOf(
         OneOf(None), SequenceOf(Predicate(callable, "a function of study and trial"))
     ),
@@ -298,7 +308,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         self._check_search_parameters()
         self._delete_fitted_attributes()
         scorers, refit_metric = scorers_of_search(self)
-        X, y = indexable(X, y)
+        X, y = check_data(_OWNER, self.estimator, X, y)
         params = check_method_params(X, params=params)
         routed = fit_params_by_consumer(self, params)
         base = clone(self.estimator)
@@ -314,7 +324,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
             random_state=SHUFFLE_SEED,
             owner=_OWNER,
         )
-        splits = list(splitter.split(X, y, **split_params))
+        splits = checked_splits(_OWNER, self.cv, splitter, X, y, **split_params)
         self.n_splits_ = len(splits)
 
         metrics = _metric_names(scorers)
