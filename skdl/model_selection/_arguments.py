@@ -172,6 +172,8 @@ def _checked(owner: str, cv: Any, number: int, split: Any, n_rows: int) -> tuple
             "",
         )
         if not wrong:
+            # As everywhere below: positions, never masks.
+            train, test = (np.flatnonzero(r) if r.dtype.kind == "b" else r for r in (train, test))
             return train, test
     raise InvalidParameterError(
         f"{owner}: cv={show(cv)} is not allowed: split {number} {wrong}. Expected a pair (train, "

@@ -35,7 +35,7 @@ from skdl.model_selection._arguments import (
 from skdl.model_selection._duplicates import warn_about_duplicates
 from skdl.model_selection._networks import nested_networks
 from skdl.model_selection._split import CONSTRAINTS, SHUFFLE_SEED, check_folds, splits_per_iteration
-from skdl.model_selection.cross_validation._folds import Fold, Folds
+from skdl.model_selection.cross_validation._folds import Fold, Folds, unscored
 from skdl.model_selection.cross_validation._result import CrossValidationResult
 from skdl.model_selection.cross_validation._routing import params_for_contender, routed
 
@@ -169,6 +169,8 @@ def cross_validate(
         If rows that are exactly equal stand on both sides of splits.
     FitFailedWarning
         If some fits fail.
+    UserWarning
+        If the held-out rows of some folds cannot be scored after each epoch.
 
     See Also
     --------
@@ -224,6 +226,9 @@ def cross_validate(
     )
     folds = shared.run(estimator, n_jobs=n_jobs, verbose=verbose)
     warn_about_fit_failures([fold.result for fold in folds], error_score)
+    if problem := unscored(folds):
+        message = f"{_OWNER}: {problem} There are no histories of these folds."
+        warnings.warn(message, UserWarning, stacklevel=2)
     scores = _as_dict(folds, error_score, return_train_score=return_train_score)
     metrics = [key.removeprefix("test_") for key in scores if key.startswith("test_")]
     if return_estimator:

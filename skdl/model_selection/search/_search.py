@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import optuna
-from optuna.pruners import BasePruner
+from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import GroupKFold
 
-from skdl._compat import CallbackSupportMixin, with_callbacks
+from skdl._compat import HAS_CALLBACKS, CallbackSupportMixin, with_callbacks
 from skdl._compat_sklearn import (
     BaseSearchCV,
     best_index,
@@ -398,6 +399,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         tasks.end_search()
         self._set_results(space, metrics, objectives)
         check_outcome(self.cv_results_, self.timeout)
+        self._warn_of_unjudged_trials(trials, is_judged=is_judged)
         if self.refit is not False:
             self._fit_best(base, tasks, X, y, routed.estimator.fit)
         tasks.end()
@@ -455,6 +457,23 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         else:
             return
         self.best_params_ = results["params"][self.best_index_]
+
+    def _warn_of_unjudged_trials(self, trials: Trials, *, is_judged: bool) -> None:
+        """Warn where trials could not be pruned, though they were to be."""
+        is_chosen = isinstance(self.pruner, BasePruner) and not isinstance(self.pruner, NopPruner)
+        reported = (t.intermediate_values for t in self.study_.get_trials(deepcopy=False))
+        if trials.problem and not isinstance(trials.pruner, NopPruner):
+            message = f"{trials.problem} Trials with such folds were not pruned."
+        elif is_judged and is_chosen and not any(reported):
+            message = (
+                f"pruner={type(self.pruner).__name__} judged no trial, as none reported its "
+                "epochs. Expected a network at the end of the estimator, of a Pipeline or of a "
+                "TransformedTargetRegressor; pass pruner=None if none is to be pruned."
+            )
+        else:
+            return
+        # The decorator of `fit` is a frame of its own.
+        warnings.warn(f"{_OWNER}: {message}", UserWarning, stacklevel=3 + HAS_CALLBACKS)
 
     def _fit_best(
         self, base: Any, tasks: SearchTasks, X: Any, y: Any, fit_params: dict[str, Any]
