@@ -14,13 +14,15 @@ from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import ValidationCurveDisplay as SklearnDisplay
 
-from skdl._validation import Boolean, OneOf, Predicate, check_parameters
+from skdl._validation import Boolean, OneOf, Predicate, check_parameters, show
 from skdl.inspection._arguments import AXES, NAME, STYLE, TEXT
 from skdl.inspection._networks import full_name
 from skdl.inspection._style import BAND, LINES, MARK, merged
 from skdl.training.lockstep import LockstepBackend, lockstep
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
@@ -153,6 +155,7 @@ class ValidationCurveDisplay(SklearnDisplay):
         check_parameters(_OWNER, {"estimator": estimator, "param_name": param_name}, _CALL)
         looks = {name: options[name] for name in _LOOKS if name in options}
         check_parameters(_OWNER, looks, _LOOKS)
+        _check_choices({name: options[name] for name in _CONSTRAINTS if name in options})
         full = full_name(estimator, param_name)
         param_range = _as_values(param_range)
         _check_name(estimator, full, param_range)
@@ -221,12 +224,7 @@ class ValidationCurveDisplay(SklearnDisplay):
             If a parameter is not as described.
         """
         given = {"score_type": score_type, "std_display_style": std_display_style}
-        # In scikit-learn's words, which its users may look for.
-        for key, value in given.items():
-            if not _CONSTRAINTS[key].accepts(value):
-                raise ValueError(
-                    f"Unknown {key}: {value!r}. Expected {_CONSTRAINTS[key].describe()}."
-                )
+        _check_choices(given)
         looks = {
             "ax": ax,
             "score_name": score_name,
@@ -288,6 +286,15 @@ class ValidationCurveDisplay(SklearnDisplay):
                 least = np.abs(positions[positions != 0]).min()
                 ax.set_xscale("symlog", linthresh=least)
         return positions
+
+
+def _check_choices(given: Mapping[str, object]) -> None:
+    """Refuse other choices, in scikit-learn's words, which its users may look for."""
+    for key, value in given.items():
+        if not _CONSTRAINTS[key].accepts(value):
+            raise ValueError(
+                f"Unknown {key}: {show(value)}. Expected {_CONSTRAINTS[key].describe()}."
+            )
 
 
 def _as_values(param_range: Any) -> Any:

@@ -146,8 +146,10 @@ def checked_splits(
         If there is no split, or one that is no pair of positions of rows.
     """
     n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+    # Splits that the user listed are looked at as they are: scikit-learn would unpack them first.
+    listed = None if hasattr(cv, "split") else getattr(splitter, "cv", None)
     try:
-        splits = list(splitter.split(X, y, **params))
+        splits = list(splitter.split(X, y, **params) if listed is None else listed)
     except ValueError as error:
         if owner in str(error):
             raise
