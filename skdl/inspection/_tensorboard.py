@@ -79,8 +79,8 @@ class TensorBoard(Observer):
             )
         if run is not None and not (isinstance(run, str) and _is_name(run)):
             raise InvalidParameterError(
-                f"{_OWNER}: run={show(run)} is not allowed. Expected None or a name without slashes, "
-                "which begins the name of a folder in log_dir."
+                f"{_OWNER}: run={show(run)} is not allowed. Expected None or a name without "
+                "slashes, which begins the name of a folder in log_dir."
             )
         self.log_dir = log_dir
         self.run = run
