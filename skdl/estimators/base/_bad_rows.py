@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    _Columns = list[tuple[Any, Any]]
+
 __all__ = ["columns_named", "warn_about_offsets"]
 
 _MOST_SHOWN = 5
@@ -32,55 +34,72 @@ def columns_named(network: Any, X: Any, input_name: str = "X") -> Iterator[None]
     try:
         yield
     except (ValueError, TypeError) as error:
-        message = _explained(network, X, input_name, str(error))
+        is_ours = str(error).startswith(type(network).__name__)
+        message = None if is_ours else _explained(network, X, input_name, str(error))
         if message is None:
             raise
         raise ValueError(message) from error
 
 
 def _explained(network: Any, X: Any, input_name: str, error: str) -> str | None:
-    owner, parameters = type(network).__name__, network.get_params(deep=False)
+    """Return a message that says more than `error`, where the cells tell why it came."""
     columns = _cells(X)
     if columns is None:
         return None
+    owner, parameters = type(network).__name__, network.get_params(deep=False)
+    told = _of_lists(columns, input_name)
+    if told is None and ("could not convert string" in error or "Cannot cast" in error):
+        told = _of_texts(columns, input_name, owner, parameters)
+    if told is None and f"{input_name} contains NaN" in error:
+        told = _of_gaps(columns, input_name, owner, parameters)
+    return None if told is None else f"{owner}: {told}"
+
+
+def _of_lists(columns: _Columns, input_name: str) -> str | None:
     nested = [name for name, cells in columns if _holds(cells, list | tuple | np.ndarray)]
-    if nested:
-        return (
-            f"{owner}: columns {_listed(nested)} of {input_name} hold a list in a cell. Expected "
-            "one number in each cell: make columns of the entries, such as with "
-            "pd.DataFrame(column.tolist())."
-        )
-    if "could not convert string" in error or "Cannot cast" in error:
-        texts = [(name, cells) for name, cells in columns if _holds(cells, str)]
-        if not texts:
-            return None
-        cell = next(cell for cell in texts[0][1] if isinstance(cell, str))
-        cure = "encode them in a pipeline (sklearn.preprocessing.OneHotEncoder, TargetEncoder)"
-        if "categorical_features" in parameters:
-            cure = (
-                "pass a DataFrame and set categorical_features='from_dtype', as "
-                f"{owner}.tabular() does; or {cure}"
-            )
-        return (
-            f"{owner}: could not convert string to float: {cell!r}. Columns "
-            f"{_listed([name for name, _ in texts])} of {input_name} hold text. Expected numbers: "
-            f"{cure}."
-        )
-    if f"{input_name} contains NaN" in error:
-        gaps = [name for name, cells in columns if pd.isna(cells).any()]
-        if not gaps:
-            return None
-        cure = "fill them in a pipeline (sklearn.impute.SimpleImputer), or leave out these rows"
-        if "missing_numbers" in parameters:
-            cure = f"set missing_numbers='learn', as {owner}.tabular() does; or {cure}"
-        return (
-            f"{owner}: Input {input_name} contains NaN, in columns {_listed(gaps)}. Expected a "
-            f"number in each cell: {cure}."
-        )
-    return None
+    if not nested:
+        return None
+    return (
+        f"columns {_listed(nested)} of {input_name} hold a list in a cell. Expected one number in "
+        "each cell: make columns of the entries, such as with pd.DataFrame(column.tolist())."
+    )
 
 
-def _cells(X: Any) -> list[tuple[Any, Any]] | None:
+def _of_texts(
+    columns: _Columns, input_name: str, owner: str, parameters: dict[str, Any]
+) -> str | None:
+    texts = {name: cells for name, cells in columns if _holds(cells, str)}
+    if not texts:
+        return None
+    cell = next(cell for cell in next(iter(texts.values())) if isinstance(cell, str))
+    cure = "encode them in a pipeline (sklearn.preprocessing.OneHotEncoder, TargetEncoder)"
+    if "categorical_features" in parameters:
+        cure = (
+            "pass a DataFrame and set categorical_features='from_dtype', as "
+            f"{owner}.tabular() does; or {cure}"
+        )
+    return (
+        f"could not convert string to float: {str(cell)!r}. Columns {_listed(list(texts))} of "
+        f"{input_name} hold text. Expected numbers: {cure}."
+    )
+
+
+def _of_gaps(
+    columns: _Columns, input_name: str, owner: str, parameters: dict[str, Any]
+) -> str | None:
+    gaps = [name for name, cells in columns if pd.isna(cells).any()]
+    if not gaps:
+        return None
+    cure = "fill them in a pipeline (sklearn.impute.SimpleImputer), or leave out these rows"
+    if "missing_numbers" in parameters:
+        cure = f"set missing_numbers='learn', as {owner}.tabular() does; or {cure}"
+    return (
+        f"Input {input_name} contains NaN, in columns {_listed(gaps)}. Expected a number in each "
+        f"cell: {cure}."
+    )
+
+
+def _cells(X: Any) -> _Columns | None:
     """Return names, or numbers, of the columns with their cells; None for what is no table."""
     if hasattr(X, "get_columns"):  # polars
         return [(column.name, np.array(column.to_list(), object)) for column in X.get_columns()]

@@ -119,7 +119,7 @@ class ClassTargets(Targets):
         return np.searchsorted(self.classes, y).astype(np.float32)[:, None]
 
     def _warn_of_one_hot(self, y: NDArray[Any]) -> None:
-        """Warn of classes as columns, which are taken for labels that know nothing of each other."""
+        """Warn of classes as columns, which are taken for independent labels."""
         if (y.sum(1) == 1).all():
             warnings.warn(
                 f"{self.owner}: each row of y has exactly one 1, as if its {y.shape[1]} columns "

@@ -127,7 +127,7 @@ class RegressionTargets(Targets):
         self.offset, self.scale = np.zeros(n_outputs), np.ones(n_outputs)
         if self._scaling:
             self.offset, self.scale = self._learned_units(targets, weight)
-        elif not _fit_float32(np.abs(targets).max(0)).all():
+        elif np.abs(targets).max() >= _MOST:
             raise ValueError(
                 f"{self.owner}: y holds numbers of size {np.abs(targets).max():.3g}, but networks "
                 "compute in float32, which ends at 3e38. Expected target_scaling=True, or y in "

@@ -7,7 +7,7 @@ nobody can tell whether "01067" is a postcode.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from numbers import Number
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
     Kind = Literal["number", "date", "duration", "category", "complex", "nested", "nothing"]
 
-__all__ = ["as_pandas", "days", "family_of", "has_time_zone", "is_plain", "kind_of", "numbers"]
+__all__ = [
+    "as_pandas",
+    "days",
+    "family_of",
+    "has_time_zone",
+    "is_plain",
+    "kind_of",
+    "moments",
+    "numbers",
+]
 
 _DAY = pd.Timedelta(days=1)
 _KINDS_OF_CELLS: dict[str, Kind] = {
@@ -72,25 +81,28 @@ def is_plain(dtype: Any) -> bool:
 def kind_of(values: pd.Series) -> Kind:
     """Tell what a column holds; "nothing" if all of its cells are missing and of no dtype."""
     types, dtype = pd.api.types, values.dtype
-    if is_plain(dtype):
-        return "number"
-    if types.is_complex_dtype(dtype):
-        return "complex"
-    if isinstance(dtype, pd.CategoricalDtype) or types.is_bool_dtype(dtype):
-        return "category"
-    if types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype):
-        return "date"
-    if types.is_timedelta64_dtype(dtype):
-        return "duration"
-    cells = types.infer_dtype(values, skipna=True)
+    by_dtype: dict[Kind, bool] = {
+        "number": is_plain(dtype),
+        "complex": types.is_complex_dtype(dtype),
+        "category": isinstance(dtype, pd.CategoricalDtype) or types.is_bool_dtype(dtype),
+        "date": types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype),
+        "duration": types.is_timedelta64_dtype(dtype),
+    }
+    return next((kind for kind, is_one in by_dtype.items() if is_one), None) or _by_cells(values)
+
+
+def _by_cells(values: pd.Series) -> Kind:
+    cells = pd.api.types.infer_dtype(values, skipna=True)
     if cells in _KINDS_OF_CELLS:
         return _KINDS_OF_CELLS[cells]
     if cells.startswith("mixed"):
         present = values[~values.isna()]
-        if all(isinstance(cell, datetime.date | np.datetime64) for cell in present):
+        if all(isinstance(cell, dt.date | np.datetime64) for cell in present):
             return "date"
         if not all(map(_can_be_compared, present)):
             return "nested"
+        if any(isinstance(cell, complex) for cell in present):
+            return "complex"
     return "category"
 
 
@@ -132,10 +144,7 @@ def has_time_zone(values: pd.Series) -> bool:
 
 def days(values: pd.Series, origin: pd.Timestamp | None) -> NDArray[np.float64]:
     """Return a column of durations, or of dates since `origin`, in days; NaN for missing ones."""
-    if origin is None:
-        spans = _durations(values)
-    else:
-        spans = moments(values) - origin
+    spans = _durations(values) if origin is None else moments(values) - origin
     result: NDArray[np.float64] = (spans / _DAY).to_numpy(np.float64, na_value=np.nan)
     return result
 
@@ -168,7 +177,8 @@ def _durations(values: pd.Series) -> pd.Series:
 
 def _since_midnight(cell: Any) -> Any:
     """Return a time of day as a duration, anything else as it is."""
-    if not isinstance(cell, datetime.time):
+    if not isinstance(cell, dt.time):
         return cell
-    moment = datetime.datetime.combine(datetime.date.min, cell.replace(tzinfo=None))
-    return moment - datetime.datetime.min
+    return dt.timedelta(
+        hours=cell.hour, minutes=cell.minute, seconds=cell.second, microseconds=cell.microsecond
+    )

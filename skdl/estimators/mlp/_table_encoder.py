@@ -39,6 +39,10 @@ _CURES = {
     "text": "text, spelled as in fit; from a CSV file, pd.read_csv(..., dtype={{{name!r}: str}})",
     "zone": "dates as in fit (pd.Series.dt.tz_localize adds or takes away a time zone)",
 }
+_CURES_OF_OTHERS = {
+    "nested": "one value in each cell: make columns of the entries (pd.DataFrame(column.tolist()))",
+    "complex": "real numbers: pass the real and the imaginary part as two columns",
+}
 _MOST_SHOWN = 5
 
 
@@ -261,7 +265,8 @@ class TableEncoder:
 
     def _refuse_differences(self, owner: str, X: pd.DataFrame) -> None:
         found: dict[tuple[str, str, str], list[Any]] = {}
-        for own in (*self.numbers, *self.few, *self.many):
+        columns: list[Numbers | Category] = [*self.numbers, *self.few, *self.many]
+        for own in columns:
             difference = own.difference(X.iloc[:, own.column])
             if difference is not None:
                 found.setdefault(difference, []).append(X.columns[own.column])
@@ -279,11 +284,7 @@ def _told(item: tuple[tuple[str, str, str], list[Any]]) -> str:
 
 def _refuse_others(owner: str, X: pd.DataFrame, kinds: Iterable[str]) -> None:
     """Refuse columns of lists and of complex numbers."""
-    for kind, cure in (
-        ("nested", "one value in each cell: make columns of the entries (pd.DataFrame.explode, or "
-         "pd.DataFrame(column.tolist()))"),
-        ("complex", "real numbers: pass the real and the imaginary part as two columns"),
-    ):  # fmt: skip
+    for kind, cure in _CURES_OF_OTHERS.items():
         wrong = [i for i, own in enumerate(kinds) if own == kind]
         if wrong:
             holds = _described(kind, X.iloc[:, wrong[0]])
