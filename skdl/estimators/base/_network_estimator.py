@@ -388,15 +388,20 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         check_is_fitted(self)
         model = self.__dict__.get("_keras_model")
         if model is None:
-            from skdl.layers import blueprint_of
             from skdl.training import compiled_model
 
-            trained = self._trained
-            model = compiled_model(trained.network, *self._compilation())
-            layout = blueprint_of(trained.network).layout
-            model.set_weights(layout.split(trained.weights, trained.statistics))
+            model = compiled_model(self._trained.network, *self._compilation())
+            model.set_weights(self._keras_weights())
             self._keras_model = model
         return model
+
+    def _keras_weights(self) -> list[NDArray[np.float32]]:
+        """Return the trained weights and statistics in Keras' order."""
+        from skdl.layers import blueprint_of
+
+        trained = self._trained
+        layout = blueprint_of(trained.network).layout
+        return layout.split(trained.weights, trained.statistics)
 
     def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
         return diagram.fitted_attributes_html(self, doc_link)
