@@ -43,7 +43,7 @@ def _is_weights(value: Any) -> bool:
 
 
 CLASSIFIER_CONSTRAINTS: dict[str, Constraint] = {
-    "loss": loss_constraint(loss_names(of_classes=True)),
+    "loss": loss_constraint(loss_names(of_classes=True), of_classes=True),
     "label_smoothing": Real(0, 1, high_open=True, example=0.1),
     "class_weight": AnyOf(
         OneOf(None, "balanced"),
@@ -135,6 +135,12 @@ class ClassTargets(Targets):
                 self._class_weight, classes=self.classes, y=self.classes[codes]
             )
         by_row = self._factors[codes]
+        if reset and not by_row.any():
+            raise InvalidParameterError(
+                f"{self.owner}: class_weight={self._class_weight!r} gives every row the weight 0, "
+                "so nothing could be learnt. Expected a factor > 0 for at least one class in y, "
+                "or class_weight=None."
+            )
         return by_row if weight is None else weight * by_row
 
     def _check_class_weight(self) -> None:

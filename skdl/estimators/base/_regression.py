@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 
-from skdl._validation import Boolean, Constraint, Real
+from skdl._validation import Boolean, Constraint, Real, check_targets_fit_float32
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._network_estimator import BaseNetwork
 from skdl.estimators.base._parameters import loss_constraint
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["REGRESSOR_CONSTRAINTS", "RegressionNetwork", "RegressionTargets"]
 
 REGRESSOR_CONSTRAINTS: dict[str, Constraint] = {
-    "loss": loss_constraint(loss_names(of_classes=False)),
+    "loss": loss_constraint(loss_names(of_classes=False), of_classes=False),
     "huber_delta": Real(0, low_open=True, example=1.0),
     "quantile": Real(0, 1, low_open=True, high_open=True, example=0.9),
     "target_scaling": Boolean(),
@@ -77,6 +77,7 @@ class RegressionTargets(Targets):
     def encode(self, y: Any, *, reset: bool) -> NDArray[np.float64]:
         y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
         y = as_columns(y.astype(np.float64), warn=reset)
+        check_targets_fit_float32(self.owner, y)
         if reset:
             self.is_multioutput = y.shape[1] > 1
             self.n_outputs = y.shape[1]
@@ -107,6 +108,16 @@ class RegressionTargets(Targets):
         else:
             self.offset = mean
             scale = np.sqrt(np.average((targets - mean) ** 2, axis=0, weights=weight))
+        # Smaller numbers are zero in float32, so a network could tell nothing of them.
+        spread = np.abs(targets - self.offset).max(axis=0)
+        too_small = (spread > 10 * np.finfo(np.float64).eps * np.abs(mean)) & (
+            spread < np.finfo(np.float32).tiny
+        )
+        if too_small.any():
+            raise ValueError(
+                f"{self.owner}: y varies by {spread[too_small].max():g} only, too little for "
+                "float32. Expected at least about 1e-37: multiply y by a factor."
+            )
         # A constant target, up to rounding, keeps its own scale.
         floor = 10 * np.finfo(np.float64).eps * np.maximum(np.abs(mean), 1e-30)
         self.scale = np.where(scale > floor, scale, 1.0)

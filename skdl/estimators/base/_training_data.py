@@ -17,7 +17,12 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 
 from skdl._compat_sklearn import check_sample_weight, check_y
 from skdl._lazy_rows import LazyRows
-from skdl._validation import check_enough_rows_to_split, check_validation_pair, check_weights
+from skdl._validation import (
+    check_enough_rows_to_split,
+    check_validation_pair,
+    check_weights,
+    naming,
+)
 from skdl.exceptions import EarlyStoppingDataWarning
 
 if TYPE_CHECKING:
@@ -100,12 +105,14 @@ class TrainingData:
     def to_score(cls, network: Any, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Check rows that a network is scored on while it is trained on others."""
         X = _checked_scoring_rows(network, X)
-        y = check_array(
-            y, accept_sparse="csr", ensure_2d=False, dtype=None, estimator=network,
-            input_name="y_val",
-        )  # fmt: skip
-        check_consistent_length(X, y)
-        weight = _checked_weight(type(network).__name__, sample_weight, X)
+        owner = type(network).__name__
+        with naming(owner, "y_val"):
+            y = check_array(
+                y, accept_sparse="csr", ensure_2d=False, dtype=None, estimator=network,
+                input_name="y_val",
+            )  # fmt: skip
+            check_consistent_length(X, y)
+        weight = _checked_weight(owner, sample_weight, X, "sample_weight_val")
         return cls(X, network._encode_targets(y, reset=False), weight)
 
     # ------------------------------------------------------------------ the rows to train on
@@ -192,9 +199,11 @@ def _checked_pair(network: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, An
     """Return rows as the network takes them and targets as an array; float32 is not copied."""
     rows = _rows_of_our_own(network, X, reset=reset)
     if rows is None:
-        X, y = validate_data(
-            network, X, y, reset=reset, multi_output=True, y_numeric=False, **network._row_checks()
-        )
+        with naming(type(network).__name__, "X"):
+            X, y = validate_data(
+                network, X, y, reset=reset, multi_output=True, y_numeric=False,
+                **network._row_checks(),
+            )  # fmt: skip
     else:
         X, y = rows, check_y(y, multi_output=True, y_numeric=False, estimator=network)
         check_consistent_length(X, y)
@@ -203,10 +212,11 @@ def _checked_pair(network: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, An
 
 def _checked_scoring_rows(network: Any, X: Any) -> Any:
     rows = _rows_of_our_own(network, X, reset=False)
-    if rows is None:
-        validate_data(network, X, reset=False, skip_check_array=True)
-        rows = check_array(X, estimator=network, input_name="X_val", **network._row_checks())
-    return network._to_network_rows(rows, reset=False)
+    with naming(type(network).__name__, "X_val"):
+        if rows is None:
+            rows = check_array(X, estimator=network, input_name="X_val", **network._row_checks())
+            validate_data(network, X, reset=False, skip_check_array=True)
+        return network._to_network_rows(rows, reset=False)
 
 
 def _rows_of_our_own(network: Any, X: Any, *, reset: bool) -> Any:
@@ -223,20 +233,24 @@ def _rows_of_our_own(network: Any, X: Any, *, reset: bool) -> Any:
     return check_array(encoded, estimator=network, **network._row_checks())
 
 
-def _checked_weight(owner: str, sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
+def _checked_weight(
+    owner: str, sample_weight: Any, X: Any, name: str = "sample_weight"
+) -> NDArray[np.float64] | None:
     if sample_weight is None:
         return None
-    weight = np.asarray(sample_weight, np.float64)
-    if weight.ndim == 1:
-        check_weights(owner, weight)
-    checked: NDArray[np.float64] = check_sample_weight(weight, X, dtype=np.float64)
+    with naming(owner, name):
+        weight = np.asarray(sample_weight, np.float64)
+        if weight.ndim == 1:
+            check_weights(owner, weight, name)
+        checked: NDArray[np.float64] = check_sample_weight(weight, X, dtype=np.float64)
     return checked
 
 
 def _checked_groups(owner: str, groups: Any, n_rows: int) -> NDArray[Any] | None:
     if groups is None:
         return None
-    checked: NDArray[Any] = column_or_1d(groups)
+    with naming(owner, "groups"):
+        checked: NDArray[Any] = column_or_1d(groups)
     if len(checked) != n_rows:
         raise ValueError(
             f"{owner}: groups has {len(checked)} entries. Expected one per row of X, {n_rows}."

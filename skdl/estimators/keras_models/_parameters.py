@@ -44,7 +44,7 @@ USER_MODEL_CONSTRAINTS: dict[str, Constraint] = {
     "optimizer": CONSTRAINTS["optimizer"],
     "loss": AnyOf(
         OneOf(None),
-        Names(lambda: [*names.loss_names(), *_LOSS_ALIASES], "loss"),
+        Names(lambda: [*_LOSS_ALIASES, *names.loss_names()], "loss", home="keras.losses"),
         Predicate(is_keras("losses.Loss"), "a keras.losses.Loss"),
         CALLABLE,
         Predicate(lambda value: isinstance(value, list | tuple | dict), "one for each output"),
