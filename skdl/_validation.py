@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MAX_SHOWN_LABELS = 10
 MAX_SHOWN_CHARACTERS = 200
+MAX_SHOWN_TEXT = 600
 # Of names, beyond which a list is no help any more.
 MAX_SHOWN_NAMES = 12
 # Sums of more would overflow float32 in the middle of a fit.
@@ -452,7 +453,9 @@ def _describe_problem(name: str, value: object, constraint: Constraint) -> str:
 
 def nearest_name(name: str, known: Collection[str]) -> str:
     """Return which of some names a mistyped one is nearest to; "" if none is near."""
-    spellings = {candidate.lower(): candidate for candidate in known}
+    spellings: dict[str, str] = {}
+    for candidate in known:
+        spellings.setdefault(candidate.lower(), candidate)
     near = get_close_matches(name.lower(), spellings, n=1)
     return spellings[near[0]] if near else ""
 
@@ -472,13 +475,19 @@ def naming(owner: str, argument: str) -> Iterator[None]:
         yield
     except (ValueError, TypeError) as error:
         text = str(error)
-        if re.search(rf"\b{argument}\b", text):
+        if len(text) > MAX_SHOWN_TEXT:
+            # scikit-learn shows the data themselves.
+            text = text.splitlines()[0][:MAX_SHOWN_TEXT]
+        named = rf"\b({argument}|y)\b" if argument == "X" else rf"\b{argument}\b"
+        if re.search(named, text):
             raise
         kind = ValueError if isinstance(error, ValueError) else TypeError
         if argument.startswith("X") and re.match(r"X\b", text):
             text = text[1:].lstrip()
             raise kind(f"{owner}: {argument} {text}") from error
-        raise kind(f"{owner}: {argument} is not as expected. {text}") from error
+        both = argument == "X" and "inconsistent" in text
+        subject = "X and y do not go together" if both else f"{argument} is not as expected"
+        raise kind(f"{owner}: {subject}. {text}") from error
 
 
 def show(value: object) -> str:

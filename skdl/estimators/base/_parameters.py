@@ -152,6 +152,7 @@ def loss_constraint(formulas: tuple[str, ...], *, of_classes: bool) -> Constrain
         For a classifier, else for a regressor. Keras' losses for the other kind would train
         without a word, and learn nothing: a regressor's ``"categorical_crossentropy"`` is 0.
     """
+    foreign: tuple[str, ...]
     if of_classes:
         foreign = (*_LOSSES_OF_NUMBERS, "mse", "mae", "quantile", "mape", "msle")
         advice = (
@@ -174,7 +175,12 @@ def loss_constraint(formulas: tuple[str, ...], *, of_classes: bool) -> Constrain
         return "" if of_classes and name in foreign else advices.get(name, "")
 
     return AnyOf(
-        Names(lambda: [*formulas, *names.loss_names()], "loss", home="keras.losses", cures=cures),
+        Names(
+            lambda: tuple(dict.fromkeys([*formulas, *names.loss_names()])),
+            "loss",
+            home="keras.losses",
+            cures=cures,
+        ),
         _LossObject(advice_on),
     )
 

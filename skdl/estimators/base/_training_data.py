@@ -189,30 +189,31 @@ class TrainingData:
 
 def checked_rows(network: Any, X: Any) -> Any:
     """Return rows to predict, in the form in which the network takes them."""
-    rows = _rows_of_our_own(network, X, reset=False)
-    if rows is None:
-        rows = validate_data(network, X, reset=False, **network._row_checks())
+    with naming(type(network).__name__, "X"):
+        rows = _rows_of_our_own(network, X, reset=False)
+        if rows is None:
+            rows = validate_data(network, X, reset=False, **network._row_checks())
     return network._to_network_rows(rows, reset=False)
 
 
 def _checked_pair(network: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
     """Return rows as the network takes them and targets as an array; float32 is not copied."""
-    rows = _rows_of_our_own(network, X, reset=reset)
-    if rows is None:
-        with naming(type(network).__name__, "X"):
+    with naming(type(network).__name__, "X"):
+        rows = _rows_of_our_own(network, X, reset=reset)
+        if rows is None:
             X, y = validate_data(
                 network, X, y, reset=reset, multi_output=True, y_numeric=False,
                 **network._row_checks(),
             )  # fmt: skip
-    else:
-        X, y = rows, check_y(y, multi_output=True, y_numeric=False, estimator=network)
-        check_consistent_length(X, y)
+        else:
+            X, y = rows, check_y(y, multi_output=True, y_numeric=False, estimator=network)
+            check_consistent_length(X, y)
     return network._to_network_rows(X, reset=reset), y
 
 
 def _checked_scoring_rows(network: Any, X: Any) -> Any:
-    rows = _rows_of_our_own(network, X, reset=False)
     with naming(type(network).__name__, "X_val"):
+        rows = _rows_of_our_own(network, X, reset=False)
         if rows is None:
             rows = check_array(X, estimator=network, input_name="X_val", **network._row_checks())
             validate_data(network, X, reset=False, skip_check_array=True)

@@ -181,7 +181,8 @@ def _try_layer(described: Any) -> None:
             described.build()(keras.Input((_N_FEATURES,)))
     except Exception as error:
         raise WrongFunctionError(
-            f"does not take rows of {_N_FEATURES} numbers, on which it was tried: {first_line(error)}"
+            f"does not take rows of {_N_FEATURES} numbers, on which it was tried: "
+            f"{first_line(error)}"
         ) from error
 
 
@@ -275,18 +276,20 @@ def traced_result(
     return found[0]
 
 
-def check_tensor(result: Any) -> None:
-    """Refuse what `traced_result` gave if it is no tensor."""
+def check_tensor(result: Any, shape: tuple[int | None, ...] | None = None) -> None:
+    """Refuse what `traced_result` gave if it is no tensor of numbers, or of another shape."""
     if not hasattr(result, "dtype"):
         shown = "None: is there a return?" if result is None else f"{result!r}, which is no tensor"
         raise WrongFunctionError(f"gave {shown}")
+    if not (result.dtype.is_floating or result.dtype.is_integer or result.dtype.is_bool):
+        raise WrongFunctionError(f"gave {result.dtype.name}, which are no numbers")
+    if shape is not None and not result.shape.is_compatible_with(shape):
+        raise WrongFunctionError(f"gave shape {_by(result.shape)}")
 
 
 def _check_rows(result: Any, shape: tuple[int, ...], what: str) -> None:
     """Refuse a result that is not one number, or several, for each row."""
     check_tensor(result)
-    if not (result.dtype.is_floating or result.dtype.is_integer or result.dtype.is_bool):
-        raise WrongFunctionError(f"gave {result.dtype.name}, which are no numbers")
     if what == "loss" and not result.dtype.is_floating:
         raise WrongFunctionError(f"gave {result.dtype.name}, which has no gradient")
     rank = result.shape.rank

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from skdl._validation import show
+from skdl._validation import nearest_name, show
 from skdl.estimators.base._network_size import memory
 from skdl.estimators.base._user_functions import (
     WrongFunctionError,
@@ -402,9 +402,11 @@ class _Named:
             if callable(function) and network[0].isupper()
         }
         if name not in homes:
+            nearest = nearest_name(name, homes)
+            hint = f"Did you mean {nearest!r}? " if nearest else ""
             raise ValueError(
-                f"{owner}: backbone={name!r} is no network of keras.applications. Expected one of "
-                f"{sorted(homes)}, the path of a .keras file, or a keras.Model."
+                f"{owner}: backbone={name!r} is no network of keras.applications. {hint}Expected "
+                f"one of {sorted(homes)}, the path of a .keras file, or a keras.Model."
             )
         self.module = homes[name]
         self.function = getattr(applications, name)
@@ -423,8 +425,8 @@ class _Named:
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"{self.owner}: {self.name} cannot be built for images of shape {input_shape} "
-                f"with backbone_params={self.params}: {first_line(error)} Set image_size to resize images, or "
-                "correct backbone_params."
+                f"with backbone_params={self.params}: {first_line(error)} Set "
+                "image_size to resize images, or correct backbone_params."
             ) from error
         if weights is None:
             return model
@@ -459,8 +461,9 @@ class _Named:
         except Exception as error:
             raise ValueError(
                 f"{self.owner}: the ImageNet weights of {self.name} could not be loaded: "
-                f"{first_line(error)} Expected a connection to where Keras keeps them; where there is none, fetch the "
-                "file (its name ends in _no_top.h5) elsewhere and set weights to its path, or set "
+                f"{first_line(error)} Expected a connection to where Keras keeps them; where "
+                "there is none, fetch the file (its name ends in _no_top.h5) elsewhere and set "
+                "weights to its path, or set "
                 "weights=None for random weights."
             ) from error
 
@@ -471,8 +474,8 @@ def _load(owner: str, model: keras.Model, weights: Any) -> None:
     except Exception as error:
         raise ValueError(
             f"{owner}: the weights in {os.fspath(weights)!r} do not fit the backbone: "
-            f"{first_line(error)} Expected weights of the same network without its top; see backbone_params for "
-            "widths such as MobileNet's alpha."
+            f"{first_line(error)} Expected weights of the same network without its top; see "
+            "backbone_params for widths such as MobileNet's alpha."
         ) from error
 
 
@@ -540,11 +543,7 @@ def _check_preprocessing(
     shape = (None, *size, model.input_shape[-1])
     try:
         result = traced_result(preprocessing, [shape])
-        check_tensor(result)
-        if not (result.dtype.is_floating or result.dtype.is_integer):
-            raise WrongFunctionError(f"gave {result.dtype.name}, which are no numbers")
-        if not result.shape.is_compatible_with(model.input_shape):
-            raise WrongFunctionError(f"gave shape {tuple(result.shape.as_list())} for {shape}")
+        check_tensor(result, model.input_shape)
     except WrongFunctionError as error:
         raise InvalidParameterError(
             f"{owner}: preprocessing={show(preprocessing)} {error}. Expected a function of a "
