@@ -63,13 +63,14 @@ class TensorBoard(Observer):
     """
 
     def __init__(self, log_dir: str | os.PathLike[str], run: str | None = None) -> None:
-        if not isinstance(log_dir, str | os.PathLike):
+        if not isinstance(log_dir, str | os.PathLike) or not os.fspath(log_dir):
             raise InvalidParameterError(
                 f"{_OWNER}: log_dir={log_dir!r} is not allowed. Expected the path of a folder."
             )
-        if run is not None and (not isinstance(run, str) or Path(run).name != run):
+        if run is not None and not _is_folder_name(run):
             raise InvalidParameterError(
-                f"{_OWNER}: run={run!r} is not allowed. Expected None or a name without slashes."
+                f"{_OWNER}: run={run!r} is not allowed. Expected None or a name without slashes, "
+                "for example 'wide'."
             )
         self.log_dir = log_dir
         self.run = run
@@ -138,3 +139,8 @@ class TensorBoard(Observer):
             self._writers[rows] = tf.summary.create_file_writer(str(self._folder / rows))
         with self._writers[rows].as_default():
             tf.summary.scalar(f"epoch_{name}", value, step=epoch)
+
+
+def _is_folder_name(run: object) -> bool:
+    """Tell whether it names a folder right below another; ``".."`` leads out of it."""
+    return isinstance(run, str) and run not in {"", ".", ".."} and Path(run).name == run

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from skdl._validation import Boolean, OneOf, check_parameters
+from skdl._validation import Boolean, OneOf, check_parameters, show
 from skdl.estimators.base import monitor_mode
 from skdl.inspection._cross_validated import curves_by_fold
 from skdl.inspection._networks import check_fitted_networks
@@ -247,6 +247,8 @@ class TrainingCurveDisplay:
                     "of numbers, such as history_; from_estimator takes estimators, and "
                     "from_cross_validation the result of skdl.model_selection.cross_validate."
                 )
+            if metric in each:
+                _check_curve(metric, each[metric])
         return cls._of_histories(histories, None, metric, name).plot(ax, **options)
 
     @classmethod
@@ -458,3 +460,16 @@ def _limits(values: NDArray[np.float64], band: str) -> tuple[Curve, Curve]:
         return values.min(axis=1), values.max(axis=1)
     mean, spread = values.mean(axis=1), values.std(axis=1, ddof=1)
     return mean - spread, mean + spread
+
+
+def _check_curve(metric: str, values: Any) -> None:
+    """Refuse, with a ``ValueError``, what is no number for each of some epochs."""
+    try:
+        numbers = np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        numbers = np.empty(0)
+    if numbers.ndim != 1 or not numbers.size:
+        raise ValueError(
+            f"{_OWNER}.from_history: history[{metric!r}]={show(values)} is no curve. Expected a "
+            "list of one number or more, one for each epoch."
+        )

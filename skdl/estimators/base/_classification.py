@@ -135,12 +135,6 @@ class ClassTargets(Targets):
                 self._class_weight, classes=self.classes, y=self.classes[codes]
             )
         by_row = self._factors[codes]
-        if reset and not by_row.any():
-            raise InvalidParameterError(
-                f"{self.owner}: class_weight={self._class_weight!r} gives every row the weight 0, "
-                "so nothing could be learnt. Expected a factor > 0 for at least one class in y, "
-                "or class_weight=None."
-            )
         return by_row if weight is None else weight * by_row
 
     def _check_class_weight(self) -> None:

@@ -23,7 +23,7 @@ from skdl._validation import (
     check_weights,
     naming,
 )
-from skdl.exceptions import EarlyStoppingDataWarning
+from skdl.exceptions import EarlyStoppingDataWarning, InvalidParameterError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -184,7 +184,14 @@ class TrainingData:
         targets = network._targets
         scaled = targets.scaled(self.targets)
         weight = targets.weighted(self.targets, self.weight, reset=reset)
-        return scaled, None if weight is None else weight.astype(np.float32)
+        weight = None if weight is None else weight.astype(np.float32)
+        if reset and weight is not None and not weight[self.in_training].any():
+            raise InvalidParameterError(
+                f"{type(network).__name__}: class_weight={network.class_weight!r} leaves every "
+                "row to train on the weight 0, so nothing could be learnt. Expected a factor > 0 "
+                "for at least one class in y, or class_weight=None."
+            )
+        return scaled, weight
 
 
 def checked_rows(network: Any, X: Any) -> Any:

@@ -7,18 +7,17 @@ the parameter, what the function was given and what it should give. Each functio
 from __future__ import annotations
 
 import functools
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skdl._validation import show
 from skdl.exceptions import InvalidParameterError
-from skdl.networks import KerasObject, preserved_generators
+from skdl.networks import KerasObject, Loss, Network, preserved_generators
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from skdl.networks import Network
 
 __all__ = [
     "WrongFunctionError",
@@ -97,6 +96,13 @@ def check_loss_and_metrics(
     where = "" if is_named else " of the compiled model"
     shapes = _shapes(network.loss.target, blueprint_of(network).n_outputs)
     loss = network.loss
+    if shapes[1][1] == 1 and _is_over_classes(loss):
+        raise InvalidParameterError(
+            f"{owner}: loss={_shown(loss.function or loss.kind)}{where} compares probabilities of "
+            "several classes, but there is one output for each row, of which it makes 0. Expected "
+            "loss='binary_crossentropy' for two classes, loss='mse' for numbers, or one output "
+            "for each class."
+        )
     if loss.kind == "keras" and loss.function is not None:
         try:
             _cached(_try_loss)(loss.function, *shapes)
@@ -111,11 +117,22 @@ def check_loss_and_metrics(
             expected = (
                 f"{_OF_ROWS}; or a keras.metrics.Metric for what is no mean over rows"
                 if callable(metric)
-                else "a metric of keras.metrics that takes such targets and predictions"
+                else "a metric of keras.metrics that takes such targets and predictions, as an "
+                "object where it needs arguments"
             )
             raise InvalidParameterError(
                 f"{owner}: metrics={_shown(metric)}{where} {error}. Expected {expected}."
             ) from error.__cause__
+
+
+def _is_over_classes(loss: Loss) -> bool:
+    """Tell whether a loss is a cross-entropy between classes, which one output makes constant."""
+    function = loss.function
+    if isinstance(function, KerasObject):
+        name = "" if function.kind is not None else json.loads(function.config)["class_name"]
+    else:
+        name = getattr(function, "__name__", "") if loss.kind == "keras" else loss.kind
+    return "categorical" in name.lower() and "crossentropy" in name.lower()
 
 
 class WrongFunctionError(Exception):
@@ -194,7 +211,7 @@ def _try_loss(loss: Any, y_shape: tuple[int, ...], shape: tuple[int, ...]) -> No
 
 def _try_metric(
     metric: Any,
-    target: str,
+    target: Any,
     output_activation: str,
     y_shape: tuple[int, ...],
     shape: tuple[int, ...],
@@ -202,6 +219,14 @@ def _try_metric(
     if callable(metric) and not isinstance(metric, KerasObject):
         _check_rows(traced_result(metric, [y_shape, shape]), shape, "metric")
         return
+    from skdl.training._metrics import resolve_metrics
+
+    try:
+        # Of a network only loss and output matter to a metric.
+        network = Network((1,), (), output_activation, Loss("mse", target=target))
+        resolve_metrics((metric,), network)
+    except Exception as error:
+        raise WrongFunctionError(f"cannot be made of its name: {first_line(error)}") from error
     if isinstance(metric, KerasObject) and metric.kind is not None:
         y, predictions = _examples(target, output_activation, shape)
         try:

@@ -8,6 +8,7 @@ import math
 import os
 import random
 import threading
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 from types import ModuleType
@@ -506,11 +507,25 @@ def _given(
                 f"{first_line(error)} Expected a file that keras.Model.save wrote; a model of "
                 "layers of your own can be given as a keras.Model."
             ) from error
+    _warn_of_classifier(owner, model)
     if weights is None:
         model = keras.models.model_from_json(model.to_json())
     elif weights != "imagenet":
         _load(owner, model, weights)
     return model
+
+
+def _warn_of_classifier(owner: str, model: keras.Model) -> None:
+    """Warn of a backbone that ends in class probabilities, which are poor features."""
+    activation = getattr(model.layers[-1], "activation", None)
+    if getattr(activation, "__name__", "") == "softmax":
+        warnings.warn(
+            f"{owner}: the backbone ends in softmax, so its features are probabilities of the "
+            "classes that it was trained on. Expected a model without its classifier, for "
+            "example keras.Model(model.inputs, model.layers[-2].output).",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _check_size(owner: str, model: keras.Model, size: tuple[int, int]) -> None:

@@ -11,7 +11,10 @@ import inspect
 import re
 from typing import TYPE_CHECKING, Any
 
+from skdl._validation import show
+from skdl.estimators.base._user_functions import first_line
 from skdl.estimators.keras_models._routing import accepts, made_of, routed_to
+from skdl.exceptions import InvalidParameterError
 from skdl.networks import Fresh, preserved_generators
 
 if TYPE_CHECKING:
@@ -78,7 +81,15 @@ class CompileArguments(Fresh):
                 # Keras reports them by the names that the user knows.
                 if name == "optimizer" or routed:
                     given = as_class(given)
-                arguments[name] = _copied(made_of(given, routed))
+                try:
+                    arguments[name] = _copied(made_of(given, routed))
+                except (TypeError, ValueError) as error:
+                    shown = ", ".join(f"{name}__{key}={show(v)}" for key, v in routed.items())
+                    raise InvalidParameterError(
+                        f"{name}={show(self.params.get(name))}{' with ' if shown else ''}{shown} cannot be made: "
+                        f"{first_line(error)}. Expected an object of Keras, or a name or class "
+                        f"with the arguments that it takes as {name}__NAME=..."
+                    ) from error
         if arguments["metrics"] is not None and not isinstance(arguments["metrics"], dict | list):
             arguments["metrics"] = [arguments["metrics"]]
         return arguments

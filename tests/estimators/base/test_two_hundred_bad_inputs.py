@@ -266,6 +266,20 @@ MODELS = [
     ({"model": build, "loss": None}, "loss=None .*loss='mse'"),
     ({"model": build, "loss": "hubr"}, "loss='hubr' .*'huber'"),
     ({"model": build, "metrics": "acuracy"}, "metrics='acuracy'.*Did you mean 'accuracy'"),
+    (
+        {"model": build, "loss": "categorical_crossentropy"},
+        "loss=<CategoricalCrossentropy> .*one output.*loss='mse' for numbers",
+    ),
+    (
+        {"model": build, "optimizer__foo": 3},
+        "optimizer='rmsprop' with optimizer__foo=3 .*optimizer__NAME",
+    ),
+    (
+        {"model": build, "optimizer__learning_rate": "x"},
+        "optimizer='rmsprop' with optimizer__learning_rate='x' .*optimizer__NAME",
+    ),
+    ({"model": build, "loss": "huber", "loss__foo": 1}, "loss=.*loss__foo=1 .*loss__NAME"),
+    ({"model": build, "model__units": 3}, r"model=<function build.*'units'.*\(meta\).*model__NAME"),
     ({"model": build, "optimizer": "adm"}, "optimizer='adm' .*'adam'"),
     ({"model": build, "batch_size": 0}, "batch_size=0 .*>= 1"),
     ({"model": build, "validation_split": 1.5}, r"validation_split=1\.5 .*\[0, 1\)"),
@@ -297,6 +311,7 @@ VALUES = [
     (MLPClassifier, {"metrics": "roc_auc"}, "metrics='roc_auc' .*metrics='AUC'"),
     (MLPClassifier, {"metrics": "f1"}, "metrics='f1' .*metrics='F1Score'"),
     (MLPClassifier, {"metrics": "Mean"}, "metrics='Mean' .*averages.*Expected"),
+    (MLPClassifier, {"metrics": "MeanIoU"}, "metrics='MeanIoU' .*num_classes.*as an object"),
     (MLPClassifier, {"metrics": 5}, "metrics=5 .*keras.metrics"),
     *[(e, {"activation": "logistic"}, "activation='logistic' .*activation='sigmoid'") for e in ALL],
     (CNNClassifier, {"activation": "logistic"}, "'logistic' .*activation='sigmoid'"),
@@ -589,7 +604,12 @@ def test_data_are_told_before_training(case):
 
 @pytest.fixture(scope="module")
 def fitted():
-    return MLPRegressor(64, epochs=1, random_state=0).fit(FRAME, Y)
+    return MLPRegressor(4, epochs=1, random_state=0).fit(FRAME, Y)
+
+
+@pytest.fixture(scope="module")
+def fitted_on_many_features():
+    return MLPRegressor(32, epochs=1, random_state=0).fit(RNG.normal(size=(30, 200)), Y)
 
 
 PREDICTIONS = {
@@ -600,7 +620,6 @@ PREDICTIONS = {
     "another name": (FRAME.rename(columns={"a": "z"}), "feature names.*z"),
     "NaN": (FRAME.replace({FRAME.iloc[0, 0]: np.nan}), "X contains NaN"),
     "1-d": (Y, "1D array"),
-    "3e38": (FRAME * 0 + 3e38, r"X holds values up to 3e\+38.*no finite.*SmoothClipScaler"),
 }
 
 
@@ -609,6 +628,28 @@ PREDICTIONS = {
 def test_rows_to_predict_are_told(fitted, case):
     rows, message = PREDICTIONS[case]
     fails(lambda: fitted.predict(rows), message)
+
+
+def test_features_for_which_predictions_are_nan_are_told(fitted_on_many_features):
+    rows = np.full((2, 200), 3e38)
+    fails(
+        lambda: fitted_on_many_features.predict(rows),
+        r"MLPRegressor: X holds values up to 3e\+38.*no finite.*SmoothClipScaler",
+    )
+
+
+def test_labels_that_all_weigh_nothing_are_told():
+    labels = (X[:, :3] > 0).astype(int)
+    network = MLPClassifier(class_weight=[{0: 0, 1: 0}] * 3)
+    fails(lambda: network.fit(X, labels), "class_weight=.*weight 0.*factor > 0")
+
+
+def test_a_backbone_with_its_classifier_is_warned_of():
+    images = keras.Input((8, 8, 3))
+    flat = keras.layers.Flatten()(images)
+    model = keras.Model(images, keras.layers.Dense(5, activation="softmax")(flat))
+    with pytest.warns(UserWarning, match=r"ends in softmax.*without its classifier"):
+        PretrainedFeatures(model, pooling=None).fit(IMAGES[:2, :8, :8])
 
 
 def test_there_are_two_hundred():
