@@ -203,6 +203,28 @@ class Names(Constraint):
 
 
 @dataclass(frozen=True)
+class WithCures(Constraint):
+    """A constraint that says of some values it refuses what to write instead."""
+
+    constraint: Constraint
+    cures: Mapping[str, str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.constraint.names
+
+    def accepts(self, value: object) -> bool:
+        return self.constraint.accepts(value)
+
+    def describe(self) -> str:
+        return self.constraint.describe()
+
+    def hint(self, value: object) -> str:
+        cure = self.cures.get(value) if isinstance(value, str) else None
+        return cure or self.constraint.hint(value)
+
+
+@dataclass(frozen=True)
 class SequenceOf(Constraint):
     """A list, a tuple or a one-dimensional array whose entries all meet a constraint."""
 
