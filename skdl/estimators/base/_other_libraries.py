@@ -17,6 +17,7 @@ __all__ = [
     "LOSS_CURES",
     "METRIC_CURES",
     "OPTIMIZER_CURES",
+    "RATE_CURES",
     "name_bad_arguments",
     "unknown_parameter",
 ]
@@ -29,11 +30,11 @@ _PARAMETERS: Mapping[str, str] = MappingProxyType(
         # sklearn.neural_network.MLPClassifier and MLPRegressor
         "hidden_layer_sizes": "hidden_units=(100, 50), one entry a hidden layer",
         "max_iter": "epochs",
-        "alpha": "l2, which is not divided by the rows of a batch: l2 = alpha / (2 * batch_size)",
+        "alpha": "l2 = alpha / (2 * batch_size), of regressors alpha / batch_size",
         "solver": "optimizer, for example optimizer='adam'",
         "learning_rate_init": "learning_rate",
-        "n_iter_no_change": "patience, which counts with early_stopping=True",
-        "tol": "min_delta, which counts with early_stopping=True",
+        "n_iter_no_change": "patience, together with early_stopping=True",
+        "tol": "min_delta, together with early_stopping=True, monitor='loss'",
         "power_t": "learning_rate_schedule",
         "momentum": "optimizer=keras.optimizers.SGD(0.001, momentum=0.9)",
         "nesterovs_momentum": "optimizer=keras.optimizers.SGD(0.001, momentum=0.9, nesterov=True)",
@@ -95,6 +96,13 @@ LOSS_CURES: Mapping[str, str] = MappingProxyType(
         "msle": "Write loss='mean_squared_logarithmic_error'.",
         "gaussian": "Write loss='mse'.",
         "pinball": "That is loss='quantile' here.",
+    }
+)
+RATE_CURES: Mapping[str, str] = MappingProxyType(
+    {
+        "constant": "Write a number as learning_rate: it stays constant by default.",
+        "adaptive": "Write a number as learning_rate, and learning_rate_schedule='plateau'.",
+        "invscaling": "Write keras.optimizers.schedules.InverseTimeDecay(...) as learning_rate.",
     }
 )
 METRIC_CURES: Mapping[str, str] = MappingProxyType(

@@ -20,6 +20,7 @@ from skdl._validation import (
     Predicate,
     Real,
     SequenceOf,
+    WithCures,
 )
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._other_libraries import (
@@ -27,6 +28,7 @@ from skdl.estimators.base._other_libraries import (
     LOSS_CURES,
     METRIC_CURES,
     OPTIMIZER_CURES,
+    RATE_CURES,
 )
 from skdl.training import Observer
 
@@ -97,12 +99,15 @@ CONSTRAINTS: dict[str, Constraint] = {
         Predicate(is_optimizer_object, "a keras.optimizers.Optimizer"),
         Predicate(is_keras("optimizers.Optimizer", as_class=True), "a class of keras.optimizers"),
     ),
-    "learning_rate": AnyOf(
-        Real(0, example=0.001),
-        Predicate(
-            is_keras("optimizers.schedules.LearningRateSchedule"),
-            "a schedule of keras.optimizers.schedules",
+    "learning_rate": WithCures(
+        AnyOf(
+            Real(0, example=0.001),
+            Predicate(
+                is_keras("optimizers.schedules.LearningRateSchedule"),
+                "a schedule of keras.optimizers.schedules",
+            ),
         ),
+        RATE_CURES,
     ),
     "batch_size": Integer(1, example=32),
     "epochs": Integer(1, example=100),

@@ -84,11 +84,12 @@ class CompileArguments(Fresh):
                 try:
                     arguments[name] = _copied(made_of(given, routed))
                 except (TypeError, ValueError) as error:
-                    shown = ", ".join(f"{name}__{key}={show(v)}" for key, v in routed.items())
+                    added = ", ".join(f"{name}__{key}={show(v)}" for key, v in routed.items())
+                    shown = f"{show(self.params.get(name))}{' with ' if added else ''}{added}"
                     raise InvalidParameterError(
-                        f"{name}={show(self.params.get(name))}{' with ' if shown else ''}{shown} cannot be made: "
-                        f"{first_line(error)}. Expected an object of Keras, or a name or class "
-                        f"with the arguments that it takes as {name}__NAME=..."
+                        f"{name}={shown} cannot be made: {first_line(error)}. Expected an object "
+                        "of Keras, or a name or class with the arguments that it takes as "
+                        f"{name}__NAME=..."
                     ) from error
         if arguments["metrics"] is not None and not isinstance(arguments["metrics"], dict | list):
             arguments["metrics"] = [arguments["metrics"]]

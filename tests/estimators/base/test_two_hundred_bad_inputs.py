@@ -319,6 +319,8 @@ VALUES = [
     (MLPRegressor, {"activation": "rellu"}, "activation='rellu' .*Did you mean 'relu'"),
     (MLPRegressor, {"activation": "prelu"}, r"activation='prelu' .*keras\.layers\.PReLU\(\)"),
     (MLPRegressor, {"activation": 3}, "activation=3 .*keras.activations"),
+    (MLPRegressor, {"learning_rate": "adaptive"}, "'adaptive' .*learning_rate_schedule='plateau'"),
+    (MLPClassifier, {"learning_rate": "invscaling"}, "'invscaling' .*InverseTimeDecay"),
     (MLPRegressor, {"optimizer": "lbfgs"}, "optimizer='lbfgs' .*try 'adam'"),
     (MLPRegressor, {"optimizer": "sdg"}, "optimizer='sdg' .*Did you mean 'sgd'"),
     (MLPRegressor, {"optimizer": 0.1}, r"optimizer=0\.1 .*'adam'"),
