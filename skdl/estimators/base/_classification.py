@@ -44,7 +44,7 @@ def _is_weights(value: Any) -> bool:
 
 
 CLASSIFIER_CONSTRAINTS: dict[str, Constraint] = {
-    "loss": loss_constraint(loss_names(of_classes=True)),
+    "loss": loss_constraint(loss_names(of_classes=True), of_classes=True),
     "label_smoothing": Real(0, 1, high_open=True, example=0.1),
     "class_weight": AnyOf(
         OneOf(None, "balanced"),

@@ -23,6 +23,7 @@ __all__ = [
     "metric_names",
     "missing_scalars",
     "monitor_mode",
+    "name_of_keras_loss",
     "optimizer_names",
     "pickled",
     "resolved_activation",
@@ -33,6 +34,9 @@ __all__ = [
 
 # "glu" halves the width of a layer, which an activation must keep.
 _NOT_NAMES = {"get", "serialize", "deserialize", "glu"}
+# Most used, so first in an error's list.
+_COMMON_ACTIVATIONS = ("relu", "gelu", "silu", "selu", "elu", "mish", "tanh", "sigmoid", "linear")
+_COMMON_OPTIMIZERS = ("adam", "adamw", "nadam", "sgd", "rmsprop")
 # Metrics of which more is better, by what stands in their names.
 _MORE_IS_BETTER = (
     "acc", "auc", "precision", "recall", "sensitivity", "specificity",
@@ -44,7 +48,7 @@ def activation_names() -> list[str]:
     """Return the names in ``keras.activations``."""
     import keras
 
-    return _functions(keras.activations)
+    return [*_COMMON_ACTIVATIONS, *_others(_functions(keras.activations), _COMMON_ACTIVATIONS)]
 
 
 def loss_names() -> list[str]:
@@ -68,7 +72,12 @@ def optimizer_names() -> list[str]:
     """Return the names of the classes in ``keras.optimizers``, in lower case."""
     import keras
 
-    return [name.lower() for name in _classes(keras.optimizers, keras.optimizers.Optimizer)]
+    names = [name.lower() for name in _classes(keras.optimizers, keras.optimizers.Optimizer)]
+    return [*_COMMON_OPTIMIZERS, *_others(names, _COMMON_OPTIMIZERS)]
+
+
+def _others(names: list[str], first: tuple[str, ...]) -> list[str]:
+    return [name for name in names if name not in first]
 
 
 def _classes(module: Any, base: type) -> list[str]:
@@ -112,6 +121,21 @@ def resolved_loss(loss: Any) -> Any:
         averaging: Any = loss
         loss = averaging(reduction="mean_with_sample_weight")
     return KerasObject.of("losses", loss) if isinstance(loss, keras.losses.Loss) else loss
+
+
+def name_of_keras_loss(loss: Any) -> str | None:
+    """Return the name of the function for a function, class or object of ``keras.losses``.
+
+    None for a loss of the user's own, and for a name.
+    """
+    import keras
+
+    kind = type(loss) if isinstance(loss, keras.losses.Loss) else loss
+    name = getattr(kind, "__name__", None)
+    if not isinstance(name, str) or getattr(keras.losses, name, None) is not kind:
+        return None
+    plain = {known.replace("_", ""): known for known in _functions(keras.losses)}
+    return plain.get(name.replace("_", "").lower())
 
 
 def resolved_metric(metric: Any) -> Any:

@@ -6,7 +6,6 @@ is trained is the business of `skdl.training`.
 
 from __future__ import annotations
 
-import inspect
 import sys
 from abc import ABCMeta, abstractmethod
 from numbers import Real as RealNumber
@@ -20,7 +19,7 @@ from skdl._compat import CallbackSupportMixin, with_callbacks
 from skdl._compat_tensorflow import check_not_forked
 from skdl._doc_links import DocLinkMixin
 from skdl._lazy_rows import LazyRows
-from skdl._validation import Constraint, check_parameters
+from skdl._validation import Constraint, check_outputs, check_parameters
 from skdl.estimators.base import _diagram as diagram
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._auto_sizes import AUTO_EPOCHS, auto_batch_size
@@ -32,9 +31,11 @@ from skdl.estimators.base._callbacks import SklearnCallbacks
 from skdl.estimators.base._fit_conditions import FitOverrides
 from skdl.estimators.base._held_out import HeldOutScoring
 from skdl.estimators.base._job import described_job
+from skdl.estimators.base._other_libraries import name_bad_arguments, unknown_parameter
 from skdl.estimators.base._parameters import CONSTRAINTS, as_list, is_optimizer_object
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._training_data import TrainingData, checked_rows
+from skdl.estimators.base._user_functions import check_activation
 from skdl.exceptions import InvalidParameterError
 from skdl.networks import let_sklearn_clone
 from skdl.training import InterruptedFit
@@ -70,10 +71,8 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        # scikit-learn asks for it at each `get_params`: several times for each clone and fit.
         if "__init__" in vars(cls):
-            init: Any = vars(cls)["__init__"]
-            init.__signature__ = inspect.signature(init)
+            name_bad_arguments(cls)
 
     # ------------------------------------------------------------------ what subclasses say
 
@@ -298,8 +297,12 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         Raises
         ------
         ValueError
-            If a name is no parameter.
+            If there is no parameter of such a name; the message says what to write instead.
         """
+        known = self.get_params(deep=False)
+        for name in params:
+            if name.partition("__")[0] not in known:
+                raise ValueError(unknown_parameter(type(self).__name__, name, known))
         inside = {name: params.pop(name) for name in list(params) if name.startswith("callbacks__")}
         super().set_params(**params)
         if inside:
@@ -310,6 +313,7 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         owner = type(self).__name__
         values = self.get_params(deep=False)
         check_parameters(owner, values, self._constraints)
+        self._check_activation()
         if is_optimizer_object(self.optimizer) and not (
             isinstance(self.learning_rate, float) and self.learning_rate == _DEFAULT_RATE
         ):
@@ -318,6 +322,10 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
                 "object, which has a learning rate of its own. Expected one of them: set it in "
                 "the optimizer, or give the optimizer by name."
             )
+
+    def _check_activation(self) -> None:
+        """Refuse functions that cannot be an activation."""
+        check_activation(type(self).__name__, self.activation)
 
     def _make_job(
         self,
@@ -376,7 +384,10 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
 
         check_is_fitted(self)
         check_not_forked(type(self).__name__)
-        return predict(self._trained, self._to_inputs(checked_rows(self, X)))
+        rows = checked_rows(self, X)
+        outputs = predict(self._trained, self._to_inputs(rows))
+        check_outputs(type(self).__name__, rows, outputs)
+        return outputs
 
     @property
     def model_(self) -> keras.Model:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["REGRESSOR_CONSTRAINTS", "RegressionNetwork", "RegressionTargets"]
 
 REGRESSOR_CONSTRAINTS: dict[str, Constraint] = {
-    "loss": loss_constraint(loss_names(of_classes=False)),
+    "loss": loss_constraint(loss_names(of_classes=False), of_classes=False),
     "huber_delta": Real(0, low_open=True, example=1.0),
     "quantile": Real(0, 1, low_open=True, high_open=True, example=0.9),
     "target_scaling": Boolean(),

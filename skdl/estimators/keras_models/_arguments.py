@@ -12,8 +12,11 @@ import inspect
 import re
 from typing import TYPE_CHECKING, Any
 
+from skdl._validation import show
 from skdl.estimators.base._callback_parameters import with_values
+from skdl.estimators.base._user_functions import first_line
 from skdl.estimators.keras_models._routing import accepts, made_of, routed_to
+from skdl.exceptions import InvalidParameterError
 from skdl.networks import Fresh, described_object, preserved_generators
 
 if TYPE_CHECKING:
@@ -80,7 +83,16 @@ class CompileArguments(Fresh):
                 # Keras reports them by the names that the user knows.
                 if name == "optimizer" or routed:
                     given = as_class(given)
-                arguments[name] = copied(made_of(given, routed))
+                try:
+                    arguments[name] = copied(made_of(given, routed))
+                except (TypeError, ValueError) as error:
+                    added = ", ".join(f"{name}__{key}={show(v)}" for key, v in routed.items())
+                    shown = f"{show(self.params.get(name))}{' with ' if added else ''}{added}"
+                    raise InvalidParameterError(
+                        f"{name}={shown} cannot be made: {first_line(error)}. Expected an object "
+                        "of Keras, or a name or class with the arguments that it takes as "
+                        f"{name}__NAME=..."
+                    ) from error
         if arguments["metrics"] is not None and not isinstance(arguments["metrics"], dict | list):
             arguments["metrics"] = [arguments["metrics"]]
         return arguments

@@ -142,7 +142,10 @@ class ModelReader:
         """Return optimizer, loss and metrics that hold, of the model or of the parameters."""
         owner = self.owner
         if not given.compiled:
-            arguments = CompileArguments(self.params).fresh()
+            try:
+                arguments = CompileArguments(self.params).fresh()
+            except InvalidParameterError as error:
+                raise InvalidParameterError(f"{owner}: {error}") from error
             if arguments.get("loss") is None and _needs_loss(given):
                 raise InvalidParameterError(
                     f"{owner}: loss=None is not allowed for a model that is not compiled. Expected "
