@@ -9,6 +9,7 @@ __all__ = [
     "EarlyStoppingDataWarning",
     "InvalidParameterError",
     "MigrationWarning",
+    "SingleRowBatchWarning",
 ]
 
 
@@ -62,3 +63,7 @@ class EarlyStoppingDataWarning(UserWarning):
 
 class MigrationWarning(UserWarning):
     """Code written for SciKeras works, but there is a better way here; the message says which."""
+
+
+class SingleRowBatchWarning(UserWarning):
+    """Batch normalisation meets batches of one row, the mean and variance of which say nothing."""

@@ -26,6 +26,7 @@ from skdl.estimators.keras_models._arguments import build_arguments, callbacks_o
 from skdl.estimators.keras_models._calls import fit_arguments, split_rows
 from skdl.estimators.keras_models._encoders import RowEncoder, TargetEncoder
 from skdl.estimators.keras_models._history import History
+from skdl.estimators.keras_models._model_errors import naming_model
 from skdl.estimators.keras_models._parameters import USER_MODEL_CONSTRAINTS, UserModelParameters
 from skdl.estimators.keras_models._reader import Built, ModelReader
 from skdl.estimators.keras_models._routing import accepts, routed_to
@@ -216,7 +217,9 @@ class UserModelEstimator(UserModelParameters):
         self._adopt_weights()
         if "predict__callbacks" in vars(self):
             check_is_fitted(self)
-            callbacks = callbacks_of(self.get_params(deep=False), ("predict__callbacks",))
+            callbacks = callbacks_of(
+                type(self).__name__, self.get_params(deep=False), ("predict__callbacks",)
+            )
             rows = self._to_inputs(checked_rows(self, X))
             self.model_.predict(rows, callbacks=callbacks, verbose=0)
         return super()._outputs(X)
@@ -337,7 +340,8 @@ class UserModelEstimator(UserModelParameters):
 
         def build() -> Template:
             source = self._source(_zeros(self._encoded(X[:1])), meta)
-            model = source.build(seed)
+            with naming_model(type(self).__name__, source):
+                model = source.build(seed)
             is_given = isinstance(source, GivenModel)
             given = source.model if isinstance(source, GivenModel) else model
             initializers, is_explained = initializers_of(model)
