@@ -148,7 +148,7 @@ DIFFERENT = {
     # -------------------------------------------------- arguments and results of methods
     "fit(**fit_params)": (
         "folds split them; SciKeras has arguments for one call",
-        [AVERAGING, KFOLD, KERAS[:2]],
+        [AVERAGING, KFOLD, KERAS],
     ),
     "fit(X)": (
         "what is asked of the rows",

@@ -230,7 +230,22 @@ class UserModelEstimator(UserModelParameters):
 
     def __getstate__(self) -> dict[str, Any]:
         self._adopt_weights()
-        return super().__getstate__()
+        state = super().__getstate__()
+        # Files name no classes beside the estimator's own and those of plain data.
+        made_anew = {
+            name
+            for name in ("feature_encoder_", "target_encoder_")
+            if isinstance(state.get(name), RowEncoder | TargetEncoder)
+        }
+        state = {name: value for name, value in state.items() if name not in made_anew}
+        return state | ({"history_": dict(state["history_"])} if "history_" in state else {})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "_trained" in state:
+            self.history_ = History(self.history_)
+            vars(self).setdefault("feature_encoder_", RowEncoder())
+            vars(self).setdefault("target_encoder_", TargetEncoder(self._targets))
 
     # ------------------------------------------------------------------ data
 

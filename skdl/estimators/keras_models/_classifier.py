@@ -151,6 +151,17 @@ class KerasClassifier(UserModelEstimator, ClassificationNetwork):
         Type of the targets in fit.
     y_ndim_ : int
         Their number of axes.
+    feature_encoder_ : transformer
+        What rows go through before the network: the ``feature_encoder`` of a subclass, fitted, else
+        one that leaves them as they are.
+    target_encoder_ : transformer
+        Targets as the network learns them; its ``inverse_transform`` makes predictions of outputs.
+    callbacks_ : list of keras.callbacks.Callback
+        Those that followed the last fit: copies of what was given, with what they saw.
+    current_epoch : int
+        Epochs of the fitted network, 0 before ``fit``, as in SciKeras; see `n_iter_`.
+    initialized_ : bool
+        Whether ``predict`` can be called, as in SciKeras.
 
     See Also
     --------
@@ -383,7 +394,7 @@ class KerasClassifier(UserModelEstimator, ClassificationNetwork):
         X : array-like or CSR matrix
             Rows in the form in which ``fit`` was given them.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            True labels.
+            True labels; rows of labels that were not seen in ``fit`` count as wrong.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts.
 

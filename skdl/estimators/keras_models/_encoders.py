@@ -52,7 +52,7 @@ class TargetEncoder(TransformerMixin, BaseEstimator):
     """
 
     def __init__(self, targets: UserModelTargets) -> None:
-        self.targets = targets
+        self.targets: Any = targets
 
     def fit(self, y: Any) -> Self:
         """Return the encoder, which has learned from the estimator's targets."""
@@ -78,10 +78,10 @@ class TargetEncoder(TransformerMixin, BaseEstimator):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TargetEncoder):
             return False
-        one, two = self.targets, other.targets
+        one: Any = self.targets
+        two: Any = other.targets
         return type(one) is type(two) and all(
-            np.array_equal(getattr(one, name, None), getattr(two, name, None))
-            for name in one.learned
+            np.array_equal(vars(one).get(name, 0), vars(two).get(name, 0)) for name in one.learned
         )
 
     def __hash__(self) -> int:

@@ -113,6 +113,17 @@ class KerasRegressor(UserModelEstimator, RegressionNetwork):
         Type of the targets in fit.
     y_ndim_ : int
         Their number of axes.
+    feature_encoder_ : transformer
+        What rows go through before the network: the ``feature_encoder`` of a subclass, fitted, else
+        one that leaves them as they are.
+    target_encoder_ : transformer
+        Targets as the network learns them; its ``inverse_transform`` makes predictions of outputs.
+    callbacks_ : list of keras.callbacks.Callback
+        Those that followed the last fit: copies of what was given, with what they saw.
+    current_epoch : int
+        Epochs of the fitted network, 0 before ``fit``, as in SciKeras; see `n_iter_`.
+    initialized_ : bool
+        Whether ``predict`` can be called, as in SciKeras.
 
     See Also
     --------
