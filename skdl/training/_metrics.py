@@ -144,7 +144,7 @@ def _given_its_targets(
     if "categorical" not in name or getattr(keras.metrics, name, None) is not function:
         return metric
     wants_labels = "sparse" in name
-    has_one_output = blueprint_of(network).n_outputs == 1
+    has_one_output = bool(network.layers) and blueprint_of(network).n_outputs == 1
     if wants_labels == (target == "labels") and not has_one_output:
         return metric
 
