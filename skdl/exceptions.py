@@ -8,6 +8,7 @@ __all__ = [
     "DuplicateRowsWarning",
     "EarlyStoppingDataWarning",
     "InvalidParameterError",
+    "SingleRowBatchWarning",
 ]
 
 
@@ -57,3 +58,7 @@ class DuplicateRowsWarning(UserWarning):
 
 class EarlyStoppingDataWarning(UserWarning):
     """The rows held out for early stopping could not be chosen as asked."""
+
+
+class SingleRowBatchWarning(UserWarning):
+    """Batch normalisation meets batches of one row, the mean and variance of which say nothing."""

@@ -90,7 +90,7 @@ class _JournalFile(JournalFileBackend):
         self.path = path
         self.line = 0
 
-    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any]]:
         """Yield what was written, from a line on that is counted from 0."""
         self.line = log_number_from
         logs = super().read_logs(log_number_from)
