@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import json
+import sys
 from typing import TYPE_CHECKING, Any, Literal
 
-from skdl.networks import KerasObject, preserved_generators
+from skdl.networks import KerasObject, described_object, preserved_generators
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,9 +24,11 @@ __all__ = [
     "missing_scalars",
     "monitor_mode",
     "optimizer_names",
+    "pickled",
     "resolved_activation",
     "resolved_loss",
     "resolved_metric",
+    "unpickled",
 ]
 
 # "glu" halves the width of a layer, which an activation must keep.
@@ -118,6 +122,45 @@ def resolved_metric(metric: Any) -> Any:
         with preserved_generators():
             metric = metric()
     return KerasObject.of("metrics", metric) if isinstance(metric, keras.metrics.Metric) else metric
+
+
+def _is_object(value: Any) -> bool:
+    """Tell whether a parameter is an object of Keras that fits only look at."""
+    if isinstance(value, str | int | float | type | None) or "keras" not in sys.modules:
+        return False
+    import keras
+
+    return isinstance(
+        value,
+        keras.losses.Loss
+        | keras.metrics.Metric
+        | keras.optimizers.Optimizer
+        | keras.optimizers.schedules.LearningRateSchedule,
+    ) or (isinstance(value, keras.layers.Layer) and not isinstance(value, keras.Model))
+
+
+def pickled(value: Any) -> Any:
+    """Return an attribute as it is pickled: descriptions in the place of objects of Keras."""
+    if type(value) in {list, tuple} and any(map(_is_object, value)):
+        return type(value)(map(pickled, value))
+    return _Pickled(described_object(value)) if _is_object(value) else value
+
+
+def unpickled(value: Any) -> Any:
+    """Undo `pickled`."""
+    if isinstance(value, _Pickled):
+        with preserved_generators():
+            return value.described.build()
+    if type(value) in {list, tuple} and any(isinstance(part, _Pickled) for part in value):
+        return type(value)(map(unpickled, value))
+    return value
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pickled:
+    """A parameter in a pickle."""
+
+    described: KerasObject
 
 
 def described_optimizer(optimizer: Any, learning_rate: Any) -> Optimizer:

@@ -7,6 +7,7 @@ is trained is the business of `skdl.training`.
 from __future__ import annotations
 
 import inspect
+import sys
 from abc import ABCMeta, abstractmethod
 from numbers import Real as RealNumber
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -31,10 +32,11 @@ from skdl.estimators.base._callbacks import SklearnCallbacks
 from skdl.estimators.base._fit_conditions import FitOverrides
 from skdl.estimators.base._held_out import HeldOutScoring
 from skdl.estimators.base._job import described_job
-from skdl.estimators.base._parameters import CONSTRAINTS, as_list, is_keras, is_optimizer_object
+from skdl.estimators.base._parameters import CONSTRAINTS, as_list, is_optimizer_object
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._training_data import TrainingData, checked_rows
 from skdl.exceptions import InvalidParameterError
+from skdl.networks import let_sklearn_clone
 from skdl.training import InterruptedFit
 
 if TYPE_CHECKING:
@@ -386,15 +388,20 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         check_is_fitted(self)
         model = self.__dict__.get("_keras_model")
         if model is None:
-            from skdl.layers import blueprint_of
             from skdl.training import compiled_model
 
-            trained = self._trained
-            model = compiled_model(trained.network, *self._compilation())
-            layout = blueprint_of(trained.network).layout
-            model.set_weights(layout.split(trained.weights, trained.statistics))
+            model = compiled_model(self._trained.network, *self._compilation())
+            model.set_weights(self._keras_weights())
             self._keras_model = model
         return model
+
+    def _keras_weights(self) -> list[NDArray[np.float32]]:
+        """Return the trained weights and statistics in Keras' order."""
+        from skdl.layers import blueprint_of
+
+        trained = self._trained
+        layout = blueprint_of(trained.network).layout
+        return layout.split(trained.weights, trained.statistics)
 
     def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
         return diagram.fitted_attributes_html(self, doc_link)
@@ -407,11 +414,9 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         return self._optimizer(), self._metrics()
 
     def __sklearn_clone__(self) -> Self:
-        twin: Any = super().__sklearn_clone__()
-        loss = getattr(self, "loss", None)
-        if not (loss is None or isinstance(loss, str)) and is_keras("losses.Loss")(loss):
-            # Shared, as it has no state: Keras' copies forget arguments such as Huber's delta.
-            twin.loss = loss
+        if "keras" in sys.modules:
+            let_sklearn_clone()
+        twin: Self = super().__sklearn_clone__()
         return twin
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -421,7 +426,11 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         # The Keras model is built anew when it is asked for; callbacks hold models and open files.
         state = super().__getstate__()
         left_out = {"_keras_model", "callbacks_"}
-        return {name: value for name, value in state.items() if name not in left_out}
+        # Keras' own pickles of losses and metrics forget arguments, or are refused.
+        return {name: names.pickled(value) for name, value in state.items() if name not in left_out}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({name: names.unpickled(value) for name, value in state.items()})
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from skdl.estimators.base._callback_parameters import with_values
 from skdl.estimators.keras_models._routing import accepts, made_of, routed_to
-from skdl.networks import Fresh, preserved_generators
+from skdl.networks import Fresh, described_object, preserved_generators
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-__all__ = ["CompileArguments", "build_arguments", "callbacks_of", "same_loss"]
+__all__ = ["CompileArguments", "build_arguments", "callbacks_of", "copied", "same_loss"]
 
 # Parameters of SciKeras that are not for the function that builds the model.
 _IGNORED = frozenset({"run_eagerly", "validation_batch_size"})
@@ -80,7 +80,7 @@ class CompileArguments(Fresh):
                 # Keras reports them by the names that the user knows.
                 if name == "optimizer" or routed:
                     given = as_class(given)
-                arguments[name] = _copied(made_of(given, routed))
+                arguments[name] = copied(made_of(given, routed))
         if arguments["metrics"] is not None and not isinstance(arguments["metrics"], dict | list):
             arguments["metrics"] = [arguments["metrics"]]
         return arguments
@@ -135,16 +135,15 @@ def _each(given: Any, change: Callable[[Any], Any]) -> Any:
     return change(given)
 
 
-def _copied(value: Any) -> Any:
-    """Return optimizers, losses and metrics as new objects of equal configuration."""
+def copied(value: Any) -> Any:
+    """Return optimizers and metrics as new objects that compute the same."""
     import keras
 
-    def copied(part: Any) -> Any:
-        if isinstance(part, keras.optimizers.Optimizer | keras.metrics.Metric):
-            return type(part).from_config(part.get_config())
-        return part
+    def new(part: Any) -> Any:
+        is_changed = isinstance(part, keras.optimizers.Optimizer | keras.metrics.Metric)
+        return described_object(part).build() if is_changed else part
 
-    return _each(value, copied)
+    return _each(value, new)
 
 
 def callbacks_of(owner: str, params: Mapping[str, Any]) -> list[Any]:

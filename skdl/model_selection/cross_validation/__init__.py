@@ -1,8 +1,8 @@
 """Cross-validation in lockstep, with intervals, a baseline and training curves."""
 
 from skdl.model_selection.cross_validation._cross_validate import cross_validate
-from skdl.model_selection.cross_validation._folds import Fold, Folds
+from skdl.model_selection.cross_validation._folds import Fold, Folds, unscored
 from skdl.model_selection.cross_validation._result import CrossValidationResult
 from skdl.model_selection.cross_validation._routing import router_of
 
-__all__ = ["CrossValidationResult", "Fold", "Folds", "cross_validate", "router_of"]
+__all__ = ["CrossValidationResult", "Fold", "Folds", "cross_validate", "router_of", "unscored"]

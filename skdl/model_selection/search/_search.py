@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
+import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import optuna
-from optuna.pruners import BasePruner
+from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import GroupKFold
-from sklearn.utils import indexable
 
-from skdl._compat import CallbackSupportMixin, with_callbacks
+from skdl._compat import HAS_CALLBACKS, CallbackSupportMixin, with_callbacks
 from skdl._compat_sklearn import (
     BaseSearchCV,
     best_index,
@@ -39,6 +39,14 @@ from skdl._validation import (
     check_parameters,
 )
 from skdl.exceptions import InvalidParameterError
+from skdl.model_selection._arguments import (
+    ESTIMATOR,
+    MOST,
+    N_JOBS,
+    SCORING,
+    check_data,
+    checked_splits,
+)
 from skdl.model_selection._split import SHUFFLE_SEED, check_folds, splits_per_iteration
 from skdl.model_selection.cross_validation import Folds, router_of
 from skdl.model_selection.search._comparable import check_comparable
@@ -48,7 +56,7 @@ from skdl.model_selection.search._results import check_outcome, cv_results, fini
 from skdl.model_selection.search._sklearn_callbacks import SearchTasks
 from skdl.model_selection.search._space import make_space
 from skdl.model_selection.search._trials import SCORES, Trials
-from skdl.model_selection.shared_study import open_study, run_study
+from skdl.model_selection.shared_study import described_errors, open_study, run_study
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,6 +72,9 @@ __all__ = ["OptunaSearchCV"]
 _OWNER = "OptunaSearchCV"
 
 _CONSTRAINTS: dict[str, Constraint] = {
+    "estimator": ESTIMATOR,
+    "scoring": SCORING,
+    "n_jobs": N_JOBS,
     "n_trials": AnyOf(OneOf(None), Integer(1, example=50)),
     "timeout": AnyOf(OneOf(None), Real(0, low_open=True, example=600)),
     "sampler": AnyOf(
@@ -79,7 +90,7 @@ _CONSTRAINTS: dict[str, Constraint] = {
         Predicate(lambda v: isinstance(v, str), "the name of a metric"),
         Predicate(callable, "a function of cv_results_"),
     ),
-    "trials_together": Integer(1, example=4),
+    "trials_together": Integer(1, MOST, example=4),
     "callbacks": AnyOf(
         OneOf(None), SequenceOf(Predicate(callable, "a function of study and trial"))
     ),
@@ -298,7 +309,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         self._check_search_parameters()
         self._delete_fitted_attributes()
         scorers, refit_metric = scorers_of_search(self)
-        X, y = indexable(X, y)
+        X, y = check_data(_OWNER, self.estimator, X, y)
         params = check_method_params(X, params=params)
         routed = fit_params_by_consumer(self, params)
         base = clone(self.estimator)
@@ -314,7 +325,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
             random_state=SHUFFLE_SEED,
             owner=_OWNER,
         )
-        splits = list(splitter.split(X, y, **split_params))
+        splits = checked_splits(_OWNER, self.cv, splitter, X, y, **split_params)
         self.n_splits_ = len(splits)
 
         metrics = _metric_names(scorers)
@@ -371,7 +382,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
                 study.stop()
 
         try:
-            with progress:
+            with progress, described_errors(self.storage):
                 progress.begin_with(finished_trials(study))
                 run_study(
                     study,
@@ -388,6 +399,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         tasks.end_search()
         self._set_results(space, metrics, objectives)
         check_outcome(self.cv_results_, self.timeout)
+        self._warn_of_unjudged_trials(trials, is_judged=is_judged)
         if self.refit is not False:
             self._fit_best(base, tasks, X, y, routed.estimator.fit)
         tasks.end()
@@ -445,6 +457,23 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         else:
             return
         self.best_params_ = results["params"][self.best_index_]
+
+    def _warn_of_unjudged_trials(self, trials: Trials, *, is_judged: bool) -> None:
+        """Warn where trials could not be pruned, though they were to be."""
+        is_chosen = isinstance(self.pruner, BasePruner) and not isinstance(self.pruner, NopPruner)
+        reported = (t.intermediate_values for t in self.study_.get_trials(deepcopy=False))
+        if trials.problem and not isinstance(trials.pruner, NopPruner):
+            message = f"{trials.problem} Trials with such folds were not pruned."
+        elif is_judged and is_chosen and not any(reported):
+            message = (
+                f"pruner={type(self.pruner).__name__} judged no trial, as none reported its "
+                "epochs. Expected a network at the end of the estimator, of a Pipeline or of a "
+                "TransformedTargetRegressor; pass pruner=None if none is to be pruned."
+            )
+        else:
+            return
+        # The decorator of `fit` is a frame of its own.
+        warnings.warn(f"{_OWNER}: {message}", UserWarning, stacklevel=3 + HAS_CALLBACKS)
 
     def _fit_best(
         self, base: Any, tasks: SearchTasks, X: Any, y: Any, fit_params: dict[str, Any]

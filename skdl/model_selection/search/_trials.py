@@ -16,6 +16,7 @@ from sklearn.base import clone
 from skdl._compat_sklearn import check_method_params, is_multimetric, safe_split, strict_scorer
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
+from skdl.model_selection.cross_validation import unscored
 from skdl.model_selection.search._pruning import MeanCurve
 from skdl.model_selection.shared_study import Outcome
 
@@ -74,6 +75,7 @@ class Trials:
     def __post_init__(self) -> None:
         # Scores and losses must not meet in one study, so the first score decides for all trials.
         self._is_scored_by_epoch = False
+        self.problem = ""
         self._epoch_scorer = _scorer_of(self.folds.scorer, self.objectives[0])
 
     @property
@@ -122,6 +124,7 @@ class Trials:
             folds = self._run(trial, clone(self.estimator).set_params(**params), curve)
         except Exception as error:  # noqa: BLE001 - recorded with the trial
             return self._outcome_of_error(error)
+        self.problem = self.problem or unscored(folds)
         return self._record_scores(trial, folds)
 
     def _outcome_of_error(self, error: Exception) -> Outcome:

@@ -1,7 +1,15 @@
 """Optuna studies that several processes share."""
 
 from skdl.model_selection.shared_study._outcome import REASON, Outcome, is_counted
-from skdl.model_selection.shared_study._storage import open_study
+from skdl.model_selection.shared_study._storage import described_errors, open_study
 from skdl.model_selection.shared_study._worker import Event, run_study
 
-__all__ = ["REASON", "Event", "Outcome", "is_counted", "open_study", "run_study"]
+__all__ = [
+    "REASON",
+    "Event",
+    "Outcome",
+    "described_errors",
+    "is_counted",
+    "open_study",
+    "run_study",
+]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
+    from skdl.networks import KerasObject
     from skdl.training._job import Job
 
 __all__ = ["Member", "end_abandoned_calls"]
@@ -419,9 +419,7 @@ def end_abandoned_calls(members: Iterable[Member]) -> None:
             member.abandon(reasons[id(member.job.call)])
 
 
-def _scheduled(schedule: str, first: int, count: int) -> NDArray[np.float32]:
-    """Evaluate a serialised Keras schedule at the steps ``first ... first + count - 1``."""
-    import keras
-
-    built = keras.optimizers.schedules.deserialize(json.loads(schedule))
+def _scheduled(schedule: KerasObject, first: int, count: int) -> NDArray[np.float32]:
+    """Evaluate a Keras schedule at the steps ``first ... first + count - 1``."""
+    built = schedule.build()
     return np.array([float(built(step)) for step in range(first, first + count)], np.float32)
