@@ -140,7 +140,7 @@ class UserModelParameters(BaseNetwork):
         Parameters
         ----------
         deep : bool, default=True
-            Also return the parameters of parameters that are estimators.
+            Also return the arguments of callbacks, such as ``callbacks__0__patience``.
 
         Returns
         -------
@@ -156,7 +156,7 @@ class UserModelParameters(BaseNetwork):
         Parameters
         ----------
         **params : object
-            By name.
+            By name, arguments of callbacks included: ``callbacks__0__patience``.
 
         Returns
         -------
