@@ -244,8 +244,8 @@ class UserModelEstimator(UserModelParameters):
         super().__setstate__(state)
         if "_trained" in state:
             self.history_ = History(self.history_)
-            vars(self).setdefault("feature_encoder_", RowEncoder())
-            vars(self).setdefault("target_encoder_", TargetEncoder(self._targets))
+            self.__dict__.setdefault("feature_encoder_", RowEncoder())
+            self.__dict__.setdefault("target_encoder_", TargetEncoder(self._targets))
 
     # ------------------------------------------------------------------ data
 
