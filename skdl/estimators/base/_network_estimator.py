@@ -288,7 +288,7 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         Parameters
         ----------
         **params : object
-            ``callbacks__0__patience`` and the like set arguments of copies of the callbacks.
+            By name, arguments of callbacks included: ``callbacks__0__patience``.
 
         Returns
         -------

@@ -75,7 +75,7 @@ class UserModelParameters(BaseNetwork):
         Parameters
         ----------
         deep : bool, default=True
-            Also return the parameters of parameters that are estimators.
+            Also return the arguments of callbacks, such as ``callbacks__0__patience``.
 
         Returns
         -------
@@ -91,7 +91,7 @@ class UserModelParameters(BaseNetwork):
         Parameters
         ----------
         **params : object
-            By name.
+            By name, arguments of callbacks included: ``callbacks__0__patience``.
 
         Returns
         -------
