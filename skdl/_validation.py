@@ -407,10 +407,12 @@ def check_outputs(owner: str, X: Any, outputs: Any) -> None:
         return
     largest = float(np.nanmax(np.abs(values), initial=0.0))
     if largest > MAX_FEATURE:
+        is_finite = np.isfinite(outputs.reshape(len(outputs), -1)).all(1)
         raise ValueError(
-            f"{owner}: X holds values up to {largest:g}, for which predictions are no finite "
-            "numbers. Expected features on the scale of those in fit: check their units, or scale "
-            "them in a pipeline, for example by SmoothClipScaler, which bounds outliers."
+            f"{owner}: the outputs of {(~is_finite).sum()} of {len(outputs)} rows, the first of "
+            f"them row {int(is_finite.argmin())}, are NaN or infinite: X holds values up to "
+            f"{largest:g}, too large for sums in float32. Expected rows of about the size of those "
+            "in fit; SmoothClipScaler, or input_scaling='smooth_clip' of MLPs, takes any."
         )
 
 

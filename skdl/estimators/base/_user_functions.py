@@ -105,14 +105,16 @@ def check_loss_and_metrics(
         )
     if loss.kind == "keras" and loss.function is not None:
         try:
-            _cached(_try_loss)(loss.function, *shapes)
+            _cached(_try_loss)(_plain(loss.function), *shapes)
         except WrongFunctionError as error:
             raise InvalidParameterError(
                 f"{owner}: loss={_shown(loss.function)}{where} {error}. Expected {_OF_ROWS}."
             ) from error.__cause__
     for metric in metrics:
         try:
-            _cached(_try_metric)(metric, network.loss.target, network.output_activation, *shapes)
+            _cached(_try_metric)(
+                _plain(metric), network.loss.target, network.output_activation, *shapes
+            )
         except WrongFunctionError as error:
             expected = (
                 f"{_OF_ROWS}; or a keras.metrics.Metric for what is no mean over rows"
@@ -330,9 +332,13 @@ def _by(shape: Any) -> str:
     return str(tuple(shape.as_list()))
 
 
+def _plain(value: Any) -> Any:
+    """Return the function that a description is about: whatever it reads, it is tried once."""
+    return value.function if isinstance(value, UserFunction) else value
+
+
 def _shown(value: Any) -> str:
-    if isinstance(value, UserFunction):
-        return show(value.function)
+    value = _plain(value)
     if not isinstance(value, KerasObject):
         return show(value)
     kind = value.kind.__name__ if value.kind is not None else type(value.build()).__name__
