@@ -8,6 +8,7 @@ __all__ = [
     "DuplicateRowsWarning",
     "EarlyStoppingDataWarning",
     "InvalidParameterError",
+    "NoImprovementWarning",
 ]
 
 
@@ -57,3 +58,7 @@ class DuplicateRowsWarning(UserWarning):
 
 class EarlyStoppingDataWarning(UserWarning):
     """The rows held out for early stopping could not be chosen as asked."""
+
+
+class NoImprovementWarning(UserWarning):
+    """A search found nothing that is better than its start beyond the noise of the folds."""

@@ -51,7 +51,10 @@ def pipeline(*args, **params):
 
 
 def searched(estimator, space, **params):
-    fixed = {"n_trials": 2, "cv": 3, "refit": False, "random_state": 0, "pruner": NEVER}
+    fixed = {
+        "n_trials": 2, "cv": 3, "refit": False, "random_state": 0, "pruner": NEVER,
+        "start_trial": False,
+    }  # fmt: skip
     return OptunaSearchCV(estimator, space, **fixed | params)
 
 
