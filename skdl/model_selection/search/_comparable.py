@@ -69,6 +69,9 @@ def check_comparable(
     )
     wanted = f"{_described(scoring)}, of which {', '.join(map(str, objectives))}"
     _check(study, _SCORING, wanted, "another scoring", "the one that it was made for")
+    for trial in finished_trials(study):
+        if trial.state == TrialState.COMPLETE and not is_start(trial):
+            space.params_of(trial)
     _check(
         study,
         _START,
@@ -76,9 +79,6 @@ def check_comparable(
         "an estimator with other parameters of its own",
         "the estimator that it was made with",
     )
-    for trial in finished_trials(study):
-        if trial.state == TrialState.COMPLETE and not is_start(trial):
-            space.params_of(trial)
 
 
 def _check(study: optuna.Study, key: str, wanted: str, wrong: str, expected: str) -> None:

@@ -170,7 +170,7 @@ def warn_if_no_better(
     if best == start or score <= start_score:
         n_others = len(results["state"]) - 1
         told = f"none of {n_others} other trials scores better than the start ({start_score:.4g})"
-        kept = "best_params_ are the start's"
+        kept = "The best_params_ are the start's"
     else:
         p_value = corrected_t_test(scores, start_scores, *n_rows).p_value
         if np.isnan(p_value) or p_value < _SIGNIFICANCE:
@@ -179,9 +179,9 @@ def warn_if_no_better(
             f"trial {number}, the best, scores {score:.4g} and the start {start_score:.4g}: no "
             f"more than the folds differ among themselves (p = {p_value:.2g} in a paired test)"
         )
-        kept = f"best_params_ are those of trial {number}"
+        kept = f"The best_params_ are those of trial {number}"
     warnings.warn(
-        f"{_OWNER}: {told}. {kept[0].upper()}{kept[1:]}. Expect no gain from this search on new "
+        f"{_OWNER}: {told}. {kept}. Expect no gain from this search on new "
         "rows: search for longer or in another space, or keep the estimator as it is.",
         NoImprovementWarning,
         stacklevel=4 + HAS_CALLBACKS,  # whose decorator is a frame of its own

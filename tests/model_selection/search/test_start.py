@@ -73,7 +73,7 @@ def test_best_is_never_worse_than_the_start(data):
     X, y = data
     space = {"alpha": FloatDistribution(1e8, 1e9)}
     search = searched(Ridge(alpha=0.01), space, refit=True)
-    with pytest.warns(NoImprovementWarning, match=r"none of 3 other trials.*best_params_ are the"):
+    with pytest.warns(NoImprovementWarning, match=r"none of 3 other trials.*The best_params_ are"):
         search.fit(X, y)
     assert search.best_score_ == search.start_score_ == search.study_.best_value
     assert search.best_params_ == {"alpha": 0.01}
