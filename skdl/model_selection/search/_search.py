@@ -183,8 +183,8 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         chosen by the sampler. Where `param_distributions` is a function, by the names that it
         gives to its suggestions.
     target_score : float or None, default=None
-        A score that is good enough: once a trial has reached it, no new trial starts. With one
-        objective.
+        A score that is good enough: once a trial of this process, or one that the study holds
+        already, has reached it, no new trial starts. With one objective.
     refit : bool, str or callable, default=True
         Fit the best parameters on all rows. With several metrics, the name of the one to be
         best in, or a function that takes ``cv_results_`` and returns an index. With False, and a
@@ -258,11 +258,14 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
     >>> from skdl import MLPRegressor
     >>> from skdl.model_selection import OptunaSearchCV
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> pipe = make_pipeline(StandardScaler(), MLPRegressor(epochs=10, random_state=0))
-    >>> space = {"mlpregressor__hidden_units": [8, 16]}
+    >>> slow = MLPRegressor(epochs=10, learning_rate=1e-5, random_state=0)
+    >>> pipe = make_pipeline(StandardScaler(), slow)
+    >>> space = {"mlpregressor__learning_rate": [0.003, 0.01]}
     >>> search = OptunaSearchCV(pipe, space, n_trials=3, cv=3, random_state=0).fit(X, y)
+    >>> search.best_score_ > search.start_score_
+    True
     >>> sorted(search.best_params_)
-    ['mlpregressor__hidden_units']
+    ['mlpregressor__learning_rate']
     >>> search.predict(X[:2]).shape
     (2,)
     """

@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 from skdl._compat_optuna import FIXED_PARAMS, fixed_params, storage_of, study_id, trial_id
 from skdl.model_selection.shared_study._heartbeat import SIGNATURE
 from skdl.model_selection.shared_study._outcome import REASON, UNCOUNTED
+from skdl.model_selection.shared_study._worker import RETRY_OF
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +48,8 @@ def enqueue_once(study: optuna.Study, params: Mapping[str, Any]) -> None:
         return
     storage.set_trial_user_attr(id_in_storage, REASON, "another process has enqueued the same")
     storage.set_trial_user_attr(id_in_storage, UNCOUNTED, value=True)
+    # Its own successor: nobody has to do it again.
+    storage.set_trial_user_attr(id_in_storage, RETRY_OF, storage.get_trial(id_in_storage).number)
     storage.set_trial_state_values(id_in_storage, TrialState.FAIL)
 
 

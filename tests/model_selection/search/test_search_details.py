@@ -113,7 +113,7 @@ def test_number_as_error_score_does_not_hide_that_every_fit_failed(data):
     search = searched(Broken(alpha=0.5), error_score=0.1)
     with pytest.warns(FitFailedWarning, match="3 of 4 trials failed"):
         search.fit(*data)
-    assert list(search.cv_results_["mean_test_score"][1:]) == [0.1] * 3
+    assert list(search.cv_results_["mean_test_score"][1:]) == pytest.approx([0.1] * 3)
 
 
 # ---------------------------------------------------------------- good enough

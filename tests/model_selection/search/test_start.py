@@ -11,6 +11,7 @@ from optuna.pruners import ThresholdPruner
 from optuna.samplers import BruteForceSampler, GridSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 from scipy.stats import norm, randint
+from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -360,6 +361,9 @@ def test_existing_study_goes_on(data):
     assert [trial.params["alpha"] for trial in study.trials[2:]] == values
 
     assert len(searched(study=study, n_trials=6).fit(*data).study_.trials) == 6
+    # A clone has a study of its own, as it has of a storage in memory.
+    assert len(clone(searched(study=study, n_trials=7)).fit(*data).study_.trials) == 7
+    assert len(study.trials) == 6
     with pytest.raises(ValueError, match="other data or splits"):
         searched(study=study, n_trials=7).fit(data[0], -data[1])
 
