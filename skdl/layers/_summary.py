@@ -14,7 +14,16 @@ __all__ = ["LayerSummary", "layer_summaries"]
 
 
 class LayerSummary(NamedTuple):
-    """A layer's name, the shape of one row behind it, and the number of its weights."""
+    """One layer in words and numbers.
+
+    Parameters
+    ----------
+    name : str
+    output_shape : tuple of int
+        Shape of one row behind it.
+    n_weights : int
+        Those that are not trained included.
+    """
 
     name: str
     output_shape: Shape

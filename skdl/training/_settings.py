@@ -40,7 +40,21 @@ class Optimizer:
 
 @dataclasses.dataclass(frozen=True)
 class EarlyStopping:
-    """Stop when the monitored value has not improved by `min_delta` for `patience` epochs."""
+    """Stop when the monitored value has not improved by `min_delta` for `patience` epochs.
+
+    Parameters
+    ----------
+    monitor : str
+        Name of a loss or metric in the history.
+    mode : {"min", "max"}
+        Whether it should fall or rise.
+    patience : int
+        Epochs.
+    min_delta : float
+        In the units of the monitored value.
+    restore_best_weights : bool
+        Whether to end with the weights of the best epoch.
+    """
 
     monitor: str
     mode: Literal["min", "max"]

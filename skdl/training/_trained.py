@@ -36,6 +36,8 @@ class Trained:
         Optimizer steps taken.
     slots : tuple of ndarray
         The optimizer's state, where it was asked for.
+    learning_rate : float, optional
+        After the last epoch; None under a schedule of Keras.
     """
 
     network: Network

@@ -149,7 +149,13 @@ class TrainingCall(NamedTuple):
 
 
 class EvaluationCall(NamedTuple):
-    """What ``Program.evaluate`` takes; entries as in `TrainingCall`."""
+    """What ``Program.evaluate`` takes.
+
+    Parameters
+    ----------
+    state, dims, scalars, data, offsets, units, batches
+        As in `TrainingCall`.
+    """
 
     state: State
     dims: Tensor
@@ -179,7 +185,13 @@ class EpochResult(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """What ``Program.evaluate`` gives; entries as in `EpochResult`."""
+    """What ``Program.evaluate`` gives.
+
+    Parameters
+    ----------
+    log, outputs
+        As in `EpochResult`.
+    """
 
     log: Tensor
     outputs: Tensor

@@ -8,6 +8,7 @@ import pytest
 
 from skdl.estimators.keras_models._arguments import CompileArguments, loss_name
 from skdl.estimators.keras_models._routing import accepts, is_routed, made_of, routed_to
+from tests.checks import name_without_address
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +191,7 @@ def without_narrow(made):
     return made
 
 
-@pytest.mark.parametrize(("given", "params"), MADE, ids=str)
+@pytest.mark.parametrize(("given", "params"), MADE, ids=name_without_address)
 def test_objects_made_of_classes_are_those_of_scikeras(scikeras, given, params):
     expected = outcome(scikeras.unflatten_params, given, params)
     made = outcome(made_of, given, params)
@@ -270,7 +271,7 @@ IN_CAPITALS = {keras.losses.KLDivergence: "kl_divergence", keras.losses.CTC: "ct
         keras.losses.mean_squared_error,
         function,
     ],
-    ids=str,
+    ids=name_without_address,
 )
 def test_names_of_losses_are_those_of_scikeras(scikeras, loss):
     assert loss_name(loss) == scikeras.loss_name(loss)
