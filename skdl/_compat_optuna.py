@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 __all__ = [
     "FIXED_PARAMS",
     "HidingSampler",
+    "Stop",
     "drop_cached_trials",
     "fixed_params",
     "frozen_trial",
+    "grid_point",
     "hidden_attrs",
+    "queue",
     "report_fold_scores",
     "set_hidden_attr",
     "set_hidden_study_attr",
@@ -38,6 +41,7 @@ __all__ = [
 
 # Where Optuna keeps what a trial was enqueued with.
 FIXED_PARAMS = "fixed_params"
+_GRID = ("search_space", "grid_id")
 
 
 def storage_of(study: optuna.Study) -> BaseStorage:
@@ -235,6 +239,16 @@ class _View:
         return [trial for trial in trials if not self._is_hidden(trial)]
 
 
+def grid_point(trial: FrozenTrial) -> dict[str, Any]:
+    """Return what a ``GridSampler`` has noted of a trial; empty for other samplers.
+
+    It draws a point by its number, before any parameter is suggested. Without it, a retry of a
+    trial lost so early would draw another point, and the sampler fails on trials without a number
+    (``KeyError: 'grid_id'``, when the last point but one has ended).
+    """
+    return {key: trial.system_attrs[key] for key in _GRID if key in trial.system_attrs}
+
+
 def drop_cached_trials(study: optuna.Study) -> None:
     """Let this thread's next look at a study see all its trials, as ``study.ask`` does.
 
@@ -243,17 +257,51 @@ def drop_cached_trials(study: optuna.Study) -> None:
     study._thread_local.cached_all_trials = None
 
 
+def queue(
+    study: optuna.Study,
+    params: dict[str, Any],
+    grid_point: dict[str, Any],
+    user_attrs: dict[str, Any],
+) -> None:
+    """Let some worker evaluate parameters, as ``study.enqueue_trial`` does, and a grid's point.
+
+    The key under which fixed parameters stand is Optuna's own. Without it, see `grid_point`.
+    """
+    from optuna.trial import TrialState, create_trial
+
+    fixed = {"fixed_params": params} if params else {}
+    study.add_trial(
+        create_trial(
+            state=TrialState.WAITING, system_attrs={**fixed, **grid_point}, user_attrs=user_attrs
+        )
+    )
+
+
+class Stop:
+    """Tells whether ``study.stop()`` was called; without it, see `stoppable`."""
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._study = study
+
+    def __call__(self) -> bool:
+        return self._study._stop_flag
+
+    def take_back(self) -> None:
+        """Let the study go on, as if it had not been called."""
+        self._study._stop_flag = False
+
+
 @contextlib.contextmanager
-def stoppable(study: optuna.Study) -> Iterator[Callable[[], bool]]:
+def stoppable(study: optuna.Study) -> Iterator[Stop]:
     """Let ``study.stop()`` work, which Optuna allows inside ``study.optimize`` only.
 
-    Yields a function that tells whether it was called. Without it, callbacks of the user's could
-    not end a search.
+    Yields what tells whether it was called. Without it, callbacks of the user's could not end a
+    search.
     """
     local = study._thread_local
     before = local.in_optimize_loop
     local.in_optimize_loop, study._stop_flag = True, False
     try:
-        yield lambda: study._stop_flag
+        yield Stop(study)
     finally:
         local.in_optimize_loop = before

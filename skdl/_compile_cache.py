@@ -2,7 +2,8 @@
 
 Off unless asked for: TensorFlow logs errors that mean nothing when it finds a compilation. It reads
 the setting when it is loaded, so skdl must be imported before it. The folder holds machine code
-that will be run: it belongs to the user alone, or is not used.
+that will be run: it belongs to the user alone, and nobody else can put another in its place by
+way of the folders above it; or it is not used.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def enable() -> Path | None:
 
     It will if the environment variable ``SKDL_COMPILE_CACHE`` is ``on`` or names a folder; but not
     if TensorFlow is loaded already or has such a folder from the user, or if the folder is not
-    safe. Each of these costs the time to compile and nothing else.
+    safe, of which a warning in the log tells. Each of these costs the time to compile and nothing
+    else.
     """
     choice = os.environ.get(SWITCH, "off")
     flags = os.environ.get("TF_XLA_FLAGS", "")
@@ -40,7 +42,7 @@ def enable() -> Path | None:
         folder = folder_for(_user_folder() if choice == "on" else Path(choice))
         _prune(folder)
     except (OSError, PackageNotFoundError) as error:
-        _log.info("compilations are not kept on disk: %s", error)
+        _log.warning("compilations are not kept on disk: %s", error)
         return None
     os.environ["TF_XLA_FLAGS"] = f"{flags} {_FLAG}={folder}".strip()
     return folder
@@ -52,11 +54,16 @@ def folder_for(base: Path) -> Path:
     Raises
     ------
     PermissionError
-        If the folder belongs to somebody else, others may write to it, or it is a link.
+        If the folder belongs to somebody else, others may write to it, or it is a link; or if
+        somebody else but root can replace one of the folders above it.
     """
     made_for = [version("tensorflow"), version("keras"), _processor()]
-    folder = base / "xla" / hashlib.sha256("\n".join(made_for).encode()).hexdigest()[:16]
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    name = hashlib.sha256("\n".join(made_for).encode()).hexdigest()[:16]
+    # Links above it are followed once, here: nobody can turn them elsewhere later.
+    folder = Path(os.path.realpath(base)) / "xla" / name
+    for parent in reversed(folder.parents):
+        _check_parent(parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     is_own = hasattr(os, "getuid") and found.st_uid == os.getuid()
     if not stat.S_ISDIR(found.st_mode) or not is_own or found.st_mode & 0o077:
@@ -65,6 +72,29 @@ def folder_for(base: Path) -> Path:
             f"in the environment variable {SWITCH}."
         )
     return folder
+
+
+def _check_parent(parent: Path) -> None:
+    """Refuse a folder in which somebody else can replace what lies in it; make one if missing.
+
+    In a folder with the sticky bit, such as ``/tmp``, each can replace their own things only.
+    """
+    if not parent.exists():
+        # What lies above it has been checked, so nobody else can make it.
+        parent.mkdir(mode=0o700, exist_ok=True)
+    found = parent.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        wrong = "is a link or no folder"
+    elif hasattr(os, "getuid") and found.st_uid not in {0, os.getuid()}:
+        wrong = f"belongs to user {found.st_uid}, who can replace what lies in it"
+    elif found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX:
+        wrong = f"has mode {stat.S_IMODE(found.st_mode):04o}, so others can replace what lies in it"
+    else:
+        return
+    raise PermissionError(
+        f"{parent} {wrong}. Expected a folder of this user or of root to which nobody else may "
+        f"write: chmod go-w {parent}, or name another in the environment variable {SWITCH}."
+    )
 
 
 def _user_folder() -> Path:

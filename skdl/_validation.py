@@ -375,6 +375,11 @@ def _show(value: object) -> str:
     return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}..."
 
 
+def show(value: object) -> str:
+    """Return a short text for any value, for messages about it: arrays by shape and dtype."""
+    return _show(value)
+
+
 def _list_values(values: Sequence[object], most: int | None = None) -> str:
     shown = ", ".join(map(repr, values[:most]))
     more = 0 if most is None else len(values) - most

@@ -53,6 +53,61 @@ def test_link_in_place_of_the_folder_is_refused(fresh):
         _compile_cache.folder_for(fresh)
 
 
+@pytest.mark.parametrize("mode", [0o775, 0o757, 0o777])
+@pytest.mark.parametrize("which", ["skdl/xla", "skdl", "."])
+def test_folder_above_that_others_may_write_to_is_refused(fresh, monkeypatch, caplog, mode, which):
+    _compile_cache.enable()
+    monkeypatch.delenv("TF_XLA_FLAGS")
+    unsafe = fresh / which
+    unsafe.chmod(mode)
+    assert _compile_cache.enable() is None
+    assert "TF_XLA_FLAGS" not in os.environ
+    assert f"{unsafe} has mode {mode:04o}" in caplog.text
+    assert f"chmod go-w {unsafe}" in caplog.text
+
+
+def test_nothing_is_made_in_a_folder_that_others_may_write_to(fresh):
+    fresh.chmod(0o777)
+    assert _compile_cache.enable() is None
+    assert list(fresh.iterdir()) == []
+
+
+def test_folder_above_with_the_sticky_bit_is_taken(fresh, monkeypatch):
+    fresh.chmod(0o1777)
+    monkeypatch.setenv(_compile_cache.SWITCH, str(fresh / "mine"))
+    assert _compile_cache.enable().is_relative_to(fresh / "mine")
+
+
+def test_folders_made_on_the_way_are_closed_to_others_whatever_the_umask(fresh):
+    before = os.umask(0o000)
+    try:
+        folder = _compile_cache.enable()
+    finally:
+        os.umask(before)
+    for made in (folder, folder.parent, folder.parent.parent):
+        assert made.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
+def test_folder_above_of_somebody_else_is_refused(fresh, caplog):
+    _compile_cache.enable()
+    os.environ.pop("TF_XLA_FLAGS")
+    os.chown(fresh / "skdl", 65534, 65534)
+    assert _compile_cache.enable() is None
+    assert "belongs to user 65534" in caplog.text
+
+
+def test_link_above_is_followed_once_and_what_it_leads_to_is_checked(fresh, monkeypatch):
+    elsewhere = fresh / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    (fresh / "link").symlink_to(elsewhere)
+    monkeypatch.setenv(_compile_cache.SWITCH, str(fresh / "link"))
+    assert _compile_cache.enable().is_relative_to(elsewhere)
+    monkeypatch.delenv("TF_XLA_FLAGS")
+    elsewhere.chmod(0o777)
+    assert _compile_cache.enable() is None
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from skdl._validation import show
 from skdl.estimators.base import HeldOutScoring
 from skdl.exceptions import InvalidParameterError
 from skdl.training import Observer
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["TensorBoard"]
 
 _OWNER = "TensorBoard"
+
+
+def _is_path(path: object) -> bool:
+    return isinstance(path, str) and bool(path.strip()) and "\0" not in path
+
+
+def _is_name(name: str) -> bool:
+    # Both slashes on every system: folders are copied from one to another.
+    return _is_path(name) and name not in {".", ".."} and not set("/\\") & set(name)
 
 
 class TensorBoard(Observer):
@@ -63,13 +73,14 @@ class TensorBoard(Observer):
     """
 
     def __init__(self, log_dir: str | os.PathLike[str], run: str | None = None) -> None:
-        if not isinstance(log_dir, str | os.PathLike):
+        if not isinstance(log_dir, str | os.PathLike) or not _is_path(os.fspath(log_dir)):
             raise InvalidParameterError(
-                f"{_OWNER}: log_dir={log_dir!r} is not allowed. Expected the path of a folder."
+                f"{_OWNER}: log_dir={show(log_dir)} is not allowed. Expected the path of a folder."
             )
-        if run is not None and (not isinstance(run, str) or Path(run).name != run):
+        if run is not None and not (isinstance(run, str) and _is_name(run)):
             raise InvalidParameterError(
-                f"{_OWNER}: run={run!r} is not allowed. Expected None or a name without slashes."
+                f"{_OWNER}: run={show(run)} is not allowed. Expected None or a name without "
+                "slashes, which begins the name of a folder in log_dir."
             )
         self.log_dir = log_dir
         self.run = run

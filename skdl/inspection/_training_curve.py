@@ -8,6 +8,7 @@ import numpy as np
 
 from skdl._validation import Boolean, OneOf, check_parameters
 from skdl.estimators.base import monitor_mode
+from skdl.inspection._arguments import AXES, NAME, STYLE, TEXT, check_curve, check_curves
 from skdl.inspection._cross_validated import curves_by_fold
 from skdl.inspection._networks import check_fitted_networks
 from skdl.inspection._style import BAND, LINES, MARK, merged
@@ -37,7 +38,16 @@ _CONSTRAINTS = {
     "show_folds": Boolean(),
     "show_best": Boolean(),
     "show_stops": Boolean(),
+    "ax": AXES,
+    "name": NAME,
+    "train_kw": STYLE,
+    "val_kw": STYLE,
+    "test_kw": STYLE,
+    "band_kw": STYLE,
+    "best_kw": STYLE,
 }
+_NAMES = {"metric": TEXT, "name": NAME}
+_LABELS = {"training": "training", "validation": "validation", "test": "held out"}
 
 
 class TrainingCurveDisplay:
@@ -237,6 +247,7 @@ class TrainingCurveDisplay:
         ValueError
             If there is no such curve.
         """
+        check_parameters(_OWNER, {"metric": metric, "name": name}, _NAMES)
         given = history if isinstance(history, list | tuple) else [history]
         histories: list[Any] = [getattr(each, "history", each) for each in given]
         for each in histories:
@@ -247,6 +258,9 @@ class TrainingCurveDisplay:
                     "of numbers, such as history_; from_estimator takes estimators, and "
                     "from_cross_validation the result of skdl.model_selection.cross_validate."
                 )
+            for key in [prefix + metric for prefix in _PREFIXES.values()]:
+                if key in each:
+                    check_curve(f"{_OWNER}.from_history", key, each[key])
         return cls._of_histories(histories, None, metric, name).plot(ax, **options)
 
     @classmethod
@@ -257,14 +271,22 @@ class TrainingCurveDisplay:
         metric: str,
         name: str | None,
     ) -> Self:
+        check_parameters(_OWNER, {"metric": metric, "name": name}, _NAMES)
+        # Keras reports no validation loss in the epochs that `validation_freq` leaves out.
+        names = [prefix + metric for prefix in _PREFIXES.values()]
+        n_epochs = max((len(h[key]) for h in histories for key in names if key in h), default=0)
         curves = {
-            rows: stacked(histories, prefix + metric)
+            rows: stacked(histories, prefix + metric, n_epochs)
             for rows, prefix in _PREFIXES.items()
             if any(prefix + metric in history for history in histories)
         }
         if not curves:
             known = sorted(
-                {key.removeprefix("val_").removeprefix("test_") for h in histories for key in h}
+                {
+                    str(key).removeprefix("val_").removeprefix("test_")
+                    for h in histories
+                    for key in h
+                }
             )
             raise ValueError(
                 f"{_OWNER}: there is no curve of {metric!r}. "
@@ -368,6 +390,8 @@ class TrainingCurveDisplay:
         """
         given = locals()
         check_parameters(_OWNER, {key: given[key] for key in _CONSTRAINTS}, _CONSTRAINTS)
+        check_parameters(_OWNER, {"metric": self.metric, "name": self.name}, _NAMES)
+        check_curves(_OWNER, self.curves, self.kept_epochs)
         import matplotlib.pyplot as plt
         from matplotlib.ticker import MaxNLocator
 
@@ -407,7 +431,7 @@ class TrainingCurveDisplay:
 
     def _label(self, rows: str, title: str | None, band: str | None) -> str:
         n_folds = next(iter(self.curves.values())).shape[1]
-        label = {"training": "training", "validation": "validation", "test": "held out"}[rows]
+        label = _LABELS[rows]
         if n_folds > 1 and rows == next(iter(self.curves)):
             spread = {"std": " ± std", "range": " and range", None: ""}[band]
             label += f" (mean{spread} of {n_folds})"
@@ -444,10 +468,10 @@ def kept_epoch(network: BaseNetwork) -> int:
     return int(network.best_epoch_ if restores else network.n_iter_)
 
 
-def stacked(histories: Sequence[History], key: str) -> NDArray[np.float64]:
+def stacked(histories: Sequence[History], key: str, n_epochs: int) -> NDArray[np.float64]:
     """Return one curve of each history side by side, of shape (n_epochs, n_histories)."""
     lengths = [len(history.get(key, ())) for history in histories]
-    values = np.full((max(lengths), len(histories)), np.nan)
+    values = np.full((n_epochs, len(histories)), np.nan)
     for column, (history, length) in enumerate(zip(histories, lengths, strict=True)):
         values[:length, column] = history.get(key, ())
     return values

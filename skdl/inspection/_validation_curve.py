@@ -14,12 +14,15 @@ from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import ValidationCurveDisplay as SklearnDisplay
 
-from skdl._validation import OneOf
+from skdl._validation import Boolean, OneOf, Predicate, check_parameters, show
+from skdl.inspection._arguments import AXES, NAME, STYLE, TEXT
 from skdl.inspection._networks import full_name
 from skdl.inspection._style import BAND, LINES, MARK, merged
 from skdl.training.lockstep import LockstepBackend, lockstep
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
@@ -31,6 +34,21 @@ _OWNER = "ValidationCurveDisplay"
 _CONSTRAINTS = {
     "score_type": OneOf("train", "test", "both"),
     "std_display_style": OneOf("fill_between", "errorbar", None),
+}
+_LOOKS = {
+    "ax": AXES,
+    "score_name": NAME,
+    "line_kw": STYLE,
+    "fill_between_kw": STYLE,
+    "errorbar_kw": STYLE,
+    "negate_score": Boolean(),
+}
+_CALL = {
+    "estimator": Predicate(
+        lambda value: hasattr(value, "fit") and not isinstance(value, type),
+        "an estimator, an instance and not a class",
+    ),
+    "param_name": TEXT,
 }
 # As in scikit-learn's display: gaps that differ by more than this call for a logarithmic axis.
 _UNEVEN = 5
@@ -134,6 +152,10 @@ class ValidationCurveDisplay(SklearnDisplay):
         FitFailedWarning
             If some fits failed.
         """
+        check_parameters(_OWNER, {"estimator": estimator, "param_name": param_name}, _CALL)
+        looks = {name: options[name] for name in _LOOKS if name in options}
+        check_parameters(_OWNER, looks, _LOOKS)
+        _check_choices({name: options[name] for name in _CONSTRAINTS if name in options})
         full = full_name(estimator, param_name)
         param_range = _as_values(param_range)
         _check_name(estimator, full, param_range)
@@ -202,12 +224,15 @@ class ValidationCurveDisplay(SklearnDisplay):
             If a parameter is not as described.
         """
         given = {"score_type": score_type, "std_display_style": std_display_style}
-        # In scikit-learn's words, which its users may look for.
-        for key, value in given.items():
-            if not _CONSTRAINTS[key].accepts(value):
-                raise ValueError(
-                    f"Unknown {key}: {value!r}. Expected {_CONSTRAINTS[key].describe()}."
-                )
+        _check_choices(given)
+        looks = {
+            "ax": ax,
+            "score_name": score_name,
+            "line_kw": line_kw,
+            "fill_between_kw": fill_between_kw,
+            "errorbar_kw": errorbar_kw,
+        }
+        check_parameters(_OWNER, {**looks, "negate_score": negate_score}, _LOOKS)
         import matplotlib.pyplot as plt
 
         if ax is None:
@@ -263,10 +288,21 @@ class ValidationCurveDisplay(SklearnDisplay):
         return positions
 
 
+def _check_choices(given: Mapping[str, object]) -> None:
+    """Refuse other choices, in scikit-learn's words, which its users may look for."""
+    for key, value in given.items():
+        if not _CONSTRAINTS[key].accepts(value):
+            raise ValueError(
+                f"Unknown {key}: {show(value)}. Expected {_CONSTRAINTS[key].describe()}."
+            )
+
+
 def _as_values(param_range: Any) -> Any:
     """Return values as they are, each one an entry: a tuple of units is no row of an array."""
     if isinstance(param_range, str) or not np.iterable(param_range):
-        raise TypeError(f"{_OWNER}: param_range={param_range!r} is no list of values.")
+        raise TypeError(
+            f"{_OWNER}: param_range={param_range!r} is no list of values. Expected one."
+        )
     given = list(param_range)
     if not given:
         raise ValueError(f"{_OWNER}: param_range is empty. Expected at least one value.")

@@ -21,6 +21,7 @@ from sklearn.utils import check_consistent_length
 
 from skdl._compat_sklearn import safe_indexing
 from skdl.exceptions import DuplicateRowsWarning
+from skdl.model_selection._arguments import check_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -77,6 +78,9 @@ def duplicate_groups(X: Any, y: Any = None) -> NDArray[np.intp]:
     array([[5., 1.],
            [6., 1.]])
     """
+    check_rows("duplicate_groups", "X", X)
+    if y is not None:
+        check_rows("duplicate_groups", "y", y)
     return _number_twins([_as_table(data) for data in (X, y) if data is not None])
 
 

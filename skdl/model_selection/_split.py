@@ -39,6 +39,7 @@ from skdl._validation import (
     check_parameters,
 )
 from skdl.exceptions import InvalidParameterError
+from skdl.model_selection._arguments import check_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,7 +73,7 @@ CONSTRAINTS: dict[str, Constraint] = {
         Predicate(_is_splitter, "a scikit-learn splitter or an iterable of (train, test) indices"),
     ),
     "n_splits": Integer(2, example=5),
-    "n_iterations": Integer(1, example=10),
+    "n_iterations": Integer(1, 100_000, example=10),
     "random_state": RANDOM_STATE,
     "stratified": Boolean(),
     "shuffle": Boolean(),
@@ -199,6 +200,9 @@ class IteratedKFold(BaseCrossValidator):
             If there are fewer rows, groups or (in every class) members than folds, if groups are
             missing (None, NaN), or if `y` is not of classes though ``stratified=True``.
         """
+        for name, value in {"X": X, "y": y, "groups": groups}.items():
+            if name == "X" or value is not None:
+                check_rows("IteratedKFold", name, value)
         X, y, groups = indexable(X, y, groups)
         if self.stratified and y is None:
             raise ValueError(
@@ -366,6 +370,11 @@ def train_validation_test_split(
     _check_company(owner, shuffle=shuffle, stratify=stratify, groups=groups)
     if not arrays:
         raise ValueError(f"{owner}: there is nothing to split. Pass at least one array.")
+    for number, array in enumerate(arrays):
+        check_rows(owner, f"array {number}", array)
+    for name, value in {"stratify": stratify, "groups": groups}.items():
+        if value is not None:
+            check_rows(owner, name, value)
     *arrays, stratify, groups = indexable(*arrays, stratify, groups)
 
     rows = np.arange(arrays[0].shape[0] if hasattr(arrays[0], "shape") else len(arrays[0]))

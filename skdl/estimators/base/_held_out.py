@@ -61,6 +61,9 @@ class HeldOutScoring(FitContext):
     kept_epoch : int or None
         Number of epochs after which the network had the weights that it was left with: its best
         where those were restored, else all. None unless it was followed to the end.
+    problem : str or None
+        Why the held-out rows of the network could not be scored; None if they were, or if no
+        network was to be followed.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class HeldOutScoring(FitContext):
         name: str | None = None,
     ) -> None:
         self.name = name
+        self.problem: str | None = None
         super().__init__(estimator)
         self._X = X
         self._y = y
@@ -91,8 +95,8 @@ class HeldOutScoring(FitContext):
             X, y, around = way
             job.held_out = TrainingData.to_score(network, X, y).scoring_rows(network)
         except Exception as error:  # noqa: BLE001 - transformers are the user's code
-            # Labels that no training row has, for one; the fold's own score will speak of them.
-            _log.info("held-out rows are not scored each epoch: %s", error)
+            self.problem = f"{type(error).__name__}: {error}"
+            _log.info("held-out rows are not scored each epoch: %s", self.problem)
             return
         if self._scorer is not None:
             job.held_out_score = self._scoring(self._scorer, network, around, X)
@@ -145,8 +149,11 @@ def locate_network(
     if estimator is network:
         return X, y, lambda inner: inner
     if isinstance(estimator, Pipeline):
-        if len(estimator.steps) > 1:
-            X = Pipeline(estimator.steps[:-1]).transform(X)
+        for _, step in estimator.steps[:-1]:
+            # Samplers, as imbalanced-learn's pipelines have them, change the rows of fit alone.
+            is_sampler = hasattr(step, "fit_resample") and not hasattr(step, "transform")
+            if step is not None and step != "passthrough" and not is_sampler:
+                X = step.transform(X)
         return locate_network(network, estimator.steps[-1][1], X, y)
     if isinstance(estimator, TransformedTargetRegressor) and hasattr(estimator, "regressor_"):
         columns = np.asarray(y, np.float64)

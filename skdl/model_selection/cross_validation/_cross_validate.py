@@ -13,7 +13,6 @@ from sklearn.base import is_classifier
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import check_scoring
-from sklearn.utils import indexable
 
 from skdl._compat_sklearn import insert_error_scores, warn_about_fit_failures
 from skdl._validation import (
@@ -26,10 +25,17 @@ from skdl._validation import (
     check_parameters,
 )
 from skdl.exceptions import InvalidParameterError
+from skdl.model_selection._arguments import (
+    ESTIMATOR,
+    N_JOBS,
+    SCORING,
+    check_data,
+    checked_splits,
+)
 from skdl.model_selection._duplicates import warn_about_duplicates
 from skdl.model_selection._networks import nested_networks
 from skdl.model_selection._split import CONSTRAINTS, SHUFFLE_SEED, check_folds, splits_per_iteration
-from skdl.model_selection.cross_validation._folds import Fold, Folds
+from skdl.model_selection.cross_validation._folds import Fold, Folds, unscored
 from skdl.model_selection.cross_validation._result import CrossValidationResult
 from skdl.model_selection.cross_validation._routing import params_for_contender, routed
 
@@ -44,12 +50,10 @@ _OWNER = "cross_validate"
 _BASELINE = "baseline"
 
 
-def _is_estimator(value: object) -> bool:
-    return hasattr(value, "fit") and not isinstance(value, type)
-
-
 _CONSTRAINTS = {
-    "estimator": Predicate(_is_estimator, "an estimator, an instance and not a class"),
+    "estimator": ESTIMATOR,
+    "scoring": SCORING,
+    "n_jobs": N_JOBS,
     "cv": CONSTRAINTS["cv"],
     "n_iterations": CONSTRAINTS["n_iterations"],
     "baseline": Boolean(),
@@ -58,7 +62,7 @@ _CONSTRAINTS = {
         Predicate(
             lambda value: (
                 isinstance(value, dict)
-                and all(isinstance(k, str) and _is_estimator(v) for k, v in value.items())
+                and all(isinstance(k, str) and ESTIMATOR.accepts(v) for k, v in value.items())
             ),
             "a dict from names to estimators",
         ),
@@ -70,7 +74,8 @@ _CONSTRAINTS = {
     "params": AnyOf(
         OneOf(None),
         Predicate(
-            lambda value: isinstance(value, Mapping), "a dict from names of arguments to values"
+            lambda value: isinstance(value, Mapping) and all(isinstance(k, str) for k in value),
+            "a dict from names of arguments to values",
         ),
     ),
     "error_score": ERROR_SCORE,
@@ -164,6 +169,8 @@ def cross_validate(
         If rows that are exactly equal stand on both sides of splits.
     FitFailedWarning
         If some fits fail.
+    UserWarning
+        If the held-out rows of some folds cannot be scored after each epoch.
 
     See Also
     --------
@@ -188,7 +195,7 @@ def cross_validate(
     """
     given = locals()
     check_parameters(_OWNER, {name: given[name] for name in _CONSTRAINTS}, _CONSTRAINTS)
-    X, y = indexable(X, y)
+    X, y, groups = check_data(_OWNER, estimator, X, y, groups=groups)
     params = {} if params is None else dict(params)
     splitter = check_folds(
         cv,
@@ -201,7 +208,7 @@ def cross_validate(
     )
     scorer = check_scoring(estimator, scoring=scoring, raise_exc=error_score == "raise")
     routes = routed(_OWNER, params, groups, estimator=estimator, scorer=scorer, splitter=splitter)
-    splits = list(splitter.split(X, y, **routes.splitter.split))
+    splits = checked_splits(_OWNER, cv, splitter, X, y, **routes.splitter.split)
     if y is not None:
         warn_about_duplicates(X, y, splits, _OWNER)
     name = _name_of(estimator)
@@ -219,6 +226,9 @@ def cross_validate(
     )
     folds = shared.run(estimator, n_jobs=n_jobs, verbose=verbose)
     warn_about_fit_failures([fold.result for fold in folds], error_score)
+    if problem := unscored(folds):
+        message = f"{_OWNER}: {problem} There are no histories of these folds."
+        warnings.warn(message, UserWarning, stacklevel=2)
     scores = _as_dict(folds, error_score, return_train_score=return_train_score)
     metrics = [key.removeprefix("test_") for key in scores if key.startswith("test_")]
     if return_estimator:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from skdl.training import Observer
 
-__all__ = ["Fold", "Folds"]
+__all__ = ["Fold", "Folds", "unscored"]
 
 
 @dataclasses.dataclass
@@ -45,12 +45,30 @@ class Fold:
         Of the held-out rows.
     kept_epoch : int or None
         See `HeldOutScoring`.
+    problem : str or None
+        Why the held-out rows were not scored after each epoch.
     """
 
     result: dict[str, Any]
     history: dict[str, list[float]]
     predictions: pd.DataFrame | None = None
     kept_epoch: int | None = None
+    problem: str | None = None
+
+
+def unscored(folds: Sequence[Fold]) -> str:
+    """Return what to say of folds whose held-out rows were not scored each epoch; "" if all were.
+
+    A fold that failed altogether has an error of its own.
+    """
+    problems = [f.problem for f in folds if f.problem and f.result["fit_error"] is None]
+    if not problems:
+        return ""
+    return (
+        f"The held-out rows of {len(problems)} of {len(folds)} folds could not be scored after "
+        f"each epoch ({problems[0]}). Expected that they pass through the steps in front of the "
+        "network, and hold no label that its training rows lack."
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,7 +196,7 @@ class Folds:
             ignored = () if self.error_score == "raise" else (Exception,)
             with contextlib.suppress(*ignored):
                 predictions = _predictions(estimator, X_test, y_test, test)
-        return Fold(result, held_out.history, predictions, held_out.kept_epoch)
+        return Fold(result, held_out.history, predictions, held_out.kept_epoch, held_out.problem)
 
 
 def _share(folds: list[Fold], seconds: float) -> None:

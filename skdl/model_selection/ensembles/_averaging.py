@@ -31,6 +31,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdl._doc_links import DocLinkMixin
 from skdl._validation import RANDOM_STATE, Constraint, Integer, Predicate, check_parameters
+from skdl.model_selection._arguments import MOST, check_data
 from skdl.model_selection._lockstep import ensure_lockstep
 from skdl.model_selection._networks import nested_networks
 
@@ -50,15 +51,21 @@ __all__ = [
 ]
 
 _CONSTRAINTS: dict[str, Constraint] = {
-    "n_members": Integer(1, example=5),
+    "n_members": Integer(1, MOST, example=5),
     "random_state": RANDOM_STATE,
 }
+
+
+def _is_instance(value: object, method: str) -> bool:
+    return hasattr(value, method) and not isinstance(value, type)
+
+
 IS_REGRESSOR = Predicate(
-    lambda value: hasattr(value, "predict") and not is_classifier(value),
+    lambda value: _is_instance(value, "predict") and not is_classifier(value),
     "a regressor; AveragingClassifier takes classifiers",
 )
 IS_CLASSIFIER = Predicate(
-    lambda value: hasattr(value, "predict_proba"), "a classifier with predict_proba"
+    lambda value: _is_instance(value, "predict_proba"), "a classifier with predict_proba"
 )
 # A label at exactly one half counts as absent, as in MLPClassifier.
 DECISION_THRESHOLD = 0.5
@@ -126,6 +133,7 @@ class BaseAveraging(DocLinkMixin, MetaEstimatorMixin, BaseEstimator, ABC):
             The fitted estimator.
         """
         check_parameters(type(self).__name__, self.get_params(deep=False), self._constraints)
+        check_data(type(self).__name__, self.estimator, X, y)
         members = self._draw_members(check_random_state(self.random_state), self.n_members)
         holds_networks = bool(nested_networks(self.estimator))
         with ensure_lockstep() if holds_networks else contextlib.nullcontext():

@@ -12,7 +12,7 @@ from scipy import sparse
 from sklearn import get_config
 from sklearn.base import is_classifier
 from sklearn.model_selection import GroupKFold
-from sklearn.utils import assert_all_finite, check_random_state, indexable
+from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.multiclass import type_of_target
 
@@ -28,6 +28,7 @@ from skdl._validation import (
 )
 from skdl.estimators.base import FitOverrides
 from skdl.exceptions import InvalidParameterError
+from skdl.model_selection._arguments import MOST, check_data, checked_splits
 from skdl.model_selection._curves import mean_curve
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection._networks import nested_networks
@@ -44,10 +45,14 @@ __all__ = ["CONSTRAINTS", "BaseKFoldEnsemble"]
 
 CONSTRAINTS: dict[str, Constraint] = {
     "cv": AnyOf(
-        Integer(2, example=5), Predicate(lambda value: hasattr(value, "split"), "a splitter")
+        Integer(2, example=5),
+        Predicate(
+            lambda value: hasattr(value, "split") and not isinstance(value, str | bytes | type),
+            "a splitter of scikit-learn, such as KFold(5)",
+        ),
     ),
-    "n_iterations": Integer(1, example=1),
-    "refit": AnyOf(OneOf(None), Integer(1, example=5)),
+    "n_iterations": Integer(1, MOST, example=1),
+    "refit": AnyOf(OneOf(None), Integer(1, MOST, example=5)),
     "random_state": RANDOM_STATE,
 }
 _ONE_LABEL = {"binary", "multiclass"}
@@ -139,14 +144,16 @@ class BaseKFoldEnsemble(BaseAveraging):
         """
         owner = type(self).__name__
         check_parameters(owner, self.get_params(deep=False), self._constraints)
-        X, y = indexable(X, y)
+        X, y = check_data(owner, self.estimator, X, y)
         y = np.asarray(y) if isinstance(y, list) else y
         if num_samples(X) <= 1:
             raise ValueError(f"{owner}: n_samples=1 cannot be split. Expected 2 rows or more.")
         if not sparse.issparse(y):
             assert_all_finite(np.asarray(y), input_name="y")
         rng = check_random_state(self.random_state)
-        splits = list(self._splitter(y, rng).split(X, y, **(split_params or {})))
+        splits = checked_splits(
+            owner, self.cv, self._splitter(y, rng), X, y, **(split_params or {})
+        )
         members = self._draw_members(rng, len(splits) + (self.refit or 0))
         self._set_target_attributes(y)
         folds, refitted = members[: len(splits)], members[len(splits) :]

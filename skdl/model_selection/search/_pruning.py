@@ -177,6 +177,11 @@ class OptunaPruning(Observer):
                 "objectives. Expected a study with one: Optuna cannot prune for several. Leave "
                 "the callback out."
             )
+        if monitor is not None and not isinstance(monitor, str):
+            raise InvalidParameterError(
+                f"OptunaPruning: monitor={monitor!r} is not allowed. Expected None or a name in "
+                "history_, for example 'val_loss'."
+            )
         self.trial = trial
         self.monitor = monitor
         self._maximizes = directions[0] == StudyDirection.MAXIMIZE

@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 import numbers
 import time
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import optuna
-from optuna.pruners import BasePruner
+from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import GroupKFold
-from sklearn.utils import indexable
 
-from skdl._compat import CallbackSupportMixin, with_callbacks
+from skdl._compat import HAS_CALLBACKS, CallbackSupportMixin, with_callbacks
 from skdl._compat_optuna import hidden_attrs, set_metric_names, storage_of
 from skdl._compat_sklearn import (
     BaseSearchCV,
@@ -44,6 +44,14 @@ from skdl._validation import (
     check_parameters,
 )
 from skdl.exceptions import InvalidParameterError
+from skdl.model_selection._arguments import (
+    ESTIMATOR,
+    MOST,
+    N_JOBS,
+    SCORING,
+    check_data,
+    checked_splits,
+)
 from skdl.model_selection._split import SHUFFLE_SEED, check_folds, splits_per_iteration
 from skdl.model_selection.cross_validation import Folds, router_of
 from skdl.model_selection.search._comparable import check_comparable
@@ -60,7 +68,12 @@ from skdl.model_selection.search._start import (
     warn_if_no_better,
 )
 from skdl.model_selection.search._trials import SCORES, Trials
-from skdl.model_selection.shared_study import enqueue_once, open_study, run_study
+from skdl.model_selection.shared_study import (
+    described_errors,
+    enqueue_once,
+    open_study,
+    run_study,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,6 +95,9 @@ def _is_number(value: Any) -> bool:
 
 
 _CONSTRAINTS: dict[str, Constraint] = {
+    "estimator": ESTIMATOR,
+    "scoring": SCORING,
+    "n_jobs": N_JOBS,
     "n_trials": AnyOf(OneOf(None), Integer(1, example=50)),
     "timeout": AnyOf(OneOf(None), Real(0, low_open=True, example=600)),
     "sampler": AnyOf(
@@ -106,7 +122,7 @@ _CONSTRAINTS: dict[str, Constraint] = {
         Predicate(lambda v: isinstance(v, str), "the name of a metric"),
         Predicate(callable, "a function of cv_results_"),
     ),
-    "trials_together": Integer(1, example=4),
+    "trials_together": Integer(1, MOST, example=4),
     "callbacks": AnyOf(
         OneOf(None), SequenceOf(Predicate(callable, "a function of study and trial"))
     ),
@@ -362,7 +378,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         self._check_search_parameters()
         self._delete_fitted_attributes()
         scorers, refit_metric = scorers_of_search(self)
-        X, y = indexable(X, y)
+        X, y = check_data(_OWNER, self.estimator, X, y)
         params = check_method_params(X, params=params)
         routed = fit_params_by_consumer(self, params)
         base = clone(self.estimator)
@@ -379,7 +395,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
             random_state=SHUFFLE_SEED,
             owner=_OWNER,
         )
-        splits = list(splitter.split(X, y, **split_params))
+        splits = checked_splits(_OWNER, self.cv, splitter, X, y, **split_params)
         self.n_splits_ = len(splits)
 
         metrics = _metric_names(scorers)
@@ -426,14 +442,13 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
                 study.stop()
 
         try:
-            with progress:
-                known = finished_trials(study)
-                progress.begin_with(known)
+            with progress, described_errors(self.storage):
+                progress.begin_with(finished_trials(study))
                 run_study(
                     study,
                     trials,
                     # None of it is begun in a study that is good enough already.
-                    n_trials=0 if self._is_good_enough(known) else n_trials,
+                    n_trials=0 if self._is_good_enough(finished_trials(study)) else n_trials,
                     timeout=self.timeout,
                     trials_together=self.trials_together,
                     callbacks=self.callbacks or (),
@@ -446,6 +461,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         trials_of_results = self._set_results(space, start, metrics, objectives)
         check_outcome(self.cv_results_, trials_of_results, self.timeout)
         self._warn_if_no_better(trials_of_results, splits, objectives)
+        self._warn_of_unjudged_trials(trials, is_judged=is_judged)
         if self.refit is not False:
             self._fit_best(base, tasks, X, y, routed.estimator.fit)
         tasks.end()
@@ -587,6 +603,23 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         ]
         metric = objectives[0] if f"mean_test_{objectives[0]}" in self.cv_results_ else "score"
         warn_if_no_better(self.cv_results_, metric, self.best_index_, start, (n_rows[0], n_rows[1]))
+
+    def _warn_of_unjudged_trials(self, trials: Trials, *, is_judged: bool) -> None:
+        """Warn where trials could not be pruned, though they were to be."""
+        is_chosen = isinstance(self.pruner, BasePruner) and not isinstance(self.pruner, NopPruner)
+        reported = (t.intermediate_values for t in self.study_.get_trials(deepcopy=False))
+        if trials.problem and not isinstance(trials.pruner, NopPruner):
+            message = f"{trials.problem} Trials with such folds were not pruned."
+        elif is_judged and is_chosen and not any(reported):
+            message = (
+                f"pruner={type(self.pruner).__name__} judged no trial, as none reported its "
+                "epochs. Expected a network at the end of the estimator, of a Pipeline or of a "
+                "TransformedTargetRegressor; pass pruner=None if none is to be pruned."
+            )
+        else:
+            return
+        # The decorator of `fit` is a frame of its own.
+        warnings.warn(f"{_OWNER}: {message}", UserWarning, stacklevel=3 + HAS_CALLBACKS)
 
     def _fit_best(
         self, base: Any, tasks: SearchTasks, X: Any, y: Any, fit_params: dict[str, Any]

@@ -332,7 +332,7 @@ def make_space(
     parameters = _Parameters(estimator)
     if _is_auto(param_distributions):
         param_distributions = {"": "auto"}
-    if callable(param_distributions):
+    if callable(param_distributions) and not isinstance(param_distributions, type):
         return _Function(param_distributions, parameters)
     problems: list[str] = []
     space: Space | None = None

@@ -22,6 +22,7 @@ from skdl._compat_optuna import (
 from skdl._compat_sklearn import check_method_params, is_multimetric, safe_split, strict_scorer
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
+from skdl.model_selection.cross_validation import unscored
 from skdl.model_selection.search._pruning import MeanCurve
 from skdl.model_selection.search._start import is_start
 from skdl.model_selection.shared_study import Outcome
@@ -91,6 +92,7 @@ class Trials:
     def __post_init__(self) -> None:
         # Scores and losses must not meet in one study, so the first score decides for all trials.
         self._is_scored_by_epoch = False
+        self.problem = ""
         self._epoch_scorer = _scorer_of(self.folds.scorer, self.objectives[0])
 
     @property
@@ -148,6 +150,7 @@ class Trials:
             folds = self._run(trial, clone(self.estimator).set_params(**params), curve)
         except Exception as error:  # noqa: BLE001 - recorded with the trial
             return self._outcome_of_error(error)
+        self.problem = self.problem or unscored(folds)
         return self._record_scores(trial, folds)
 
     def _outcome_of_error(self, error: Exception) -> Outcome:

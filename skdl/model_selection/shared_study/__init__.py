@@ -2,7 +2,16 @@
 
 from skdl.model_selection.shared_study._once import enqueue_once
 from skdl.model_selection.shared_study._outcome import REASON, Outcome, is_counted
-from skdl.model_selection.shared_study._storage import open_study
+from skdl.model_selection.shared_study._storage import described_errors, open_study
 from skdl.model_selection.shared_study._worker import Event, run_study
 
-__all__ = ["REASON", "Event", "Outcome", "enqueue_once", "is_counted", "open_study", "run_study"]
+__all__ = [
+    "REASON",
+    "Event",
+    "Outcome",
+    "described_errors",
+    "enqueue_once",
+    "is_counted",
+    "open_study",
+    "run_study",
+]

@@ -62,11 +62,12 @@ def process_identity() -> dict[str, Any]:
 
 def is_gone(identity: Mapping[str, Any]) -> bool:
     """Tell whether a process is known to have ended; False if it cannot be told from here."""
-    if identity.get("processes") != _process_table():
+    pid = identity.get("pid")
+    if identity.get("processes") != _process_table() or not isinstance(pid, int) or pid < 0:
         return False
     try:
         # A killed process that its parent has not asked for yet is still in the table.
-        return bool(psutil.Process(identity["pid"]).status() == psutil.STATUS_ZOMBIE)
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
     except psutil.Error:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Direction = Literal["minimize", "maximize"]
 
-__all__ = ["open_study"]
+__all__ = ["described_errors", "open_study"]
 
 OWNER = "OptunaSearchCV"
 N_TRIES_TO_CREATE_TABLES = 5
@@ -67,6 +67,8 @@ def open_study(
         has other directions; if the URL or the path cannot be used.
     ImportError
         If the driver of a database is not installed.
+    OSError
+        If a journal file cannot be read or written.
     """
     if study_name is None and not (storage is None or isinstance(storage, InMemoryStorage)):
         raise ValueError(
@@ -74,7 +76,7 @@ def open_study(
             "which other processes and the next run of the script find the study. Pass one, for "
             'example study_name="wine".'
         )
-    with _quiet():
+    with _quiet(), described_errors(storage):
         opened = _open_storage(storage)
         try:
             study = optuna.create_study(
@@ -105,6 +107,36 @@ def open_study(
 
 def _list(directions: Sequence[str]) -> str:
     return " and ".join(directions)
+
+
+@contextlib.contextmanager
+def described_errors(storage: object) -> Iterator[None]:
+    """Let errors of a database name the storage and the cause, which Optuna's own hide."""
+    try:
+        yield
+    except optuna.exceptions.StorageInternalError as error:
+        raise optuna.exceptions.StorageInternalError(_describe(storage, error)) from error
+    except Exception as error:
+        if not (isinstance(storage, str) and _is_of_sqlalchemy(error)):
+            raise
+        raise ValueError(_describe(storage, error)) from error
+
+
+def _is_of_sqlalchemy(error: Exception) -> bool:
+    return type(error).__module__.partition(".")[0] == "sqlalchemy"
+
+
+def _describe(storage: object, error: BaseException) -> str:
+    # The last of the chain is what the database itself said.
+    while error.__cause__ is not None:
+        error = error.__cause__
+    reason = " ".join(str(getattr(error, "orig", None) or error).split())
+    return (
+        f"{OWNER}: storage={_show(storage)} cannot be used: {reason}. Expected a database that can "
+        'be reached and written to, for example "sqlite:///study.db" in a folder that exists, or '
+        "the path of a journal file. What was recorded so far is kept: once it works, call fit "
+        "again."
+    )
 
 
 @contextlib.contextmanager
@@ -142,14 +174,20 @@ def _open_storage(storage: str | Path | BaseStorage | None) -> BaseStorage:
             f"{OWNER}: storage={storage!r} is not allowed. Expected None, the URL of a database, "
             'the path of a journal file, for example "study.log", or a storage of Optuna.'
         )
-    path = Path(storage).absolute()
+    path = Path(storage)
+    _check_folder(storage, path)
+    return journal_storage(path)
+
+
+def _check_folder(storage: str | Path, path: Path) -> None:
+    """Refuse the path of a file where there can be none."""
+    path = path.absolute()
     if path.is_dir() or not path.parent.is_dir():
         wrong = "is a folder" if path.is_dir() else "lies in a folder that does not exist"
         raise ValueError(
             f"{OWNER}: storage={str(storage)!r} {wrong}. Expected the path of a journal file in a "
             'folder that exists, or the URL of a database, for example "sqlite:///study.db".'
         )
-    return journal_storage(path)
 
 
 def _open_database(text: str) -> BaseStorage:
@@ -167,6 +205,8 @@ def _open_database(text: str) -> BaseStorage:
         if url.database in {None, "", ":memory:"}:
             # Seen by one connection alone, which the threads of a process cannot share.
             return InMemoryStorage()
+        if not str(url.database).startswith("file:"):
+            _check_folder(text, Path(str(url.database)))
         options = {
             # A connection for each transaction: none is left open, none is carried into a fork.
             "poolclass": sqlalchemy.pool.NullPool,
@@ -174,6 +214,13 @@ def _open_database(text: str) -> BaseStorage:
         }
     try:
         opened = _create_tables(text, options)
+    except sqlalchemy.exc.NoSuchModuleError as error:
+        raise ValueError(
+            f"{OWNER}: storage={_show(text)} names a kind of database that SQLAlchemy does not "
+            f"know, {url.drivername!r}. Expected, for example, "
+            '"sqlite:///study.db" or "postgresql+psycopg2://user:password@host/database"; a '
+            "journal file is named by its path, without '://'."
+        ) from error
     except ImportError as error:
         raise ImportError(
             f"{OWNER}: storage={_show(text)} needs a database driver that is not installed "

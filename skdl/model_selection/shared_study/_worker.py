@@ -12,9 +12,13 @@ no locks. That is enough for a budget that is met exactly, by any number of proc
    the last has seen all the others, so there are never too many. A trial given back has no
    parameters and has not ended; it is the next one to be taken, now or in a longer run.
 3. It evaluates the trial and tells Optuna how it ended.
-4. Whoever looks also takes note of running trials whose worker is gone. It tells Optuna that they
-   failed, which works for one only, marks them as not counted, and enqueues their parameters
+4. Whoever looks also takes note of running trials whose worker is gone. It marks them as not
+   counted, tells Optuna that they failed, which works for one only, and enqueues their parameters
    anew. After three workers have died of the same parameters the failure counts.
+5. That one may die as well, before it has enqueued them. So a failed trial that does not count and
+   has no successor keeps its place in the budget; if none comes, whoever looks enqueues one. Two
+   may do so at the same time: the first successor is the one that holds, and whoever takes
+   another drops it.
 
 Trials of plain Optuna in the same study count too, but are never judged: one that has shown no
 sign of change for the length of a lease is left alone and no longer waited for.
@@ -41,6 +45,8 @@ from optuna.trial import TrialState
 from skdl._compat_optuna import (
     drop_cached_trials,
     fixed_params,
+    grid_point,
+    queue,
     stoppable,
     storage_of,
     study_id,
@@ -53,6 +59,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from optuna.trial import FrozenTrial
+
+    from skdl._compat_optuna import Stop
 
 __all__ = ["RETRY_OF", "Event", "run_study"]
 
@@ -67,11 +75,14 @@ _ATTEMPT = "skdl:attempt"
 
 MOST_ATTEMPTS = 3
 LEASE_SECONDS = 60.0
+# So long after a trial was lost, whoever recorded it must have died before it enqueued the retry.
+SECONDS_TO_ENQUEUE = 2.0
 SHORTEST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 1.0
 
 
 _OVERSLEPT = Outcome(TrialState.FAIL, reason="stopped for longer than its lease", is_counted=False)
+_SUPERFLUOUS = Outcome(TrialState.FAIL, reason="another trial does the same", is_counted=False)
 
 
 def run_study(
@@ -120,11 +131,11 @@ def run_study(
     heartbeat = Heartbeat(storage, lease_seconds) if shared else None
     worker = _Worker(study, n_trials, heartbeat, StalenessMonitor(lease_seconds), on_event)
     deadline = math.inf if timeout is None else time.monotonic() + timeout
-    with stoppable(study) as is_stopped, heartbeat or contextlib.nullcontext():
+    with stoppable(study) as stop, heartbeat or contextlib.nullcontext():
         try:
-            while not is_stopped() and worker.wait_for_room(deadline):
+            while not stop() and worker.wait_for_room(deadline):
                 if trials := worker.ask(trials_together):
-                    worker.evaluate(trials, evaluate, callbacks)
+                    worker.evaluate(trials, evaluate, callbacks, stop)
         except BaseException as error:
             if not isinstance(error, Exception):
                 # A statement that Ctrl-C cut short locks SQLite for as long as a frame holds it.
@@ -165,10 +176,13 @@ class _Snapshot:
     counted: int
     running: dict[int, FrozenTrial]
     has_waiting: bool
+    retries: tuple[FrozenTrial, ...]  # that wait for a worker
+    orphans: tuple[FrozenTrial, ...]  # that were lost and are not enqueued again yet
+    superfluous: frozenset[int]  # retries of what another trial does again already
 
     @property
     def n_claimed(self) -> int:
-        return self.counted + len(self.running)
+        return self.counted + len(self.running) + len(self.orphans)
 
 
 class _Worker:
@@ -191,6 +205,7 @@ class _Worker:
         self._open: dict[int, optuna.Trial] = {}
         self._started_here: set[int] = set()
         self._is_reseeded = False
+        self._orphaned_since: dict[int, float] = {}
 
     # ------------------------------------------------------------------ looking
 
@@ -222,10 +237,14 @@ class _Worker:
             others = [t for number, t in running.items() if number not in self._open]
             stale = [t for t in others if self._monitor.is_stale(t)]
             lost = [t for t in stale if _is_signed(t)]
-            if not lost:
+            orphans, superfluous = _without_successor(trials)
+            forgotten = [t for t in orphans if self._is_forgotten(t)]
+            if not lost and not forgotten:
                 break
             for trial in lost:
                 self._fail_lost_trial(trial)
+            for trial in forgotten:
+                self._retry(trial, trial.user_attrs.get(_ATTEMPT, 1) + 1)
         self._reseed_sampler_once(trials)
         for trial in stale:
             del running[trial.number]
@@ -233,7 +252,21 @@ class _Worker:
             counted=sum(map(is_counted, trials)),
             running=running,
             has_waiting=any(t.state == TrialState.WAITING for t in trials),
+            retries=tuple(
+                t
+                for t in trials
+                if t.state == TrialState.WAITING
+                and t.number not in superfluous
+                and t.user_attrs.get(RETRY_OF) is not None
+            ),
+            orphans=tuple(orphans),
+            superfluous=superfluous,
         )
+
+    def _is_forgotten(self, trial: FrozenTrial) -> bool:
+        """Tell whether whoever was to enqueue a lost trial again has had its time."""
+        now = time.monotonic()
+        return now - self._orphaned_since.setdefault(trial.number, now) > SECONDS_TO_ENQUEUE
 
     def _reseed_sampler_once(self, trials: list[FrozenTrial]) -> None:
         """Reseed the sampler once there are trials of other workers, or of an earlier run.
@@ -266,7 +299,13 @@ class _Worker:
         self._open[trial.number] = trial
         self._started_here.add(trial.number)
         snapshot = self._look()
-        if trial.number in snapshot.running and snapshot.n_claimed <= self._budget:
+        if trial.number in snapshot.superfluous:
+            self._tell(trial, _SUPERFLUOUS)
+            return False
+        # A retry that somebody gave back for this very trial comes first.
+        comes_first = all(trial.number < retry.number for retry in snapshot.retries)
+        has_room = snapshot.n_claimed <= self._budget
+        if trial.number in snapshot.running and has_room and comes_first:
             return True
         self._give_back(trial)
         self._pause(SHORTEST_PAUSE_SECONDS)
@@ -306,6 +345,7 @@ class _Worker:
         trials: list[optuna.Trial],
         evaluate: Callable[[list[optuna.Trial]], Sequence[Outcome]],
         callbacks: Iterable[Callable[[optuna.Study, FrozenTrial], None]],
+        stop: Stop,
     ) -> None:
         """Evaluate trials, and record how they ended."""
         self._on_event("begun", [self._read(trial) for trial in trials])
@@ -315,8 +355,14 @@ class _Worker:
             # Others took one of them for lost; the rest, if it was not taken too, is done again.
             outcomes = [_OVERSLEPT] * len(trials)
         pairs = list(zip(trials, outcomes, strict=True))
+        was_stopped = stop()
         with _uninterrupted():
             frozen_trials = [self._tell(trial, outcome) for trial, outcome in pairs]
+        if stop() and not was_stopped:
+            # A grid sampler ends the study after its last point, and takes lost ones for done.
+            snapshot = self._look()
+            if snapshot.retries or snapshot.orphans:
+                stop.take_back()
         finished = [trial for trial in frozen_trials if trial is not None]
         self._on_event("finished", finished)
         for trial in finished:
@@ -349,7 +395,7 @@ class _Worker:
             )
             frozen = None
         del self._open[trial.number]
-        if frozen and not outcome.is_counted:
+        if frozen and not outcome.is_counted and outcome is not _SUPERFLUOUS:
             self._retry(frozen, frozen.user_attrs.get(_ATTEMPT, 1))
         return frozen
 
@@ -364,8 +410,14 @@ class _Worker:
             try:
                 if not self._read(trial).state.is_finished():
                     self._tell(trial, outcome)
-            except Exception:  # noqa: BLE001 - the first error is the one to be raised
-                _log.warning("Trial %d was not recorded as failed.", trial.number, exc_info=True)
+            except Exception as failure:  # noqa: BLE001 - the first error is the one to be raised
+                _log.warning(
+                    "Trial %d was not recorded as failed (%s: %s). The next run takes it for lost "
+                    "and does it again.",
+                    trial.number,
+                    type(failure).__name__,
+                    failure,
+                )
 
     # ------------------------------------------------------------------ what others have lost
 
@@ -392,11 +444,39 @@ class _Worker:
 
     def _retry(self, trial: FrozenTrial, attempt: int) -> None:
         """Let somebody evaluate the same parameters again."""
-        # Those not suggested yet may have been fixed by an earlier retry, or by the user.
-        params = {**fixed_params(trial), **trial.params}
-        if params:
+        if _can_be_retried(trial):
+            # Those not suggested yet may have been fixed by an earlier retry, or by the user.
+            params = {**fixed_params(trial), **trial.params}
             attrs = {SIGNATURE: None, RETRY_OF: trial.number, _ATTEMPT: attempt}
-            self._study.enqueue_trial(params, user_attrs=attrs)
+            queue(self._study, params, grid_point(trial), attrs)
+
+
+def _can_be_retried(trial: FrozenTrial) -> bool:
+    """Tell whether anything is known of what a trial was to evaluate."""
+    return bool(trial.params or fixed_params(trial) or grid_point(trial))
+
+
+def _without_successor(trials: list[FrozenTrial]) -> tuple[list[FrozenTrial], frozenset[int]]:
+    """Return lost trials that nobody has enqueued again, and the numbers of retries too many.
+
+    Every look after a trial was created sees those with smaller numbers. So all agree on which of
+    several retries is the first.
+    """
+    lost = [t for t in trials if t.state == TrialState.FAIL and not is_counted(t)]
+    if not lost:
+        return [], frozenset()
+    first: dict[int, int] = {}
+    superfluous = set()
+    for trial in trials:
+        predecessor = trial.user_attrs.get(RETRY_OF)
+        if predecessor is not None and first.setdefault(predecessor, trial.number) != trial.number:
+            superfluous.add(trial.number)
+    orphans = [
+        t
+        for t in lost
+        if t.number not in first and t.number not in superfluous and _can_be_retried(t)
+    ]
+    return orphans, frozenset(superfluous)
 
 
 def _is_signed(trial: FrozenTrial) -> bool:

@@ -72,3 +72,8 @@ def test_killed_process_that_its_parent_has_not_asked_for_is_gone():
 def test_host_name_stands_in_where_process_tables_have_no_name(monkeypatch, tmp_path):
     monkeypatch.setattr(_heartbeat, "Path", lambda _: tmp_path / "missing")
     assert _heartbeat._process_table.__wrapped__() == socket.gethostname()
+
+
+@pytest.mark.parametrize("pid", ["abc", -5, None, 1.5])
+def test_identity_that_makes_no_sense_is_no_proof_of_death(pid):
+    assert not is_gone({**process_identity(), "pid": pid})

@@ -1,10 +1,17 @@
+import sqlite3
 import threading
 
 import optuna
 import pytest
 from optuna.storages import InMemoryStorage, JournalStorage, RDBStorage
 
-from skdl.model_selection.shared_study import Outcome, open_study, run_study
+from skdl.model_selection.shared_study import (
+    Outcome,
+    _storage,
+    described_errors,
+    open_study,
+    run_study,
+)
 
 
 def x_of(trials):
@@ -115,3 +122,48 @@ def test_waiting_trial_in_sqlite_is_taken_by_one_thread_only(tmp_path, stored):
     for thread in threads:
         thread.join()
     assert sorted(taken) == list(range(20))
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("sqlite:///no/such/folder/study.db", "lies in a folder that does not exist"),
+        ("foo://host/data", "names a kind of database that SQLAlchemy does not know, 'foo'"),
+        ("sqlite:///settings.json", "file is not a database"),
+        ("sqlite:///half.db", "(malformed|not a database|disk image)"),
+    ],
+)
+def test_database_that_cannot_be_used_is_named_with_the_reason(tmp_path, monkeypatch, url, told):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_storage, "N_TRIES_TO_CREATE_TABLES", 1)
+    (tmp_path / "settings.json").write_text('{"lr": 0.1}' * 100)
+    open_study("sqlite:///half.db", "study", ["minimize"])
+    content = (tmp_path / "half.db").read_bytes()
+    (tmp_path / "half.db").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=rf"^OptunaSearchCV: storage='{url}'.*{told}.*Expected"):
+        open_study(url, "study", ["minimize"])
+    assert (tmp_path / "settings.json").read_text() == '{"lr": 0.1}' * 100
+
+
+def test_server_that_does_not_answer_is_named_without_its_password(monkeypatch):
+    monkeypatch.setattr(_storage, "N_TRIES_TO_CREATE_TABLES", 1)
+    pytest.importorskip("psycopg2")
+    with pytest.raises(ValueError, match=r"storage='postgresql\S*' cannot be used: ") as refused:
+        open_study("postgresql+psycopg2://me:secret@127.0.0.1:1/data", "study", ["minimize"])
+    assert "secret" not in str(refused.value)
+    assert "Expected a database that can be reached" in str(refused.value)
+
+
+def test_database_that_fails_under_way_is_named_with_the_reason(tmp_path):
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    study = open_study(url, "study", ["minimize"])
+    with sqlite3.connect(tmp_path / "study.db") as database:
+        database.execute("DROP TABLE trial_user_attributes")
+    database.close()
+    with (
+        pytest.raises(
+            optuna.exceptions.StorageInternalError, match=rf"storage='{url}'.*no such table"
+        ),
+        described_errors(url),
+    ):
+        run_study(study, x_of, n_trials=1)

@@ -453,3 +453,128 @@ def test_worker_goes_on_when_a_trial_was_taken_away_under_way(reopen):
     assert is_counted(first)  # failed by hand here, so it was not marked as lost
     assert not is_counted(second)
     assert [trial.state for trial in others] == [TrialState.COMPLETE] * 2
+
+
+# ---------------------------------------------------------------------------- death of the finder
+
+POINTS = [0.1, 0.2, 0.4, 0.8]
+
+
+class Died(BaseException):
+    """Stands for SIGKILL: nothing is written after it."""
+
+
+@pytest.fixture
+def reopen_grid(reopen):
+    """Return a function that opens the stored study with a grid sampler."""
+
+    def again():
+        study = reopen()
+        study.sampler = optuna.samplers.GridSampler({"x": POINTS}, seed=0)
+        return study
+
+    return again
+
+
+def run_until_write(study, number, monkeypatch):
+    """Run a worker that dies at its n-th write."""
+    writes = iter(range(1, number))
+    with monkeypatch.context() as patch:
+        # The dead record nothing.
+        patch.setattr(_worker._Worker, "abandon", lambda self, error: None)
+        for name in ("create_new_trial", "set_trial_user_attr", "set_trial_state_values"):
+            write = getattr(study._storage, name)
+
+            def write_or_die(*args, write=write, **kwargs):
+                if next(writes, None) is None:
+                    raise Died
+                return write(*args, **kwargs)
+
+            patch.setattr(study._storage, name, write_or_die)
+        with pytest.raises(Died):
+            run_study(study, x_of, n_trials=len(POINTS))
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+@pytest.mark.parametrize("is_suggested", [True, False])
+def test_no_parameters_are_lost_with_whoever_records_a_loss(
+    reopen_grid, dead_process, monkeypatch, number, is_suggested
+):
+    monkeypatch.setattr(_worker, "SECONDS_TO_ENQUEUE", 0.1)
+    study = reopen_grid()
+    lost = study.ask()
+    if is_suggested:
+        lost.suggest_float("x", 0, 1)
+    study._storage.set_trial_user_attr(lost._trial_id, SIGNATURE, dead_process)
+    run_until_write(reopen_grid(), number, monkeypatch)
+    run_study(reopen_grid(), x_of, n_trials=len(POINTS))
+    trials = reopen_grid().trials
+    assert sorted(t.value for t in trials if t.state == TrialState.COMPLETE) == POINTS
+    assert n_counted(reopen_grid()) == len(POINTS)
+    assert [t.user_attrs[RETRY_OF] for t in trials if RETRY_OF in t.user_attrs] == [0]
+
+
+def test_interrupted_trial_is_done_again_though_its_worker_died_before_it_could_say_so(
+    reopen_grid, monkeypatch
+):
+    monkeypatch.setattr(_worker, "SECONDS_TO_ENQUEUE", 0.1)
+
+    def interrupted(trials):
+        x_of(trials)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_worker._Worker, "_retry", lambda self, trial, attempt: None)
+        with pytest.raises(KeyboardInterrupt):
+            run_study(reopen_grid(), interrupted, n_trials=len(POINTS))
+    run_study(reopen_grid(), x_of, n_trials=len(POINTS))
+    complete = [t for t in reopen_grid().trials if t.state == TrialState.COMPLETE]
+    assert sorted(t.value for t in complete) == POINTS
+
+
+def test_parameters_enqueued_by_two_workers_are_evaluated_once(reopen_grid, dead_process):
+    study = reopen_grid()
+    lost = study.ask()
+    value = lost.suggest_float("x", 0, 1)
+    study._storage.set_trial_user_attr(lost._trial_id, SIGNATURE, dead_process)
+    # As if another worker had been stopped between its look and its write.
+    run_study(reopen_grid(), x_of, n_trials=len(POINTS), timeout=0)
+    first = study.trials[-1]
+    study.add_trial(
+        create_trial(
+            state=TrialState.WAITING,
+            system_attrs=first.system_attrs,
+            user_attrs=first.user_attrs,
+        )
+    )
+    run_study(reopen_grid(), x_of, n_trials=len(POINTS))
+    trials = reopen_grid().trials
+    assert (trials[1].state, trials[1].value) == (TrialState.COMPLETE, value)
+    assert (trials[2].state, is_counted(trials[2])) == (TrialState.FAIL, False)
+    assert trials[2].user_attrs[REASON] == "another trial does the same"
+    assert sorted(t.value for t in trials if t.state == TrialState.COMPLETE) == POINTS
+
+
+def test_lost_trial_keeps_its_place_until_it_is_enqueued(reopen_grid, dead_process, monkeypatch):
+    study = reopen_grid()
+    lost = study.ask()
+    lost.suggest_float("x", 0, 1)
+    study._storage.set_trial_user_attr(lost._trial_id, SIGNATURE, dead_process)
+    run_until_write(reopen_grid(), 4, monkeypatch)
+    monkeypatch.setattr(_worker, "SECONDS_TO_ENQUEUE", 60.0)
+    run_study(reopen_grid(), x_of, n_trials=2, timeout=0.5)
+    assert states(reopen_grid()) == ["FAIL", "COMPLETE"]
+
+
+def test_stop_of_the_user_holds_though_a_trial_is_to_be_done_again(reopen_grid, dead_process):
+    study = reopen_grid()
+    lost = study.ask()
+    lost.suggest_float("x", 0, 1)
+    run_study(
+        reopen_grid(), x_of, n_trials=2, callbacks=[lambda study, _: study.stop()], lease_seconds=60
+    )
+    study._storage.set_trial_user_attr(lost._trial_id, SIGNATURE, dead_process)
+    run_study(
+        reopen_grid(), x_of, n_trials=4, callbacks=[lambda study, _: study.stop()], lease_seconds=60
+    )
+    assert states(reopen_grid()).count("COMPLETE") == 2

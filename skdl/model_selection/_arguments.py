@@ -1,0 +1,195 @@
+"""Checks on what cross-validation, searches and ensembles share, before anything is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import get_scorer_names
+from sklearn.utils import get_tags, indexable
+
+from skdl._validation import AnyOf, Constraint, Integer, OneOf, Predicate, show
+from skdl.exceptions import InvalidParameterError
+
+__all__ = ["ESTIMATOR", "MOST", "N_JOBS", "SCORING", "check_data", "check_rows", "checked_splits"]
+
+# More members, iterations or trials at once than this are a slip of the keyboard.
+MOST = 100_000
+
+
+def _is_estimator(value: object) -> bool:
+    return hasattr(value, "fit") and not isinstance(value, type)
+
+
+class _Scoring(Constraint):
+    """What scikit-learn takes as ``scoring``."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(get_scorer_names())
+
+    def accepts(self, value: Any) -> bool:
+        if isinstance(value, dict):
+            return bool(value) and all(
+                isinstance(name, str) and scorer is not None and self._is_one(scorer)
+                for name, scorer in value.items()
+            )
+        if isinstance(value, list | tuple | set):
+            are_names = all(isinstance(name, str) and self._is_one(name) for name in value)
+            return bool(value) and are_names and len(set(value)) == len(value)
+        return value is None or self._is_one(value)
+
+    def _is_one(self, value: object) -> bool:
+        if isinstance(value, str):
+            return value in self.names
+        return callable(value) and not isinstance(value, type)
+
+    def suggest(self, value: object) -> str:
+        listed = value if isinstance(value, list | tuple | set) else [value]
+        wrong = [name for name in listed if not self.accepts(name)]
+        return super().suggest(wrong[0]) if wrong else ""
+
+    def describe(self) -> str:
+        return (
+            "None, a name from sklearn.metrics.get_scorer_names(), for example 'r2', a scorer, a "
+            "list of different names, or a dict from names to such"
+        )
+
+
+ESTIMATOR = Predicate(_is_estimator, "an estimator, an instance and not a class")
+N_JOBS = AnyOf(OneOf(None), Integer(1, example=2), Integer(None, -1))
+SCORING = _Scoring()
+
+
+def check_rows(owner: str, name: str, value: Any) -> None:
+    """Refuse what does not consist of rows, such as a text, None or a number."""
+    has_rows = hasattr(value, "__len__") or hasattr(value, "shape")
+    is_scalar = not has_rows or getattr(value, "shape", None) == ()
+    if is_scalar or isinstance(value, str | bytes | dict | type):
+        raise InvalidParameterError(
+            f"{owner}: {name}={show(value)} is no table of rows. Expected an array, a list or a "
+            "frame with one entry for each row."
+        )
+
+
+def check_data(owner: str, estimator: Any, X: Any, y: Any, **others: Any) -> list[Any]:
+    """Return data that can be indexed by rows.
+
+    Parameters
+    ----------
+    owner : str
+        Begins the messages.
+    estimator : object
+        Decides whether there must be a `y`.
+    X, y : array-like
+    **others : array-like or None
+        Under the names that the user knows them by.
+
+    Returns
+    -------
+    arrays : list
+        X, y and the others.
+
+    Raises
+    ------
+    InvalidParameterError
+        If they are no rows, or differ in number.
+    """
+    given = {"X": X, "y": y, **others}
+    for name, value in given.items():
+        if name == "X" or value is not None:
+            check_rows(owner, name, value)
+    if y is None and get_tags(estimator).target_tags.required:
+        raise InvalidParameterError(
+            f"{owner}: y=None, but {type(estimator).__name__} learns from targets. Expected one "
+            "for each row of X."
+        )
+    try:
+        return list(indexable(*given.values()))
+    except ValueError as error:
+        lengths = {
+            name: value.shape[0] if hasattr(value, "shape") else len(value)
+            for name, value in given.items()
+            if value is not None
+        }
+        told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        raise InvalidParameterError(
+            f"{owner}: {error} Expected as many rows in each, and {told}."
+        ) from error
+
+
+def checked_splits(
+    owner: str, cv: Any, splitter: Any, X: Any, y: Any, **params: Any
+) -> list[tuple[Any, Any]]:
+    """Return all splits, each checked.
+
+    Parameters
+    ----------
+    owner : str
+        Begins the messages.
+    cv : object
+        As the user passed it.
+    splitter : object
+        What it stands for.
+    X, y : array-like
+    **params : object
+        Further arguments of ``split``.
+
+    Returns
+    -------
+    splits : list of (train, test)
+        Positions of rows.
+
+    Raises
+    ------
+    InvalidParameterError
+        If there is no split, or one that is no pair of positions of rows.
+    """
+    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+    # Splits that the user listed are looked at as they are: scikit-learn would unpack them first.
+    listed = None if hasattr(cv, "split") else getattr(splitter, "cv", None)
+    try:
+        splits = list(splitter.split(X, y, **params) if listed is None else listed)
+    except ValueError as error:
+        if owner in str(error):
+            raise
+        raise ValueError(f"{owner}: cv={show(cv)} cannot split these rows: {error}") from error
+    if not splits:
+        raise InvalidParameterError(
+            f"{owner}: cv={show(cv)} yields no split. Expected at least one pair of rows to train "
+            "on and rows to test on."
+        )
+    return [_checked(owner, cv, number, split, n_rows) for number, split in enumerate(splits)]
+
+
+def _checked(owner: str, cv: Any, number: int, split: Any, n_rows: int) -> tuple[Any, Any]:
+    try:
+        train, test = (np.asarray(rows) for rows in split)
+    except (TypeError, ValueError):
+        wrong = f"is {show(split)}"
+    else:
+        rows = {"training": train, "test": test}
+        wrong = next(
+            (f"has {told} as {name} rows" for name, r in rows.items() if (told := _why(r, n_rows))),
+            "",
+        )
+        if not wrong:
+            # As everywhere below: positions, never masks.
+            train, test = (np.flatnonzero(r) if r.dtype.kind == "b" else r for r in (train, test))
+            return train, test
+    raise InvalidParameterError(
+        f"{owner}: cv={show(cv)} is not allowed: split {number} {wrong}. Expected a pair (train, "
+        f"test) of row numbers from 0 to {n_rows - 1}, neither of them empty."
+    )
+
+
+def _why(rows: Any, n_rows: int) -> str:
+    """Return what is wrong with the positions of one side of a split; "" if nothing is."""
+    if rows.ndim != 1 or rows.dtype.kind not in "biu":
+        return "none" if rows.ndim == 1 and not len(rows) else show(rows)
+    if rows.dtype.kind == "b":
+        return ("" if rows.any() else "none") if len(rows) == n_rows else show(rows)
+    if not len(rows):
+        return "none"
+    outside = rows[(rows < 0) | (rows >= n_rows)]
+    return f"{outside[0]}" if len(outside) else ""
