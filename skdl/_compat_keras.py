@@ -12,13 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = [
+    "compile_arguments",
     "compiled_with",
     "excludes_from_weight_decay",
     "flat_layers",
     "function_arguments",
     "functional_graph",
+    "given_learning_rate",
     "graph_nodes",
+    "improves_as",
     "profiles_batches",
+    "restored_epoch",
     "wrapped_function",
 ]
 
@@ -87,6 +91,32 @@ def compiled_with(model: Any) -> dict[str, Any]:
     }
 
 
+def improves_as(metric: Any, other: Any) -> None:
+    """Tell Keras' callbacks that a metric improves in the direction of another one.
+
+    They find out their default ``mode`` by it, and refuse to monitor a metric without it.
+    """
+    if hasattr(other, "_direction"):
+        metric._direction = other._direction
+
+
+def restored_epoch(model: Any) -> int:
+    """Return after how many epochs ``BackupAndRestore`` lets a model go on.
+
+    Without it, all epochs would be trained once more.
+    """
+    return int(getattr(model, "_initial_epoch", None) or 0)
+
+
+def compile_arguments(model: Any) -> dict[str, Any]:
+    """Return all arguments of ``compile``, as they were given.
+
+    The public ``get_compile_config`` holds them as text, which leaves out what the ``get_config``
+    of a user's loss leaves out. Without these, copies of a compiled model could not be compiled.
+    """
+    return dict(model._compile_config.config)
+
+
 def profiles_batches(tensorboard: Any) -> bool:
     """Tell whether a ``keras.callbacks.TensorBoard`` profiles some batches.
 
@@ -95,6 +125,15 @@ def profiles_batches(tensorboard: Any) -> bool:
     """
     batches = (getattr(tensorboard, name, 0) for name in ("_start_batch", "_stop_batch"))
     return any(batches)
+
+
+def given_learning_rate(optimizer: Any) -> Any:
+    """Return the schedule or the variable that is the learning rate of an optimizer.
+
+    The public ``learning_rate`` is the present value of a schedule. Without this, schedules of the
+    user's own class would have to be made again from their ``get_config``.
+    """
+    return optimizer._learning_rate
 
 
 def excludes_from_weight_decay(optimizer: Any) -> bool:

@@ -6,9 +6,53 @@ import it.
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
-__all__ = ["without_retracing_warning"]
+__all__ = ["check_not_forked", "without_retracing_warning"]
+
+_fork = {"after_tensorflow": False}
+
+
+def _has_started() -> bool:
+    """Tell whether TensorFlow has started its threads in this process.
+
+    There is no public name that does not start them. Without it, a forked process would wait for
+    threads that it does not have, for ever and without a word.
+    """
+    context = getattr(sys.modules.get("tensorflow.python.eager.context"), "_context", None)
+    return bool(getattr(context, "_initialized", False))
+
+
+def _note_fork() -> None:
+    _fork["after_tensorflow"] = _fork["after_tensorflow"] or _has_started()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+def check_not_forked(owner: str) -> None:
+    """Raise in a process that was forked off one in which TensorFlow had been used.
+
+    Parameters
+    ----------
+    owner : str
+        Whose error it is: the estimator's name.
+
+    Raises
+    ------
+    RuntimeError
+        With what to do instead.
+    """
+    if _fork["after_tensorflow"]:
+        raise RuntimeError(
+            f"{owner}: this process was forked after TensorFlow had been used, and TensorFlow "
+            "would wait here for ever. Expected a fresh process: start workers with "
+            'multiprocessing.get_context("spawn") or with "loky", joblib\'s default backend, run '
+            "gunicorn without --preload, or fork before the first fit or predict."
+        )
 
 
 def without_retracing_warning(function: Any) -> Any:

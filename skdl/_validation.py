@@ -7,7 +7,9 @@ The checks on data take what scikit-learn's ``validate_data`` has already turned
 from __future__ import annotations
 
 import math
+import re
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from difflib import get_close_matches
 from numbers import Integral
@@ -19,12 +21,19 @@ import numpy as np
 from skdl.exceptions import InvalidParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
 MAX_SHOWN_LABELS = 10
 MAX_SHOWN_CHARACTERS = 200
+MAX_SHOWN_TEXT = 600
+# Of names, beyond which a list is no help any more.
+MAX_SHOWN_NAMES = 12
+# Sums of more would overflow float32 in the middle of a fit.
+MAX_WEIGHT = 1e30
+# Of more, products with weights overflow float32.
+MAX_FEATURE = 1e15
 
 
 class Constraint(ABC):
@@ -45,9 +54,12 @@ class Constraint(ABC):
 
     def suggest(self, value: object) -> str:
         """Return the name nearest to a mistyped `value`; "" if none is near."""
-        spellings = {name.lower(): name for name in self.names}
-        near = get_close_matches(value.lower(), spellings, n=1) if isinstance(value, str) else []
-        return spellings[near[0]] if near else ""
+        return nearest_name(value, self.names) if isinstance(value, str) else ""
+
+    def hint(self, value: object) -> str:
+        """Return a sentence that says what to write instead of `value`; "" if nobody knows."""
+        nearest = self.suggest(value)
+        return f"Did you mean {nearest!r}?" if nearest else ""
 
 
 @dataclass(frozen=True)
@@ -152,21 +164,64 @@ class Names(Constraint):
         the names need not be imported before.
     what : str
         What is named, in the singular: ``"activation"``.
+    home : str, default=""
+        Where all names are listed, for an error that shows the first of many.
+    cures : mapping of str to str, default=None
+        For names that other libraries use, or that make no sense here, a sentence that says what
+        to write instead.
     """
 
-    def __init__(self, names: Collection[str] | Callable[[], Collection[str]], what: str) -> None:
+    def __init__(
+        self,
+        names: Collection[str] | Callable[[], Collection[str]],
+        what: str,
+        *,
+        home: str = "",
+        cures: Mapping[str, str] | None = None,
+    ) -> None:
         self._names = names
         self.what = what
+        self.home = home
+        self.cures = cures or {}
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self._names() if callable(self._names) else self._names)
 
     def accepts(self, value: object) -> bool:
-        return isinstance(value, str) and value in self.names
+        return isinstance(value, str) and value in self.names and value not in self.cures
 
     def describe(self) -> str:
-        return f"one of the {self.what} names {_list_values(self.names)}"
+        known = [name for name in self.names if name not in self.cures]
+        shown = _list_values(known, MAX_SHOWN_NAMES)
+        home = f" of {self.home}" if self.home and len(known) > MAX_SHOWN_NAMES else ""
+        return f"one of the {self.what} names {shown}{home}"
+
+    def hint(self, value: object) -> str:
+        cure = self.cures.get(value) if isinstance(value, str) else None
+        return cure or super().hint(value)
+
+
+@dataclass(frozen=True)
+class WithCures(Constraint):
+    """A constraint that says of some values it refuses what to write instead."""
+
+    constraint: Constraint
+    cures: Mapping[str, str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.constraint.names
+
+    def accepts(self, value: object) -> bool:
+        return self.constraint.accepts(value)
+
+    def describe(self) -> str:
+        return self.constraint.describe()
+
+    def hint(self, value: object) -> str:
+        cure = self.cures.get(value) if isinstance(value, str) else None
+        return cure or self.constraint.hint(value)
 
 
 @dataclass(frozen=True)
@@ -175,6 +230,7 @@ class SequenceOf(Constraint):
 
     entry: Constraint
     min_length: int = 0
+    max_length: int | None = None
 
     def accepts(self, value: object) -> bool:
         if isinstance(value, np.ndarray):
@@ -182,11 +238,21 @@ class SequenceOf(Constraint):
                 return False
         elif not isinstance(value, list | tuple):
             return False
+        if self.max_length is not None and len(value) > self.max_length:
+            return False
         return len(value) >= self.min_length and all(map(self.entry.accepts, value))
 
     def describe(self) -> str:
         length = f" of {self.min_length} or more entries" if self.min_length else ""
+        if self.max_length is not None:
+            length = f" of {self.min_length} to {self.max_length} entries"
         return f"a sequence{length} (each {self.entry.describe()})"
+
+    def hint(self, value: object) -> str:
+        if not isinstance(value, list | tuple):
+            return ""
+        wrong = [entry for entry in value if not self.entry.accepts(entry)]
+        return next(filter(None, map(self.entry.hint, wrong)), "")
 
 
 class Instance(Constraint):
@@ -229,8 +295,16 @@ class AnyOf(Constraint):
     def accepts(self, value: object) -> bool:
         return any(constraint.accepts(value) for constraint in self.constraints)
 
+    def hint(self, value: object) -> str:
+        return next(filter(None, (c.hint(value) for c in self.constraints)), "")
+
     def describe(self) -> str:
-        parts = [constraint.describe() for constraint in self.constraints]
+        parts = [
+            "a list of these"
+            if isinstance(c, SequenceOf) and any(c.entry is other for other in self.constraints)
+            else c.describe()
+            for c in self.constraints
+        ]
         return (", or " if any("," in part for part in parts) else " or ").join(parts)
 
 
@@ -303,7 +377,7 @@ def check_validation_pair(
         )
 
 
-def check_weights(owner: str, sample_weight: NDArray[Any]) -> None:
+def check_weights(owner: str, sample_weight: NDArray[Any], name: str = "sample_weight") -> None:
     """Refuse sample weights that are NaN, infinite, negative or all zero, with a ``ValueError``."""
     if not np.isfinite(sample_weight).all():
         wrong = "holds NaN or infinite weights"
@@ -311,12 +385,33 @@ def check_weights(owner: str, sample_weight: NDArray[Any]) -> None:
         wrong = f"holds negative weights (the least is {sample_weight.min():g})"
     elif not sample_weight.any():
         wrong = "holds only zero weights, which leaves no rows to learn from"
+    elif sample_weight.max() > MAX_WEIGHT:
+        wrong = (
+            f"holds weights up to {sample_weight.max():g}, of which sums overflow; divide them all "
+            "by one number, as only their ratios count"
+        )
     else:
         return
     raise ValueError(
-        f"{owner}: sample_weight {wrong}. Expected finite numbers >= 0, at least one of them "
-        "positive; use weight 0 to leave out a row, or sample_weight=None to weigh all rows alike."
+        f"{owner}: {name} {wrong}. Expected finite numbers >= 0, at least one of them "
+        "positive; use weight 0 to leave out a row, or {name}=None to weigh all rows alike."
     )
+
+
+def check_outputs(owner: str, X: Any, outputs: Any) -> None:
+    """Refuse, with a ``ValueError``, features so large that predictions are NaN or infinite."""
+    if not isinstance(outputs, np.ndarray) or np.isfinite(outputs).all():
+        return
+    values = X.data if hasattr(X, "indptr") else X
+    if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
+        return
+    largest = float(np.nanmax(np.abs(values), initial=0.0))
+    if largest > MAX_FEATURE:
+        raise ValueError(
+            f"{owner}: X holds values up to {largest:g}, for which predictions are no finite "
+            "numbers. Expected features on the scale of those in fit: check their units, or scale "
+            "them in a pipeline, for example by SmoothClipScaler, which bounds outliers."
+        )
 
 
 def check_enough_rows_to_split(owner: str, n_samples: int, validation_fraction: float) -> None:
@@ -360,24 +455,62 @@ def check_two_classes(owner: str, classes: ArrayLike) -> None:
 
 
 def _describe_problem(name: str, value: object, constraint: Constraint) -> str:
-    verdict = "known" if isinstance(value, str) and constraint.names else "allowed"
-    nearest = constraint.suggest(value)
-    hint = f"Did you mean {nearest!r}? " if nearest else ""
-    return f"{name}={_show(value)} is not {verdict}. {hint}Expected {constraint.describe()}."
+    is_other_name = isinstance(value, str) and constraint.names and value not in constraint.names
+    verdict = "known" if is_other_name else "allowed"
+    hint = constraint.hint(value)
+    hint = f"{hint} " if hint else ""
+    return f"{name}={show(value)} is not {verdict}. {hint}Expected {constraint.describe()}."
 
 
-def _show(value: object) -> str:
+def nearest_name(name: str, known: Collection[str]) -> str:
+    """Return which of some names a mistyped one is nearest to; "" if none is near."""
+    spellings: dict[str, str] = {}
+    for candidate in known:
+        spellings.setdefault(candidate.lower(), candidate)
+    near = get_close_matches(name.lower(), spellings, n=1)
+    return spellings[near[0]] if near else ""
+
+
+@contextmanager
+def naming(owner: str, argument: str) -> Iterator[None]:
+    """Put the name of an argument into a ``ValueError`` or ``TypeError`` that does not have it.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator, which begins the message.
+    argument : str
+        Name of the data that are checked inside.
+    """
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        text = str(error)
+        if len(text) > MAX_SHOWN_TEXT:
+            # scikit-learn shows the data themselves.
+            text = text.splitlines()[0][:MAX_SHOWN_TEXT]
+        named = rf"\b({argument}|y)\b" if argument == "X" else rf"\b{argument}\b"
+        if re.search(named, text):
+            raise
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        if argument.startswith("X") and re.match(r"X\b", text):
+            text = text[1:].lstrip()
+            raise kind(f"{owner}: {argument} {text}") from error
+        both = argument == "X" and "inconsistent" in text
+        subject = "X and y do not go together" if both else f"{argument} is not as expected"
+        raise kind(f"{owner}: {subject}. {text}") from error
+
+
+def show(value: object) -> str:
     """Return a short text for any value: arrays by shape and dtype, the rest by ``repr``."""
     if hasattr(value, "shape") and not isinstance(value, np.generic | type):
         dtype = f" and dtype {value.dtype}" if hasattr(value, "dtype") else ""
         return f"<{type(value).__name__} of shape {value.shape}{dtype}>"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception as error:  # noqa: BLE001 - a class of the user's own
+        text = f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
     return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}..."
-
-
-def show(value: object) -> str:
-    """Return a short text for any value, for messages about it: arrays by shape and dtype."""
-    return _show(value)
 
 
 def _list_values(values: Sequence[object], most: int | None = None) -> str:

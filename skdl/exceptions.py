@@ -9,6 +9,7 @@ __all__ = [
     "EarlyStoppingDataWarning",
     "InvalidParameterError",
     "NoImprovementWarning",
+    "SingleRowBatchWarning",
 ]
 
 
@@ -62,3 +63,7 @@ class EarlyStoppingDataWarning(UserWarning):
 
 class NoImprovementWarning(UserWarning):
     """A search found nothing that is better than its start beyond the noise of the folds."""
+
+
+class SingleRowBatchWarning(UserWarning):
+    """Batch normalisation meets batches of one row, the mean and variance of which say nothing."""

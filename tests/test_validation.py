@@ -29,6 +29,9 @@ from skdl._validation import (
     check_two_classes,
     check_validation_pair,
     check_weights,
+    naming,
+    nearest_name,
+    show,
 )
 from skdl.exceptions import DivergenceError, InvalidParameterError
 
@@ -117,6 +120,78 @@ def test_a_mistyped_name_brings_up_the_nearest_spelling(typo):
         f"MLP: p={typo!r} is not known. Did you mean 'relu'? "
         "Expected one of the activation names 'elu', 'relu', 'tanh', or a callable."
     )
+
+
+def test_a_name_of_another_library_is_answered_by_what_to_write():
+    cures = {"logistic": "Write 'sigmoid'.", "tanh": "It makes no sense here."}
+    constraint = Names(["relu", "sigmoid", "tanh"], "activation", cures=cures)
+    assert error_for(constraint, "logistic") == (
+        "MLP: p='logistic' is not known. Write 'sigmoid'. "
+        "Expected one of the activation names 'relu', 'sigmoid'."
+    )
+    assert error_for(AnyOf(OneOf(None), constraint), "tanh").startswith(
+        "MLP: p='tanh' is not allowed. It makes no sense here. "
+    )
+
+
+def test_a_long_list_of_names_is_cut_and_says_where_all_are():
+    names = [f"loss_{i}" for i in range(40)]
+    message = error_for(Names(names, "loss", home="keras.losses"), 3)
+    assert message.endswith("'loss_10', 'loss_11' and 28 more of keras.losses.")
+
+
+def test_entries_of_a_sequence_get_their_hint_and_are_described_once():
+    name = AnyOf(Names(["accuracy", "auc"], "metric"), Predicate(callable, "a callable"))
+    message = error_for(AnyOf(OneOf(None), name, SequenceOf(name)), ["auc", "acuracy"])
+    assert message == (
+        "MLP: p=['auc', 'acuracy'] is not allowed. Did you mean 'accuracy'? Expected None, or one "
+        "of the metric names 'accuracy', 'auc', or a callable, or a list of these."
+    )
+
+
+def test_sequences_may_have_a_greatest_length():
+    constraint = SequenceOf(Integer(1), max_length=3)
+    check_parameters("MLP", {"p": [1, 2, 3]}, {"p": constraint})
+    assert error_for(constraint, [1] * 4).endswith(
+        "Expected a sequence of 0 to 3 entries (each an integer >= 1)."
+    )
+
+
+def test_a_name_that_differs_in_capitals_goes_to_the_first_spelling():
+    assert nearest_name("hubr", ["huber", "Huber"]) == "huber"
+
+
+@pytest.mark.parametrize(
+    ("argument", "text", "said"),
+    [
+        ("X_val", "X contains NaN", "MLP: X_val contains NaN"),
+        ("X_val", "could not convert", "MLP: X_val is not as expected. could not convert"),
+        ("X", "Found 0 sample(s)", "MLP: X is not as expected. Found 0 sample(s)"),
+        ("X", "y contains NaN", "y contains NaN"),
+        (
+            "X",
+            "inconsistent numbers of samples: [3, 2]",
+            "MLP: X and y do not go together. inconsistent numbers of samples: [3, 2]",
+        ),
+        ("y_val", "y_val contains NaN", "y_val contains NaN"),
+    ],
+)
+def test_an_error_about_data_gets_the_name_of_the_argument(argument, text, said):
+    with pytest.raises(ValueError, match="^" + re.escape(said) + "$"), naming("MLP", argument):
+        raise ValueError(text)
+
+
+def test_a_value_whose_repr_raises_is_shown_by_its_class():
+    class Odd:
+        def __repr__(self):
+            raise OSError
+
+    assert show(Odd()) == "<Odd whose repr raises OSError>"
+
+
+def test_weights_of_which_sums_overflow_are_refused():
+    with pytest.raises(ValueError, match=r"weights up to 1e\+38.*divide them all by one number"):
+        check_weights("MLP", np.full(3, 1e38))
 
 
 def test_a_name_like_no_other_is_answered_with_the_list_alone():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from skdl.layers._rule import Rule, Variable, of_single_rows
 from skdl.layers._scaling import scaled_units
-from skdl.networks import PACKAGE
+from skdl.networks import PACKAGE, Layer, plain_function
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from skdl.layers._rule import LayerContext
     from skdl.layers._shapes import Shape
-    from skdl.networks import Layer
 
 __all__ = ["ActivationRule", "ParametricActivationRule", "mish"]
 
@@ -29,7 +28,7 @@ class ActivationRule(Rule):
         import keras
 
         del seed
-        return keras.layers.Activation(layer["function"])
+        return keras.layers.Activation(plain_function(layer["function"]))
 
     def summary(self, layer: Layer) -> str:
         function = layer["function"]
@@ -105,7 +104,8 @@ class ParametricActivationRule(ActivationRule):
     """``x + (1 + w) * (f(x) - x)`` with one learned w per unit (Holzmüller et al. 2024)."""
 
     def keras_layer(self, layer: Layer, seed: int) -> keras.layers.Layer:
-        return Rule.keras_layer(self, layer, seed)
+        plain = {name: plain_function(value) for name, value in layer.config}
+        return Rule.keras_layer(self, Layer(layer.kind, tuple(plain.items())), seed)
 
     def keras_class(self, layer: Layer) -> type[keras.layers.Layer]:
         del layer

@@ -79,7 +79,7 @@ class KerasRule(Rule):
         with preserved_generators():
             random.seed(seed)  # where Keras' initializers take their seeds from
             fresh = layer["layer"].build()
-            fresh.build(_batch_shapes(shape))
+            _build(fresh, shape)
             return [np.asarray(weight.numpy(), np.float32) for weight in fresh.weights]
 
     def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
@@ -196,11 +196,26 @@ def _built(source: KerasObject, shape: Any) -> Any:
     with preserved_generators(), tf.init_scope():
         layer = source.build()
         if None not in shape and not any(type(s) is tuple and None in s for s in shape):
-            layer.build(_batch_shapes(shape))
-            several = bool(shape) and isinstance(shape[0], tuple)
-            zeros = [np.zeros((1, *s), np.float32) for s in (shape if several else (shape,))]
-            layer(zeros if several else zeros[0])
+            _build(layer, shape)
+            layer(_zeros(shape))
         return layer
+
+
+def _build(layer: Any, shape: Any) -> None:
+    """Give a layer its weights; one without a ``build`` of its own gets them when it is called."""
+    import keras
+
+    if type(layer).build is keras.layers.Layer.build:
+        layer(_zeros(shape))
+    else:
+        layer.build(_batch_shapes(shape))
+
+
+def _zeros(shape: Any) -> Any:
+    """Return a row of zeros, or one for each of several shapes."""
+    several = bool(shape) and isinstance(shape[0], tuple)
+    zeros = [np.zeros((1, *s), np.float32) for s in (shape if several else (shape,))]
+    return zeros if several else zeros[0]
 
 
 @functools.lru_cache(maxsize=256)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from skdl._compat_tensorflow import check_not_forked
 from skdl.layers._blueprint import blueprint_of
 from skdl.layers._shared import shared_mean_layer
 from skdl.networks import preserved_generators
@@ -32,6 +33,7 @@ def keras_model(network: Network, seed: int = 0) -> keras.Model:
     -------
     keras.Model
     """
+    check_not_forked("keras.Model")
     import keras
 
     if network.source is not None:

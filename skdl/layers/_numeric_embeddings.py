@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdl.layers._on_numbers import NumericColumnsRule, numeric_columns_layer
+from skdl.layers._quantiles import column_quantiles
 from skdl.layers._rule import Variable
 from skdl.layers._shapes import concatenated, shape_of
 from skdl.networks import PACKAGE, embedding_variables, embedding_width
@@ -237,10 +238,8 @@ def bins(X: NDArray[Any], n_bins: int) -> dict[str, NDArray[np.float64]]:
     """
     shape = (X.shape[1], n_bins)
     start, slope, low, high = (np.zeros(shape) for _ in range(4))
-    X = np.asarray(X, np.float64)
-    X = np.where(np.isnan(X).all(0), 0.0, X)
     # In float32, as the network sees them: two edges must not become one.
-    quantiles = np.nanquantile(X, np.linspace(0, 1, n_bins + 1), axis=0).astype(np.float32)
+    quantiles = column_quantiles(X, np.linspace(0, 1, n_bins + 1)).astype(np.float32)
     for feature, edges in enumerate(quantiles.T):
         own, counts = np.unique(edges, return_counts=True)
         if len(own) > 1 and len(own) <= n_bins:

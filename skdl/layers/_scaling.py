@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdl.layers._on_numbers import NumericColumnsRule, numeric_columns_layer
+from skdl.layers._quantiles import column_quantiles
 from skdl.layers._rule import Rule, Variable
 from skdl.layers._shapes import shape_of
 from skdl.networks import CLIP, PACKAGE
@@ -32,14 +33,10 @@ def robust_units(X: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float
     The scale is the distance between the quartiles; where they coincide, half the distance
     between the extremes; of a constant column infinite, so that it becomes 0.
     """
-    X = np.asarray(X, np.float64)
-    # Columns without any number would be warned of; they become 0, as constant ones do.
-    is_empty = np.isnan(X).all(0)
-    filled = np.where(is_empty, 0.0, X) if is_empty.any() else X
-    low, median, high = np.nanquantile(filled, [0.25, 0.5, 0.75], axis=0)
-    scale = high - low
-    half_range = 0.5 * (np.nanmax(filled, 0) - np.nanmin(filled, 0))
-    scale = np.where(scale > 0, scale, half_range)
+    # A column without any number becomes 0, as a constant one does.
+    low, q1, median, q3, high = column_quantiles(X, [0, 0.25, 0.5, 0.75, 1])
+    scale = q3 - q1
+    scale = np.where(scale > 0, scale, 0.5 * (high - low))
     return median, np.where(scale > 0, scale, np.inf)
 
 

@@ -3,7 +3,15 @@
 from skdl.networks._augmentation import augmentation_layers, is_augmentation
 from skdl.networks._cnn import cnn, shapes_by_block
 from skdl.networks._generators import preserved_generators
-from skdl.networks._keras_object import PACKAGE, KerasObject
+from skdl.networks._keras_object import (
+    PACKAGE,
+    KerasObject,
+    described_object,
+    let_sklearn_clone,
+    named_apart,
+    rebuilt,
+    reseeded,
+)
 from skdl.networks._loss import Loss
 from skdl.networks._loss_formulas import (
     LOSS_FORMULAS,
@@ -15,6 +23,7 @@ from skdl.networks._loss_formulas import (
 from skdl.networks._mlp import mlp, numeric_embedding
 from skdl.networks._network import Layer, Network
 from skdl.networks._operation import OperationCall
+from skdl.networks._outside import UserFunction, described_code, plain_function
 from skdl.networks._read_keras import CannotReadError, Reading, read_layers
 from skdl.networks._sizes import (
     CLIP,
@@ -40,20 +49,28 @@ __all__ = [
     "Network",
     "OperationCall",
     "Reading",
+    "UserFunction",
     "UserModel",
     "augmentation_layers",
     "category_width",
     "cnn",
+    "described_code",
+    "described_object",
     "embedding_variables",
     "embedding_width",
     "formula_of_keras_class",
     "formula_of_loss_name",
     "is_augmentation",
+    "let_sklearn_clone",
     "loss_names",
     "mlp",
+    "named_apart",
     "numeric_embedding",
+    "plain_function",
     "preserved_generators",
     "read_layers",
+    "rebuilt",
+    "reseeded",
     "shapes_by_block",
     "shared_variables",
 ]

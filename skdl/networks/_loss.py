@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from skdl.networks._keras_object import KerasObject
 from skdl.networks._loss_formulas import LOSS_FORMULAS
+from skdl.networks._outside import described_code, plain_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -32,12 +33,16 @@ class Loss:
         What the formula is given: the target's columns, class numbers, or one column per class.
     function : KerasObject or callable, optional
         The loss of kind ``"keras"``; with another kind, the user's loss that this formula is.
+        Kept as a `UserFunction` where it is the user's own.
     """
 
     kind: str
     scalars: tuple[tuple[str, float], ...] = ()
     target: Literal["values", "labels", "one_hot"] = "values"
     function: KerasObject | Callable[..., Any] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "function", described_code(self.function))
 
     @property
     def structure(self) -> Hashable:
@@ -60,7 +65,7 @@ class Loss:
         if isinstance(self.function, KerasObject):
             return self.function.build()
         if self.kind == "keras":
-            return function_loss(cast("Callable[..., Any]", self.function))
+            return function_loss(plain_function(self.function))
         kind: Any = LOSS_FORMULAS[self.kind].keras_loss_class()
         return kind(**dict(self.scalars), reduction="mean_with_sample_weight")
 

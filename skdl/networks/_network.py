@@ -9,6 +9,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from skdl.networks._keras_object import KerasObject
+from skdl.networks._outside import UserFunction, described_code
+
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
@@ -38,7 +41,8 @@ class Layer:
     @classmethod
     def of(cls, kind: str, **config: Hashable) -> Layer:
         """Return the layer with its arguments in a fixed order."""
-        return cls(kind, tuple(sorted(config.items())))
+        described = {name: described_code(value) for name, value in config.items()}
+        return cls(kind, tuple(sorted(described.items())))
 
     def __getitem__(self, name: str) -> Any:
         return dict(self.config)[name]
@@ -46,6 +50,12 @@ class Layer:
     def get(self, name: str, default: Any = None) -> Any:
         """Return one argument, or `default` where it is not given."""
         return dict(self.config).get(name, default)
+
+    def now(self) -> Layer:
+        """Return it with what the user's code in it reads from outside now, or itself."""
+        config = tuple((name, now(value)) for name, value in self.config)
+        is_same = all(a is b for (_, a), (_, b) in zip(config, self.config, strict=True))
+        return self if is_same else Layer(self.kind, config)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +106,21 @@ class Network:
         """
         return self.layers[-1].kind == "SharedHeads"
 
+    def now(self) -> Network:
+        """Return it with what the user's code in it reads from outside now, or itself."""
+        layers = tuple(layer.now() for layer in self.layers)
+        function = now(self.loss.function)
+        is_same = all(a is b for a, b in zip(layers, self.layers, strict=True))
+        if is_same and function is self.loss.function:
+            return self
+        loss = dataclasses.replace(self.loss, function=function)
+        return dataclasses.replace(self, layers=layers, loss=loss)
+
     def __getstate__(self) -> dict[str, Any]:
         # The blueprint that `skdl.layers` keeps on it is worked out anew where it is loaded.
         return {name: value for name, value in self.__dict__.items() if name != "_blueprint"}
+
+
+def now(value: Any) -> Any:
+    """Return a description of the user's code with what it reads now; other values as they are."""
+    return value.now() if isinstance(value, KerasObject | UserFunction) else value

@@ -149,6 +149,8 @@ def _layers_of(operation: keras.Operation, node: Any) -> list[Layer]:
 
     args, kwargs = node.arguments.args, node.arguments.kwargs
     if not isinstance(operation, keras.layers.Layer):
+        if not type(operation).__module__.startswith("keras."):
+            raise CannotReadError(f"{operation.name!r} is an operation of the user's")
         return [Layer.of("Operation", call=_described(OperationCall.of, operation, args, kwargs))]
     _check_arguments(operation, node)
     if getattr(operation, "mask_zero", False) or isinstance(operation, keras.layers.Masking):

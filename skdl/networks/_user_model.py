@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdl.networks._generators import preserved_generators
+from skdl.networks._keras_object import rebuilt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -89,7 +90,7 @@ class GivenModel(UserModel):
         given = self.model
         kind = type(given)
         if kind.__module__.startswith("keras."):
-            copy = keras.models.clone_model(given)
+            copy = keras.models.clone_model(_uncompiled(given), clone_function=_copied_layer)
         else:
             try:
                 copy = kind.from_config(given.get_config())
@@ -104,6 +105,22 @@ class GivenModel(UserModel):
         if copy.built and len(copy.weights) == len(given.weights):
             copy.set_weights(given.get_weights())
         return copy
+
+
+def _uncompiled(model: keras.Model) -> keras.Model:
+    """Return a model as it was before it was compiled; Keras compiles copies by text."""
+    view: keras.Model = object.__new__(type(model))
+    view.__dict__.update(vars(model), compiled=False)
+    return view
+
+
+def _copied_layer(layer: Any) -> Any:
+    """Return a new layer that computes the same, whatever its ``get_config`` leaves out."""
+    import keras
+
+    if isinstance(layer, keras.Model) and type(layer).__module__.startswith("keras."):
+        return keras.models.clone_model(_uncompiled(layer), clone_function=_copied_layer)
+    return rebuilt(layer, only_with_code=True)
 
 
 def _own(value: Any) -> Any:

@@ -8,12 +8,14 @@ from skdl.training._keras_callbacks import KerasCallbacks
 from skdl.training._observer import ObservedMember, Observer
 from skdl.training._optimizers import describe_optimizer, with_learning_rate, with_scalars
 from skdl.training._settings import EarlyStopping, Optimizer, Schedule
+from skdl.training._signals import InterruptedFit
 from skdl.training._train import train
 from skdl.training._trained import Trained
 from skdl.training.engine._prediction import predict
 
 __all__ = [
     "EarlyStopping",
+    "InterruptedFit",
     "Job",
     "KerasCallbacks",
     "LayerSummary",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from skdl.layers import keras_model
-from skdl.networks import KerasObject, preserved_generators
+from skdl.networks import KerasObject, named_apart, preserved_generators
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ def compiled_model(
         model.compile(
             optimizer=optimizer.source.build(),
             loss=network.loss.to_keras(),
-            metrics=[m.build() if isinstance(m, KerasObject) else m for m in metrics],
+            metrics=[m.build() if isinstance(m, KerasObject) else m for m in named_apart(metrics)],
         )
         model.optimizer.build(model.trainable_variables)
     return model

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdl.layers import blueprint_of
 from skdl.training._settings import Schedule
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     Constants = Mapping[tuple[int, str], NDArray[np.float32]]
 
 __all__ = ["Job", "Rows"]
+
+# Moments of so few rows are mostly noise: from 8 on, scores are those without a small last batch.
+_ENOUGH_ROWS = 8
 
 
 @dataclasses.dataclass
@@ -135,7 +139,37 @@ class Job:
     @property
     def steps_per_epoch(self) -> int:
         """Optimizer steps of one epoch; the last batch may be smaller."""
-        return -(-len(self.train) // self.batch_size)
+        return -(-(len(self.train) - self.n_joined_rows) // self.batch_size)
+
+    @functools.cached_property
+    def n_joined_rows(self) -> int:
+        """Rows by which the last batch of an epoch exceeds the others.
+
+        Batch normalisation takes its moments from a batch, and those of a few rows ruin the step
+        and the moving moments. Where the last batch would be so small, its rows join the batch
+        before it. Keras trains on it; so do we with a model of the user's.
+        """
+        few = max(2, min(_ENOUGH_ROWS, self.batch_size // 4))
+        n_full, n_left = divmod(len(self.train), self.batch_size)
+        joins = n_full and n_left < few and self.network.source is None
+        return n_left if joins and self._normalises_batches else 0
+
+    @property
+    def meets_single_rows(self) -> bool:
+        """Whether batch normalisation meets a batch of one row, whose moments say nothing."""
+        n_left = (len(self.train) - self.n_joined_rows) % self.batch_size
+        has_single = self.batch_size == 1 or n_left == 1
+        return has_single and self._normalises_batches
+
+    @functools.cached_property
+    def _normalises_batches(self) -> bool:
+        """Whether a layer takes moments of a batch; an image has enough positions of its own."""
+        if self.network.is_opaque:
+            return False
+        return any(
+            own.rule.absorbs_shift and not own.is_frozen and len(own.input_shape) == 1
+            for own in blueprint_of(self.network).layers
+        )
 
     def in_target_units(self, values: Any) -> Any:
         """Return outputs of the network, or targets as it sees them, in the target's own units."""

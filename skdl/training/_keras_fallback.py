@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from skdl._compat_keras import improves_as, restored_epoch
 from skdl.layers import blueprint_of
 from skdl.networks import preserved_generators
 from skdl.training._compiled_model import compiled_model
@@ -60,15 +61,18 @@ def train_with_keras(job: Job) -> Trained:
     if job.network.is_opaque and job.initial is not None:
         _restore_optimizer(model, job.initial.slots)
     callbacks = [c for observer in job.observers for c in getattr(observer, "callbacks", ())]
-    with preserved_generators():
-        model.fit(
-            _dataset(member),
-            validation_data=None if job.validation is None else _arrays(job, job.validation),
-            epochs=job.epochs,
-            callbacks=[*callbacks, _follower(member)],
-            verbose=0,
-            shuffle=False,  # the rows are; Keras would shuffle the batches
-        )
+    try:
+        with preserved_generators():
+            model.fit(
+                _dataset(member),
+                validation_data=None if job.validation is None else _arrays(job, job.validation),
+                epochs=job.epochs,
+                callbacks=[*callbacks, _follower(member)],
+                verbose=0,
+                shuffle=False,  # the rows are; Keras would shuffle the batches
+            )
+    except KeyboardInterrupt as interrupt:
+        raise member.interrupted(interrupt) from None
     result = member.finish()
     if member.error is not None:
         raise member.error
@@ -103,6 +107,7 @@ def _metrics(member: Member) -> list[Any]:
         def __init__(self, metric: GraphMetric | HostMetric) -> None:
             super().__init__(name=metric.name)
             self.metric = metric.to_keras()
+            improves_as(self, self.metric)
 
         def update_state(
             self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None
@@ -164,10 +169,20 @@ def _dataset(member: Member) -> Any:
             # Keras' own signs are of no use: it says that an epoch ended before the first began.
             if self.epoch != member.n_epochs:
                 self.epoch, self.order = member.n_epochs, member.next_order()
-            chosen = self.order[i * job.batch_size : (i + 1) * job.batch_size]
+            is_last = i + 1 == len(self)
+            stop = None if is_last else (i + 1) * job.batch_size  # rows may have joined the last
+            chosen = self.order[i * job.batch_size : stop]
             return _arrays(job, job.train, chosen)
 
     return Batches()
+
+
+def _state_of(model: keras.Model, member: Member) -> tuple[Any, ...]:
+    """Return weights, statistics and, where it goes on later, the optimizer's state."""
+    state = member.layout.join(model.get_weights())
+    if not (member.job.network.is_opaque and member.job.keep_optimizer_state):
+        return state
+    return *state, *(np.asarray(v) for v in _optimizer_variables(model))
 
 
 def _follower(member: Member) -> Any:
@@ -177,16 +192,11 @@ def _follower(member: Member) -> Any:
     job, is_opaque = member.job, member.job.network.is_opaque
 
     class Follower(keras.callbacks.Callback):
-        def state(self) -> tuple[Any, ...]:
-            state = member.layout.join(self.model.get_weights())
-            if not (is_opaque and job.keep_optimizer_state):
-                return state
-            return *state, *(np.asarray(v) for v in _optimizer_variables(self.model))
-
         def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
             del logs
-            member.fetch = self.state
+            member.fetch = lambda: _state_of(self.model, member)
             member.store = lambda state: self.model.set_weights(member.layout.split(*state[:2]))
+            member.go_on_after(restored_epoch(self.model))
             member.observe("on_train_begin")
 
         def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -199,19 +209,32 @@ def _follower(member: Member) -> Any:
             if member.job.schedule.kind != "constant" and member.learning_rate is not None:
                 self.model.optimizer.learning_rate = float(self.rates[batch])
 
+        def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
+            del logs
+            member.observe("on_test_begin")
+
+        def on_test_end(self, logs: dict[str, float] | None = None) -> None:
+            member.observe("on_test_end", dict(logs or {}))
+
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             del epoch
             if job.held_out is not None:
                 member.held_out = _held_out(self.model, job)
             # A model of the user's may report what it likes.
             logs = logs or {}
-            names = list(logs) if is_opaque else member.log_names()
-            _check_monitor(job, names)
-            if member.end_epoch({name: float(np.mean(logs[name])) for name in names}):
+            own = list(logs) if is_opaque else member.log_names()
+            _check_monitor(job, own)
+            if member.end_epoch(_ordered(logs, own)):
                 member.best_state = member.current_state()[:2]
             self.model.stop_training = self.model.stop_training or member.stopped
 
     return Follower()
+
+
+def _ordered(logs: dict[str, float], own: Sequence[str]) -> dict[str, float]:
+    """Return losses and metrics in our order, then what callbacks have written."""
+    ordered = {name: float(np.mean(logs[name])) for name in own if name in logs}
+    return ordered | {name: value for name, value in logs.items() if name not in ordered}
 
 
 def _check_monitor(job: Job, names: Sequence[str]) -> None:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdl._compat_keras import function_arguments, wrapped_function
-from skdl.networks import KerasObject, preserved_generators
+from skdl.networks import (
+    KerasObject,
+    UserFunction,
+    described_code,
+    named_apart,
+    preserved_generators,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -92,7 +98,7 @@ def resolve_metrics(
     metrics: Sequence[str | KerasObject | Callable[..., Any]], network: Network
 ) -> tuple[GraphMetric | HostMetric, ...]:
     """Turn what the user asked for into metrics, with the names Keras gives them."""
-    return tuple(_resolve(metric, network) for metric in metrics)
+    return tuple(_resolve(metric, network) for metric in named_apart(metrics))
 
 
 def _resolve(metric: Any, network: Network) -> GraphMetric | HostMetric:
@@ -100,7 +106,9 @@ def _resolve(metric: Any, network: Network) -> GraphMetric | HostMetric:
 
     of_labels = network.loss.target == "labels"
     if callable(metric) and not isinstance(metric, KerasObject):
-        return GraphMetric(metric.__name__, metric, metric, of_labels=of_labels)
+        source = described_code(metric)
+        name = source.__name__ if isinstance(source, UserFunction) else metric.__name__
+        return GraphMetric(name, source, metric, of_labels=of_labels)
     with preserved_generators():
         if isinstance(metric, KerasObject):
             built = metric.build()
@@ -111,12 +119,22 @@ def _resolve(metric: Any, network: Network) -> GraphMetric | HostMetric:
             if not isinstance(built, keras.metrics.Metric):
                 return GraphMetric(metric, built, built, of_labels=of_labels)
     source = KerasObject.of("metrics", built)
-    if isinstance(built, keras.metrics.RootMeanSquaredError):
+    if _computes_as(built, keras.metrics.RootMeanSquaredError):
         return GraphMetric(name, source, keras.metrics.mean_squared_error, root=True)
-    if isinstance(built, keras.metrics.MeanMetricWrapper):
+    if _computes_as(built, keras.metrics.MeanMetricWrapper):
         function, arguments = wrapped_function(built), function_arguments(built)
         return GraphMetric(name, source, function, arguments, of_labels=of_labels)
     return HostMetric(name, source)
+
+
+def _computes_as(metric: keras.metrics.Metric, kind: type[keras.metrics.Metric]) -> bool:
+    """Tell whether a metric is one of a class, without methods of the user's in their place."""
+    own = type(metric)
+    if not isinstance(metric, kind):
+        return False
+    return own.__module__.startswith("keras.") or all(
+        getattr(own, name) is getattr(kind, name) for name in ("update_state", "result", "__call__")
+    )
 
 
 def _by_output(name: str, network: Network) -> str:

@@ -35,6 +35,8 @@ class ObservedMember(Protocol):
         May be set; None under a schedule of Keras.
     weights : list of ndarray
         In the order of ``keras.Model.get_weights``; may be set.
+    optimizer_state : list of list of ndarray
+        For each slot of the optimizer, one array per trained weight; set to flat vectors.
     """
 
     n_epochs: int
@@ -49,6 +51,10 @@ class ObservedMember(Protocol):
         """Epochs that this job asks for."""
 
     @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of an epoch."""
+
+    @property
     def kept_epoch(self) -> int:
         """Number of epochs after which it had the weights that it would end with now."""
 
@@ -57,6 +63,12 @@ class ObservedMember(Protocol):
 
     @weights.setter
     def weights(self, arrays: Sequence[NDArray[np.float32]]) -> None: ...
+
+    @property
+    def optimizer_state(self) -> list[list[NDArray[np.float32]]]: ...
+
+    @optimizer_state.setter
+    def optimizer_state(self, slots: Sequence[NDArray[np.float32]]) -> None: ...
 
     @property
     def learning_rate(self) -> float | None: ...
@@ -74,7 +86,10 @@ class ObservedMember(Protocol):
         """End this member now, and with it the call of Parallel that it belongs to."""
 
     def keras_model(self) -> keras.Model:
-        """Return a new compiled Keras model of its network."""
+        """Return a new compiled Keras model of its network, its metrics built."""
+
+    def go_on_after(self, n_epochs: int) -> None:
+        """Count epochs as run before the first one, so that only the rest is trained."""
 
     def snapshot(self) -> Trained:
         """Return what has been learned so far."""
@@ -100,8 +115,17 @@ class Observer:
     def on_epoch_begin(self, member: ObservedMember, epoch: int) -> None:
         """Act before an epoch."""
 
+    def on_test_begin(self, member: ObservedMember) -> None:
+        """Act before the validation rows are scored."""
+
+    def on_test_end(self, member: ObservedMember, logs: dict[str, float]) -> None:
+        """Act after the validation rows were scored; names in `logs` lack their ``val_``."""
+
     def on_epoch_end(self, member: ObservedMember, epoch: int, logs: dict[str, float]) -> None:
-        """Act after an epoch; `logs` holds its losses and metrics."""
+        """Act after an epoch; `logs` holds its losses and metrics.
+
+        What is written into `logs` reaches the history.
+        """
 
     def on_train_end(self, member: ObservedMember) -> None:
         """Act after the last epoch, the best weights restored if that was asked for."""

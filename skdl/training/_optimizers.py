@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import numbers
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from skdl._compat_keras import excludes_from_weight_decay
+from skdl._compat_keras import excludes_from_weight_decay, given_learning_rate
 from skdl.networks import KerasObject
 from skdl.training._settings import Optimizer
 
@@ -56,7 +55,6 @@ def describe_optimizer(optimizer: keras.optimizers.Optimizer) -> Optimizer:
 
     source = KerasObject.of("optimizers", optimizer)
     config = json.loads(source.config)["config"]
-    rate = config["learning_rate"]
     name = type(optimizer).__name__
     has_rule = (
         type(optimizer) is getattr(keras.optimizers, name, None)
@@ -73,27 +71,28 @@ def describe_optimizer(optimizer: keras.optimizers.Optimizer) -> Optimizer:
             if key not in _NOT_NUMBERS and isinstance(value, int | float)
         ),
         options=tuple((key, bool(config[key])) for key in _SWITCHES if key in config),
-        learning_rate=json.dumps(rate, sort_keys=True) if isinstance(rate, dict) else float(rate),
+        learning_rate=_described_rate(given_learning_rate(optimizer)),
         source=source,
     )
 
 
+def _described_rate(rate: Any) -> float | KerasObject:
+    import keras
+
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        return KerasObject.of("schedules", rate)
+    return float(rate)
+
+
 def with_learning_rate(described: Optimizer, learning_rate: Any) -> Optimizer:
     """Return the optimizer with another learning rate, a number or a Keras schedule."""
-    rate: Tensor = learning_rate
-    if isinstance(rate, numbers.Real):
-        rate = float(rate)
+    rate = _described_rate(learning_rate)
+    source = described.source
+    if isinstance(rate, KerasObject):
+        source = source.with_argument("learning_rate", rate)
     else:
-        import keras
-
-        rate = keras.optimizers.schedules.serialize(rate)
-    config = json.loads(described.source.config)
-    config["config"]["learning_rate"] = rate
-    return dataclasses.replace(
-        described,
-        learning_rate=rate if isinstance(rate, float) else json.dumps(rate, sort_keys=True),
-        source=KerasObject("optimizers", json.dumps(config, sort_keys=True)),
-    )
+        source = source.with_config(learning_rate=rate)
+    return dataclasses.replace(described, learning_rate=rate, source=source)
 
 
 def with_scalars(described: Optimizer, **changed: float) -> Optimizer:
@@ -104,16 +103,16 @@ def with_scalars(described: Optimizer, **changed: float) -> Optimizer:
     KeyError
         If the optimizer has no number of such a name.
     """
-    config = json.loads(described.source.config)
-    for name, value in changed.items():
-        if name not in config["config"]:
+    config = json.loads(described.source.config)["config"]
+    for name in changed:
+        if name not in config:
             raise KeyError(name)
-        config["config"][name] = float(value)
-    own = dict(described.scalars) | {name: float(value) for name, value in changed.items()}
+    floats = {name: float(value) for name, value in changed.items()}
+    own = dict(described.scalars) | floats
     return dataclasses.replace(
         described,
         scalars=tuple(sorted(own.items())),
-        source=KerasObject("optimizers", json.dumps(config, sort_keys=True)),
+        source=described.source.with_config(**floats),
     )
 
 

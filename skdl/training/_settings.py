@@ -26,7 +26,7 @@ class Optimizer:
     options : tuple of (name, value) pairs
         Its switches (``nesterov``, ``amsgrad``, ``centered``).
     learning_rate : float or KerasObject
-        A number or a serialised schedule.
+        A number or a schedule.
     source : KerasObject, optional
         The Keras optimizer it was read from; built anew where Keras itself trains.
     """
@@ -34,7 +34,7 @@ class Optimizer:
     kind: str
     scalars: tuple[tuple[str, float], ...]
     options: tuple[tuple[str, Hashable], ...]
-    learning_rate: float | str
+    learning_rate: float | KerasObject
     source: KerasObject
 
 

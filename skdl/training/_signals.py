@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-__all__ = ["AbortParallelCall", "InterruptedTrainingError"]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from skdl.training._trained import Trained
+
+__all__ = ["AbortParallelCall", "InterruptedFit", "InterruptedTrainingError"]
+
+
+class InterruptedFit(KeyboardInterrupt):
+    """Ctrl-C in a fit, which brings along what was learned until then.
+
+    Parameters
+    ----------
+    trained : Trained
+        After the last whole epoch, or the best one if that was asked for.
+    """
+
+    def __init__(self, trained: Trained) -> None:
+        super().__init__()
+        self.trained = trained
 
 
 class InterruptedTrainingError(RuntimeError):

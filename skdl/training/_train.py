@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import math
 import traceback
+import warnings
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from skdl._compat_tensorflow import check_not_forked
+from skdl.exceptions import SingleRowBatchWarning
 from skdl.training._keras_fallback import train_with_keras, why_not_in_graph
-from skdl.training._signals import AbortParallelCall, InterruptedTrainingError
+from skdl.training._signals import AbortParallelCall, InterruptedFit, InterruptedTrainingError
 from skdl.training.engine._member import Member, end_abandoned_calls
 from skdl.training.engine._plan import fit_together, split_by_memory, worth_compiling
 from skdl.training.engine._stack import Stack, stack_key
@@ -50,7 +54,54 @@ def train(
     list of Trained or BaseException
         In the order of `jobs`; an exception where that job failed.
     """
+    for job in jobs:
+        check_not_forked(job.owner)
+        if job.meets_single_rows:
+            _warn_of_single_rows(job)
     outcomes: list[Trained | BaseException | None] = [None] * len(jobs)
+    with _learned_by_one_alone(len(jobs)):
+        position, groups = _members(jobs, outcomes)
+        parts = [p for group in groups.values() for p in split_by_memory(group, memory_limit)]
+        for part, coming in _prepared(parts, memory_limit):
+            try:
+                _run(coming.result(), progress, should_stop)
+                found = [_outcome(member) for member in part]
+            except InterruptedTrainingError:
+                raise
+            except KeyboardInterrupt as interrupt:
+                raise part[0].interrupted(interrupt) from None
+            except Exception as error:  # noqa: BLE001 - belongs to this stack alone
+                found = [_failure(member, error) for member in part]
+            for member, outcome in zip(part, found, strict=True):
+                outcomes[position[member]] = outcome
+            end_abandoned_calls(position)
+            # Its tensors must be free before the next but one is prepared.
+            del coming
+    return outcomes  # type: ignore[return-value]
+
+
+@contextlib.contextmanager
+def _learned_by_one_alone(n_jobs: int) -> Iterator[None]:
+    """Let Ctrl-C hand on what a lone fit has learned; of several it would reach all."""
+    try:
+        yield
+    except InterruptedFit as interrupt:
+        if n_jobs > 1:
+            raise KeyboardInterrupt from interrupt
+        raise
+
+
+def _members(
+    jobs: Sequence[Job], outcomes: list[Trained | BaseException | None]
+) -> tuple[dict[Member, int], dict[Hashable, list[Member]]]:
+    """Train by Keras what the graph cannot; return places of the others, and who trains together.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    outcomes : list
+        Filled in for jobs that end here.
+    """
     position: dict[Member, int] = {}
     groups: dict[Hashable, list[Member]] = {}
     abandoned: dict[int, AbortParallelCall] = {}
@@ -71,21 +122,18 @@ def train(
             outcomes[i] = error
             if isinstance(error, AbortParallelCall):
                 abandoned[id(job.call)] = error
-    parts = [p for group in groups.values() for p in split_by_memory(group, memory_limit)]
-    for part, coming in _prepared(parts, memory_limit):
-        try:
-            _run(coming.result(), progress, should_stop)
-            found = [_outcome(member) for member in part]
-        except InterruptedTrainingError:
-            raise
-        except Exception as error:  # noqa: BLE001 - belongs to this stack alone
-            found = [_failure(member, error) for member in part]
-        for member, outcome in zip(part, found, strict=True):
-            outcomes[position[member]] = outcome
-        end_abandoned_calls(position)
-        # Its tensors must be free before the next but one is prepared.
-        del coming
-    return outcomes  # type: ignore[return-value]
+    return position, groups
+
+
+def _warn_of_single_rows(job: Job) -> None:
+    warnings.warn(
+        f"{job.owner}: with batch_size={job.batch_size} and {len(job.train)} rows to train on, "
+        "batch normalisation meets a batch of one row, whose mean and variance say nothing; "
+        "predictions are poor then. Try a batch_size that leaves no single row, at least 8, or a "
+        "network without batch normalisation.",
+        SingleRowBatchWarning,
+        stacklevel=2,
+    )
 
 
 def _prepared(
@@ -123,6 +171,9 @@ def _run(
                 progress.advance(n_running)
             if should_stop is not None and should_stop():
                 raise InterruptedTrainingError("training was stopped from outside")
+    except KeyboardInterrupt:
+        stack.return_state()
+        raise
     finally:
         if progress is not None:
             progress.stop()

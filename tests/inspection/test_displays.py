@@ -457,3 +457,9 @@ def test_tuples_of_units_are_values(iris):
     )
     assert list(display.param_range) == tuples
     assert [label.get_text() for label in display.ax_.get_xticklabels()] == ["(4,)", "(4, 2)"]
+
+
+@pytest.mark.parametrize("values", [5, [], ["a"], [[1.0], [2.0]], None])
+def test_what_is_no_curve_is_told(values):
+    with pytest.raises(ValueError, match=r"history\['loss'\]=.* is no curve.*one for each epoch"):
+        TrainingCurveDisplay.from_history({"loss": values})

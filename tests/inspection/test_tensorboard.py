@@ -102,7 +102,13 @@ def test_what_a_diverged_fit_has_written_is_kept(diabetes, tmp_path):
 
 @pytest.mark.parametrize(
     ("wrong", "named"),
-    [({"log_dir": 3}, "log_dir=3"), ({"log_dir": "x", "run": "a/b"}, "run='a/b'")],
+    [
+        ({"log_dir": 3}, "log_dir=3"),
+        ({"log_dir": "x", "run": "a/b"}, "run='a/b'"),
+        ({"log_dir": ""}, "log_dir=''"),
+        ({"log_dir": "x", "run": ""}, "run=''"),
+        ({"log_dir": "x", "run": ".."}, "run='..'"),
+    ],
 )
 def test_bad_names_are_refused(wrong, named):
     with pytest.raises(InvalidParameterError, match=f"TensorBoard: {named} is not allowed"):

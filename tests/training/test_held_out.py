@@ -6,6 +6,7 @@ import pytest
 from scipy import sparse
 
 from skdl import MLPClassifier, MLPRegressor
+from skdl.estimators.base._training_data import TrainingData
 from skdl.layers import keras_model
 from skdl.training import Observer, _train, train
 from skdl.training.engine import _shard
@@ -70,7 +71,9 @@ def job_of(estimator, X, y, *, score=None, held_out=True, mode="plain", **more):
     recorder = Recorder()
     job.observers = [*job.observers, recorder]
     if held_out:
-        job.held_out = estimator._validation_rows(X[N_TRAIN:], y[N_TRAIN:], None)
+        job.held_out = TrainingData.to_score(estimator, X[N_TRAIN:], y[N_TRAIN:]).scoring_rows(
+            estimator
+        )
         job.held_out_score = score
     return job, recorder
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import check_is_fitted
 
 from skdl._validation import (
     AnyOf,
@@ -43,7 +44,7 @@ def _is_weights(value: Any) -> bool:
 
 
 CLASSIFIER_CONSTRAINTS: dict[str, Constraint] = {
-    "loss": loss_constraint(loss_names(of_classes=True)),
+    "loss": loss_constraint(loss_names(of_classes=True), of_classes=True),
     "label_smoothing": Real(0, 1, high_open=True, example=0.1),
     "class_weight": AnyOf(
         OneOf(None, "balanced"),
@@ -107,6 +108,7 @@ class ClassTargets(Targets):
             if reset:
                 self.n_outputs = y.shape[1]
                 self.classes = np.arange(y.shape[1])
+                self._warn_of_one_hot(y)
             return y.astype(np.float32)
         y = as_columns(y, warn=reset)[:, 0]
         if reset:
@@ -115,6 +117,18 @@ class ClassTargets(Targets):
             check_two_classes(self.owner, self.classes)
         check_known_labels(self.owner, y, self.classes)
         return np.searchsorted(self.classes, y).astype(np.float32)[:, None]
+
+    def _warn_of_one_hot(self, y: NDArray[Any]) -> None:
+        """Warn of classes as columns, which are taken for independent labels."""
+        if (y.sum(1) == 1).all():
+            warnings.warn(
+                f"{self.owner}: each row of y has exactly one 1, as if its {y.shape[1]} columns "
+                "were classes, but a table of 0 and 1 is taken for several labels: predict may "
+                "then return rows of zeros. If the columns are classes, pass their numbers: "
+                "y.argmax(axis=1).",
+                DataConversionWarning,
+                stacklevel=2,
+            )
 
     def fitted_attributes(self) -> dict[str, Any]:
         return {"classes_": self.classes, "n_outputs_": self.n_outputs}
@@ -127,15 +141,32 @@ class ClassTargets(Targets):
             return weight
         if self.is_multilabel:
             by_row = compute_sample_weight(self._class_weight, targets.astype(int))
-            return by_row if weight is None else weight * by_row
-        codes = targets[:, 0].astype(int)
-        if reset:
-            self._check_class_weight()
-            self._factors = compute_class_weight(
-                self._class_weight, classes=self.classes, y=self.classes[codes]
+        else:
+            codes = targets[:, 0].astype(int)
+            if reset:
+                self._check_class_weight()
+                self._factors = self._factors_of(codes)
+            by_row = self._factors[codes]
+        weight = by_row if weight is None else weight * by_row
+        if reset and not weight.any():
+            raise InvalidParameterError(
+                f"{self.owner}: class_weight={self._class_weight!r} gives every row the weight 0, "
+                "which leaves no rows to learn from. Expected a factor > 0 for at least one class "
+                "with rows."
             )
-        by_row = self._factors[codes]
-        return by_row if weight is None else weight * by_row
+        return weight
+
+    def _factors_of(self, codes: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return a factor for each class; 1 for those without rows."""
+        factors = np.ones(len(self.classes))
+        # Calls of `partial_fit`, and fits that go on from others, need not see all classes.
+        present = np.unique(codes)
+        is_dict = isinstance(self._class_weight, dict)
+        known = np.arange(len(self.classes)) if is_dict else present
+        factors[known] = compute_class_weight(
+            self._class_weight, classes=self.classes[known], y=self.classes[codes]
+        )
+        return factors
 
     def _check_class_weight(self) -> None:
         if not isinstance(self._class_weight, dict):
@@ -300,7 +331,7 @@ class ClassificationNetwork(ClassifierMixin, BaseNetwork):
         X : array-like, or CSR matrix where ``fit`` takes one
             Rows in the form in which ``fit`` was given them.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            True labels.
+            True labels; rows of labels that were not seen in ``fit`` count as wrong.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts.
 
@@ -310,12 +341,9 @@ class ClassificationNetwork(ClassifierMixin, BaseNetwork):
 
         Raises
         ------
-        ValueError
-            If `y` holds labels that were not seen in ``fit``.
+        NotFittedError
+            If called before ``fit``.
         """
-        check_is_fitted(self)
-        if not self._targets.is_multilabel:
-            check_known_labels(type(self).__name__, np.asarray(y), self.classes_)
         return float(super().score(X, y, sample_weight))
 
     def _search_space(self) -> dict[str, Choice | Number]:

@@ -10,6 +10,8 @@ from sklearn.utils import check_random_state
 
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._callbacks import EpochBar
+from skdl.estimators.base._network_size import check_size
+from skdl.estimators.base._user_functions import check_loss_and_metrics
 from skdl.training import Observer
 
 if TYPE_CHECKING:
@@ -51,13 +53,18 @@ def described_job(
         network._n_train = data.n_train
     train, validation = data.job_rows(network)
     described = network._described(data.X, seed)
+    batch_size = network._batch_size(data.n_train)
+    if not described["network"].is_opaque:
+        check_size(network, described["network"], min(batch_size, data.n_train))
+        owner, is_named = type(network).__name__, getattr(network, "loss", None) is not None
+        check_loss_and_metrics(owner, described["network"], described["metrics"], is_named=is_named)
     scale, offset = network._targets.units
     return Job(
         **described,
         train=train,
         validation=validation,
         epochs=1 if is_partial else network._max_epochs,
-        batch_size=network._batch_size(data.n_train),
+        batch_size=batch_size,
         seed=seed,
         shuffle=network._effective("shuffle"),
         schedule=Schedule() if is_partial else network._schedule(),
@@ -92,7 +99,7 @@ def _observers(network: Any) -> list[Observer]:
     from skdl.training import KerasCallbacks
 
     # Copies, as callbacks keep state and would make fit change a parameter.
-    callbacks = copy.deepcopy(network._given_callbacks())
+    callbacks = network.callbacks_ = copy.deepcopy(network._given_callbacks())
     observers: list[Observer] = [c for c in callbacks if isinstance(c, Observer)]
     if keras_callbacks := [c for c in callbacks if not isinstance(c, Observer)]:
         observers.append(KerasCallbacks(keras_callbacks))

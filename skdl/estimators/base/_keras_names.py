@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import json
+import sys
 from typing import TYPE_CHECKING, Any, Literal
 
-from skdl.networks import KerasObject, preserved_generators
+from skdl.networks import KerasObject, described_object, preserved_generators
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,14 +23,20 @@ __all__ = [
     "metric_names",
     "missing_scalars",
     "monitor_mode",
+    "name_of_keras_loss",
     "optimizer_names",
+    "pickled",
     "resolved_activation",
     "resolved_loss",
     "resolved_metric",
+    "unpickled",
 ]
 
 # "glu" halves the width of a layer, which an activation must keep.
 _NOT_NAMES = {"get", "serialize", "deserialize", "glu"}
+# Most used, so first in an error's list.
+_COMMON_ACTIVATIONS = ("relu", "gelu", "silu", "selu", "elu", "mish", "tanh", "sigmoid", "linear")
+_COMMON_OPTIMIZERS = ("adam", "adamw", "nadam", "sgd", "rmsprop")
 # Metrics of which more is better, by what stands in their names.
 _MORE_IS_BETTER = (
     "acc", "auc", "precision", "recall", "sensitivity", "specificity",
@@ -40,7 +48,7 @@ def activation_names() -> list[str]:
     """Return the names in ``keras.activations``."""
     import keras
 
-    return _functions(keras.activations)
+    return [*_COMMON_ACTIVATIONS, *_others(_functions(keras.activations), _COMMON_ACTIVATIONS)]
 
 
 def loss_names() -> list[str]:
@@ -64,7 +72,12 @@ def optimizer_names() -> list[str]:
     """Return the names of the classes in ``keras.optimizers``, in lower case."""
     import keras
 
-    return [name.lower() for name in _classes(keras.optimizers, keras.optimizers.Optimizer)]
+    names = [name.lower() for name in _classes(keras.optimizers, keras.optimizers.Optimizer)]
+    return [*_COMMON_OPTIMIZERS, *_others(names, _COMMON_OPTIMIZERS)]
+
+
+def _others(names: list[str], first: tuple[str, ...]) -> list[str]:
+    return [name for name in names if name not in first]
 
 
 def _classes(module: Any, base: type) -> list[str]:
@@ -110,6 +123,21 @@ def resolved_loss(loss: Any) -> Any:
     return KerasObject.of("losses", loss) if isinstance(loss, keras.losses.Loss) else loss
 
 
+def name_of_keras_loss(loss: Any) -> str | None:
+    """Return the name of the function for a function, class or object of ``keras.losses``.
+
+    None for a loss of the user's own, and for a name.
+    """
+    import keras
+
+    kind = type(loss) if isinstance(loss, keras.losses.Loss) else loss
+    name = getattr(kind, "__name__", None)
+    if not isinstance(name, str) or getattr(keras.losses, name, None) is not kind:
+        return None
+    plain = {known.replace("_", ""): known for known in _functions(keras.losses)}
+    return plain.get(name.replace("_", "").lower())
+
+
 def resolved_metric(metric: Any) -> Any:
     """Return a name, a callable, or the description of a Keras metric."""
     import keras
@@ -118,6 +146,45 @@ def resolved_metric(metric: Any) -> Any:
         with preserved_generators():
             metric = metric()
     return KerasObject.of("metrics", metric) if isinstance(metric, keras.metrics.Metric) else metric
+
+
+def _is_object(value: Any) -> bool:
+    """Tell whether a parameter is an object of Keras that fits only look at."""
+    if isinstance(value, str | int | float | type | None) or "keras" not in sys.modules:
+        return False
+    import keras
+
+    return isinstance(
+        value,
+        keras.losses.Loss
+        | keras.metrics.Metric
+        | keras.optimizers.Optimizer
+        | keras.optimizers.schedules.LearningRateSchedule,
+    ) or (isinstance(value, keras.layers.Layer) and not isinstance(value, keras.Model))
+
+
+def pickled(value: Any) -> Any:
+    """Return an attribute as it is pickled: descriptions in the place of objects of Keras."""
+    if type(value) in {list, tuple} and any(map(_is_object, value)):
+        return type(value)(map(pickled, value))
+    return _Pickled(described_object(value)) if _is_object(value) else value
+
+
+def unpickled(value: Any) -> Any:
+    """Undo `pickled`."""
+    if isinstance(value, _Pickled):
+        with preserved_generators():
+            return value.described.build()
+    if type(value) in {list, tuple} and any(isinstance(part, _Pickled) for part in value):
+        return type(value)(map(unpickled, value))
+    return value
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pickled:
+    """A parameter in a pickle."""
+
+    described: KerasObject
 
 
 def described_optimizer(optimizer: Any, learning_rate: Any) -> Optimizer:

@@ -6,7 +6,7 @@ is trained is the business of `skdl.training`.
 
 from __future__ import annotations
 
-import inspect
+import sys
 from abc import ABCMeta, abstractmethod
 from numbers import Real as RealNumber
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -16,20 +16,29 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skdl._compat import CallbackSupportMixin, with_callbacks
+from skdl._compat_tensorflow import check_not_forked
 from skdl._doc_links import DocLinkMixin
 from skdl._lazy_rows import LazyRows
-from skdl._validation import Constraint, check_parameters
+from skdl._validation import Constraint, check_outputs, check_parameters
 from skdl.estimators.base import _diagram as diagram
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._auto_sizes import AUTO_EPOCHS, auto_batch_size
+from skdl.estimators.base._callback_parameters import (
+    callback_parameters,
+    with_callback_parameters,
+)
 from skdl.estimators.base._callbacks import SklearnCallbacks
 from skdl.estimators.base._fit_conditions import FitOverrides
 from skdl.estimators.base._held_out import HeldOutScoring
 from skdl.estimators.base._job import described_job
-from skdl.estimators.base._parameters import CONSTRAINTS, as_list, is_keras, is_optimizer_object
+from skdl.estimators.base._other_libraries import name_bad_arguments, unknown_parameter
+from skdl.estimators.base._parameters import CONSTRAINTS, as_list, is_optimizer_object
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._training_data import TrainingData, checked_rows
+from skdl.estimators.base._user_functions import check_activation
 from skdl.exceptions import InvalidParameterError
+from skdl.networks import let_sklearn_clone
+from skdl.training import InterruptedFit
 
 if TYPE_CHECKING:
     import keras
@@ -48,6 +57,8 @@ _DEFAULT_RATE = 0.001
 class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of estimators that are one Keras network."""
 
+    callbacks: Any
+
     _constraints: ClassVar[dict[str, Constraint]] = CONSTRAINTS
     # What scikit-learn's checks of arrays should let through.
     _accepted_rows: ClassVar[dict[str, Any]] = {
@@ -60,10 +71,8 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        # scikit-learn asks for it at each `get_params`: several times for each clone and fit.
         if "__init__" in vars(cls):
-            init: Any = vars(cls)["__init__"]
-            init.__signature__ = inspect.signature(init)
+            name_bad_arguments(cls)
 
     # ------------------------------------------------------------------ what subclasses say
 
@@ -201,6 +210,7 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         DivergenceError
             If the loss becomes NaN or infinite and there is no earlier epoch to go back to.
         """
+        check_not_forked(type(self).__name__)
         self._check_parameters()
         initial = self._trained if self.warm_start and hasattr(self, "_trained") else None
         overrides = FitOverrides.concerning(self)
@@ -223,7 +233,11 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         root = self._init_callback_context(max_subtasks=self._epochs_in_all)
         root.call_on_fit_task_begin(**data)
         job.observers = [*job.observers, SklearnCallbacks(root, data)]
-        self._set_fitted(self._fine_tuned(self._train(job), job))
+        try:
+            self._set_fitted(self._fine_tuned(self._train(job), job))
+        except InterruptedFit as interrupt:
+            self._set_fitted(interrupt.trained)
+            raise
         root.call_on_fit_task_end(**data, reconstruction_attributes={})
         return self
 
@@ -231,6 +245,7 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         self, X: Any, y: Any, sample_weight: Any, targets: Targets | None = None
     ) -> Self:
         """Train for one more epoch, going on from where the last call left off."""
+        check_not_forked(type(self).__name__)
         self._check_parameters()
         initial = getattr(self, "_trained", None)
         job = self._make_job(X, y, sample_weight, initial=initial, is_partial=True, targets=targets)
@@ -252,10 +267,53 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         del job
         return trained
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Also return the arguments of callbacks, such as ``callbacks__0__patience``.
+
+        Returns
+        -------
+        params : dict of str to object
+        """
+        params: dict[str, Any] = super().get_params(deep=deep)
+        return params | callback_parameters(self.callbacks) if deep else params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name.
+
+        Parameters
+        ----------
+        **params : object
+            ``callbacks__0__patience`` and the like set arguments of copies of the callbacks.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If there is no parameter of such a name; the message says what to write instead.
+        """
+        known = self.get_params(deep=False)
+        for name in params:
+            if name.partition("__")[0] not in known:
+                raise ValueError(unknown_parameter(type(self).__name__, name, known))
+        inside = {name: params.pop(name) for name in list(params) if name.startswith("callbacks__")}
+        super().set_params(**params)
+        if inside:
+            self.callbacks = with_callback_parameters(type(self).__name__, self.callbacks, inside)
+        return self
+
     def _check_parameters(self) -> None:
         owner = type(self).__name__
         values = self.get_params(deep=False)
         check_parameters(owner, values, self._constraints)
+        self._check_activation()
         if is_optimizer_object(self.optimizer) and not (
             isinstance(self.learning_rate, float) and self.learning_rate == _DEFAULT_RATE
         ):
@@ -264,6 +322,10 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
                 "object, which has a learning rate of its own. Expected one of them: set it in "
                 "the optimizer, or give the optimizer by name."
             )
+
+    def _check_activation(self) -> None:
+        """Refuse functions that cannot be an activation."""
+        check_activation(type(self).__name__, self.activation)
 
     def _make_job(
         self,
@@ -321,7 +383,11 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         from skdl.training import predict
 
         check_is_fitted(self)
-        return predict(self._trained, self._to_inputs(checked_rows(self, X)))
+        check_not_forked(type(self).__name__)
+        rows = checked_rows(self, X)
+        outputs = predict(self._trained, self._to_inputs(rows))
+        check_outputs(type(self).__name__, rows, outputs)
+        return outputs
 
     @property
     def model_(self) -> keras.Model:
@@ -333,15 +399,20 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         check_is_fitted(self)
         model = self.__dict__.get("_keras_model")
         if model is None:
-            from skdl.layers import blueprint_of
             from skdl.training import compiled_model
 
-            trained = self._trained
-            model = compiled_model(trained.network, *self._compilation())
-            layout = blueprint_of(trained.network).layout
-            model.set_weights(layout.split(trained.weights, trained.statistics))
+            model = compiled_model(self._trained.network, *self._compilation())
+            model.set_weights(self._keras_weights())
             self._keras_model = model
         return model
+
+    def _keras_weights(self) -> list[NDArray[np.float32]]:
+        """Return the trained weights and statistics in Keras' order."""
+        from skdl.layers import blueprint_of
+
+        trained = self._trained
+        layout = blueprint_of(trained.network).layout
+        return layout.split(trained.weights, trained.statistics)
 
     def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
         return diagram.fitted_attributes_html(self, doc_link)
@@ -354,20 +425,23 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         return self._optimizer(), self._metrics()
 
     def __sklearn_clone__(self) -> Self:
-        twin: Any = super().__sklearn_clone__()
-        loss = getattr(self, "loss", None)
-        if not (loss is None or isinstance(loss, str)) and is_keras("losses.Loss")(loss):
-            # Shared, as it has no state: Keras' copies forget arguments such as Huber's delta.
-            twin.loss = loss
+        if "keras" in sys.modules:
+            let_sklearn_clone()
+        twin: Self = super().__sklearn_clone__()
         return twin
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_trained")
 
     def __getstate__(self) -> dict[str, Any]:
-        # The Keras model is built anew when it is asked for.
+        # The Keras model is built anew when it is asked for; callbacks hold models and open files.
         state = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_keras_model"}
+        left_out = {"_keras_model", "callbacks_"}
+        # Keras' own pickles of losses and metrics forget arguments, or are refused.
+        return {name: names.pickled(value) for name, value in state.items() if name not in left_out}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({name: names.unpickled(value) for name, value in state.items()})
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

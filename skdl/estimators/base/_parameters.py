@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,13 +20,25 @@ from skdl._validation import (
     Predicate,
     Real,
     SequenceOf,
+    WithCures,
 )
 from skdl.estimators.base import _keras_names as names
+from skdl.estimators.base._other_libraries import (
+    ACTIVATION_CURES,
+    LOSS_CURES,
+    METRIC_CURES,
+    OPTIMIZER_CURES,
+    RATE_CURES,
+)
 from skdl.training import Observer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "CALLABLE",
     "CONSTRAINTS",
+    "MAX_LAYERS",
     "as_list",
     "is_keras",
     "is_optimizer_object",
@@ -56,18 +69,22 @@ _CALLBACK = Predicate(
     "a keras.callbacks.Callback",
 )
 _METRIC = AnyOf(
-    Names(names.metric_names, "metric"),
+    Names(names.metric_names, "metric", home="keras.metrics", cures=METRIC_CURES),
     CALLABLE,
     Predicate(is_keras("metrics.Metric"), "a keras.metrics.Metric"),
 )
 _RATE = Real(0, 1, high_open=True, example=0.2)
 _PENALTY = Real(0, example=0.001)
+# More have no gradient that reaches the first one, and their graph takes minutes to make.
+MAX_LAYERS = 1000
 
 CONSTRAINTS: dict[str, Constraint] = {
-    "hidden_units": AnyOf(Integer(1, example=128), SequenceOf(Integer(1))),
-    "hidden_layers": Integer(0, example=2),
+    "hidden_units": AnyOf(Integer(1, example=128), SequenceOf(Integer(1), max_length=MAX_LAYERS)),
+    "hidden_layers": Integer(0, MAX_LAYERS, example=2),
     "activation": AnyOf(
-        Names(names.activation_names, "activation"),
+        Names(
+            names.activation_names, "activation", home="keras.activations", cures=ACTIVATION_CURES
+        ),
         CALLABLE,
         Predicate(is_keras("layers.Layer"), "a Keras layer"),
     ),
@@ -78,16 +95,19 @@ CONSTRAINTS: dict[str, Constraint] = {
     "batch_norm": OneOf(None, "before_activation", "after_activation"),
     "input_batch_norm": Boolean(),
     "optimizer": AnyOf(
-        Names(names.optimizer_names, "optimizer"),
+        Names(names.optimizer_names, "optimizer", home="keras.optimizers", cures=OPTIMIZER_CURES),
         Predicate(is_optimizer_object, "a keras.optimizers.Optimizer"),
         Predicate(is_keras("optimizers.Optimizer", as_class=True), "a class of keras.optimizers"),
     ),
-    "learning_rate": AnyOf(
-        Real(0, example=0.001),
-        Predicate(
-            is_keras("optimizers.schedules.LearningRateSchedule"),
-            "a schedule of keras.optimizers.schedules",
+    "learning_rate": WithCures(
+        AnyOf(
+            Real(0, example=0.001),
+            Predicate(
+                is_keras("optimizers.schedules.LearningRateSchedule"),
+                "a schedule of keras.optimizers.schedules",
+            ),
         ),
+        RATE_CURES,
     ),
     "batch_size": Integer(1, example=32),
     "epochs": Integer(1, example=100),
@@ -106,13 +126,91 @@ CONSTRAINTS: dict[str, Constraint] = {
 }
 
 
-def loss_constraint(formulas: tuple[str, ...]) -> Constraint:
-    """Return what `loss` may be, beside the names of losses that have a formula here."""
+# Functions of ``keras.losses`` that compare probabilities with classes, those that compare numbers,
+# and those that compare neither.
+_LOSSES_OF_CLASSES = (
+    "binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy",
+    "categorical_focal_crossentropy", "categorical_generalized_cross_entropy",
+    "categorical_hinge", "hinge", "kl_divergence", "sparse_categorical_crossentropy",
+    "squared_hinge",
+)  # fmt: skip
+_LOSSES_OF_NUMBERS = (
+    "huber", "log_cosh", "mean_absolute_error", "mean_absolute_percentage_error",
+    "mean_squared_error", "mean_squared_logarithmic_error", "poisson",
+)  # fmt: skip
+_LOSSES_OF_OTHER_OUTPUTS = {
+    "circle": "It compares embeddings, not predictions.",
+    "ctc": "It aligns sequences, which the network does not give.",
+    "dice": "It makes one number of all rows of a batch.",
+    "tversky": "It makes one number of all rows of a batch.",
+}
+
+
+def loss_constraint(formulas: tuple[str, ...], *, of_classes: bool) -> Constraint:
+    """Return what `loss` of a network of ours may be.
+
+    Parameters
+    ----------
+    formulas : tuple of str
+        Names of losses that have a formula here.
+    of_classes : bool
+        For a classifier, else for a regressor. Keras' losses for the other kind would train
+        without a word, and learn nothing: a regressor's ``"categorical_crossentropy"`` is 0.
+    """
+    foreign: tuple[str, ...]
+    if of_classes:
+        foreign = (*_LOSSES_OF_NUMBERS, "mse", "mae", "quantile", "mape", "msle")
+        advice = (
+            "It is for numbers: write loss='crossentropy' for classes, or use a regressor of the "
+            "same kind for numbers."
+        )
+    else:
+        foreign = (*_LOSSES_OF_CLASSES, "crossentropy", "focal")
+        advice = (
+            "It is for classes: write loss='mse' for numbers, or use a classifier of the same kind "
+            "for labels."
+        )
+    foreign = tuple(name for name in foreign if name not in formulas)
+    advices = {**dict.fromkeys(foreign, advice), **_LOSSES_OF_OTHER_OUTPUTS}
+    cures = {**LOSS_CURES, **advices, **{_class_name(name): advices[name] for name in advices}}
+
+    def advice_on(loss: Any) -> str:
+        name = names.name_of_keras_loss(loss) or ""
+        # A classifier's loss between numbers, given as an object, is a choice: the Brier score.
+        return "" if of_classes and name in foreign else advices.get(name, "")
+
     return AnyOf(
-        Names(lambda: [*formulas, *names.loss_names()], "loss"),
-        Predicate(is_keras("losses.Loss"), "a keras.losses.Loss"),
-        CALLABLE,
+        Names(
+            lambda: tuple(dict.fromkeys([*formulas, *names.loss_names()])),
+            "loss",
+            home="keras.losses",
+            cures=cures,
+        ),
+        _LossObject(advice_on),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class _LossObject(Constraint):
+    """A loss that is no name; `advice_on` says of those that make no sense what to write."""
+
+    advice_on: Callable[[Any], str]
+
+    def accepts(self, value: object) -> bool:
+        return callable(value) and not self.advice_on(value)
+
+    def describe(self) -> str:
+        return "a keras.losses.Loss, or a callable"
+
+    def hint(self, value: object) -> str:
+        return self.advice_on(value) if callable(value) else ""
+
+
+def _class_name(function_name: str) -> str:
+    """Return the name of the class beside a function of ``keras.losses``."""
+    irregular = {"kl_divergence": "KLDivergence", "ctc": "CTC"}
+    regular = "".join(part.capitalize() for part in function_name.split("_"))
+    return irregular.get(function_name, regular)
 
 
 def units_per_layer(hidden_units: Any, hidden_layers: int) -> list[int]:

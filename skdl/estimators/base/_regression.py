@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
+from sklearn.exceptions import DataConversionWarning
 
 from skdl._validation import Boolean, Constraint, Real
 from skdl.estimators.base import _keras_names as names
@@ -21,11 +23,20 @@ if TYPE_CHECKING:
 __all__ = ["REGRESSOR_CONSTRAINTS", "RegressionNetwork", "RegressionTargets"]
 
 REGRESSOR_CONSTRAINTS: dict[str, Constraint] = {
-    "loss": loss_constraint(loss_names(of_classes=False)),
+    "loss": loss_constraint(loss_names(of_classes=False), of_classes=False),
     "huber_delta": Real(0, low_open=True, example=1.0),
     "quantile": Real(0, 1, low_open=True, high_open=True, example=0.9),
     "target_scaling": Boolean(),
 }
+
+
+# What float32 holds with full precision, and room for sums.
+_LEAST, _MOST = 1e-37, 1e37
+
+
+def _fit_float32(sizes: NDArray[np.float64]) -> NDArray[np.bool_]:
+    is_held: NDArray[np.bool_] = (sizes == 0) | ((sizes > _LEAST) & (sizes < _MOST))
+    return is_held
 
 
 def _formula_of(loss: Any) -> LossFormula | None:
@@ -76,7 +87,7 @@ class RegressionTargets(Targets):
 
     def encode(self, y: Any, *, reset: bool) -> NDArray[np.float64]:
         y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
-        y = as_columns(y.astype(np.float64), warn=reset)
+        y = as_columns(self._as_numbers(y), warn=reset)
         if reset:
             self.is_multioutput = y.shape[1] > 1
             self.n_outputs = y.shape[1]
@@ -92,6 +103,21 @@ class RegressionTargets(Targets):
             )
         return y
 
+    def _as_numbers(self, y: NDArray[Any]) -> NDArray[np.float64]:
+        if y.dtype.kind in "mM":
+            raise ValueError(
+                f"{self.owner}: y is of dtype {y.dtype}. Expected numbers: the time in a unit of "
+                "your choice, such as y / np.timedelta64(1, 'D') for days; of dates that since "
+                "some day."
+            )
+        try:
+            return y.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{self.owner}: y holds no numbers: {error}. Expected numbers; for labels of "
+                "classes, take a classifier."
+            ) from error
+
     def fitted_attributes(self) -> dict[str, Any]:
         public = {"n_outputs": "n_outputs_", "offset": "target_offset_", "scale": "target_scale_"}
         return {public[k]: v for k, v in vars(self).items() if k in public}
@@ -99,25 +125,54 @@ class RegressionTargets(Targets):
     def learn_units(self, targets: NDArray[Any], weight: NDArray[np.float64] | None) -> None:
         n_outputs = targets.shape[1]
         self.offset, self.scale = np.zeros(n_outputs), np.ones(n_outputs)
-        if not self._scaling:
-            return
+        if self._scaling:
+            self.offset, self.scale = self._learned_units(targets, weight)
+        elif np.abs(targets).max() >= _MOST:
+            raise ValueError(
+                f"{self.owner}: y holds numbers of size {np.abs(targets).max():.3g}, but networks "
+                "compute in float32, which ends at 3e38. Expected target_scaling=True, or y in "
+                "another unit."
+            )
+        if not self._is_shown_in_own_units.all():
+            warnings.warn(
+                f"{self.owner}: y has a scale of {self.scale} around {self.offset}, beyond what "
+                "float32 holds. Predictions are right, but metrics in history_ are in multiples "
+                "of that scale; pass y in another unit to have them in units of y.",
+                DataConversionWarning,
+                stacklevel=2,
+            )
+
+    def _learned_units(
+        self, targets: NDArray[Any], weight: NDArray[np.float64] | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        # Squares of numbers beyond these sizes are infinite, or 0.
+        size = np.abs(targets).max(0)
+        unit = np.where((size > 1e100) | (size < 1e-100), np.where(size > 0, size, 1.0), 1.0)
+        targets = targets / unit
         mean = np.average(targets, axis=0, weights=weight)
         if self._is_of_counts:
-            scale = mean
+            offset, scale = np.zeros(len(unit)), mean
         else:
-            self.offset = mean
+            offset = mean
             scale = np.sqrt(np.average((targets - mean) ** 2, axis=0, weights=weight))
         # A constant target, up to rounding, keeps its own scale.
-        floor = 10 * np.finfo(np.float64).eps * np.maximum(np.abs(mean), 1e-30)
-        self.scale = np.where(scale > floor, scale, 1.0)
+        is_constant = scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)
+        return offset * unit, np.where(is_constant, 1.0, scale * unit)
 
     def scaled(self, targets: NDArray[Any]) -> NDArray[np.float32]:
         return ((targets - self.offset) / self.scale).astype(np.float32)
 
     @property
     def units(self) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
-        """Scale and offset of the targets' units."""
-        return self.scale.astype(np.float32), self.offset.astype(np.float32)
+        """Scale and offset of the targets' units; 1 and 0 where float32 does not hold them."""
+        is_held = self._is_shown_in_own_units
+        scale, offset = np.where(is_held, self.scale, 1.0), np.where(is_held, self.offset, 0.0)
+        return scale.astype(np.float32), offset.astype(np.float32)
+
+    @property
+    def _is_shown_in_own_units(self) -> NDArray[np.bool_]:
+        is_held: NDArray[np.bool_] = _fit_float32(self.scale) & (np.abs(self.offset) < _MOST)
+        return is_held
 
     def output(self) -> Output:
         formula = self._formula

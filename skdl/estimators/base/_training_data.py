@@ -11,14 +11,21 @@ import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import pandas as pd
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from skdl._compat_sklearn import check_sample_weight, check_y
 from skdl._lazy_rows import LazyRows
-from skdl._validation import check_enough_rows_to_split, check_validation_pair, check_weights
-from skdl.exceptions import EarlyStoppingDataWarning
+from skdl._validation import (
+    check_enough_rows_to_split,
+    check_validation_pair,
+    check_weights,
+    naming,
+)
+from skdl.estimators.base._bad_rows import columns_named, warn_about_offsets
+from skdl.exceptions import EarlyStoppingDataWarning, InvalidParameterError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -100,12 +107,15 @@ class TrainingData:
     def to_score(cls, network: Any, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Check rows that a network is scored on while it is trained on others."""
         X = _checked_scoring_rows(network, X)
-        y = check_array(
-            y, accept_sparse="csr", ensure_2d=False, dtype=None, estimator=network,
-            input_name="y_val",
-        )  # fmt: skip
-        check_consistent_length(X, y)
-        weight = _checked_weight(type(network).__name__, sample_weight, X)
+        owner = type(network).__name__
+        _refuse_missing_targets(network, y, "y_val")
+        with naming(owner, "y_val"):
+            y = check_array(
+                y, accept_sparse="csr", ensure_2d=False, dtype=None, estimator=network,
+                input_name="y_val",
+            )  # fmt: skip
+            check_consistent_length(X, y)
+        weight = _checked_weight(owner, sample_weight, X, "sample_weight_val")
         return cls(X, network._encode_targets(y, reset=False), weight)
 
     # ------------------------------------------------------------------ the rows to train on
@@ -177,39 +187,67 @@ class TrainingData:
         targets = network._targets
         scaled = targets.scaled(self.targets)
         weight = targets.weighted(self.targets, self.weight, reset=reset)
-        return scaled, None if weight is None else weight.astype(np.float32)
+        weight = None if weight is None else weight.astype(np.float32)
+        if reset and weight is not None and not weight[self.in_training].any():
+            raise InvalidParameterError(
+                f"{type(network).__name__}: class_weight={network.class_weight!r} leaves every "
+                "row to train on the weight 0, so nothing could be learnt. Expected a factor > 0 "
+                "for at least one class in y, or class_weight=None."
+            )
+        return scaled, weight
 
 
 def checked_rows(network: Any, X: Any) -> Any:
     """Return rows to predict, in the form in which the network takes them."""
-    rows = _rows_of_our_own(network, X, reset=False)
-    if rows is None:
-        rows = validate_data(network, X, reset=False, **network._row_checks())
+    with naming(type(network).__name__, "X"), columns_named(network, X):
+        rows = _rows_of_our_own(network, X, reset=False)
+        if rows is None:
+            rows = validate_data(network, X, reset=False, **network._row_checks())
     return network._to_network_rows(rows, reset=False)
 
 
 def _checked_pair(network: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
     """Return rows as the network takes them and targets as an array; float32 is not copied."""
-    rows = _rows_of_our_own(network, X, reset=reset)
-    if rows is None:
-        X, y = validate_data(
-            network, X, y, reset=reset, multi_output=True, y_numeric=False, **network._row_checks()
-        )
-    else:
-        X, y = rows, check_y(y, multi_output=True, y_numeric=False, estimator=network)
-        check_consistent_length(X, y)
-    return network._to_network_rows(X, reset=reset), y
+    _refuse_missing_targets(network, y, "y")
+    with naming(type(network).__name__, "X"), columns_named(network, X):
+        rows = _rows_of_our_own(network, X, reset=reset)
+        if rows is None:
+            checks = network._row_checks()
+            rows, y = validate_data(
+                network, X, y, reset=reset, multi_output=True, y_numeric=False, **checks
+            )
+            if reset and checks["dtype"] is np.float32:
+                warn_about_offsets(network, X)
+        else:
+            y = check_y(y, multi_output=True, y_numeric=False, estimator=network)
+            check_consistent_length(rows, y)
+    return network._to_network_rows(rows, reset=reset), y
 
 
 def _checked_scoring_rows(network: Any, X: Any) -> Any:
-    rows = _rows_of_our_own(network, X, reset=False)
-    if rows is None:
-        validate_data(network, X, reset=False, skip_check_array=True)
-        rows = check_array(X, estimator=network, input_name="X_val", **network._row_checks())
-    return network._to_network_rows(rows, reset=False)
+    with naming(type(network).__name__, "X_val"), columns_named(network, X, "X_val"):
+        rows = _rows_of_our_own(network, X, reset=False, input_name="X_val")
+        if rows is None:
+            rows = check_array(X, estimator=network, input_name="X_val", **network._row_checks())
+            validate_data(network, X, reset=False, skip_check_array=True)
+        return network._to_network_rows(rows, reset=False)
 
 
-def _rows_of_our_own(network: Any, X: Any, *, reset: bool) -> Any:
+def _refuse_missing_targets(network: Any, y: Any, name: str) -> None:
+    """Refuse missing targets among objects, of which scikit-learn's checks know NaN alone."""
+    cells = np.asarray(y) if isinstance(y, list | tuple | pd.Series | pd.DataFrame) else y
+    if not (isinstance(cells, np.ndarray) and cells.dtype == object):
+        return
+    missing = pd.isna(cells).reshape(len(cells), -1).any(1)
+    if missing.any():
+        raise ValueError(
+            f"{type(network).__name__}: {name} contains NaN (missing values, None) in "
+            f"{missing.sum()} of {len(missing)} rows, the first of them row "
+            f"{int(missing.argmax())}. Expected a target for each row; leave these rows out."
+        )
+
+
+def _rows_of_our_own(network: Any, X: Any, *, reset: bool, input_name: str = "X") -> Any:
     """Return rows that scikit-learn's checks of arrays know nothing of, None for others."""
     is_lazy = isinstance(X, LazyRows)
     if is_lazy or hasattr(X, "columns"):
@@ -220,23 +258,29 @@ def _rows_of_our_own(network: Any, X: Any, *, reset: bool) -> Any:
     encoded = network._encoded_table(X, reset=reset)
     if encoded is None:
         return None
-    return check_array(encoded, estimator=network, **network._row_checks())
+    return check_array(encoded, estimator=network, input_name=input_name, **network._row_checks())
 
 
-def _checked_weight(owner: str, sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
+def _checked_weight(
+    owner: str, sample_weight: Any, X: Any, name: str = "sample_weight"
+) -> NDArray[np.float64] | None:
     if sample_weight is None:
         return None
-    weight = np.asarray(sample_weight, np.float64)
-    if weight.ndim == 1:
-        check_weights(owner, weight)
-    checked: NDArray[np.float64] = check_sample_weight(weight, X, dtype=np.float64)
+    with naming(owner, name):
+        weight = np.asarray(sample_weight, np.float64)
+        if weight.ndim == 0:
+            weight = np.full(X.shape[0], weight)
+        if weight.ndim == 1:
+            check_weights(owner, weight, name)
+        checked: NDArray[np.float64] = check_sample_weight(weight, X, dtype=np.float64)
     return checked
 
 
 def _checked_groups(owner: str, groups: Any, n_rows: int) -> NDArray[Any] | None:
     if groups is None:
         return None
-    checked: NDArray[Any] = column_or_1d(groups)
+    with naming(owner, "groups"):
+        checked: NDArray[Any] = column_or_1d(groups)
     if len(checked) != n_rows:
         raise ValueError(
             f"{owner}: groups has {len(checked)} entries. Expected one per row of X, {n_rows}."

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import random
 import threading
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 from types import ModuleType
@@ -14,8 +16,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from skdl._validation import nearest_name, show
+from skdl.estimators.base._network_size import memory
+from skdl.estimators.base._user_functions import (
+    WrongFunctionError,
+    check_tensor,
+    first_line,
+    traced_result,
+)
 from skdl.estimators.images._image_shape import is_image
 from skdl.estimators.images._row_cache import RowCache
+from skdl.exceptions import InvalidParameterError
 from skdl.networks import preserved_generators
 
 if TYPE_CHECKING:
@@ -336,9 +347,13 @@ def extractor_for(
             else:
                 model = _given(owner, backbone, weights, backbone_params)
                 auto = None
+        _check_takes(owner, model, image_shape)
         if size is None and None not in model.input_shape[1:3]:
             size = tuple(model.input_shape[1:3])
-        _check_takes(owner, model, image_shape)
+        if size is not None:
+            _check_size(owner, model, size)
+        if callable(preprocessing):
+            _check_preprocessing(owner, preprocessing, model, size or image_shape[:2])
         extractor = Extractor(
             model,
             image_size=size,
@@ -388,9 +403,11 @@ class _Named:
             if callable(function) and network[0].isupper()
         }
         if name not in homes:
+            nearest = nearest_name(name, homes)
+            hint = f"Did you mean {nearest!r}? " if nearest else ""
             raise ValueError(
-                f"{owner}: backbone={name!r} is no network of keras.applications. Expected one of "
-                f"{sorted(homes)}, the path of a .keras file, or a keras.Model."
+                f"{owner}: backbone={name!r} is no network of keras.applications. {hint}Expected "
+                f"one of {sorted(homes)}, the path of a .keras file, or a keras.Model."
             )
         self.module = homes[name]
         self.function = getattr(applications, name)
@@ -402,14 +419,15 @@ class _Named:
                 f"{self.owner}: weights={os.fspath(weights)!r} is no file. Expected the path of "
                 f"weights of {self.name} without its top, 'imagenet', or None for random weights."
             )
+        self._check_params()
         options = {"include_top": False, "input_shape": input_shape, **self.params}
         try:
             model = self.function(weights=None, **options)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"{self.owner}: {self.name} cannot be built for images of shape {input_shape} "
-                f"with backbone_params={self.params}: {error} Set image_size to resize images, or "
-                "correct backbone_params."
+                f"with backbone_params={self.params}: {first_line(error)} Set "
+                "image_size to resize images, or correct backbone_params."
             ) from error
         if weights is None:
             return model
@@ -418,14 +436,35 @@ class _Named:
         _load(self.owner, model, weights)
         return model
 
+    def _check_params(self) -> None:
+        """Refuse arguments that would make another thing of the backbone than features."""
+        refused = {
+            "include_top": "its outputs would be probabilities of 1,000 classes, not features",
+            "classes": "a backbone has no classifier",
+            "classifier_activation": "a backbone has no classifier",
+            "pooling": "write the estimator's own parameter pooling",
+            "weights": "write the estimator's own parameter weights",
+            "input_shape": "write the estimator's own parameter image_size",
+            "input_tensor": "write the estimator's own parameter image_size",
+            "name": "it changes nothing",
+        }
+        for name, value in self.params.items():
+            if name in refused and not (name == "include_top" and value is False):
+                raise InvalidParameterError(
+                    f"{self.owner}: backbone_params={{{name!r}: {value!r}}} is not allowed: "
+                    f"{refused[name]}. Expected further arguments of {self.name} without it, for "
+                    "example {'alpha': 0.25} of MobileNet."
+                )
+
     def _downloaded(self, options: dict[str, Any]) -> keras.Model:
         try:
             return self.function(weights="imagenet", **options)
         except Exception as error:
             raise ValueError(
-                f"{self.owner}: the ImageNet weights of {self.name} could not be loaded: {error} "
-                "Expected a connection to where Keras keeps them; where there is none, fetch the "
-                "file (its name ends in _no_top.h5) elsewhere and set weights to its path, or set "
+                f"{self.owner}: the ImageNet weights of {self.name} could not be loaded: "
+                f"{first_line(error)} Expected a connection to where Keras keeps them; where "
+                "there is none, fetch the file (its name ends in _no_top.h5) elsewhere and set "
+                "weights to its path, or set "
                 "weights=None for random weights."
             ) from error
 
@@ -435,9 +474,9 @@ def _load(owner: str, model: keras.Model, weights: Any) -> None:
         model.load_weights(weights)
     except Exception as error:
         raise ValueError(
-            f"{owner}: the weights in {os.fspath(weights)!r} do not fit the backbone: {error} "
-            "Expected weights of the same network without its top; see backbone_params for "
-            "widths such as MobileNet's alpha."
+            f"{owner}: the weights in {os.fspath(weights)!r} do not fit the backbone: "
+            f"{first_line(error)} Expected weights of the same network without its top; see "
+            "backbone_params for widths such as MobileNet's alpha."
         ) from error
 
 
@@ -460,12 +499,72 @@ def _given(
                 f"{owner}: backbone={os.fspath(backbone)!r} is no file. Expected the name of a "
                 "network of keras.applications, the path of a .keras file, or a keras.Model."
             )
-        model = keras.models.load_model(backbone, compile=False)
+        try:
+            model = keras.models.load_model(backbone, compile=False)
+        except Exception as error:
+            raise ValueError(
+                f"{owner}: backbone={os.fspath(backbone)!r} could not be loaded: "
+                f"{first_line(error)} Expected a file that keras.Model.save wrote; a model of "
+                "layers of your own can be given as a keras.Model."
+            ) from error
+    _warn_of_classifier(owner, model)
     if weights is None:
         model = keras.models.model_from_json(model.to_json())
     elif weights != "imagenet":
         _load(owner, model, weights)
     return model
+
+
+def _warn_of_classifier(owner: str, model: keras.Model) -> None:
+    """Warn of a backbone that ends in class probabilities, which are poor features."""
+    activation = getattr(model.layers[-1], "activation", None)
+    if getattr(activation, "__name__", "") == "softmax":
+        warnings.warn(
+            f"{owner}: the backbone ends in softmax, so its features are probabilities of the "
+            "classes that it was trained on. Expected a model without its classifier, for "
+            "example keras.Model(model.inputs, model.layers[-2].output).",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+def _check_size(owner: str, model: keras.Model, size: tuple[int, int]) -> None:
+    """Refuse an image size that the backbone was not built for, or that no memory holds."""
+    needed = 4 * _ROWS_AT_ONCE * size[0] * size[1] * model.input_shape[-1]
+    available = memory()
+    if available is not None and needed > available:
+        raise ValueError(
+            f"{owner}: image_size={size} makes {_ROWS_AT_ONCE} images of {needed / 2**30:,.0f} GiB "
+            f"together, and this machine has {available / 2**30:,.0f}. Expected a smaller size, "
+            "for example image_size=224."
+        )
+    built = model.input_shape[1:3]
+    if any(taken not in {None, given} for taken, given in zip(built, size, strict=True)):
+        raise ValueError(
+            f"{owner}: image_size={size} differs from the size that the backbone was built for, "
+            f"{built}. Expected image_size=None, which takes that one."
+        )
+    if not math.prod(model.output_shape[1:]) if None not in model.output_shape[1:] else False:
+        raise ValueError(
+            f"{owner}: image_size={size} leaves nothing of an image behind the backbone. Expected "
+            "a greater one, for example image_size=224."
+        )
+
+
+def _check_preprocessing(
+    owner: str, preprocessing: Callable[[Any], Any], model: keras.Model, size: tuple[int, ...]
+) -> None:
+    """Refuse a function of images that fails, or gives what the backbone does not take."""
+    shape = (None, *size, model.input_shape[-1])
+    try:
+        result = traced_result(preprocessing, [shape])
+        check_tensor(result, model.input_shape)
+    except WrongFunctionError as error:
+        raise InvalidParameterError(
+            f"{owner}: preprocessing={show(preprocessing)} {error}. Expected a function of a "
+            f"float32 tensor of shape {shape} that gives what the backbone takes, "
+            f"{model.input_shape}, made of functions of keras.ops or TensorFlow."
+        ) from error.__cause__
 
 
 def _check_takes(owner: str, model: keras.Model, image_shape: tuple[int, ...]) -> None:

@@ -9,7 +9,12 @@ import numpy as np
 from skdl._validation import AnyOf, Constraint, Integer, OneOf, Predicate, Real, SequenceOf
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._network_estimator import BaseNetwork
-from skdl.estimators.base._parameters import CONSTRAINTS, units_per_layer
+from skdl.estimators.base._parameters import (
+    CONSTRAINTS,
+    MAX_LAYERS,
+    is_keras,
+    units_per_layer,
+)
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.images._image_shape import IMAGE_SHAPE, ImageRows, is_image, side_lengths
 from skdl.networks import augmentation_layers, cnn, is_augmentation, shapes_by_block
@@ -24,13 +29,15 @@ if TYPE_CHECKING:
 
 __all__ = ["CNN_CONSTRAINTS", "BaseCNN"]
 
-_COUNT = Integer(1, example=2)
+_COUNT = Integer(1, MAX_LAYERS, example=2)
 _SIDES = AnyOf(Integer(1, example=3), SequenceOf(Integer(1), min_length=1))
 _NOT_OURS = {"input_dropout", "input_batch_norm"}
 CNN_CONSTRAINTS: dict[str, Constraint] = {
     **{name: constraint for name, constraint in CONSTRAINTS.items() if name not in _NOT_OURS},
     "conv_blocks": _COUNT,
-    "filters": AnyOf(Integer(1, example=32), SequenceOf(Integer(1), min_length=1)),
+    "filters": AnyOf(
+        Integer(1, example=32), SequenceOf(Integer(1), min_length=1, max_length=MAX_LAYERS)
+    ),
     "kernel_size": _SIDES,
     "convs_per_block": _COUNT,
     "padding": OneOf("same", "valid"),
@@ -80,6 +87,13 @@ class BaseCNN(ImageRows, BaseNetwork):
         if reset:
             self._check_blocks(X.shape)
         return images
+
+    def _check_activation(self) -> None:
+        # A layer may be made for images alone, and so may a function without dense layers.
+        given = self.activation
+        is_of_images = isinstance(given, type) or is_keras("layers.Layer")(given)
+        if not is_of_images and units_per_layer(self.hidden_units, self.hidden_layers):
+            super()._check_activation()
 
     def _auto_scale(self, X: NDArray[Any]) -> float:
         return 1 / 255 if X.dtype == np.uint8 else 1.0

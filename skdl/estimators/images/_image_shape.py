@@ -139,6 +139,11 @@ def image_shape_of(
     (7, 9)
     """
     row = shape[1:]
+    if 0 in row:
+        raise ValueError(
+            f"{owner}: X of shape {shape} has rows without values. Expected images or signals of "
+            "at least one value along each axis."
+        )
     stated = tuple(int(n) for n in image_shape) if image_shape is not None else None
     if stated is not None:
         if math.prod(stated) != math.prod(row):

@@ -83,7 +83,7 @@ class BasePretrainedCNN(BackboneRows, BaseNetwork):
     def _fine_tuned(self, trained: Trained, job: Job) -> Trained:
         """Train the head and the backbone's last layers together, from where the head stands."""
         from skdl.layers import blueprint_of
-        from skdl.training import with_learning_rate
+        from skdl.training import InterruptedFit, with_learning_rate
         from skdl.training.lockstep import train_one
 
         if not self.fine_tune:
@@ -100,32 +100,50 @@ class BasePretrainedCNN(BackboneRows, BaseNetwork):
             head.output_activation,
             head.loss,
         )
-        layout, layout_of_head = blueprint_of(network).layout, blueprint_of(head).layout
-        of_head = layout_of_head.split(trained.weights, trained.statistics)
-        weights, statistics = layout.join([*tail.get_weights(), *of_head])
+        of_head = blueprint_of(head).layout.split(trained.weights, trained.statistics)
+        weights, statistics = blueprint_of(network).layout.join([*tail.get_weights(), *of_head])
         start = dataclasses.replace(
             trained, network=network, weights=weights, statistics=statistics, slots=(),
             learning_rate=None,
         )  # fmt: skip
-        tuned = train_one(
-            dataclasses.replace(
-                _with_inputs(job, trunk.maps),
-                network=network,
-                optimizer=with_learning_rate(job.optimizer, self.fine_tune_learning_rate),
-                epochs=self.fine_tune_epochs,
-                initial=start,
-                keep_optimizer_state=False,
-            )
+        second = dataclasses.replace(
+            _with_inputs(job, trunk.maps),
+            network=network,
+            optimizer=with_learning_rate(job.optimizer, self.fine_tune_learning_rate),
+            epochs=self.fine_tune_epochs,
+            initial=start,
+            keep_optimizer_state=False,
         )
+        try:
+            return self._taken_over(train_one(second), trained, tail)
+        except InterruptedFit as interrupt:
+            raise InterruptedFit(self._taken_over(interrupt.trained, trained, tail)) from None
+        except KeyboardInterrupt:
+            # Of the first phase, at least, there is something to keep.
+            raise InterruptedFit(trained) from None
+
+    def _taken_over(self, tuned: Trained, trained: Trained, tail: Any) -> Trained:
+        """Take over the backbone's trained layers; return the head with its history.
+
+        Parameters
+        ----------
+        tuned, trained : Trained
+            What the second phase and the first one have learned.
+        tail : keras.Model
+            The backbone's last layers.
+        """
+        from skdl.layers import blueprint_of
+
+        head = trained.network
         if self._was_better_before(trained, tuned):
             return dataclasses.replace(
                 trained, history=tuned.history, n_epochs=tuned.n_epochs, n_steps=tuned.n_steps
             )
-        arrays = layout.split(tuned.weights, tuned.statistics)
+        arrays = blueprint_of(tuned.network).layout.split(tuned.weights, tuned.statistics)
         n_of_tail = len(tail.weights)
         tail.set_weights(arrays[:n_of_tail])
         self._extractor = self._extractor.with_tail(tail)
-        weights, statistics = layout_of_head.join(arrays[n_of_tail:])
+        weights, statistics = blueprint_of(head).layout.join(arrays[n_of_tail:])
         return dataclasses.replace(
             tuned, network=head, weights=weights, statistics=statistics, learning_rate=None
         )

@@ -7,17 +7,22 @@ ones for each training.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import re
 from typing import TYPE_CHECKING, Any
 
+from skdl._validation import show
+from skdl.estimators.base._callback_parameters import with_values
+from skdl.estimators.base._user_functions import first_line
 from skdl.estimators.keras_models._routing import accepts, made_of, routed_to
-from skdl.networks import Fresh, preserved_generators
+from skdl.exceptions import InvalidParameterError
+from skdl.networks import Fresh, described_object, preserved_generators
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-__all__ = ["CompileArguments", "build_arguments", "callbacks_of", "same_loss"]
+__all__ = ["CompileArguments", "build_arguments", "callbacks_of", "copied", "same_loss"]
 
 # Parameters of SciKeras that are not for the function that builds the model.
 _IGNORED = frozenset({"run_eagerly", "validation_batch_size"})
@@ -78,7 +83,16 @@ class CompileArguments(Fresh):
                 # Keras reports them by the names that the user knows.
                 if name == "optimizer" or routed:
                     given = as_class(given)
-                arguments[name] = _copied(made_of(given, routed))
+                try:
+                    arguments[name] = copied(made_of(given, routed))
+                except (TypeError, ValueError) as error:
+                    added = ", ".join(f"{name}__{key}={show(v)}" for key, v in routed.items())
+                    shown = f"{show(self.params.get(name))}{' with ' if added else ''}{added}"
+                    raise InvalidParameterError(
+                        f"{name}={shown} cannot be made: {first_line(error)}. Expected an object "
+                        "of Keras, or a name or class with the arguments that it takes as "
+                        f"{name}__NAME=..."
+                    ) from error
         if arguments["metrics"] is not None and not isinstance(arguments["metrics"], dict | list):
             arguments["metrics"] = [arguments["metrics"]]
         return arguments
@@ -133,25 +147,28 @@ def _each(given: Any, change: Callable[[Any], Any]) -> Any:
     return change(given)
 
 
-def _copied(value: Any) -> Any:
-    """Return optimizers, losses and metrics as new objects of equal configuration."""
+def copied(value: Any) -> Any:
+    """Return optimizers and metrics as new objects that compute the same."""
     import keras
 
-    def copied(part: Any) -> Any:
-        if isinstance(part, keras.optimizers.Optimizer | keras.metrics.Metric):
-            return type(part).from_config(part.get_config())
-        return part
+    def new(part: Any) -> Any:
+        is_changed = isinstance(part, keras.optimizers.Optimizer | keras.metrics.Metric)
+        return described_object(part).build() if is_changed else part
 
-    return _each(value, copied)
+    return _each(value, new)
 
 
-def callbacks_of(params: Mapping[str, Any]) -> list[Any]:
-    """Return the callbacks of a fit: classes are called with what is routed to them."""
+def callbacks_of(owner: str, params: Mapping[str, Any]) -> list[Any]:
+    """Return the callbacks of a fit: classes are called with what is routed to them.
+
+    Of objects, copies are made, which get it as their attributes.
+    """
+    changed = functools.partial(with_values, owner)
     found: list[Any] = []
     for destination in ("callbacks", "fit__callbacks"):
         given = params.get(destination)
         if given is not None:
-            found += _flat(made_of(given, routed_to(destination, params)))
+            found += _flat(made_of(given, routed_to(destination, params), changed))
     return found
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from skdl.estimators.base._parameters import is_keras
 from skdl.estimators.keras_models._arguments import build_arguments
+from skdl.estimators.keras_models._model_errors import naming_model
 from skdl.estimators.keras_models._parameters import USER_MODEL_CONSTRAINTS, UserModelParameters
 from skdl.estimators.keras_models._reader import Built, ModelReader
 from skdl.estimators.keras_models._targets import EncodedTargets, UserModelNumbers
@@ -166,7 +167,8 @@ class UserModelEstimator(UserModelParameters):
 
         def build() -> Template:
             source = self._source(_zeros(self._encoded(X[:1])), meta)
-            model = source.build(seed)
+            with naming_model(type(self).__name__, source):
+                model = source.build(seed)
             is_given = isinstance(source, GivenModel)
             given = source.model if isinstance(source, GivenModel) else model
             initializers, is_explained = initializers_of(model)

@@ -13,11 +13,13 @@ from skdl._validation import (
     AnyOf,
     Boolean,
     Constraint,
+    Instance,
     Integer,
     Names,
     OneOf,
     Predicate,
     Real,
+    SequenceOf,
     check_parameters,
 )
 from skdl.estimators.base import _keras_names as names
@@ -44,10 +46,15 @@ USER_MODEL_CONSTRAINTS: dict[str, Constraint] = {
     "optimizer": CONSTRAINTS["optimizer"],
     "loss": AnyOf(
         OneOf(None),
-        Names(lambda: [*names.loss_names(), *_LOSS_ALIASES], "loss"),
+        Names(lambda: [*_LOSS_ALIASES, *names.loss_names()], "loss", home="keras.losses"),
         Predicate(is_keras("losses.Loss"), "a keras.losses.Loss"),
         CALLABLE,
         Predicate(lambda value: isinstance(value, list | tuple | dict), "one for each output"),
+    ),
+    "metrics": AnyOf(
+        CONSTRAINTS["metrics"],
+        SequenceOf(AnyOf(CONSTRAINTS["metrics"], Instance(dict, list, tuple))),
+        Instance(dict),
     ),
     "batch_size": AnyOf(OneOf(None, -1), Integer(1, example=32)),
     "validation_split": Real(0, 1, high_open=True, example=0.2),
@@ -166,7 +173,7 @@ class UserModelParameters(BaseNetwork):
     def _given_callbacks(self) -> list[Any]:
         from skdl.training import Observer
 
-        given = callbacks_of(self.get_params(deep=False))
+        given = callbacks_of(type(self).__name__, self.get_params(deep=False))
         is_callback = is_keras("callbacks.Callback")
         wrong = [c for c in given if not (isinstance(c, Observer) or is_callback(c))]
         if wrong:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from skdl._compat_keras import compiled_with, excludes_from_weight_decay
+from skdl._compat_keras import compile_arguments, compiled_with, excludes_from_weight_decay
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._parameters import as_list, is_keras
-from skdl.estimators.keras_models._arguments import CompileArguments, same_loss
+from skdl.estimators.keras_models._arguments import CompileArguments, copied, same_loss
 from skdl.estimators.keras_models._losses import Target, described_loss
 from skdl.exceptions import InvalidParameterError
 from skdl.networks import (
@@ -76,6 +76,11 @@ class Built:
 
 def _compile_as(model: keras.Model, given: keras.Model) -> None:
     """Compile a copy of a compiled model alike."""
+    import keras
+
+    if type(given).compile is keras.Model.compile:
+        model.compile(**copied(compile_arguments(given)))
+        return
     config = given.get_compile_config()
     if not config:
         raise ValueError(
@@ -137,7 +142,10 @@ class ModelReader:
         """Return optimizer, loss and metrics that hold, of the model or of the parameters."""
         owner = self.owner
         if not given.compiled:
-            arguments = CompileArguments(self.params).fresh()
+            try:
+                arguments = CompileArguments(self.params).fresh()
+            except InvalidParameterError as error:
+                raise InvalidParameterError(f"{owner}: {error}") from error
             if arguments.get("loss") is None and _needs_loss(given):
                 raise InvalidParameterError(
                     f"{owner}: loss=None is not allowed for a model that is not compiled. Expected "

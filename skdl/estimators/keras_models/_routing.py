@@ -80,7 +80,11 @@ def accepts(function: Callable[..., Any], name: str) -> bool:
     return name in parameters and parameters[name].kind in _NAMED
 
 
-def made_of(given: Any, params: Mapping[str, Any]) -> Any:
+def made_of(
+    given: Any,
+    params: Mapping[str, Any],
+    changed: Callable[[Any, Mapping[str, Any]], Any] | None = None,
+) -> Any:
     """Return objects for classes, also for those in lists, tuples and dicts, however nested.
 
     Parameters
@@ -89,6 +93,8 @@ def made_of(given: Any, params: Mapping[str, Any]) -> Any:
         Classes are called, containers are copied, all else is returned as it is.
     params : mapping of str to object
         What is routed to `given`, see `routed_to`.
+    changed : callable, optional
+        What to make of an object that parameters are routed to; an error by default.
 
     Returns
     -------
@@ -100,11 +106,13 @@ def made_of(given: Any, params: Mapping[str, Any]) -> Any:
         If parameters are routed to what is neither a class nor a container.
     """
     if isinstance(given, dict):
-        return {key: _element(given[key], str(key), params) for key in given}
+        return {key: _element(given[key], str(key), params, changed) for key in given}
     if isinstance(given, list | tuple):
-        return type(given)(_element(part, str(i), params) for i, part in enumerate(given))
+        return type(given)(_element(part, str(i), params, changed) for i, part in enumerate(given))
     if inspect.isclass(given):
         return _called(given, params)
+    if params and changed is not None:
+        return changed(given, params)
     if params:
         raise TypeError(
             f"{given!r} is given the parameters {sorted(params)}, but it is no class. Expected a "
@@ -114,11 +122,16 @@ def made_of(given: Any, params: Mapping[str, Any]) -> Any:
     return given
 
 
-def _element(given: Any, key: str, params: Mapping[str, Any]) -> Any:
+def _element(
+    given: Any,
+    key: str,
+    params: Mapping[str, Any],
+    changed: Callable[[Any, Mapping[str, Any]], Any] | None,
+) -> Any:
     """Return what is made of one object in a container."""
     own = routed_to(key, params)
     is_container = isinstance(given, dict | list | tuple)
-    return made_of(given, own if is_container else {**_shallow(params), **own})
+    return made_of(given, own if is_container else {**_shallow(params), **own}, changed)
 
 
 def _called(kind: Callable[..., Any], params: Mapping[str, Any]) -> Any:

@@ -61,6 +61,9 @@ class UserModelClasses(ClassTargets):
             self.is_one_hot = self.is_multilabel and bool((targets.sum(1) == 1).all())
         return targets
 
+    def _warn_of_one_hot(self, y: NDArray[Any]) -> None:
+        del y  # These are trained as classes.
+
     def fitted_attributes(self) -> dict[str, Any]:
         return {**super().fitted_attributes(), "n_classes_": len(self.classes)}
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdl._compat_keras import flat_layers
-from skdl.networks import preserved_generators
+from skdl.networks import preserved_generators, reseeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -113,8 +113,7 @@ class Template:
                 if initializer is None:
                     drawn.append(value)
                     continue
-                config = {**initializer.get_config(), "seed": int(generator.integers(2**31))}
-                fresh = type(initializer).from_config(config)
+                fresh = reseeded(initializer, int(generator.integers(2**31)))
                 drawn.append(np.asarray(fresh(value.shape), np.float32))
         return drawn
 

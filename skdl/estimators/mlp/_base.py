@@ -13,13 +13,16 @@ from skdl.estimators.base._auto_sizes import auto_hidden_units, auto_n_bins, aut
 from skdl.estimators.base._network_estimator import BaseNetwork
 from skdl.estimators.base._parameters import CONSTRAINTS, units_per_layer
 from skdl.estimators.base._search_space import Choice, Number
-from skdl.estimators.mlp._table_encoder import TableEncoder, holds_categories
+from skdl.estimators.mlp._offsets import in_float32, large_offsets
+from skdl.estimators.mlp._table_encoder import TableEncoder, other_columns
 from skdl.exceptions import InvalidParameterError
 from skdl.layers import blueprint_of
 from skdl.networks import KerasObject, Layer, mlp, numeric_embedding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from skdl.estimators.base._targets import Output
     from skdl.estimators.base._training_data import TrainingData
@@ -60,6 +63,8 @@ class BaseMLP(BaseNetwork):
     """What the two perceptrons share: the network that their parameters describe."""
 
     _preset: ClassVar[dict[str, Any]]
+    _encoder: TableEncoder | None = None
+    _offsets: NDArray[np.float64] | None = None
 
     hidden_units: int | str | Sequence[int]
     hidden_layers: int
@@ -181,16 +186,30 @@ class BaseMLP(BaseNetwork):
         return any(value is not None for value in wants)
 
     def _row_checks(self) -> dict[str, Any]:
-        finite = True if self.missing_numbers is None else "allow-nan"
-        return {**super()._row_checks(), "ensure_all_finite": finite}
+        checks = super()._row_checks()
+        if self.missing_numbers is not None:
+            checks = {**checks, "ensure_all_finite": "allow-nan"}
+        if self.input_scaling is not None:
+            # Offsets are taken away before the numbers become float32.
+            checks = {**checks, "dtype": [np.float64, np.float32]}
+        return checks
 
     def _encoded_table(self, X: Any, *, reset: bool) -> Any:
+        owner = type(self).__name__
+        others = [] if self.categorical_features is None else other_columns(X)
         if reset:
-            is_table = self.categorical_features is not None and holds_categories(X)
-            self._encoder = TableEncoder.of(X, self.max_one_hot) if is_table else None
-        if self._encoder is None:
-            return None
-        return self._encoder.encoded(type(self).__name__, X)
+            centre = self.input_scaling is not None
+            self._encoder = (
+                TableEncoder.of(X, self.max_one_hot, centre=centre, owner=owner) if others else None
+            )
+        if self._encoder is not None:
+            return self._encoder.encoded(owner, X)
+        if others:
+            raise ValueError(
+                f"{owner}: columns {others} of X hold no numbers, but all columns did in fit. "
+                "Expected numbers there, as in fit (pd.to_numeric)."
+            )
+        return None
 
     def _constants(self, network: Network, data: TrainingData) -> Any:
         wants_any = self._needs_dense_rows()
@@ -204,11 +223,38 @@ class BaseMLP(BaseNetwork):
                 f"missing_numbers={self.missing_numbers!r} look at every value. Expected dense "
                 "rows (X.toarray()), or None for all of them."
             )
+        if self._encoder is None and self.input_scaling is not None:
+            if reset:
+                self._offsets = large_offsets(X) if X.dtype == np.float64 else None
+            X = in_float32(type(self).__name__, X, self._offsets)
         if reset and self.missing_numbers is not None:
             n_numeric = X.shape[1] if self._encoder is None else len(self._encoder.numeric)
             n_missing = np.isnan(X[:, :n_numeric]).sum(0)
             self._with_gaps = tuple(np.flatnonzero(n_missing >= _LEAST_GAPS_TO_SHOW).tolist())
         return super()._to_network_rows(X, reset=reset)
+
+    def _outputs(self, X: Any) -> NDArray[np.float32]:
+        outputs = super()._outputs(X)
+        is_finite = np.isfinite(outputs).all(1)
+        if not is_finite.all():
+            raise ValueError(
+                f"{type(self).__name__}: the outputs of {(~is_finite).sum()} of {len(outputs)} "
+                f"rows, the first of them row {int(is_finite.argmin())}, are NaN or infinite: "
+                "their features are too large for sums in float32. Expected rows of about the "
+                "size of those in fit; input_scaling='smooth_clip' takes any."
+            )
+        return outputs
+
+    def _keras_weights(self) -> list[NDArray[np.float32]]:
+        weights = super()._keras_weights()
+        if self._encoder is not None or self._offsets is None:
+            return weights
+        # `model_` takes features as ``fit`` does: with their offsets.
+        network = self._trained.network
+        for i, variable in enumerate(blueprint_of(network).layout.variables):
+            if network.layers[variable.layer].kind == "SmoothClip" and variable.name == "center":
+                weights[i] = (weights[i] + self._offsets).astype(np.float32)
+        return weights
 
     def _network(self, shape: tuple[int, ...], output: Output) -> Network:
         return mlp(

@@ -36,9 +36,12 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
         Let each hidden unit learn how much of the activation f there is: ``x + a (f(x) - x)``
         with a = 1 at first (Holzmüller et al. 2024). Not with a Keras layer.
     categorical_features : {"from_dtype"} or None, default=None
-        ``"from_dtype"`` takes columns of a DataFrame that hold no numbers (categories, texts,
-        booleans) for categories. Each of their levels seen in ``fit``, missing values among them,
-        becomes a column of its own or a learned vector; levels not seen become zeros.
+        ``"from_dtype"`` takes columns of a DataFrame, of pandas or polars, that hold categories,
+        texts or booleans for categories. Each of their levels seen in ``fit``, missing values
+        among them, becomes a column of its own or a learned vector; levels not seen become zeros.
+        Objects that are all numbers are numbers; dates and periods become days since the median
+        date of ``fit``, durations and times of day become days. A column that held text in
+        ``fit`` and holds numbers later, or the like, is refused.
     max_one_hot : int, default=8
         Columns of more levels become learned vectors.
     category_units : int, default=8
@@ -48,7 +51,8 @@ class MLPRegressor(BaseMLP, RegressionNetwork):
         columns with NaN in ten rows of ``fit`` or more also where it is. None refuses NaN.
     input_scaling : {"smooth_clip"} or None, default=None
         Scale the features inside the network as `SmoothClipScaler` does, by medians and quartiles
-        of the training rows. Dense rows only.
+        of the training rows. Large offsets, as of Unix seconds, are subtracted in float64 before
+        rows become float32. Dense rows only.
     numeric_embedding : {"auto", "plr", "pbld", "periodic", "piecewise_linear"} or None, \
 default=None
         Turn each feature into several numbers in front of the first layer: sines and cosines of

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdl._doc_links import DocLinkMixin
+from skdl._validation import naming
 from skdl.layers import robust_units, smoothly_clipped
 
 if TYPE_CHECKING:
@@ -63,7 +64,10 @@ class SmoothClipScaler(DocLinkMixin, OneToOneFeatureMixin, TransformerMixin, Bas
             The fitted estimator.
         """
         del y
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+        with naming(type(self).__name__, "X"):
+            X = validate_data(
+                self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan"
+            )
         self.center_, self.scale_ = robust_units(X)
         return self
 

@@ -1,4 +1,8 @@
-"""DataFrames as numbers: what is a category, and which number stands for which level."""
+"""DataFrames as numbers: what each column holds, and which number stands for which level.
+
+What the columns of ``fit`` held is remembered. A column that holds something else afterwards is
+refused: its values would all be unknown levels, or wrong numbers, without a word.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +12,101 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from skdl.estimators.mlp._column_kinds import (
+    as_pandas,
+    days,
+    family_of,
+    has_time_zone,
+    is_plain,
+    kind_of,
+    moments,
+    numbers,
+)
+from skdl.estimators.mlp._offsets import large_offsets
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-__all__ = ["TableEncoder", "holds_categories"]
+__all__ = ["TableEncoder", "other_columns"]
+
+_NOUNS = {"number": "numbers", "date": "dates", "duration": "durations"}
+_CURES = {
+    "number": "numbers, as in fit (pd.to_numeric)",
+    "date": "dates, as in fit (pd.to_datetime, or parse_dates in pd.read_csv)",
+    "duration": "durations, as in fit (pd.to_timedelta)",
+    "text": "text, spelled as in fit; from a CSV file, pd.read_csv(..., dtype={{{name!r}: str}})",
+    "zone": "dates as in fit (pd.Series.dt.tz_localize adds or takes away a time zone)",
+}
+_CURES_OF_OTHERS = {
+    "nested": "one value in each cell: make columns of the entries (pd.DataFrame(column.tolist()))",
+    "complex": "real numbers: pass the real and the imaginary part as two columns",
+}
+_MOST_SHOWN = 5
 
 
-def holds_categories(X: Any) -> bool:
-    """Tell whether a DataFrame has columns that `TableEncoder` takes for categories."""
-    return isinstance(X, pd.DataFrame) and any(map(_is_category, X.dtypes))
+def other_columns(X: Any) -> list[Any]:
+    """Return the names of a frame's columns that are not of a dtype of real numbers."""
+    X = as_pandas(X)
+    if not isinstance(X, pd.DataFrame):
+        return []
+    return [name for name, dtype in X.dtypes.items() if not is_plain(dtype)]
 
 
-def _is_category(dtype: Any) -> bool:
-    return isinstance(dtype, pd.CategoricalDtype) or not (
-        pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
-    )
+@dataclasses.dataclass(frozen=True)
+class Numbers:
+    """One column that the network sees as a number.
+
+    Parameters
+    ----------
+    column : int
+        Its position.
+    kind : {"number", "date", "duration"}
+        Dates become days since `origin`, durations days.
+    origin : Timestamp, optional
+        Median of the dates in ``fit``.
+    has_zone : bool
+        Whether the dates have a time zone.
+    offset : float
+        What is subtracted in float64, before float32 loses the difference.
+    """
+
+    column: int
+    kind: str
+    origin: pd.Timestamp | None = None
+    has_zone: bool = False
+    offset: float = 0.0
+
+    @classmethod
+    def of(cls, column: int, kind: str, values: pd.Series, *, centre: bool) -> Numbers:
+        """Read a column."""
+        if kind == "date":
+            median = moments(values).median()
+            origin = pd.Timestamp(0) if pd.isna(median) else median
+            return cls(column, kind, origin, has_time_zone(values))
+        own = cls(column, kind)
+        offsets = large_offsets(own.of_cells(values)[:, None]) if centre else None
+        return own if offsets is None else dataclasses.replace(own, offset=float(offsets[0]))
+
+    def of_cells(self, values: pd.Series) -> NDArray[np.float64]:
+        """Return the numbers of a column, NaN for missing ones."""
+        if values.isna().all():
+            return np.full(len(values), np.nan)
+        is_number = self.kind == "number"
+        return (numbers(values) if is_number else days(values, self.origin)) - self.offset
+
+    def difference(self, values: pd.Series) -> tuple[str, str, str] | None:
+        """Return what the column held in ``fit``, what it holds now, and what it should."""
+        if values.isna().all():
+            return None
+        kind = kind_of(values)
+        if kind != self.kind:
+            return _NOUNS[self.kind], _described(kind, values), _CURES[self.kind]
+        if kind == "date" and has_time_zone(values) != self.has_zone:
+            held = ("dates without a time zone", "dates with a time zone")
+            return held[self.has_zone], held[not self.has_zone], _CURES["zone"]
+        return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,11 +132,11 @@ class Category:
     def of(cls, column: int, values: pd.Series) -> Category:
         """Read the levels of a column: all that its dtype lists, or all that it has."""
         is_missing = values.isna()
+        present = set(values[~is_missing].tolist())
         if isinstance(values.dtype, pd.CategoricalDtype):
             levels = values.dtype.categories.tolist()
         else:
-            levels = sorted(set(values[~is_missing].tolist()), key=lambda v: (str(type(v)), v))
-        present = set(values[~is_missing].tolist())
+            levels = sorted(present, key=lambda v: (str(type(v)), v))
         seen = [level in present for level in levels]
         if is_missing.any():
             levels, seen = [*levels, None], [*seen, True]
@@ -68,6 +150,37 @@ class Category:
         codes[is_missing] = number.get(None, 0)
         return codes
 
+    def difference(self, values: pd.Series) -> tuple[str, str, str] | None:
+        """Return what the column held in ``fit``, what it holds now, and what it should."""
+        kind, known = kind_of(values), [level for level in self.levels if level is not None]
+        families = {family_of(level) for level in known}
+        if not families:
+            return None
+        noun = " and ".join(sorted(families))
+        held = f"{noun}, such as {known[0]!r}"
+        cure = _CURES["text"] if families == {"text"} else f"{noun}, as in fit"
+        if kind in {"date", "duration", "nested", "complex"}:
+            is_wrong = not _same_cells(values, families)
+            return (held, _described(kind, values), cure) if is_wrong else None
+        for cell in values[~values.isna()].unique().tolist():
+            if family_of(cell) not in families:
+                return held, f"{family_of(cell)}, such as {cell!r}", cure
+        return None
+
+
+def _same_cells(values: pd.Series, families: set[str]) -> bool:
+    return {family_of(cell) for cell in values[~values.isna()].tolist()} <= families
+
+
+def _described(kind: str, values: pd.Series) -> str:
+    cell = values[~values.isna()].iloc[0]
+    nouns = {**_NOUNS, "nested": "lists or the like", "complex": "complex numbers"}
+    return f"{nouns.get(kind, family_of(cell))}, such as {_shown(cell)}"
+
+
+def _shown(cell: Any) -> str:
+    return f"'{cell}'" if isinstance(cell, pd.Timestamp | pd.Timedelta) else repr(cell)
+
 
 @dataclasses.dataclass(frozen=True)
 class TableEncoder:
@@ -75,26 +188,46 @@ class TableEncoder:
 
     Parameters
     ----------
-    numeric : tuple of int
-        Positions of the columns of numbers.
+    numbers : tuple of Numbers
+        Columns that become numbers.
     few, many : tuple of Category
         Columns of categories of at most, and of more than, so many levels.
     """
 
-    numeric: tuple[int, ...]
+    numbers: tuple[Numbers, ...]
     few: tuple[Category, ...]
     many: tuple[Category, ...]
 
     @classmethod
-    def of(cls, X: pd.DataFrame, most_levels: int) -> TableEncoder:
-        """Read a DataFrame."""
-        is_category = [_is_category(dtype) for dtype in X.dtypes]
-        categories = [Category.of(i, X.iloc[:, i]) for i, yes in enumerate(is_category) if yes]
+    def of(
+        cls, X: Any, most_levels: int, *, centre: bool = False, owner: str = "MLP"
+    ) -> TableEncoder:
+        """Read a DataFrame; with `centre`, large offsets of numbers are taken away.
+
+        Raises
+        ------
+        ValueError
+            If a column holds what is neither number, date nor category.
+        """
+        X = as_pandas(X)
+        kinds = [kind_of(X.iloc[:, i]) for i in range(X.shape[1])]
+        _refuse_others(owner, X, kinds)
+        columns = [(i, kind, X.iloc[:, i]) for i, kind in enumerate(kinds)]
+        categories = [Category.of(i, values) for i, kind, values in columns if kind not in _NOUNS]
         return cls(
-            tuple(i for i, yes in enumerate(is_category) if not yes),
+            tuple(
+                Numbers.of(i, kind, values, centre=centre)
+                for i, kind, values in columns
+                if kind in _NOUNS
+            ),
             tuple(c for c in categories if len(c.levels) <= most_levels),
             tuple(c for c in categories if len(c.levels) > most_levels),
         )
+
+    @property
+    def numeric(self) -> tuple[int, ...]:
+        """Positions of the columns that become numbers."""
+        return tuple(own.column for own in self.numbers)
 
     @property
     def one_hot(self) -> tuple[int, ...]:
@@ -112,21 +245,55 @@ class TableEncoder:
         Raises
         ------
         ValueError
-            If `X` is no DataFrame, or a column of numbers has become something else.
+            If `X` is no DataFrame, or a column holds something else than in ``fit``.
         """
+        X = as_pandas(X)
         if not isinstance(X, pd.DataFrame):
             raise ValueError(  # noqa: TRY004 - as scikit-learn has it for rows of another kind
                 f"{owner}: X is of type {type(X).__name__}, but fit saw a DataFrame with columns "
                 "of categories. Expected a DataFrame with the same columns."
             )
-        wrong = [X.columns[i] for i in self.numeric if _is_category(X.dtypes.iloc[i])]
+        self._refuse_differences(owner, X)
+        result = np.empty((len(X), X.shape[1]), np.float32, order="F")
+        # Too large for float32: what becomes infinite is told by the check that follows.
+        with np.errstate(over="ignore"):
+            for i, own in enumerate(self.numbers):
+                result[:, i] = own.of_cells(X.iloc[:, own.column])
+        for i, category in enumerate((*self.few, *self.many), len(self.numbers)):
+            result[:, i] = category.codes(X.iloc[:, category.column])
+        return np.ascontiguousarray(result)
+
+    def _refuse_differences(self, owner: str, X: pd.DataFrame) -> None:
+        found: dict[tuple[str, str, str], list[Any]] = {}
+        columns: list[Numbers | Category] = [*self.numbers, *self.few, *self.many]
+        for own in columns:
+            difference = own.difference(X.iloc[:, own.column])
+            if difference is not None:
+                found.setdefault(difference, []).append(X.columns[own.column])
+        if found:
+            raise ValueError(f"{owner}: " + " ".join(map(_told, found.items())))
+
+
+def _told(item: tuple[tuple[str, str, str], list[Any]]) -> str:
+    (held, holds, cure), names = item
+    return (
+        f"columns {_listed(names)} held {held} in fit, but not in X: {holds}. "
+        f"Expected {cure.format(name=names[0])}."
+    )
+
+
+def _refuse_others(owner: str, X: pd.DataFrame, kinds: Iterable[str]) -> None:
+    """Refuse columns of lists and of complex numbers."""
+    for kind, cure in _CURES_OF_OTHERS.items():
+        wrong = [i for i, own in enumerate(kinds) if own == kind]
         if wrong:
+            holds = _described(kind, X.iloc[:, wrong[0]])
+            names = [X.columns[i] for i in wrong]
             raise ValueError(
-                f"{owner}: columns {wrong} held numbers in fit, but not in X. Expected numbers "
-                "there, as in fit."
+                f"{owner}: columns {_listed(names)} of X hold {holds}. Expected {cure}."
             )
-        columns: Sequence[Any] = [
-            *(X.iloc[:, i].to_numpy(np.float32, na_value=np.nan) for i in self.numeric),
-            *(category.codes(X.iloc[:, category.column]) for category in (*self.few, *self.many)),
-        ]
-        return np.column_stack(columns).astype(np.float32, copy=False)
+
+
+def _listed(names: list[Any]) -> str:
+    more = len(names) - _MOST_SHOWN
+    return f"{names[:_MOST_SHOWN]}" + (f" and {more} more" if more > 0 else "")

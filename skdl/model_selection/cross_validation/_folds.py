@@ -59,9 +59,9 @@ class Fold:
 def unscored(folds: Sequence[Fold]) -> str:
     """Return what to say of folds whose held-out rows were not scored each epoch; "" if all were.
 
-    A fold that failed altogether has an error of its own.
+    Of a fold whose fit or score failed altogether, others tell.
     """
-    problems = [f.problem for f in folds if f.problem and f.result["fit_error"] is None]
+    problems = [f.problem for f in folds if f.problem and _is_scored(f.result)]
     if not problems:
         return ""
     return (
@@ -69,6 +69,12 @@ def unscored(folds: Sequence[Fold]) -> str:
         f"each epoch ({problems[0]}). Expected that they pass through the steps in front of the "
         "network, and hold no label that its training rows lack."
     )
+
+
+def _is_scored(result: Mapping[str, Any]) -> bool:
+    """Tell whether a fold was fitted and has a score."""
+    scores = result["test_scores"] if result["fit_error"] is None else np.nan
+    return not np.isnan(list(scores.values()) if isinstance(scores, dict) else scores).any()
 
 
 @dataclasses.dataclass(frozen=True)

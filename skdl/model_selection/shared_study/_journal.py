@@ -36,7 +36,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from skdl.model_selection.shared_study._heartbeat import is_gone, process_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
     from typing import Any
 
 __all__ = ["JournalLock", "journal_storage"]
@@ -90,7 +90,7 @@ class _JournalFile(JournalFileBackend):
         self.path = path
         self.line = 0
 
-    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any]]:
         """Yield what was written, from a line on that is counted from 0."""
         self.line = log_number_from
         logs = super().read_logs(log_number_from)

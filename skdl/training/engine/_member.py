@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdl.exceptions import DivergenceError, DivergenceWarning
-from skdl.layers import blueprint_of
+from skdl.layers import blueprint_of, size
+from skdl.networks import preserved_generators
 from skdl.training._compiled_model import compiled_model
 from skdl.training._early_stopping import Stopper
 from skdl.training._initial_weights import first_state, stream
@@ -18,7 +18,7 @@ from skdl.training._metrics import GraphMetric, HostMetric, resolve_metrics
 from skdl.training._optimizers import n_slots
 from skdl.training._schedule import PLATEAU_FACTOR, rate_factors
 from skdl.training._settings import EarlyStopping
-from skdl.training._signals import AbortParallelCall
+from skdl.training._signals import AbortParallelCall, InterruptedFit
 from skdl.training._trained import Trained
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
+    from skdl.networks import KerasObject
     from skdl.training._job import Job
 
 __all__ = ["Member", "end_abandoned_calls"]
@@ -50,6 +51,8 @@ class Member:
         Loss, metrics and score of the held-out rows after the last epoch.
     stopped : bool
         Whether it has trained for the last time.
+    is_best : bool
+        Whether the weights of the last epoch are the best so far, and to be kept.
     error : BaseException or None
         What ended it early.
     state : tuple of ndarray
@@ -91,12 +94,12 @@ class Member:
         if start and start.learning_rate is not None and self._learning_rate is not None:
             self._learning_rate = start.learning_rate
         self._first_step = self.n_steps
-        self._order = stream(job.seed, "order", self.n_epochs)
-        self._noise = stream(job.seed, "noise", self.n_epochs)
+        self._begin_streams()
         self.last_epoch = self.n_epochs + job.epochs
         self._stopper = self._make_stopper()
         self._plateau = self._make_plateau()
         self.best_state: tuple[Any, ...] | None = None
+        self.is_best = False
 
     def _first_slots(self, weights: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         start = self.job.initial
@@ -147,6 +150,11 @@ class Member:
         return self.job.epochs
 
     @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of an epoch."""
+        return self.job.steps_per_epoch
+
+    @property
     def weights(self) -> list[NDArray[np.float32]]:
         """Weights in the order of ``keras.Model.get_weights``; may be set."""
         state = self.current_state()
@@ -156,6 +164,23 @@ class Member:
     def weights(self, arrays: Sequence[NDArray[np.float32]]) -> None:
         weights, statistics = self.layout.join(arrays)
         self._put((weights, statistics, *self.current_state()[2:]))
+
+    @property
+    def optimizer_state(self) -> list[list[NDArray[np.float32]]]:
+        """State of the optimizer: for each slot, one array per trained weight.
+
+        Set to one flat vector per slot.
+        """
+        shapes = [variable.shape for variable in self.layout.part(trainable=True)]
+        ends = np.cumsum([size(shape) for shape in shapes])[:-1]
+        return [
+            [part.reshape(shape) for part, shape in zip(np.split(s, ends), shapes, strict=True)]
+            for s in self.current_state()[2:]
+        ]
+
+    @optimizer_state.setter
+    def optimizer_state(self, slots: Sequence[NDArray[np.float32]]) -> None:
+        self._put((*self.current_state()[:2], *slots))
 
     @property
     def learning_rate(self) -> float | None:
@@ -186,7 +211,41 @@ class Member:
     def keras_model(self) -> keras.Model:
         """Return a new compiled Keras model of this member's network."""
         job = self.job
-        return compiled_model(job.network, job.optimizer, job.metrics, job.seed)
+        model = compiled_model(job.network, job.optimizer, job.metrics, job.seed)
+        if job.metrics:
+            self._build_metrics(model)
+        return model
+
+    def _build_metrics(self, model: keras.Model) -> None:
+        """Let a model name its metrics, which Keras does at the first batch.
+
+        Callbacks find out by them whether what they monitor should fall or rise.
+        """
+        shape = tuple(2 if n is None else n for n in model.output_shape)
+        outputs = np.full(shape, 1 / shape[-1], np.float32)
+        targets = np.zeros((2, *shape[1:]), np.float32)
+        if self.job.network.loss.target == "one_hot":
+            targets[..., 0] = 1.0
+        elif self.job.network.loss.target == "labels":
+            targets = targets[..., :1]
+        with warnings.catch_warnings(), preserved_generators():
+            warnings.simplefilter("ignore")  # of values that nobody reads
+            model.compute_metrics(None, targets, outputs)
+        model.reset_metrics()
+
+    def go_on_after(self, n_epochs: int) -> None:
+        """Count epochs as run before the first one, so that only the rest is trained."""
+        more = n_epochs - self.n_epochs
+        if more <= 0:
+            return
+        self.n_epochs = n_epochs
+        self.n_steps += more * self.job.steps_per_epoch
+        self._begin_streams()
+        self.stopped = self.stopped or self.n_epochs >= self.last_epoch
+
+    def _begin_streams(self) -> None:
+        self._order = stream(self.job.seed, "order", self.n_epochs)
+        self._noise = stream(self.job.seed, "noise", self.n_epochs)
 
     # ------------------------------------------------------------------ for the epoch loop
 
@@ -248,6 +307,7 @@ class Member:
         """Take in an epoch's logs; tell whether its weights are the best so far."""
         epoch = self.n_epochs
         self.n_epochs += 1
+        self.is_best = False
         self.n_steps += self.job.steps_per_epoch
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
@@ -267,8 +327,19 @@ class Member:
                 self._learning_rate *= PLATEAU_FACTOR
                 self._plateau.epochs_without = 0
         self.stopped = self.stopped or self.n_epochs >= self.last_epoch
+        self.is_best = improved and self.restores_best
+        reported = list(logs)
         self.observe("on_epoch_end", epoch, logs)
-        return improved and self.restores_best
+        self._take_in(logs, reported)
+        return self.is_best
+
+    def _take_in(self, logs: dict[str, Any], reported: Sequence[str]) -> None:
+        """Bring an epoch's entries in the history up to what observers made of its logs."""
+        for name in reported:
+            self.history[name].pop()
+        for name, value in logs.items():
+            self.history.setdefault(name, []).append(value)
+        self.history = {name: values for name, values in self.history.items() if values}
 
     def _diverged(self, name: str) -> None:
         """End this member: with its best weights where they are kept, else with an error."""
@@ -309,6 +380,15 @@ class Member:
         self.error = failure or self.error
         return self.snapshot()
 
+    def interrupted(self, reason: KeyboardInterrupt) -> KeyboardInterrupt:
+        """Return what is to be raised after Ctrl-C: with what was learned, if that is anything."""
+        start = self.job.initial
+        if self.error is not None or self.n_epochs == (start.n_epochs if start else 0):
+            return reason
+        trained = self.finish()
+        self.fetch = self.store = None
+        return reason if self.error is not None else InterruptedFit(trained)
+
     def snapshot(self) -> Trained:
         """Return what has been learned so far."""
         weights, statistics, *slots = self.current_state()
@@ -339,9 +419,7 @@ def end_abandoned_calls(members: Iterable[Member]) -> None:
             member.abandon(reasons[id(member.job.call)])
 
 
-def _scheduled(schedule: str, first: int, count: int) -> NDArray[np.float32]:
-    """Evaluate a serialised Keras schedule at the steps ``first ... first + count - 1``."""
-    import keras
-
-    built = keras.optimizers.schedules.deserialize(json.loads(schedule))
+def _scheduled(schedule: KerasObject, first: int, count: int) -> NDArray[np.float32]:
+    """Evaluate a Keras schedule at the steps ``first ... first + count - 1``."""
+    built = schedule.build()
     return np.array([float(built(step)) for step in range(first, first + count)], np.float32)

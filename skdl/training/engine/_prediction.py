@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from skdl._compat_tensorflow import check_not_forked
 from skdl.layers import blueprint_of, keras_model, size
 from skdl.training._losses import activated
 from skdl.training._trained import Trained
@@ -51,12 +52,15 @@ def predict(trained: Trained, X: Any) -> Any:
     ndarray of shape (n_rows, n_outputs), float32
         For an opaque network, what the Keras model gives.
     """
+    check_not_forked("predict")
     predictor = _predictors.get(trained)
     if predictor is None:
-        network = trained.network
+        # Values that the user's code reads from outside are those of the first call after a fit, as
+        # in Keras, whose models are compiled at their first call too.
+        network = trained.network.now()
         by_keras = network.source is not None and not blueprint_of(network).is_faithful
         kind = _KerasPredictor if by_keras else _Predictor
-        predictor = _predictors[trained] = kind(trained)
+        predictor = _predictors[trained] = kind(trained, network)
     return predictor(X)
 
 
@@ -74,7 +78,7 @@ def traced_meanwhile(network: Network) -> Iterator[None]:
     untrained = Trained(network, weights, statistics, {}, 0, 0)
     row = np.zeros((1, *network.input_shape), np.float32)
 
-    thread = threading.Thread(target=lambda: _Predictor(untrained)(row))
+    thread = threading.Thread(target=lambda: _Predictor(untrained, network)(row))
     thread.start()
     try:
         yield
@@ -85,10 +89,9 @@ def traced_meanwhile(network: Network) -> Iterator[None]:
 class _Predictor:
     """One trained network on the device."""
 
-    def __init__(self, trained: Trained) -> None:
+    def __init__(self, trained: Trained, network: Network) -> None:
         import tensorflow as tf
 
-        network = trained.network
         blueprint = blueprint_of(network)
         self._n_outputs = blueprint.n_outputs
         # Images can be so large that few fit; tables are not.
@@ -106,6 +109,8 @@ class _Predictor:
     def __call__(self, X: Any) -> NDArray[np.float32]:
         import tensorflow as tf
 
+        if self._program.is_broken:
+            self._program = program_for(self._program.spec)
         outputs = np.empty((X.shape[0], self._n_outputs), np.float32)
         for start in range(0, X.shape[0], self._rows_at_once):
             part = X[start : start + self._rows_at_once]
@@ -124,11 +129,10 @@ class _KerasPredictor:
 
     _ROWS_AT_ONCE = 1024
 
-    def __init__(self, trained: Trained) -> None:
-        layout = blueprint_of(trained.network).layout
-        self._model = keras_model(trained.network)
+    def __init__(self, trained: Trained, network: Network) -> None:
+        layout = blueprint_of(network).layout
+        self._model = keras_model(network)
         self._model.set_weights(layout.split(trained.weights, trained.statistics))
-        network = trained.network
         # Otherwise the activation is the model's own.
         self._activation = network.output_activation if network.loss.takes_logits else "linear"
 

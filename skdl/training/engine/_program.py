@@ -47,6 +47,11 @@ class Program:
     Parameters
     ----------
     spec : ProgramSpec
+
+    Attributes
+    ----------
+    is_broken : bool
+        Whether a call was cut short, so that another program must be made.
     """
 
     def __init__(self, spec: ProgramSpec) -> None:
@@ -55,13 +60,42 @@ class Program:
         self.spec = spec
         self.graph = Graph(spec)
         if spec.optimizer is not None:
-            self.train = self._function(self._train, self._training_signature())
-            self.evaluate = self._function(self._evaluate, self._evaluation_signature())
+            self._training = self._function(self._train, self._training_signature())
+            self._evaluation = self._function(self._evaluate, self._evaluation_signature())
         open_row = [None] * len(spec.network.input_shape)
         rows = tf.TensorSpec([None, None, *open_row], tf.float32)
         self._prediction = self._function(self._predict, _matrices(State), _vector(tf.int32), rows)
         self._lock = threading.Lock()
         self._traced_prediction: Any = None
+        self.is_broken = False
+
+    def _uncut(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call TensorFlow; a program in which Ctrl-C cuts a call short is not used again.
+
+        TensorFlow does not give back the lock of a function in which such a call ends, and later
+        ones would wait for it for ever.
+        """
+        try:
+            return function(*arguments)
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                self.is_broken = True
+                _forget(self)
+            raise
+
+    def train(self, call: TrainingCall) -> EpochResult:
+        """Run one epoch."""
+        result: EpochResult = self._uncut(self._training, call)
+        return result
+
+    def trace_training(self, call: TrainingCall) -> None:
+        """Trace `train` for a call of this shape."""
+        self._uncut(self._training.get_concrete_function, call)
+
+    def evaluate(self, call: EvaluationCall) -> Evaluation:
+        """Score rows without training."""
+        result: Evaluation = self._uncut(self._evaluation, call)
+        return result
 
     def _function(self, body: Callable[..., Any], *signature: Any) -> Any:
         """Return a TensorFlow function; XLA compiles for given shapes, and so traces for them."""
@@ -119,8 +153,9 @@ class Program:
             # Threads of a lockstep batch come here all at once; one of them traces.
             with self._lock:
                 if self._traced_prediction is None:
-                    self._traced_prediction = self._prediction.get_concrete_function()
-        return self._traced_prediction(state, dims, x)
+                    trace = self._prediction.get_concrete_function
+                    self._traced_prediction = self._uncut(trace)
+        return self._uncut(self._traced_prediction, state, dims, x)
 
     @property
     def has_traced_prediction(self) -> bool:
@@ -309,6 +344,13 @@ def _matrices(kind: Any) -> Any:
 _MOST_PROGRAMS = 64
 _programs: collections.OrderedDict[Hashable, Program] = collections.OrderedDict()
 _lock = threading.RLock()
+
+
+def _forget(program: Program) -> None:
+    """Make a new program at the next call of `program_for`."""
+    with _lock:
+        if _programs.get(program.spec.key) is program:
+            del _programs[program.spec.key]
 
 
 def program_for(spec: ProgramSpec) -> Program:

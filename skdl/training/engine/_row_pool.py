@@ -185,7 +185,7 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 def batches(
-    orders: Sequence[NDArray[np.int32]], batch_size: int
+    orders: Sequence[NDArray[np.int32]], batch_size: int, n_joined: Sequence[int] = ()
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Cut each member's rows into batches.
 
@@ -194,14 +194,18 @@ def batches(
     orders : sequence of ndarray of int32
         Each member's rows in the order of use.
     batch_size : int
+    n_joined : sequence of int
+        By how many rows each member's last batch exceeds the others, see `Job.n_joined_rows`.
 
     Returns
     -------
-    index : ndarray of shape (n_steps, n_members, batch_size)
+    index : ndarray of shape (n_steps, n_members, batch_size + max(n_joined))
         Rows of each batch; row 0 pads where a member has none left.
     counts : ndarray of shape (n_steps, n_members)
         How many rows of each batch count.
     """
+    if any(n_joined):
+        return _with_joined(orders, batch_size, n_joined)
     lengths = np.array([len(order) for order in orders], np.int32)
     n_steps = max(1, -(-int(lengths.max()) // batch_size))
     flat = np.zeros((len(orders), n_steps * batch_size), np.int32)
@@ -211,6 +215,20 @@ def batches(
     starts = np.arange(n_steps, dtype=np.int32)[:, None] * batch_size
     counts = np.clip(lengths[None, :] - starts, 0, batch_size)
     return np.ascontiguousarray(index), counts.astype(np.int32)
+
+
+def _with_joined(
+    orders: Sequence[NDArray[np.int32]], batch_size: int, n_joined: Sequence[int]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Cut rows into batches, the last rows of some members joined to the batch before them."""
+    apart = [len(order) - n for order, n in zip(orders, n_joined, strict=True)]
+    index, counts = batches([order[:n] for order, n in zip(orders, apart, strict=True)], batch_size)
+    index = np.pad(index, ((0, 0), (0, 0), (0, max(n_joined))))
+    for member, (order, n) in enumerate(zip(orders, apart, strict=True)):
+        last = n // batch_size - 1
+        index[last, member, batch_size : batch_size + len(order) - n] = order[n:]
+        counts[last, member] += len(order) - n
+    return index, counts
 
 
 def chunks(orders: Sequence[NDArray[np.int32]], width: int) -> tuple[Any, Any]:

@@ -53,6 +53,8 @@ class Shared:
     noise, dims : tensor
         See `Program`.
     batch_size : int
+    batch_room : int
+        Rows of the largest batch, joined ones included: the same for all shards and epochs.
     row_width : int
         Numbers that a row becomes on its way through the network, for `chunks`.
     scored_alone : bool
@@ -65,6 +67,7 @@ class Shared:
     noise: Tensor
     dims: Tensor
     batch_size: int
+    batch_room: int
     row_width: int
     scored_alone: bool
 
@@ -202,7 +205,14 @@ class Shard:
 
         shared, places = self._shared, self._places
         learn = shared.programs["train"]
-        index, counts = batches(self._placed(orders), shared.batch_size)
+        # A vacant place, or one whose member has stopped, has no rows to join.
+        joined = [
+            m.job.n_joined_rows if len(order) else 0
+            for m, order in zip(self.members, orders, strict=True)
+        ]
+        joined += [0] * (len(places) - len(joined))
+        index, counts = batches(self._placed(orders), shared.batch_size, joined)
+        index = np.pad(index, ((0, 0), (0, 0), (0, shared.batch_room - index.shape[2])))
         if learn.spec.compiled:
             room = rounded_up(len(index)) - len(index)
             index = np.pad(index, ((0, room), (0, 0), (0, 0)))
@@ -282,8 +292,14 @@ class Shard:
         outputs = [own for _, seen in found for own in seen.numpy().swapaxes(0, 1)]
 
         def predictions(position: int) -> NDArray[np.float32]:
-            own = outputs[position]
-            return own.reshape(-1, own.shape[-1])[: len(orders[position])]
+            own, n_rows = outputs[position], len(orders[position])
+            if role != "train" or not n_rows:
+                return own.reshape(-1, own.shape[-1])[:n_rows]
+            # Every batch has room for joined rows, which only the last one has.
+            size, n_joined = self._shared.batch_size, self.members[position].job.n_joined_rows
+            main = own[:, :size].reshape(-1, own.shape[-1])[: n_rows - n_joined]
+            joined = own[(n_rows - n_joined) // size - 1, size : size + n_joined]
+            return np.concatenate([main, joined])
 
         logs = {}
         for position, member in enumerate(self.members):

@@ -84,13 +84,15 @@ class Stack:
         self._compiled = compiled and self._may_compile
         programs = self._programs()
         widest = self._widest_noise(scalars) if programs["train"].graph.n_noisy else 0
+        n_joined = max(m.job.n_joined_rows for m in members)
         self._shared = Shared(
             programs=programs,
             data=self._pool.tensors(programs["train"].spec.rows, padded=self._compiled),
             offsets=offsets,
-            noise=tf.constant(NoiseTable(first.batch_size * widest).values),
+            noise=tf.constant(NoiseTable((first.batch_size + n_joined) * widest).values),
             dims=tf.constant(self._blueprint.layout.dims, tf.int32),
             batch_size=batch_rows(members),
+            batch_room=batch_rows(members) + n_joined,
             row_width=self._row_width(),
             scored_alone=self._one_member_at_a_time,
         )
@@ -134,7 +136,7 @@ class Stack:
             with full_collections_put_off():
                 # First, as TensorFlow numbers functions as they come, and finds compilations on
                 # disk by these numbers among others.
-                learn.train.get_concrete_function(rehearsal)
+                learn.trace_training(rehearsal)
                 with traced_meanwhile(self.network):
                     learn.train(rehearsal)
 
@@ -153,6 +155,11 @@ class Stack:
             running = self._release_stopped()
             yield running
 
+    def return_state(self) -> None:
+        """Give the members their state to keep, wherever training has ended."""
+        for shard in self._shards:
+            shard.return_state()
+
     def _compile_if_worth(self) -> None:
         """Go over to XLA if that pays by now."""
         if self._epoch and worth_compiling(self.members, self._epoch):
@@ -164,8 +171,7 @@ class Stack:
             self.prepare()
 
     def _cut_anew(self) -> None:
-        for shard in self._shards:
-            shard.return_state()
+        self.return_state()
         self.members = [member for member in self.members if not member.stopped]
         self._cut()
 
@@ -191,14 +197,20 @@ class Stack:
                 if not member.stopped:
                     member.observe("on_epoch_begin", member.n_epochs)
         logs = self._train()
-        for member, own in self._evaluate("validation").items():
+        for member, own in self._validate().items():
             logs[member].update({f"val_{name}": value for name, value in own.items()})
         for member, own in self._evaluate("held_out").items():
             member.held_out = own
         self._epoch += 1
-        better = {m for m, own in logs.items() if not m.stopped and m.end_epoch(own)}
-        for shard in self._shards:
-            shard.update_best(better)
+        running = [(member, own) for member, own in logs.items() if not member.stopped]
+        try:
+            for member, own in running:
+                member.end_epoch(own)
+        finally:
+            # Ctrl-C in a callback, too, must not part the best weights from the epoch named best.
+            better = {member for member, _ in running if member.is_best}
+            for shard in self._shards:
+                shard.update_best(better)
 
     def _train(self) -> dict[Member, dict[str, float]]:
         """Train for an epoch; return what each member reports of it."""
@@ -213,6 +225,19 @@ class Stack:
         for shard, own, result in zip(self._shards, orders, found, strict=True):
             shard.set_state(result)
             logs |= shard.logs([Evaluation(result.log, result.outputs)], "train", own)
+        return logs
+
+    def _validate(self) -> dict[Member, dict[str, float]]:
+        """Score the validation rows, the observers told before and after."""
+        if "validation" not in self._specs:
+            return {}
+        running = [m for shard in self._shards for m in shard.members if not m.stopped]
+        for member in running:
+            member.observe("on_test_begin")
+        logs = self._evaluate("validation")
+        for member in running:
+            if not member.stopped:
+                member.observe("on_test_end", dict(logs[member]))
         return logs
 
     def _evaluate(self, role: str) -> dict[Member, dict[str, float]]:

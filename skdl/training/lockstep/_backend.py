@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 from joblib import parallel_config
-from joblib.parallel import ThreadingBackend
+from joblib.parallel import FallbackToBackend, ThreadingBackend
 
 from skdl._validation import VERBOSE, AnyOf, OneOf, Real, check_parameters
 from skdl.training._progress import StackProgress
@@ -25,6 +25,8 @@ from skdl.training.lockstep._rendezvous import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from joblib import Parallel
 
 __all__ = ["LockstepBackend", "LockstepSession", "lockstep"]
 
@@ -45,8 +47,14 @@ class LockstepBackend(ThreadingBackend):
         See `lockstep`.
     progress : bool, default=False
         Show a progress bar for each batch.
-    parent : LockstepBackend, default=None
-        The backend of the task that this one is used in.
+    rendezvous : Rendezvous, default=None
+        Of the task that this one is used in; a new one by default.
+
+    Notes
+    -----
+    Each ``Parallel`` that meets this backend works with a twin of its own, as a call is counted
+    where it runs. So one backend may serve several threads: calls inside its tasks meet at one
+    place and train together; a call of any other thread stands alone, and so do its errors.
     """
 
     default_n_jobs = -1
@@ -58,16 +66,14 @@ class LockstepBackend(ThreadingBackend):
         *,
         memory_limit: int | None = None,
         progress: bool = False,
-        parent: LockstepBackend | None = None,
+        rendezvous: Rendezvous | None = None,
     ) -> None:
         super().__init__(nesting_level=nesting_level, inner_max_num_threads=inner_max_num_threads)
         self.memory_limit = memory_limit
         self.progress = progress
-        self._parent = parent
-        self._called_from_task = False
-        self._rendezvous: Rendezvous = (
-            self._new_rendezvous() if parent is None else parent._rendezvous  # noqa: SLF001
-        )
+        self._user: Parallel | None = None
+        self._is_outermost = rendezvous is None
+        self._rendezvous = rendezvous or self._new_rendezvous()
         self._call = ParallelCall(self._rendezvous)
 
     @property
@@ -86,6 +92,26 @@ class LockstepBackend(ThreadingBackend):
 
     # ------------------------------------------------------------------ joblib's interface
 
+    def configure(self, n_jobs: int = 1, parallel: Parallel | None = None, **options: Any) -> int:
+        """Prepare for one ``Parallel``, which gets a twin of this backend for itself."""
+        if self._user is not parallel:
+            raise FallbackToBackend(self._twin_for(parallel))
+        count: int = super().configure(n_jobs, parallel, **options)
+        return count
+
+    def _twin_for(self, parallel: Parallel | None) -> LockstepBackend:
+        task = current_task()
+        is_inside = task is not None and task.rendezvous.batches is self.batches
+        twin = LockstepBackend(
+            self.nesting_level,
+            memory_limit=self.memory_limit,
+            progress=self.progress,
+            rendezvous=task.rendezvous if task is not None and is_inside else None,
+        )
+        twin._user = parallel
+        twin._rendezvous.batches = self.batches
+        return twin
+
     def effective_n_jobs(self, n_jobs: int | None) -> int:
         """Return how many tasks may be under way; whatever is asked for, as many as can wait."""
         if n_jobs == 0:
@@ -96,7 +122,7 @@ class LockstepBackend(ThreadingBackend):
     def get_nested_backend(self) -> tuple[LockstepBackend, None]:
         """Return the backend of Parallel calls inside a task: they meet at the same place."""
         level = (self.nesting_level or 0) + 1
-        return LockstepBackend(nesting_level=level, parent=self), None
+        return LockstepBackend(nesting_level=level, rendezvous=self._rendezvous), None
 
     def start_call(self) -> None:
         """Count the caller among those who run, while it hands out tasks.
@@ -163,7 +189,7 @@ class LockstepBackend(ThreadingBackend):
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """Free the threads of this call, of all calls if it is the outermost."""
         del ensure_ready
-        if self._parent is not None:
+        if not self._is_outermost:
             self._rendezvous.cancel(self._call)
             return
         batches = self._rendezvous.batches

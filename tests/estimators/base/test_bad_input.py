@@ -1,11 +1,13 @@
 """Bad input is told at the door: what was wrong, what was expected, what to do."""
 
+import warnings
+
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 
 from skdl import MLPClassifier, MLPRegressor
 from skdl.exceptions import DivergenceError
@@ -172,10 +174,11 @@ def test_one_group_cannot_be_split():
         model.fit(X, Y, groups=np.zeros(30))
 
 
-def test_unseen_label_in_score_error_lists_known_labels():
+@pytest.mark.parametrize("labels", [["high", "middle"], ["low", "middle"], ["middle", "middle"]])
+def test_unseen_labels_count_as_wrong_in_score(labels):
     model = MLPClassifier(**SMALL).fit(X, LABELS)
-    with pytest.raises(ValueError, match=r"'middle'.*'high', 'low'"):
-        model.score(X[:2], ["high", "middle"])
+    expected = np.mean(model.predict(X[:2]) == labels)
+    assert model.score(X[:2], labels) == expected
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba"])
@@ -268,3 +271,125 @@ def test_refused_rows_leave_an_earlier_fit_as_it_was(Estimator):
     with pytest.raises(ValueError, match="NaN"):
         network.fit(with_entry(X, np.nan), y)
     np.testing.assert_array_equal(network.predict(X), expected)
+
+
+FRAME = pd.DataFrame(
+    {"size": X[:, 0], "town": ["Rome", "Oslo"] * 15, "age": np.where(X[:, 1] > 0, np.nan, 1.0)}
+)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (FRAME[["size", "town"]], r"float: 'Rome'\. Columns \['town'\] of X hold text.*from_dtype"),
+        (FRAME[["town", "size"]], r"\['town'\] .*categorical_features=.*MLPRegressor\.tabular\(\)"),
+        (FRAME[["size", "age"]], r"X contains NaN, in columns \['age'\].*missing_numbers='learn'"),
+        (with_entry(X, np.nan), r"X contains NaN, in columns \[0\].*tabular\(\)"),
+        (X.astype(str).astype(object)[:, :2] + "m", r"Columns \[0, 1\] of X hold text"),
+        (FRAME.assign(town=[[1, 2]] * 30)[["size", "town"]], r"\['town'\] of X hold a list"),
+    ],
+)  # fmt: skip
+def test_rows_that_are_refused_name_their_columns(rows, message):
+    with pytest.raises(ValueError, match=f"^MLPRegressor: .*{message}"):
+        MLPRegressor(**SMALL).fit(rows, Y)
+
+
+def test_validation_rows_that_are_refused_name_their_columns():
+    with pytest.raises(ValueError, match=r"X_val contains NaN, in columns \['age'\]"):
+        MLPRegressor(**SMALL).fit(
+            FRAME[["size", "age"]].fillna(0), Y, X_val=FRAME[["size", "age"]], y_val=Y
+        )
+
+
+@pytest.mark.parametrize("container", [list, np.array, pd.Series])
+@pytest.mark.parametrize("Estimator", [MLPClassifier, MLPRegressor])
+def test_none_among_the_targets_is_told_as_missing(Estimator, container):
+    good = (LABELS if Estimator is MLPClassifier else Y).astype(object)
+    bad = with_entry(good, None)
+    bad = container(bad) if container is not np.array else bad
+    with pytest.raises(ValueError, match=r"y contains NaN .* 1 of 30 rows, the first .* row 3"):
+        Estimator(**SMALL).fit(X, bad)
+    with pytest.raises(ValueError, match=r"y_val contains NaN .* 1 of 30 rows"):
+        Estimator(**SMALL).fit(X, good, X_val=X, y_val=bad)
+
+
+@pytest.mark.parametrize("unit", ["datetime64[s]", "timedelta64[s]"])
+def test_dates_as_targets_are_refused(unit):
+    with pytest.raises(ValueError, match=r"y is of dtype .*np\.timedelta64\(1, 'D'\)"):
+        MLPRegressor(**SMALL).fit(X, (1e9 * Y).astype(np.int64).astype(unit))
+
+
+def test_classes_as_columns_are_warned_of():
+    columns = np.eye(3, dtype=int)[X[:, :3].argmax(1)]
+    with pytest.warns(DataConversionWarning, match=r"exactly one 1.*y\.argmax\(axis=1\)"):
+        MLPClassifier(**SMALL).fit(X, columns)
+    columns[0] = 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataConversionWarning)
+        MLPClassifier(**SMALL).fit(X, columns)
+
+
+@pytest.mark.parametrize("Estimator", [MLPClassifier, MLPRegressor])
+def test_one_weight_counts_for_all_rows(Estimator):
+    y = LABELS if Estimator is MLPClassifier else Y
+    expected = Estimator(**SMALL).fit(X, y, sample_weight=np.full(30, 2.0)).predict(X)
+    np.testing.assert_array_equal(
+        Estimator(**SMALL).fit(X, y, sample_weight=2.0).predict(X), expected
+    )
+    with pytest.raises(ValueError, match=r"sample_weight .*negative"):
+        Estimator(**SMALL).fit(X, y, sample_weight=-2.0)
+
+
+@pytest.mark.parametrize("weights", [{"high": 0, "low": 0}, {"high": 0.0, "low": 0}])
+def test_weights_of_classes_must_leave_rows(weights):
+    with pytest.raises(ValueError, match=r"class_weight=.* every row the weight 0.*factor > 0"):
+        MLPClassifier(**SMALL, class_weight=weights).fit(X, LABELS)
+
+
+def test_balanced_classes_need_not_all_have_rows():
+    model = MLPClassifier(**SMALL, class_weight="balanced")
+    targets = model._make_targets(np.array(["high", "low", "middle"]))
+    codes = targets.encode(np.array(["high", "low", "low", "low"]), reset=True)
+    # 4 rows of 2 classes: 4 / (2 * 1) and 4 / (2 * 3), as of scikit-learn.
+    np.testing.assert_allclose(targets.weighted(codes, None, reset=True), [2, *[2 / 3] * 3])
+    model.partial_fit(X, LABELS, classes=["high", "low", "middle"])
+    model.partial_fit(X[:2], ["middle", "middle"])
+    again = MLPClassifier(**SMALL, class_weight="balanced", warm_start=True).fit(X, LABELS)
+    again.fit(X[:2], ["low", "low"])
+    assert again.classes_.tolist() == ["high", "low"]
+
+
+SIZES = [1e-310, 1e-200, 1e-60, 1e36, 1e100, 1e290, 1e305]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_targets_of_any_size_are_predicted(size):
+    options = {**SMALL, "metrics": ["mae"], "epochs": 3}
+    expected = MLPRegressor(**options).fit(X, Y).predict(X)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DataConversionWarning)
+        model = MLPRegressor(**options).fit(X, Y * size)
+    # Denormal numbers have few digits.
+    rtol = 1e-3 if size < 1e-300 else 1e-4
+    np.testing.assert_allclose(model.predict(X) / size, expected, rtol=rtol, atol=1e-4)
+    told = [str(one.message) for one in caught if one.category is DataConversionWarning]
+    assert len(told) == (size != 1e36)
+    assert all("beyond what float32 holds" in message for message in told)
+    assert np.isfinite(model.history_["mae"]).all()
+    assert min(model.history_["mae"]) > 0
+
+
+def test_targets_that_only_scaling_takes():
+    with pytest.raises(ValueError, match=r"y holds numbers of size .*target_scaling=True"):
+        MLPRegressor(**SMALL, target_scaling=False).fit(X, Y * 1e100)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba"])
+def test_predictions_that_are_no_numbers_are_told(method):
+    model = MLPClassifier(**SMALL | {"hidden_units": 16}).fit(X, LABELS)
+    far = X.copy()
+    far[3] = [3e38, -3e38, 3e38, -3e38]
+    with pytest.raises(ValueError, match=r"1 of 30 rows, the first of them row 3.*smooth_clip"):
+        getattr(model, method)(far)
+    scaled = MLPClassifier(**SMALL, input_scaling="smooth_clip").fit(X, LABELS)
+    assert np.isfinite(scaled.predict_proba(far)).all()
