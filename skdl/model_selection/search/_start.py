@@ -181,8 +181,8 @@ def warn_if_no_better(
         )
         kept = f"The best_params_ are those of trial {number}"
     warnings.warn(
-        f"{_OWNER}: {told}. {kept}. Expect no gain from this search on new "
-        "rows: search for longer or in another space, or keep the estimator as it is.",
+        f"{_OWNER}: {told}. {kept}. On new rows there may be no gain: "
+        "search for longer, in another space or with more folds, or keep the estimator as it is.",
         NoImprovementWarning,
         stacklevel=4 + HAS_CALLBACKS,  # whose decorator is a frame of its own
     )
