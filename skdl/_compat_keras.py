@@ -15,6 +15,7 @@ __all__ = [
     "compile_arguments",
     "compiled_with",
     "excludes_from_weight_decay",
+    "final_operation",
     "flat_layers",
     "function_arguments",
     "functional_graph",
@@ -46,6 +47,29 @@ def functional_graph(model: Any) -> Any:
 
     graph = getattr(model, "_functional", None) if isinstance(model, keras.Sequential) else model
     return graph if hasattr(graph, "_nodes_by_depth") else None
+
+
+def final_operation(model: Any) -> Any:
+    """Return the layer or operation that a model's only output comes out of; None if unknown.
+
+    Layers that only bring numbers into another shape are passed over. Without it, a classifier
+    could not tell whether outputs trained by a loss such as hinge are probabilities.
+    """
+    import keras
+
+    passed_over = (keras.layers.Reshape, keras.layers.Flatten, keras.layers.Dropout)
+    try:
+        (tensor,) = model.outputs
+        while True:
+            operation, node_index, _ = tensor._keras_history
+            if isinstance(operation, keras.Model):
+                (tensor,) = operation.outputs
+            elif isinstance(operation, passed_over):
+                (tensor,) = operation._inbound_nodes[node_index].input_tensors
+            else:
+                return operation
+    except (AttributeError, TypeError, ValueError):
+        return None
 
 
 def graph_nodes(graph: Any) -> Iterator[Any]:

@@ -9,6 +9,7 @@ __all__ = [
     "EarlyStoppingDataWarning",
     "InvalidParameterError",
     "NoImprovementWarning",
+    "MigrationWarning",
     "SingleRowBatchWarning",
 ]
 
@@ -63,6 +64,10 @@ class EarlyStoppingDataWarning(UserWarning):
 
 class NoImprovementWarning(UserWarning):
     """A search found nothing that is better than its start beyond the noise of the folds."""
+
+
+class MigrationWarning(UserWarning):
+    """Code written for SciKeras works, but there is a better way here; the message says which."""
 
 
 class SingleRowBatchWarning(UserWarning):

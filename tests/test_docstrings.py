@@ -147,7 +147,10 @@ DIFFERENT = {
     "oof_predictions_": ("probabilities, or numbers", [[name] for name in KFOLD]),
     "oof_score_": ("accuracy, or R²", [[name] for name in KFOLD]),
     # -------------------------------------------------- arguments and results of methods
-    "fit(**fit_params)": ("folds split them", [AVERAGING, KFOLD]),
+    "fit(**fit_params)": (
+        "folds split them; SciKeras has arguments for one call",
+        [AVERAGING, KFOLD, KERAS],
+    ),
     "fit(X)": (
         "what is asked of the rows",
         [
@@ -168,6 +171,7 @@ DIFFERENT = {
     "fit(y_val)": ("targets may be no part of it", [[*OURS, *KERAS[:2]], ["KerasTransformer"]]),
     "from_estimator(**options)": ("scikit-learn's arguments too", [[name] for name in CURVES]),
     "from_estimator(estimator)": ("fitted, or to be fitted", [[name] for name in CURVES]),
+    "initialize(y)": ("who needs them", [KERAS[:2], ["KerasTransformer"]]),
     "partial_fit(y)": (
         "labels, targets, or neither",
         [

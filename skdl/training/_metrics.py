@@ -98,7 +98,9 @@ def resolve_metrics(
     metrics: Sequence[str | KerasObject | Callable[..., Any]], network: Network
 ) -> tuple[GraphMetric | HostMetric, ...]:
     """Turn what the user asked for into metrics, with the names Keras gives them."""
-    return tuple(_resolve(metric, network) for metric in named_apart(metrics))
+    return tuple(
+        _given_its_targets(_resolve(metric, network), network) for metric in named_apart(metrics)
+    )
 
 
 def _resolve(metric: Any, network: Network) -> GraphMetric | HostMetric:
@@ -125,6 +127,41 @@ def _resolve(metric: Any, network: Network) -> GraphMetric | HostMetric:
         function, arguments = wrapped_function(built), function_arguments(built)
         return GraphMetric(name, source, function, arguments, of_labels=of_labels)
     return HostMetric(name, source)
+
+
+def _given_its_targets(
+    metric: GraphMetric | HostMetric, network: Network
+) -> GraphMetric | HostMetric:
+    """Let a metric of Keras' have class numbers or columns of classes, whichever it takes."""
+    import keras
+
+    from skdl.layers import blueprint_of
+
+    if not isinstance(metric, GraphMetric):
+        return metric
+    function, target = metric.function, network.loss.target
+    name = getattr(function, "__name__", "")
+    if "categorical" not in name or getattr(keras.metrics, name, None) is not function:
+        return metric
+    wants_labels = "sparse" in name
+    has_one_output = bool(network.layers) and blueprint_of(network).n_outputs == 1
+    if wants_labels == (target == "labels") and not has_one_output:
+        return metric
+
+    def adapted(y: Tensor, predictions: Tensor, **keywords: Any) -> Tensor:
+        import tensorflow as tf
+
+        if has_one_output:
+            # Of the second of two classes.
+            y = tf.reshape(y, [-1])
+            predictions = tf.concat([1 - predictions, predictions], -1)
+        elif target != "labels":
+            y = tf.argmax(y, -1)
+        if not wants_labels:
+            y = tf.one_hot(tf.cast(y, tf.int32), tf.shape(predictions)[-1])
+        return function(y, predictions, **keywords)
+
+    return dataclasses.replace(metric, function=adapted)
 
 
 def _computes_as(metric: keras.metrics.Metric, kind: type[keras.metrics.Metric]) -> bool:

@@ -23,7 +23,7 @@ from skdl._validation import (
     check_two_classes,
 )
 from skdl.estimators.base import _keras_names as names
-from skdl.estimators.base._network_estimator import BaseNetwork
+from skdl.estimators.base._network_estimator import BaseNetwork, plainly_named
 from skdl.estimators.base._parameters import loss_constraint
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._targets import Output, Targets, as_columns, known_loss
@@ -236,6 +236,7 @@ class ClassificationNetwork(ClassifierMixin, BaseNetwork):
             announced=announced,
         )
 
+    @plainly_named
     def partial_fit(
         self, X: Any, y: Any, classes: ArrayLike | None = None, sample_weight: Any = None
     ) -> Self:
@@ -265,6 +266,7 @@ class ClassificationNetwork(ClassifierMixin, BaseNetwork):
             )
         return self._partial_fit(X, y, sample_weight, self._make_targets(announced))
 
+    @plainly_named
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict the most probable class of each row, or for multilabel targets 0 and 1.
 
@@ -285,6 +287,7 @@ class ClassificationNetwork(ClassifierMixin, BaseNetwork):
         outputs = self._outputs(X)
         return self._targets.decode(outputs)
 
+    @plainly_named
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict the probability of each class.
 

@@ -63,6 +63,7 @@ def metric_names() -> list[str]:
     import keras
 
     short = ["accuracy", "acc", "crossentropy", "ce", "mse", "mae", "mape", "msle", "bce"]
+    short += [name.upper() for name in short[4:]]
     return [
         *short, *_functions(keras.metrics), *_classes(keras.metrics, keras.metrics.Metric)
     ]  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from abc import ABCMeta, abstractmethod
 from numbers import Real as RealNumber
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -41,6 +41,8 @@ from skdl.networks import let_sklearn_clone
 from skdl.training import InterruptedFit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import keras
     from numpy.typing import NDArray
 
@@ -48,10 +50,18 @@ if TYPE_CHECKING:
     from skdl.networks import Network
     from skdl.training import Job, Optimizer, Rows, Schedule, Trained
 
-__all__ = ["BaseNetwork", "max_epochs_of"]
+__all__ = ["BaseNetwork", "max_epochs_of", "plainly_named"]
+
+MethodT = TypeVar("MethodT", bound="Callable[..., Any]")
 
 # The default of the parameter, which an optimizer object's own learning rate replaces.
 _DEFAULT_RATE = 0.001
+
+
+def plainly_named(method: MethodT) -> MethodT:
+    """Let Python's errors about arguments say ``fit()``, not a class that users do not know."""
+    method.__qualname__ = method.__name__
+    return method
 
 
 class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
@@ -170,6 +180,7 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
     # ------------------------------------------------------------------ fitting
 
     @with_callbacks
+    @plainly_named
     def fit(
         self,
         X: Any,
@@ -288,7 +299,7 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         Parameters
         ----------
         **params : object
-            ``callbacks__0__patience`` and the like set arguments of copies of the callbacks.
+            By name, arguments of callbacks included: ``callbacks__0__patience``.
 
         Returns
         -------

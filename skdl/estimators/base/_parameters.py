@@ -64,6 +64,15 @@ def is_keras(path: str, *, as_class: bool = False) -> Any:
 
 
 is_optimizer_object = is_keras("optimizers.Optimizer")
+
+
+class _AnyCase(Names):
+    """Names that Keras takes in capitals too: ``"Adam"``."""
+
+    def accepts(self, value: object) -> bool:
+        return isinstance(value, str) and super().accepts(value.lower())
+
+
 _CALLBACK = Predicate(
     lambda value: isinstance(value, Observer) or is_keras("callbacks.Callback")(value),
     "a keras.callbacks.Callback",
@@ -95,7 +104,9 @@ CONSTRAINTS: dict[str, Constraint] = {
     "batch_norm": OneOf(None, "before_activation", "after_activation"),
     "input_batch_norm": Boolean(),
     "optimizer": AnyOf(
-        Names(names.optimizer_names, "optimizer", home="keras.optimizers", cures=OPTIMIZER_CURES),
+        _AnyCase(
+            names.optimizer_names, "optimizer", home="keras.optimizers", cures=OPTIMIZER_CURES
+        ),
         Predicate(is_optimizer_object, "a keras.optimizers.Optimizer"),
         Predicate(is_keras("optimizers.Optimizer", as_class=True), "a class of keras.optimizers"),
     ),

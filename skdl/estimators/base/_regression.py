@@ -11,7 +11,7 @@ from sklearn.exceptions import DataConversionWarning
 
 from skdl._validation import Boolean, Constraint, Real
 from skdl.estimators.base import _keras_names as names
-from skdl.estimators.base._network_estimator import BaseNetwork
+from skdl.estimators.base._network_estimator import BaseNetwork, plainly_named
 from skdl.estimators.base._parameters import loss_constraint
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._targets import Output, Targets, as_columns
@@ -205,6 +205,7 @@ class RegressionNetwork(MultiOutputMixin, RegressorMixin, BaseNetwork):
             quantile=self.quantile,
         )
 
+    @plainly_named
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one more epoch on these rows.
 
@@ -223,6 +224,7 @@ class RegressionNetwork(MultiOutputMixin, RegressorMixin, BaseNetwork):
         """
         return self._partial_fit(X, y, sample_weight)
 
+    @plainly_named
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Predict targets in their own units.
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from skdl._validation import show
 from skdl.exceptions import InvalidParameterError
-from skdl.networks import KerasObject, Loss, Network, preserved_generators
+from skdl.networks import KerasObject, Loss, Network, UserFunction, preserved_generators
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -331,6 +331,8 @@ def _by(shape: Any) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, UserFunction):
+        return show(value.function)
     if not isinstance(value, KerasObject):
         return show(value)
     kind = value.kind.__name__ if value.kind is not None else type(value.build()).__name__

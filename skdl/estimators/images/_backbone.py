@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from skdl._compat_keras import flat_layers, functional_graph
 from skdl._validation import nearest_name, show
 from skdl.estimators.base._network_size import memory
 from skdl.estimators.base._user_functions import (
@@ -39,6 +40,8 @@ __all__ = ["Extractor", "extractor_for", "is_name"]
 
 # Images that stand on the device at once.
 _ROWS_AT_ONCE = 32
+# What Lambda layers are called while a model is made of its configuration.
+_LAMBDA = "skdl>Lambda"
 # Features that an extractor keeps: those of half a million images, 512 each.
 _MOST_BYTES = 2**30
 # Extractors that outlive the estimators that asked for them, for the next fold or trial.
@@ -82,6 +85,8 @@ class Extractor:
         self._model: keras.Model | None = model
         # Configuration and weights, once they were asked for, and always without a model.
         self._saved: Any = None
+        # Those of the user's Lambda layers, which no configuration holds.
+        self._functions = _functions_of(model)
         self._image_size = image_size
         self._scale = scale
         self._preprocessing = preprocessing
@@ -100,7 +105,7 @@ class Extractor:
         """The network."""
         with self._building:
             if self._model is None:
-                self._model = _from_json(*self._saved)
+                self._model = _from_json(*self._saved, functions=self._functions)
             return self._model
 
     @property
@@ -196,9 +201,18 @@ class Extractor:
                 # Shared by the folds: each image goes through it once.
                 self._trunks[last] = self._with(keras.Model(model.input, tensor), pooling=None)
             joined = keras.Model(tensor, model.output)
+            functions = _functions_of(joined)
+            foreign = [k for k, f in functions.items() if not f.__module__.startswith("keras.")]
+            if foreign:
+                raise ValueError(
+                    f"The backbone has the Lambda layers {foreign} among the last "
+                    f"{len(joined.layers) - 1}, which fine_tune={n_layers} is to train, and a "
+                    "Lambda cannot be part of that. Expected a smaller fine_tune, or there a layer "
+                    "class or functions of keras.ops."
+                )
             # Keras counts up the names of inputs: equal tails should have equal configurations.
             config = joined.to_json().replace(f'"{joined.layers[0].name}"', '"maps"')
-            tail = _from_json(config, joined.get_weights())
+            tail = _from_json(config, joined.get_weights(), functions=functions)
         trained = {layer.name for layer in model.layers[-n_layers:]}
         for layer in tail.layers:
             layer.trainable = layer.name in trained and not isinstance(
@@ -208,7 +222,7 @@ class Extractor:
 
     def with_tail(self, tail: keras.Model) -> Extractor:
         """Return the extractor with the weights of a fine-tuned tail; it remembers no features."""
-        model = _from_json(*self._state_of_model())
+        model = _from_json(*self._state_of_model(), functions=self._functions)
         for layer in tail.layers:
             if layer.weights:
                 model.get_layer(layer.name).set_weights(layer.get_weights())
@@ -246,13 +260,56 @@ class Extractor:
         return self
 
 
-def _from_json(config: str, weights: Sequence[NDArray[Any]]) -> keras.Model:
+def _from_json(
+    config: str,
+    weights: Sequence[NDArray[Any]] | None,
+    *,
+    functions: Mapping[str, Callable[..., Any]],
+) -> keras.Model:
+    """Return a model of a configuration, with new weights if None are given.
+
+    The functions of its Lambda layers are those given: code in a configuration is not run.
+    """
     import keras
 
+    class OfTheUser(keras.layers.Lambda):
+        @classmethod
+        def from_config(cls, config: dict[str, Any], *_: Any, **__: Any) -> Any:
+            taken = {k: config[k] for k in ("name", "trainable", "arguments") if k in config}
+            shape = config.get("output_shape")
+            shape = tuple(shape) if isinstance(shape, list | tuple) else None
+            return keras.layers.Lambda(functions[config["name"]], output_shape=shape, **taken)
+
     with preserved_generators():
-        model = keras.models.model_from_json(config)
-    model.set_weights(weights)
+        if functions:
+            config = json.dumps(_with_other_lambdas(json.loads(config)))
+        model = keras.models.model_from_json(config, custom_objects={_LAMBDA: OfTheUser})
+    if weights is not None:
+        model.set_weights(weights)
     return model
+
+
+def _with_other_lambdas(config: Any) -> Any:
+    """Return a configuration in which Lambda layers are of the class that `_from_json` makes."""
+    if isinstance(config, list):
+        return [_with_other_lambdas(part) for part in config]
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") == "Lambda" and config.get("module") == "keras.layers":
+        inner = {**config["config"], "function": None}
+        return {**config, "config": inner, "module": None, "registered_name": _LAMBDA}
+    return {name: _with_other_lambdas(part) for name, part in config.items()}
+
+
+def _functions_of(model: Any) -> dict[str, Callable[..., Any]]:
+    """Return the functions of the Lambda layers of a model, by the layers' names."""
+    import keras
+
+    return {
+        layer.name: layer.function
+        for layer in flat_layers(model)
+        if isinstance(layer, keras.layers.Lambda)
+    }
 
 
 def _layer_to_cut_at(model: keras.Model, n_layers: int) -> str:
@@ -492,7 +549,7 @@ def _given(
             "backbone is a file or a model. Expected backbone_params=None."
         )
     if isinstance(backbone, keras.Model):
-        model = _from_json(backbone.to_json(), backbone.get_weights())
+        model = backbone
     else:
         if not Path(backbone).is_file():
             raise ValueError(
@@ -507,9 +564,13 @@ def _given(
                 f"{first_line(error)} Expected a file that keras.Model.save wrote; a model of "
                 "layers of your own can be given as a keras.Model."
             ) from error
+    # A Sequential has an `input` only once it was called, and its layers know of no graph.
+    model = functional_graph(model) or model
+    functions = _functions_of(model)
+    model = _from_json(model.to_json(), model.get_weights(), functions=functions)
     _warn_of_classifier(owner, model)
     if weights is None:
-        model = keras.models.model_from_json(model.to_json())
+        model = _from_json(model.to_json(), None, functions=functions)
     elif weights != "imagenet":
         _load(owner, model, weights)
     return model

@@ -15,17 +15,24 @@ from typing import TYPE_CHECKING, Any
 from skdl._validation import show
 from skdl.estimators.base._callback_parameters import with_values
 from skdl.estimators.base._user_functions import first_line
-from skdl.estimators.keras_models._routing import accepts, made_of, routed_to
+from skdl.estimators.keras_models._routing import accepts, made_of, names_argument, routed_to
 from skdl.exceptions import InvalidParameterError
 from skdl.networks import Fresh, described_object, preserved_generators
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-__all__ = ["CompileArguments", "build_arguments", "callbacks_of", "copied", "same_loss"]
+__all__ = [
+    "CompileArguments",
+    "build_arguments",
+    "callbacks_of",
+    "copied",
+    "loss_name",
+    "same_loss",
+]
 
 # Parameters of SciKeras that are not for the function that builds the model.
-_IGNORED = frozenset({"run_eagerly", "validation_batch_size"})
+_IGNORED = frozenset({"build_fn", "run_eagerly", "validation_batch_size"})
 _COMPILED = frozenset(
     {"optimizer", "loss", "metrics", "loss_weights", "weighted_metrics", "run_eagerly"}
 )
@@ -52,6 +59,12 @@ def build_arguments(
         What is known of the data, given to functions with an argument ``meta``.
     """
     arguments = routed_to("model", params, unrouted=set(user_names) - _IGNORED, deep=False)
+    # A name that looks routed, but is the function's own.
+    arguments |= {
+        name: params[name]
+        for name in user_names
+        if name not in arguments and names_argument(function, name)
+    }
     offered: dict[str, Any] = {
         "meta": meta,
         "compile_kwargs": CompileArguments(dict(params)),
@@ -158,14 +171,18 @@ def copied(value: Any) -> Any:
     return _each(value, new)
 
 
-def callbacks_of(owner: str, params: Mapping[str, Any]) -> list[Any]:
+def callbacks_of(
+    owner: str,
+    params: Mapping[str, Any],
+    destinations: tuple[str, ...] = ("callbacks", "fit__callbacks"),
+) -> list[Any]:
     """Return the callbacks of a fit: classes are called with what is routed to them.
 
     Of objects, copies are made, which get it as their attributes.
     """
     changed = functools.partial(with_values, owner)
     found: list[Any] = []
-    for destination in ("callbacks", "fit__callbacks"):
+    for destination in destinations:
         given = params.get(destination)
         if given is not None:
             found += _flat(made_of(given, routed_to(destination, params), changed))

@@ -2,20 +2,55 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from sklearn.utils.metaestimators import available_if
 
 from skdl.estimators.base._classification import CLASSIFIER_CONSTRAINTS, ClassificationNetwork
+from skdl.estimators.keras_models._arguments import loss_name
 from skdl.estimators.keras_models._base import UserModelEstimator
+from skdl.estimators.keras_models._calls import check_predict_arguments, fit_arguments
 from skdl.estimators.keras_models._parameters import USER_MODEL_CONSTRAINTS
 from skdl.estimators.keras_models._targets import EncodedTargets, UserModelClasses
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from skdl._validation import Constraint
+    from skdl.estimators.keras_models._losses import Meaning
 
 __all__ = ["KerasClassifier"]
+
+
+def _meaning(estimator: Any) -> Meaning:
+    """Return what the outputs of a classifier are; before ``fit``, as far as its loss tells."""
+    if "_trained" in vars(estimator):
+        return getattr(vars(estimator)["_targets"], "meaning", "probabilities")
+    try:
+        name = loss_name(estimator.loss) or ""
+    except ValueError:
+        name = ""
+    return "margins" if "hinge" in name else "probabilities"
+
+
+def _gives_probabilities(estimator: Any) -> bool:
+    if _meaning(estimator) == "probabilities":
+        return True
+    raise AttributeError(
+        f"{type(estimator).__name__} has no predict_proba here: its outputs are no probabilities, "
+        f"as they are trained by loss={estimator.loss!r} and come out of no sigmoid or softmax. "
+        "Use decision_function, or a model that ends in a sigmoid or softmax, with a cross-entropy."
+    )
+
+
+def _gives_decisions(estimator: Any) -> bool:
+    if _meaning(estimator) != "probabilities":
+        return True
+    raise AttributeError(
+        f"{type(estimator).__name__} has no decision_function here: its outputs are "
+        "probabilities. Use predict_proba."
+    )
 
 
 class KerasClassifier(UserModelEstimator, ClassificationNetwork):
@@ -116,6 +151,17 @@ class KerasClassifier(UserModelEstimator, ClassificationNetwork):
         Type of the targets in fit.
     y_ndim_ : int
         Their number of axes.
+    feature_encoder_ : transformer
+        What rows go through before the network: the ``feature_encoder`` of a subclass, fitted, else
+        one that leaves them as they are.
+    target_encoder_ : transformer
+        Targets as the network learns them; its ``inverse_transform`` makes predictions of outputs.
+    callbacks_ : list of keras.callbacks.Callback
+        Those that followed the last fit: copies of what was given, with what they saw.
+    current_epoch : int
+        Epochs of the fitted network, 0 before ``fit``, as in SciKeras; see `n_iter_`.
+    initialized_ : bool
+        Whether ``predict`` can be called, as in SciKeras.
 
     See Also
     --------
@@ -214,13 +260,49 @@ class KerasClassifier(UserModelEstimator, ClassificationNetwork):
         self.verbose = verbose
         self.__dict__.update(kwargs)
 
-    def predict(self, X: Any) -> Any:
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        classes: ArrayLike | None = None,
+        sample_weight: Any = None,
+        **fit_params: Any,
+    ) -> Self:
+        """Train for one more epoch on these rows.
+
+        Parameters
+        ----------
+        X : array-like, or CSR matrix where ``fit`` takes one
+            Rows in the form in which ``fit`` takes them.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come, in the first call; those of `y` by default.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts in the loss.
+        **fit_params : object
+            `batch_size`, `callbacks`, `class_weight` (of classifiers), `shuffle` and `verbose`,
+            for this call alone, as in SciKeras.
+
+        Returns
+        -------
+        self : object
+        """
+        taken = fit_arguments(
+            type(self).__name__, fit_params, method="partial_fit", takes_class_weight=True
+        )
+        with self._for_one_call(taken):
+            return super().partial_fit(X, y, classes, sample_weight)
+
+    def predict(self, X: Any, **predict_params: Any) -> Any:
         """Predict the most probable class of each row, or for multilabel targets 0 and 1.
 
         Parameters
         ----------
         X : array-like or CSR matrix
             Rows in the form in which ``fit`` was given them.
+        **predict_params : object
+            `batch_size` and `verbose`, as in SciKeras; they change nothing.
 
         Returns
         -------
@@ -232,15 +314,22 @@ class KerasClassifier(UserModelEstimator, ClassificationNetwork):
         NotFittedError
             If called before ``fit``.
         """
+        check_predict_arguments(type(self).__name__, "predict", predict_params)
         return super().predict(X)
 
-    def predict_proba(self, X: Any) -> Any:
+    @available_if(_gives_probabilities)
+    def predict_proba(self, X: Any, **predict_params: Any) -> Any:
         """Predict the probability of each class.
+
+        It is there if the network's outputs are probabilities: they come out of a sigmoid or
+        softmax, or are trained by a cross-entropy. Otherwise there is `decision_function`.
 
         Parameters
         ----------
         X : array-like or CSR matrix
             Rows in the form in which ``fit`` was given them.
+        **predict_params : object
+            `batch_size` and `verbose`, as in SciKeras; they change nothing.
 
         Returns
         -------
@@ -253,7 +342,49 @@ class KerasClassifier(UserModelEstimator, ClassificationNetwork):
         NotFittedError
             If called before ``fit``.
         """
+        check_predict_arguments(type(self).__name__, "predict_proba", predict_params)
         return super().predict_proba(X)
+
+    @available_if(_gives_probabilities)
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """Predict the logarithm of the probability of each class, where there are probabilities.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix
+            Rows in the form in which ``fit`` was given them.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes), float64
+            ``-inf`` where a probability is 0.
+        """
+        return super().predict_log_proba(X)
+
+    @available_if(_gives_decisions)
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Return the network's outputs, from the border between the classes.
+
+        It is there if the outputs are no probabilities. The border is 0 for hinge losses, and 0.5
+        for all others, whose targets are 0 and 1.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix
+            Rows in the form in which ``fit`` was given them.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels)
+            Above 0 for the second of two classes, or for a label that is predicted; of several
+            classes, the one with the highest number is predicted.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        """
+        return self._targets.decision(self._outputs(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the share of rows predicted right; for multilabel targets in all labels.
@@ -263,7 +394,7 @@ class KerasClassifier(UserModelEstimator, ClassificationNetwork):
         X : array-like or CSR matrix
             Rows in the form in which ``fit`` was given them.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            True labels.
+            True labels; rows of labels that were not seen in ``fit`` count as wrong.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts.
 
@@ -284,7 +415,7 @@ class KerasClassifier(UserModelEstimator, ClassificationNetwork):
         return tags
 
     def _make_targets(self, announced: NDArray[Any] | None = None) -> Any:
-        owner, weights = type(self).__name__, self.class_weight
+        owner, weights = type(self).__name__, self._effective("class_weight")
         if self.target_encoder is not None:
             return EncodedTargets(owner, are_classes=True, class_weight=weights)
         return UserModelClasses(owner, loss=self.loss, class_weight=weights, announced=announced)

@@ -6,12 +6,19 @@ from typing import Any, Literal
 
 import numpy as np
 
-from skdl._compat_keras import function_arguments
+from skdl._compat_keras import final_operation, function_arguments
+from skdl.estimators.keras_models._arguments import loss_name
 from skdl.networks import KerasObject, Loss, formula_of_keras_class
 
-__all__ = ["described_loss", "loss_target"]
+__all__ = ["Meaning", "described_loss", "last_activation", "loss_target", "meaning_of_outputs"]
 
 Target = Literal["values", "labels", "one_hot"]
+# What a classifier's outputs are: probabilities, or numbers with a border between two classes: at
+# 0 those that a hinge loss pushes apart (margins), at 0.5 all others, as targets are 0 and 1.
+Meaning = Literal["probabilities", "margins", "numbers"]
+
+_BETWEEN_0_AND_1 = frozenset({"sigmoid", "softmax", "hard_sigmoid"})
+_OF_PROBABILITIES = ("crossentropy", "cross_entropy", "kl_divergence")
 
 
 def loss_target(loss: Any, n_outputs: int, n_classes: int | None) -> Target:
@@ -31,6 +38,48 @@ def loss_target(loss: Any, n_outputs: int, n_classes: int | None) -> Target:
     if "sparse" in spelled.lower():
         return "labels"
     return "values" if n_outputs == 1 else "one_hot"
+
+
+def meaning_of_outputs(loss: Any, activation: Any) -> Meaning:
+    """Return what outputs are that a loss has trained.
+
+    Parameters
+    ----------
+    loss : str, callable, class or keras.losses.Loss
+    activation : str, callable or None
+        What they come out of; None if that is not known.
+    """
+    spelled = activation if isinstance(activation, str) else getattr(activation, "__name__", None)
+    if spelled in _BETWEEN_0_AND_1:
+        return "probabilities"
+    try:
+        name = loss_name(loss) or ""
+    except ValueError:
+        name = ""
+    if "hinge" in name:
+        return "margins"
+    resolved = _as_object(loss)
+    is_of_keras = type(resolved).__module__.startswith("keras.")
+    if is_of_keras and any(part in name for part in _OF_PROBABILITIES):
+        # Keras clips outputs before it takes their logarithm, or makes probabilities of logits.
+        return "margins" if resolved.get_config().get("from_logits") else "probabilities"
+    return "probabilities" if activation is None else "numbers"
+
+
+def last_activation(model: Any) -> Any:
+    """Return the activation that a model's outputs come out of; None if it cannot be seen."""
+    import keras
+
+    operation = final_operation(model)
+    if operation is None or isinstance(operation, keras.layers.Lambda):
+        return None
+    if isinstance(operation, keras.layers.Softmax):
+        return "softmax"
+    if not type(operation).__module__.startswith("keras."):
+        return None
+    activation = getattr(operation, "activation", None)
+    # An operation of keras.ops, such as Sigmoid, has its name only.
+    return activation if activation is not None else type(operation).__name__.lower()
 
 
 def described_loss(loss: Any, output_activation: str, target: Target) -> tuple[Loss, str]:

@@ -9,7 +9,12 @@ from skdl._compat_keras import compile_arguments, compiled_with, excludes_from_w
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._parameters import as_list, is_keras
 from skdl.estimators.keras_models._arguments import CompileArguments, copied, same_loss
-from skdl.estimators.keras_models._losses import Target, described_loss
+from skdl.estimators.keras_models._losses import (
+    Target,
+    described_loss,
+    last_activation,
+    meaning_of_outputs,
+)
 from skdl.exceptions import InvalidParameterError
 from skdl.networks import (
     CannotReadError,
@@ -103,6 +108,8 @@ class ModelReader:
     has_feature_encoder, has_target_encoder : bool
     target_form : callable
         ``target_form(loss, n_outputs)`` says in which form a loss is given the targets.
+    default_loss : object
+        What `loss` is where nobody sets it: a model may be compiled with another.
     """
 
     owner: str
@@ -110,6 +117,7 @@ class ModelReader:
     has_feature_encoder: bool
     has_target_encoder: bool
     target_form: Callable[[Any, int | None], Target]
+    default_loss: Any = None
 
     def read(
         self, model: Any, given: Any, source: UserModel, shape: tuple[int, ...]
@@ -154,7 +162,14 @@ class ModelReader:
                 )
             return arguments
         loss, wanted = getattr(given, "loss", None), self.params.get("loss")
-        both = wanted is not None and loss is not None
+        if loss is None and _needs_loss(given):
+            raise InvalidParameterError(
+                f"{owner}: the model is compiled without a loss, so there is nothing to learn. "
+                "Expected model.compile(loss=...), or a model that is not compiled and "
+                f"{owner}(loss=...)."
+            )
+        is_default = type(wanted) is type(self.default_loss) and wanted == self.default_loss
+        both = wanted is not None and loss is not None and not is_default
         if both and not same_loss(wanted, loss):
             raise ValueError(
                 f"{owner}: loss={wanted!r} was given beside a model compiled with {loss!r}. "
@@ -205,7 +220,11 @@ class ModelReader:
         except Exception as error:
             raise CannotReadError(f"its compilation cannot be described: {error}") from error
         network = dataclasses.replace(network, loss=loss, output_activation=output_activation)
+        known = last_activation(model)
         return {
+            "meaning": meaning_of_outputs(
+                given_loss, known if output_activation == "linear" else output_activation
+            ),
             "network": network,
             "optimizer": optimizer,
             "metrics": self._read_metrics(compiling["metrics"]),
@@ -244,22 +263,29 @@ class ModelReader:
                 "subclass with a target_encoder that gives the targets of each."
             )
         target: Target = "values"
+        single = _unwrapped(compiling["loss"])
         if not self.has_target_encoder:
-            target = self.target_form(compiling["loss"], n_outputs)
+            target = self.target_form(single, n_outputs)
         layer = Layer.of(
             "Model", weights=tuple(_weights_of(model)), n_outputs=n_outputs or 1, reason=reason
         )
         loss, activation = Loss("keras", target=target), "linear"
-        if is_keras("losses.Loss")(compiling["loss"]):
+        if is_keras("losses.Loss")(single):
             try:
-                described, behind = described_loss(compiling["loss"], "linear", target)
+                described, behind = described_loss(single, "linear", target)
             except Exception:  # noqa: BLE001 - a class of the user's own
                 described = loss
             if described.takes_logits:
                 loss, activation = dataclasses.replace(described, kind="keras"), behind
         network = Network((1,), (layer,), activation, loss, source=source)
         optimizer = _opaque_optimizer(compiling["optimizer"])
-        return {"network": network, "optimizer": optimizer, "metrics": ()}
+        known = last_activation(model) if activation == "linear" else activation
+        return {
+            "network": network,
+            "optimizer": optimizer,
+            "metrics": (),
+            "meaning": meaning_of_outputs(single, known),
+        }
 
 
 def _needs_loss(model: Any) -> bool:
@@ -281,20 +307,31 @@ def _weights_of(model: Any) -> list[tuple[tuple[int, ...], bool]]:
 def _check_shape(owner: str, expected: tuple[Any, ...], shape: tuple[int, ...]) -> None:
     """Refuse rows that the model does not take."""
     taken = tuple(expected[1:])
-    fits = len(taken) == len(shape) and all(
-        n in {None, m} for n, m in zip(taken, shape, strict=True)
-    )
-    if not fits:
+
+    def fits(rows: tuple[int, ...]) -> bool:
+        return len(taken) == len(rows) and all(
+            n in {None, m} for n, m in zip(taken, rows, strict=True)
+        )
+
+    if fits((*shape, 1)) or (shape[-1:] == (1,) and fits(shape[:-1])):
+        raise CannotReadError("Keras adds or takes away the last axis of its rows, of length 1")
+    if not fits(shape):
         raise ValueError(
             f"{owner}: rows of X have shape {shape}, but the model takes rows of shape {taken}. "
             "Expected equal ones: build the model for meta['X_shape_'], or reshape X."
         )
 
 
-def _only(loss: Any) -> Any:
-    """Return the one loss in a list or dict."""
+def _unwrapped(loss: Any) -> Any:
+    """Return the one loss in a list or dict; several as they are."""
     while isinstance(loss, list | tuple | dict) and len(loss) == 1:
         (loss,) = loss.values() if isinstance(loss, dict) else loss
+    return loss
+
+
+def _only(loss: Any) -> Any:
+    """Return the one loss in a list or dict."""
+    loss = _unwrapped(loss)
     if isinstance(loss, list | tuple | dict):
         raise CannotReadError("it has several losses")
     return loss

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from skdl.estimators.base._regression import RegressionNetwork
 from skdl.estimators.keras_models._base import UserModelEstimator
+from skdl.estimators.keras_models._calls import check_predict_arguments, fit_arguments
 from skdl.estimators.keras_models._parameters import USER_MODEL_CONSTRAINTS
 
 if TYPE_CHECKING:
@@ -112,6 +113,17 @@ class KerasRegressor(UserModelEstimator, RegressionNetwork):
         Type of the targets in fit.
     y_ndim_ : int
         Their number of axes.
+    feature_encoder_ : transformer
+        What rows go through before the network: the ``feature_encoder`` of a subclass, fitted, else
+        one that leaves them as they are.
+    target_encoder_ : transformer
+        Targets as the network learns them; its ``inverse_transform`` makes predictions of outputs.
+    callbacks_ : list of keras.callbacks.Callback
+        Those that followed the last fit: copies of what was given, with what they saw.
+    current_epoch : int
+        Epochs of the fitted network, 0 before ``fit``, as in SciKeras; see `n_iter_`.
+    initialized_ : bool
+        Whether ``predict`` can be called, as in SciKeras.
 
     See Also
     --------
@@ -201,13 +213,40 @@ class KerasRegressor(UserModelEstimator, RegressionNetwork):
         self.verbose = verbose
         self.__dict__.update(kwargs)
 
-    def predict(self, X: Any) -> Any:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, **fit_params: Any) -> Self:
+        """Train for one more epoch on these rows.
+
+        Parameters
+        ----------
+        X : array-like, or CSR matrix where ``fit`` takes one
+            Rows in the form in which ``fit`` takes them.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets; scaled as those of the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts in the loss.
+        **fit_params : object
+            `batch_size`, `callbacks`, `class_weight` (of classifiers), `shuffle` and `verbose`,
+            for this call alone, as in SciKeras.
+
+        Returns
+        -------
+        self : object
+        """
+        taken = fit_arguments(
+            type(self).__name__, fit_params, method="partial_fit", takes_class_weight=False
+        )
+        with self._for_one_call(taken):
+            return super().partial_fit(X, y, sample_weight)
+
+    def predict(self, X: Any, **predict_params: Any) -> Any:
         """Predict targets in their own units.
 
         Parameters
         ----------
         X : array-like or CSR matrix
             Rows in the form in which ``fit`` was given them.
+        **predict_params : object
+            `batch_size` and `verbose`, as in SciKeras; they change nothing.
 
         Returns
         -------
@@ -219,6 +258,7 @@ class KerasRegressor(UserModelEstimator, RegressionNetwork):
         NotFittedError
             If called before ``fit``.
         """
+        check_predict_arguments(type(self).__name__, "predict", predict_params)
         return super().predict(X)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:

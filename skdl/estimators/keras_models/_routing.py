@@ -23,10 +23,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-__all__ = ["PREFIXES", "accepts", "is_routed", "made_of", "routed_to"]
+__all__ = [
+    "PREFIXES",
+    "accepts",
+    "has_prefix",
+    "is_routed",
+    "made_of",
+    "names_argument",
+    "routed_to",
+]
 
 # What may stand before ``__`` in a routed parameter.
-PREFIXES = ("model", "fit", "compile", "predict", "optimizer", "loss", "metrics", "callbacks")
+PREFIXES = (
+    "model", "fit", "compile", "predict", "optimizer", "loss", "metrics", "callbacks", "score",
+)  # fmt: skip
 
 _SEPARATOR = "__"
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -36,6 +46,18 @@ def is_routed(name: str) -> bool:
     """Tell whether a parameter is meant for something inside, as ``model__units`` is."""
     prefix, _, rest = name.partition(_SEPARATOR)
     return bool(rest) and prefix in PREFIXES
+
+
+def has_prefix(name: str) -> bool:
+    """Tell whether a name has a prefix, known or not."""
+    prefix, _, rest = name.partition(_SEPARATOR)
+    return bool(prefix and rest)
+
+
+def names_argument(function: Callable[..., Any], name: str) -> bool:
+    """Tell whether a function itself names an argument, beyond what it takes by ``**``."""
+    parameters = inspect.signature(function).parameters
+    return name in parameters and parameters[name].kind in _NAMED
 
 
 def routed_to(

@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import type_of_target
 from skdl.estimators.base._classification import N_BINARY, ClassTargets
 from skdl.estimators.base._regression import RegressionTargets
 from skdl.estimators.base._targets import Output, Targets
-from skdl.estimators.keras_models._losses import loss_target
+from skdl.estimators.keras_models._losses import Meaning, loss_target
 from skdl.estimators.keras_models._scikeras import is_one_hot
 
 if TYPE_CHECKING:
@@ -51,9 +51,11 @@ class UserModelNumbers(RegressionTargets):
 class UserModelClasses(ClassTargets):
     """Classes that a user's model is trained on, also as columns of which one is 1."""
 
-    learned: ClassVar[tuple[str, ...]] = (*ClassTargets.learned, "is_one_hot")
+    learned: ClassVar[tuple[str, ...]] = (*ClassTargets.learned, "is_one_hot", "meaning")
 
     is_one_hot: bool
+    # Known once the model is read.
+    meaning: Meaning = "probabilities"
 
     def encode(self, y: Any, *, reset: bool) -> NDArray[np.float32]:
         targets = super().encode(y, reset=reset)
@@ -98,19 +100,39 @@ class UserModelClasses(ClassTargets):
         self.n_outputs = len(self.classes) if self.is_multilabel else 1
 
     def probabilities(self, outputs: NDArray[np.float32]) -> NDArray[np.float64]:
-        values = outputs.astype(np.float64)
+        # Where they are none by their activation, a loss that takes logarithms clips them too.
+        values = np.clip(outputs.astype(np.float64), 0.0, 1.0)
         if self.is_multilabel and not self.is_one_hot:
             return values
         if values.shape[1] == 1:
             return np.hstack([1.0 - values, values])
         total = values.sum(1, keepdims=True)
-        return values / np.where(total > 0, total, 1.0)
+        return np.where(total == 0, 1 / values.shape[1], values / np.where(total == 0, 1.0, total))
+
+    @property
+    def border(self) -> float:
+        """The output between two classes."""
+        return 0.0 if self.meaning == "margins" else 0.5
+
+    def decision(self, outputs: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return numbers that are above 0 for the second of two classes or a label that is there.
+
+        Of several classes, the one of the highest number is meant.
+        """
+        values = outputs.astype(np.float64)
+        if self.is_multilabel and not self.is_one_hot:
+            return values - self.border
+        if values.shape[1] == 1:
+            return values[:, 0] - self.border
+        return values[:, 1] - values[:, 0] if self.is_binary else values
 
     def decode(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
-        if not self.is_one_hot:
-            return super().decode(outputs)
-        chosen = self.probabilities(outputs).argmax(1)
-        return np.eye(len(self.classes), dtype=int)[chosen]
+        decision = self.decision(outputs)
+        if self.is_one_hot:
+            return np.eye(len(self.classes), dtype=int)[decision.argmax(1)]
+        if self.is_multilabel:
+            return (decision > 0).astype(int)
+        return self.classes[(decision > 0).astype(int) if self.is_binary else decision.argmax(1)]
 
 
 class EncodedTargets(Targets):

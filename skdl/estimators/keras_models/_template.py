@@ -20,19 +20,22 @@ from skdl._compat_keras import flat_layers
 from skdl.networks import preserved_generators, reseeded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from numpy.typing import NDArray
 
 __all__ = ["LookedAt", "Template", "initializers_of", "shared_template"]
 
 
+_ENCODERS = frozenset({"feature_encoder_", "target_encoder_"})
+
+
 class LookedAt(dict[str, Any]):
     """A dict that takes down which entries were asked for."""
 
-    def __init__(self, entries: Mapping[str, Any]) -> None:
+    def __init__(self, entries: Mapping[str, Any], seen: Collection[str] = ()) -> None:
         super().__init__(entries)
-        self.seen: set[str] = set()
+        self.seen: set[str] = set(seen)
 
     def __getitem__(self, name: str) -> Any:
         self.seen.add(name)
@@ -73,7 +76,9 @@ class LookedAt(dict[str, Any]):
                    for n in self.seen)  # fmt: skip
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return LookedAt, (dict(super().items()),)
+        # The encoders are classes of ours, which files name only for functions that read them.
+        kept = {k: v for k, v in super().items() if k in self.seen or k not in _ENCODERS}
+        return LookedAt, (kept, sorted(self.seen))
 
 
 @dataclasses.dataclass

@@ -127,6 +127,17 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
         Type of the targets in fit.
     y_ndim_ : int
         Their number of axes.
+    feature_encoder_ : transformer
+        What rows go through before the network: the ``feature_encoder`` of a subclass, fitted, else
+        one that leaves them as they are.
+    target_encoder_ : transformer
+        Targets as the network learns them; its ``inverse_transform`` makes predictions of outputs.
+    callbacks_ : list of keras.callbacks.Callback
+        Those that followed the last fit: copies of what was given, with what they saw.
+    current_epoch : int
+        Epochs of the fitted network, 0 before ``fit``, as in SciKeras; see `n_iter_`.
+    initialized_ : bool
+        Whether ``predict`` can be called, as in SciKeras.
 
     See Also
     --------
@@ -226,6 +237,7 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
         y_val: Any = None,
         sample_weight_val: Any = None,
         groups: Any = None,
+        **fit_params: Any,
     ) -> Self:
         """Train the network.
 
@@ -244,6 +256,11 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
             Weights of the validation rows.
         groups : array-like of shape (n_samples,), default=None
             With ``early_stopping=True``, rows of one group stay on one side of the inner split.
+        **fit_params : object
+            Arguments of ``keras.Model.fit`` for this call alone, as in SciKeras: `epochs`,
+            `batch_size`, `callbacks` (beside those of the estimator), `class_weight` (of
+            classifiers), `shuffle`, `validation_data`, `validation_split`, `verbose`. A
+            `MigrationWarning` says what is better.
 
         Returns
         -------
@@ -261,8 +278,43 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
             y_val = self._targets_of(X_val, y_val)
         self.__dict__.pop("_inner_model", None)
         super().fit(
-            X, self._targets_of(X, y), sample_weight, X_val, y_val, sample_weight_val, groups
+            X,
+            self._targets_of(X, y),
+            sample_weight,
+            X_val,
+            y_val,
+            sample_weight_val,
+            groups,
+            **fit_params,
         )
+        self._n_features_out = self._shape_of_layer()
+        return self
+
+    def initialize(self, X: Any, y: Any = None, weights: Any = None) -> Self:
+        """Build the network for these rows without training it, as a way to use given weights.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, ...)
+            Rows; what matters is their shape and, with a ``feature_encoder``, what it learns.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Targets, ignored unless `supervised`.
+        weights : str, path or list of ndarray, default=None
+            Weights of the network: a file as ``keras.Model.load_weights`` takes it, or arrays as
+            ``keras.Model.get_weights`` gives them; by default those that the model begins with.
+
+        Returns
+        -------
+        self : object
+            The estimator, which counts as fitted.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, the data or the weights do not fit.
+        """
+        self.__dict__.pop("_inner_model", None)
+        super().initialize(X, self._targets_of(X, y), weights)
         self._n_features_out = self._shape_of_layer()
         return self
 

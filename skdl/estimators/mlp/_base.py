@@ -322,7 +322,7 @@ class BaseMLP(BaseNetwork):
         space: dict[str, Choice | Number] = {}
         if isinstance(self.optimizer, str | type):
             space["weight_decay"] = Number(1e-5, 1e-1, log=True)
-            if self.optimizer in {"adam", "adamw", "nadam"}:
+            if str(self.optimizer).lower() in {"adam", "adamw", "nadam"}:
                 space["beta_2"] = Choice(0.95, 0.999)
         # Embeddings want dense rows, so whether there are any is for the user to say.
         if self.numeric_embedding in {"periodic", "plr", "pbld"}:
