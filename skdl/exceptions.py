@@ -8,8 +8,8 @@ __all__ = [
     "DuplicateRowsWarning",
     "EarlyStoppingDataWarning",
     "InvalidParameterError",
-    "NoImprovementWarning",
     "MigrationWarning",
+    "NoImprovementWarning",
     "SingleRowBatchWarning",
 ]
 
