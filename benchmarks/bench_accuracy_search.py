@@ -39,29 +39,16 @@ def search_space():
 
 
 def searched(data, minutes, storage):
-    """Search on the training rows of the first split; return the search."""
+    """Search on the training rows of the first split; return the search.
+
+    The starting point is the first trial, so the search cannot end behind it.
+    """
     import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
     from sklearn.model_selection import ShuffleSplit
 
     import skdl
     from skdl.model_selection import OptunaSearchCV
 
-    if storage is None:
-        study_storage = optuna.storages.InMemoryStorage()
-    else:
-        study_storage = JournalStorage(JournalFileBackend(str(storage)))
-    study = optuna.create_study(
-        storage=study_storage, study_name="search", direction="maximize", load_if_exists=True
-    )
-    # The starting point is the first trial, so that the search cannot end behind it.
-    study.enqueue_trial(
-        {"hidden_units": 128, "hidden_layers": 3, "n_bins": 128, "shared_members": 8,
-         "batch_size": 128, "dropout": 0.2, "learning_rate": 0.003, "weight_decay": 0.02,
-         "beta_2": 0.95, "activation": "mish"},
-        skip_if_exists=True,
-    )  # fmt: skip
     train, _ = data.splits[0]
     search = OptunaSearchCV(
         skdl.MLPRegressor.tabular(random_state=0),
@@ -76,8 +63,8 @@ def searched(data, minutes, storage):
         pruner=optuna.pruners.PercentilePruner(
             33.0, n_startup_trials=4, n_warmup_steps=12, interval_steps=17
         ),
-        storage=study_storage,
-        study_name="search",
+        storage=storage,
+        study_name=None if storage is None else "search",
         refit=False,
         trials_together=2,
         random_state=0,

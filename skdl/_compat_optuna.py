@@ -9,25 +9,38 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+import optuna
+from optuna.samplers import BaseSampler
 
-    import optuna
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from optuna.distributions import BaseDistribution
     from optuna.storages import BaseStorage
-    from optuna.trial import FrozenTrial
+    from optuna.trial import FrozenTrial, TrialState
 
 __all__ = [
+    "FIXED_PARAMS",
+    "HidingSampler",
     "Stop",
     "drop_cached_trials",
     "fixed_params",
+    "frozen_trial",
     "grid_point",
+    "hidden_attrs",
     "queue",
+    "report_fold_scores",
+    "set_hidden_attr",
+    "set_hidden_study_attr",
+    "set_metric_names",
     "stoppable",
     "storage_of",
     "study_id",
     "trial_id",
 ]
 
+# Where Optuna keeps what a trial was enqueued with.
+FIXED_PARAMS = "fixed_params"
 _GRID = ("search_space", "grid_id")
 
 
@@ -63,7 +76,167 @@ def fixed_params(trial: FrozenTrial) -> dict[str, Any]:
     They stand under a key of Optuna's own. Without it, a retry of a lost trial would draw anew
     those of its enqueued parameters that had not been suggested yet.
     """
-    return trial.system_attrs.get("fixed_params", {})
+    return trial.system_attrs.get(FIXED_PARAMS, {})
+
+
+def frozen_trial(trial: optuna.Trial) -> FrozenTrial:
+    """Return a running trial as its study holds it now.
+
+    Without it, a running trial could not be asked what it was enqueued with.
+    """
+    return storage_of(trial.study).get_trial(trial_id(trial))
+
+
+def hidden_attrs(holder: optuna.Study | FrozenTrial) -> dict[str, Any]:
+    """Return what a trial or study holds for programs alone; dashboards do not show it.
+
+    Optuna calls it system attributes. Without them, each trial of a dashboard would show its
+    folds' scores as one long line among the attributes that are meant to be read.
+    """
+    if isinstance(holder, optuna.Study):
+        return storage_of(holder).get_study_system_attrs(study_id(holder))
+    return holder.system_attrs
+
+
+def set_hidden_attr(trial: optuna.Trial, key: str, value: Any) -> None:
+    """Set one of a trial's `hidden_attrs`."""
+    storage_of(trial.study).set_trial_system_attr(trial_id(trial), key, value)
+
+
+def set_hidden_study_attr(study: optuna.Study, key: str, value: Any) -> None:
+    """Set one of a study's `hidden_attrs`."""
+    storage_of(study).set_study_system_attr(study_id(study), key, value)
+
+
+def set_metric_names(study: optuna.Study, names: Sequence[str]) -> None:
+    """Name the objectives of a study that has no names for them yet.
+
+    Optuna calls the public method experimental, in a warning that is not for our users. What it
+    writes is all that is used here, as to silence warnings is not safe among threads.
+    """
+    if study.metric_names is None:
+        set_hidden_study_attr(study, "study:metric_names", list(names))
+
+
+def report_fold_scores(trial: optuna.Trial, scores: Sequence[float]) -> None:
+    """Let Optuna's terminators know the scores of a trial's folds, of which they need two.
+
+    The public function warns that terminators are to become a package of their own. Without it,
+    those could not tell when a search is as good as the noise of its folds allows.
+    """
+    if len(scores) > 1:
+        set_hidden_attr(trial, "terminator:cv_scores", list(scores))
+
+
+class HidingSampler(BaseSampler):
+    """A sampler that does not see some of the trials.
+
+    Optuna's samplers model those parameters together that all trials have. A single trial without
+    some of them would end that for the whole study, and leave some samplers with random draws.
+
+    Parameters
+    ----------
+    sampler : optuna.samplers.BaseSampler
+    is_own : callable
+        ``is_own(trial)`` tells whether a trial has nothing to do with the sampler.
+    is_hidden : callable
+        ``is_hidden(trial)`` tells whether the sampler must not see a trial.
+    """
+
+    def __init__(
+        self,
+        sampler: BaseSampler,
+        is_own: Callable[[FrozenTrial], bool],
+        is_hidden: Callable[[FrozenTrial], bool],
+    ) -> None:
+        self.sampler = sampler
+        self._is_own = is_own
+        self._is_hidden = is_hidden
+
+    def __str__(self) -> str:
+        return str(self.sampler)
+
+    def _seen(self, study: Any) -> Any:
+        return _View(study, self._is_hidden)
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        if self._is_own(trial):
+            return {}
+        return self.sampler.infer_relative_search_space(self._seen(study), trial)
+
+    def sample_relative(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        search_space: dict[str, BaseDistribution],
+    ) -> dict[str, Any]:
+        if self._is_own(trial):
+            return {}
+        return self.sampler.sample_relative(self._seen(study), trial, search_space)
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        return self.sampler.sample_independent(
+            self._seen(study), trial, param_name, param_distribution
+        )
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        if not self._is_own(trial):
+            self.sampler.before_trial(self._seen(study), trial)
+
+    def after_trial(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        if not self._is_own(trial):
+            self.sampler.after_trial(self._seen(study), trial, state, values)
+
+    def reseed_rng(self) -> None:
+        self.sampler.reseed_rng()
+
+
+class _View:
+    """A study or a storage without some of its trials, as samplers see it.
+
+    Optuna's own Hyperband shows samplers parts of a study in the same way.
+    """
+
+    def __init__(self, whole: Any, is_hidden: Callable[[FrozenTrial], bool]) -> None:
+        self._whole = whole
+        self._is_hidden = is_hidden
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._whole, name)
+
+    @property
+    def _storage(self) -> Any:
+        return _View(self._whole._storage, self._is_hidden)
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        return self.get_trials()
+
+    def get_trials(self, *args: Any, **kwargs: Any) -> list[FrozenTrial]:
+        return self._shown(self._whole.get_trials(*args, **kwargs))
+
+    def _get_trials(self, *args: Any, **kwargs: Any) -> list[FrozenTrial]:
+        return self._shown(self._whole._get_trials(*args, **kwargs))
+
+    def get_all_trials(self, *args: Any, **kwargs: Any) -> list[FrozenTrial]:
+        return self._shown(self._whole.get_all_trials(*args, **kwargs))
+
+    def _shown(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        return [trial for trial in trials if not self._is_hidden(trial)]
 
 
 def grid_point(trial: FrozenTrial) -> dict[str, Any]:

@@ -9,6 +9,7 @@ __all__ = [
     "EarlyStoppingDataWarning",
     "InvalidParameterError",
     "MigrationWarning",
+    "NoImprovementWarning",
     "SingleRowBatchWarning",
 ]
 
@@ -59,6 +60,10 @@ class DuplicateRowsWarning(UserWarning):
 
 class EarlyStoppingDataWarning(UserWarning):
     """The rows held out for early stopping could not be chosen as asked."""
+
+
+class NoImprovementWarning(UserWarning):
+    """A search found nothing that is better than its start beyond the noise of the folds."""
 
 
 class MigrationWarning(UserWarning):

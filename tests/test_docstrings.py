@@ -107,6 +107,7 @@ DIFFERENT = {
     ),
     "scores": ("of a diagnosis, of folds", each("CrossValidationResult", "Diagnosis")),
     "shuffle": ("for each epoch, or once", [NETWORKS, ["train_validation_test_split"]]),
+    "target_score": ("to diagnose, or to end a search at", each("OptunaSearchCV", "diagnose")),
     "target_scaling": (
         "a user's model knows no loss of counts",
         [others(OURS), ["KerasRegressor", "KerasTransformer"]],

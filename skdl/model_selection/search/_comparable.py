@@ -9,7 +9,9 @@ import numpy as np
 from optuna.trial import TrialState
 from scipy import sparse
 
+from skdl._compat_optuna import hidden_attrs, set_hidden_study_attr
 from skdl.model_selection.search._results import finished_trials
+from skdl.model_selection.search._start import is_start
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,29 +19,33 @@ if TYPE_CHECKING:
     import optuna
 
     from skdl.model_selection.search._space import Space
+    from skdl.model_selection.search._start import Start
 
 __all__ = ["check_comparable"]
 
 _OWNER = "OptunaSearchCV"
 _DATA = "skdl:data"
 _SCORING = "skdl:scoring"
+_START = "skdl:start"
 
 
 def check_comparable(
     study: optuna.Study,
     space: Space,
+    start: Start,
     arrays: Sequence[Any],
     *,
     scoring: Any,
     objectives: Sequence[str],
 ) -> None:
-    """Refuse a study whose trials were made with other rows, splits, scoring or parameters.
+    """Refuse a study whose trials were made with other rows, splits, scoring, start or parameters.
 
     Parameters
     ----------
     study : optuna.Study
         What it lacks is noted in it, for those to come.
     space : Space
+    start : Start
     arrays : sequence of array-like
         Data and splits, compared by their values.
     scoring : object
@@ -64,14 +70,21 @@ def check_comparable(
     wanted = f"{_described(scoring)}, of which {', '.join(map(str, objectives))}"
     _check(study, _SCORING, wanted, "another scoring", "the one that it was made for")
     for trial in finished_trials(study):
-        if trial.state == TrialState.COMPLETE:
+        if trial.state == TrialState.COMPLETE and not is_start(trial):
             space.params_of(trial)
+    _check(
+        study,
+        _START,
+        str(start.texts),
+        "an estimator with other parameters of its own",
+        "the estimator that it was made with",
+    )
 
 
 def _check(study: optuna.Study, key: str, wanted: str, wrong: str, expected: str) -> None:
-    known = study.user_attrs.get(key)
+    known = hidden_attrs(study).get(key)
     if known is None:
-        study.set_user_attr(key, wanted)
+        set_hidden_study_attr(study, key, wanted)
     elif known != wanted:
         raise ValueError(
             f"{_OWNER}: study_name={study.study_name!r} holds trials for {wrong}, whose scores do "

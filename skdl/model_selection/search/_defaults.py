@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import TPESampler
+from optuna.trial import TrialState
 from sklearn.utils import check_random_state
 
 from skdl.estimators.base import max_epochs_of
@@ -17,11 +18,14 @@ from skdl.model_selection._networks import nested_networks
 if TYPE_CHECKING:
     import numpy as np
     from optuna.samplers import BaseSampler
+    from optuna.trial import FrozenTrial
 
 __all__ = ["make_pruner", "make_sampler", "max_epochs"]
 
 # A curve of fewer epochs says nothing.
 _FEWEST_EPOCHS = 3
+# Of so few trials nobody can tell the good from the bad.
+_FEWEST_TRIALS = 5
 
 
 def max_epochs(estimator: Any) -> int | None:
@@ -69,7 +73,8 @@ def make_pruner(pruner: BasePruner | str | None, n_epochs: int | None) -> BasePr
     Parameters
     ----------
     pruner : optuna.pruners.BasePruner, "auto" or None
-        The user's, of which a copy is returned; ``"auto"`` is successive halving, None is none.
+        The user's, of which a copy is returned; ``"auto"`` is successive halving, once
+        five trials have been completed; None is none.
     n_epochs : int or None
         Length of a trial; None if its epochs cannot be judged.
 
@@ -82,4 +87,29 @@ def make_pruner(pruner: BasePruner | str | None, n_epochs: int | None) -> BasePr
     if pruner is None or n_epochs is None:
         return NopPruner()
     first_rung = max(_FEWEST_EPOCHS, n_epochs // 20)
-    return SuccessiveHalvingPruner(min_resource=first_rung, reduction_factor=4)
+    return _AfterTrials(
+        SuccessiveHalvingPruner(min_resource=first_rung, reduction_factor=4), _FEWEST_TRIALS
+    )
+
+
+class _AfterTrials(BasePruner):
+    """Another pruner, but for the time until some trials have been completed.
+
+    Parameters
+    ----------
+    pruner : optuna.pruners.BasePruner
+    n_trials : int
+    """
+
+    def __init__(self, pruner: BasePruner, n_trials: int) -> None:
+        self.pruner = pruner
+        self.n_trials = n_trials
+        self._has_begun = False
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        # Asked in any case, as it takes note of the values that later trials are compared with.
+        is_behind = self.pruner.prune(study, trial)
+        if is_behind and not self._has_begun:
+            complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            self._has_begun = len(complete) >= self.n_trials
+        return is_behind and self._has_begun

@@ -8,11 +8,13 @@ their quantile function, and choices that a storage cannot hold through their na
 from __future__ import annotations
 
 import math
+import numbers
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import joblib
 import numpy as np
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from scipy import stats
@@ -37,6 +39,10 @@ class Dimension(ABC):
     def suggest(self, trial: BaseTrial, label: str) -> Any:
         """Return a value for the estimator; the study knows the parameter as `label`."""
 
+    @abstractmethod
+    def fixed(self, label: str, value: Any) -> dict[str, Any]:
+        """Return what a study holds of a trial with this value; nothing if it lies outside."""
+
 
 class Interval(Dimension):
     """A number between two bounds, as Optuna samples it."""
@@ -54,6 +60,19 @@ class Interval(Dimension):
         if isinstance(d, IntDistribution):
             return trial.suggest_int(label, d.low, d.high, step=d.step, log=d.log)
         return trial.suggest_float(label, d.low, d.high, step=d.step, log=d.log)
+
+    def fixed(self, label: str, value: Any) -> dict[str, Any]:
+        d = self.distribution
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            return {}
+        number = float(value)
+        if not d.low <= number <= d.high:
+            return {}
+        n_steps = (number - d.low) / (d.step or 1)
+        is_on_grid = not d.step or math.isclose(n_steps, round(n_steps), abs_tol=1e-8)
+        if isinstance(d, IntDistribution):
+            return {label: int(number)} if number.is_integer() and (d.log or is_on_grid) else {}
+        return {label: number} if is_on_grid else {}
 
 
 class Choices(Dimension):
@@ -91,6 +110,12 @@ class Choices(Dimension):
         # An estimator among the choices must not be fitted or changed by two trials.
         return clone(value, safe=False)
 
+    def fixed(self, label: str, value: Any) -> dict[str, Any]:
+        for choice, own in zip(self.distribution.choices, self.values, strict=True):
+            if _is_same(own, value):
+                return {label: choice}
+        return {}
+
 
 class Quantile(Dimension):
     """A distribution of scipy, sampled by the share of it that lies below the value.
@@ -111,7 +136,16 @@ class Quantile(Dimension):
         self.is_discrete = is_discrete
 
     def suggest(self, trial: BaseTrial, label: str) -> float:
-        share = trial.suggest_float(f"quantile of {label}", _TAIL, 1 - _TAIL)
+        return self._value(trial.suggest_float(f"quantile of {label}", _TAIL, 1 - _TAIL))
+
+    def fixed(self, label: str, value: Any) -> dict[str, Any]:
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            return {}
+        share = float(self.distribution.cdf(float(value)))
+        is_inside = _TAIL <= share <= 1 - _TAIL and math.isclose(self._value(share), float(value))
+        return {f"quantile of {label}": share} if is_inside else {}
+
+    def _value(self, share: float) -> float:
         value = float(self.distribution.ppf(share))
         return int(value) if self.is_discrete and value.is_integer() else value
 
@@ -172,6 +206,19 @@ def _of_scipy(given: Any) -> Dimension:
     if is_logarithmic and math.isclose(median, math.sqrt(low) * math.sqrt(high)):
         return Interval(FloatDistribution(low, high, log=True))
     return Quantile(given, is_discrete=isinstance(family, stats.rv_discrete))
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Tell whether two values are one choice; estimators are by their parameters."""
+    one, other = (v.item() if isinstance(v, np.generic) else v for v in (one, other))
+    if isinstance(one, tuple | list) and isinstance(other, tuple | list):
+        return len(one) == len(other) and all(map(_is_same, one, other))
+    if isinstance(one, _STORABLE) and isinstance(other, _STORABLE):
+        return isinstance(one, bool) == isinstance(other, bool) and one == other
+    try:
+        return one is other or joblib.hash(one) == joblib.hash(other)
+    except Exception:  # noqa: BLE001 - what cannot be pickled is not known again
+        return False
 
 
 def _name_of(value: Any) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from optuna.trial import TrialState
 
+from skdl.model_selection.search._start import is_start
+
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
@@ -35,6 +37,7 @@ class SearchProgress:
         self._lines: dict[int, Any] = {}
         self._counts = dict.fromkeys(("finished", "pruned", "failed", "lost"), 0)
         self._best = -math.inf
+        self._start = math.nan
         self._is_waiting = False
 
     def __enter__(self) -> Self:
@@ -89,6 +92,8 @@ class SearchProgress:
         with contextlib.suppress(RuntimeError):  # several objectives have no best value
             if trial.state == TrialState.COMPLETE and trial.value is not None:
                 self._best = max(self._best, trial.value)
+                if is_start(trial):
+                    self._start = trial.value
 
     def _show_total(self) -> None:
         if not self._is_shown:
@@ -97,7 +102,8 @@ class SearchProgress:
         n_done = counts["finished"] + counts["pruned"] + counts["failed"]
         told = [f"{n} {name}" for name, n in counts.items() if n or name == "finished"]
         if self._best > -math.inf:
-            told.insert(0, f"best {self._best:.4g}")
+            start = "" if math.isnan(self._start) else f" (start {self._start:.4g})"
+            told.insert(0, f"best {self._best:.4g}{start}")
         if self._is_waiting:
             told.append("waiting for trials of other processes")
         self._bars.update(self._total, completed=n_done, note=", ".join(told))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,9 @@ from scipy.stats import rankdata
 from sklearn.exceptions import FitFailedWarning
 
 from skdl._compat import HAS_CALLBACKS
-from skdl.model_selection.search._trials import N_EPOCHS, SCORES, SECONDS
+from skdl._compat_optuna import hidden_attrs
+from skdl.model_selection.search._start import is_start
+from skdl.model_selection.search._trials import FAILED_FOLDS, N_EPOCHS, SCORES, SECONDS
 from skdl.model_selection.shared_study import REASON, is_counted
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from skdl.model_selection.search._space import Space
+    from skdl.model_selection.search._start import Start
 
 __all__ = ["check_outcome", "cv_results", "finished_trials"]
 
@@ -43,13 +47,14 @@ def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
     return [
         t
         for t in study.get_trials(deepcopy=False)
-        if is_counted(t) and (SECONDS in t.user_attrs or REASON in t.user_attrs)
+        if is_counted(t) and (SECONDS in hidden_attrs(t) or REASON in t.user_attrs)
     ]
 
 
 def cv_results(
     trials: Sequence[FrozenTrial],
     space: Space,
+    start: Start,
     metrics: Sequence[str],
     n_splits: int,
     *,
@@ -62,6 +67,8 @@ def cv_results(
     trials : sequence of FrozenTrial
         From `finished_trials`.
     space : Space
+    start : Start
+        Whose parameters are those of the trial that scored the estimator as it is.
     metrics : sequence of str
         ``["score"]`` where there is one without a name.
     n_splits : int
@@ -79,19 +86,20 @@ def cv_results(
         "trial_number": np.array([t.number for t in trials], int),
         "state": np.array([_STATES[t.state] for t in trials], dtype=object),
         "reason": np.array([t.user_attrs.get(REASON, "") for t in trials], dtype=object),
-        "n_epochs": np.array([t.user_attrs.get(N_EPOCHS, 0) for t in trials], int),
-        "seconds": np.array([t.user_attrs.get(SECONDS, math.nan) for t in trials], float),
+        "n_epochs": np.array([hidden_attrs(t).get(N_EPOCHS, 0) for t in trials], int),
+        "seconds": np.array([hidden_attrs(t).get(SECONDS, math.nan) for t in trials], float),
     }
-    params = [_params_of(t, space) for t in trials]
+    params = [_params_of(t, space, start) for t in trials]
     results["params"] = params
     for name in dict.fromkeys(name for of_trial in params for name in of_trial):
-        column = np.ma.MaskedArray(np.empty(len(trials), object), mask=True)
+        dtype = _dtype_of([of_trial[name] for of_trial in params if name in of_trial])
+        column = np.ma.MaskedArray(np.empty(len(trials), dtype), mask=True)
         for i, of_trial in enumerate(params):
             if name in of_trial:
                 column[i] = of_trial[name]
         results[f"param_{name}"] = column
     scores = [
-        t.user_attrs.get(SCORES, {}) if t.state == TrialState.COMPLETE else {} for t in trials
+        hidden_attrs(t).get(SCORES, {}) if t.state == TrialState.COMPLETE else {} for t in trials
     ]
     for name in ("fit_time", "score_time"):
         _store(results, name, _table([s.get(name) for s in scores], n_splits))
@@ -111,13 +119,17 @@ def cv_results(
     return results
 
 
-def check_outcome(results: Mapping[str, Any], timeout: float | None) -> None:
-    """Warn of trials that failed; raise if none was completed.
+def check_outcome(
+    results: Mapping[str, Any], trials: Sequence[FrozenTrial], timeout: float | None
+) -> None:
+    """Warn of trials that failed; raise if none was completed, or every single fit failed.
 
     Parameters
     ----------
     results : mapping
         From `cv_results`.
+    trials : sequence of FrozenTrial
+        Those that it tells of.
     timeout : float or None
         The search's.
 
@@ -146,6 +158,19 @@ def check_outcome(results: Mapping[str, Any], timeout: float | None) -> None:
         f"{_OWNER}: {is_failed.sum()} of {n_trials} trials failed, in some folds at least. The "
         f"first is trial {results['trial_number'][first]}: {results['reason'][first]}"
     )
+    # With a number as error_score, trials count as completed though nothing was ever fitted.
+    is_in_vain = [
+        state == "failed"
+        or hidden_attrs(t).get(FAILED_FOLDS) == len(hidden_attrs(t)[SCORES]["test"])
+        for t, state in zip(trials, results["state"], strict=True)
+        if state != "pruned"
+    ]
+    if is_complete.any() and all(is_in_vain):
+        raise ValueError(
+            f"{message}\nNot a single fit succeeded, so error_score is all that there is to "
+            "compare. Expected at least one that did. Pass error_score='raise' to see where it "
+            "fails."
+        )
     if not is_complete.any():
         raise ValueError(
             f"{message}\nNone was completed. Pass error_score='raise' to see where it fails."
@@ -157,8 +182,20 @@ def check_outcome(results: Mapping[str, Any], timeout: float | None) -> None:
     )
 
 
-def _params_of(trial: FrozenTrial, space: Space) -> dict[str, Any]:
+def _dtype_of(values: list[Any]) -> np.dtype[Any]:
+    """Return the type of a column of parameters, as scikit-learn 1.5 and later choose it."""
+    if not any(hasattr(value, "get_params") for value in values):
+        with contextlib.suppress(ValueError):  # lists of different lengths, say
+            array = np.array(values)
+            if array.dtype.kind != "U" and array.ndim == 1:
+                return array.dtype
+    return np.dtype(object)
+
+
+def _params_of(trial: FrozenTrial, space: Space, start: Start) -> dict[str, Any]:
     """Return a trial's parameters; those that it never got are no reason to lose the others."""
+    if is_start(trial):
+        return dict(start.params)
     try:
         return space.params_of(trial)
     except Exception:

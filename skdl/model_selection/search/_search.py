@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 import time
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import optuna
 from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler
+from optuna.trial import TrialState
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import GroupKFold
 
 from skdl._compat import HAS_CALLBACKS, CallbackSupportMixin, with_callbacks
+from skdl._compat_optuna import hidden_attrs, set_metric_names, storage_of
 from skdl._compat_sklearn import (
     BaseSearchCV,
     best_index,
@@ -55,8 +60,20 @@ from skdl.model_selection.search._progress import SearchProgress
 from skdl.model_selection.search._results import check_outcome, cv_results, finished_trials
 from skdl.model_selection.search._sklearn_callbacks import SearchTasks
 from skdl.model_selection.search._space import make_space
+from skdl.model_selection.search._start import (
+    fixed_guesses,
+    hide_start,
+    is_start,
+    make_start,
+    warn_if_no_better,
+)
 from skdl.model_selection.search._trials import SCORES, Trials
-from skdl.model_selection.shared_study import described_errors, open_study, run_study
+from skdl.model_selection.shared_study import (
+    described_errors,
+    enqueue_once,
+    open_study,
+    run_study,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,11 +82,17 @@ if TYPE_CHECKING:
     from sklearn.utils.metadata_routing import MetadataRouter
 
     from skdl.model_selection.search._space import Space
+    from skdl.model_selection.search._start import Start
     from skdl.model_selection.shared_study import Event
 
 __all__ = ["OptunaSearchCV"]
 
 _OWNER = "OptunaSearchCV"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
 
 _CONSTRAINTS: dict[str, Constraint] = {
     "estimator": ESTIMATOR,
@@ -85,6 +108,15 @@ _CONSTRAINTS: dict[str, Constraint] = {
     ),
     "study_name": AnyOf(OneOf(None), Predicate(lambda v: isinstance(v, str), "a string")),
     "load_if_exists": Boolean(),
+    "study": AnyOf(
+        OneOf(None), Predicate(lambda v: isinstance(v, optuna.Study), "a study of Optuna")
+    ),
+    "start_trial": Boolean(),
+    "initial_params": AnyOf(
+        OneOf(None),
+        SequenceOf(Predicate(lambda v: isinstance(v, Mapping), "a dict of parameters")),
+    ),
+    "target_score": AnyOf(OneOf(None), Predicate(_is_number, "a number")),
     "refit": AnyOf(
         Boolean(),
         Predicate(lambda v: isinstance(v, str), "the name of a metric"),
@@ -120,9 +152,10 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         has for each parameter a distribution of ``optuna.distributions`` or ``scipy.stats``, or a
         list of choices; under the name of a step, ``"auto"`` stands for the networks in there. Of
         a list of dicts each trial takes one. A function of the trial returns a dict of values.
+        An empty dict scores the estimator as it is, once.
     n_trials : int or None, default=50
-        Number of trials in the study at the end, those of other processes and of earlier runs
-        included. None for no limit, with a `timeout`.
+        Number of trials in the study at the end, the start and those of other processes and of
+        earlier runs included. None for no limit, with a `timeout`.
     timeout : float or None, default=None
         Seconds after which no new trial starts.
     cv : int, splitter or iterable of (train, test), default=5
@@ -144,7 +177,8 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         another, with several). ``"auto"`` is successive halving (Li et al. 2020, "A system for
         massively parallel hyperparameter tuning", algorithm 2): after 5 %, 20 % and 80 % of the
         epochs, but no earlier than the third epoch, only the best quarter of the trials so far
-        continues. None lets every trial run to its end.
+        continues; while fewer than five trials have been completed, all do. None lets every trial
+        run to its end. The start is never pruned, whatever the pruner.
     storage : str, Path, optuna.storages.BaseStorage or None, default=None
         Where the study is kept: the URL of a database, the path of a journal file, a storage of
         Optuna, or None for memory. Processes with the same storage and `study_name` share the
@@ -153,9 +187,24 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         Must be given with a `storage`.
     load_if_exists : bool, default=True
         Whether to go on with a study of that name.
+    study : optuna.Study or None, default=None
+        A study to go on with, instead of a `storage` and `study_name`; each of its objectives
+        must be maximized. Its own sampler is used unless `sampler` names another.
+    start_trial : bool, default=True
+        Whether the first trial is the start: `estimator` with its own parameters, in the space or
+        not. So the search is never worse than its start, in its own scores. A study has one
+        start, whichever process scores it; the points of a grid come in addition.
+    initial_params : list of dict or None, default=None
+        First guesses, to be evaluated after the start. Parameters that a guess does not name are
+        chosen by the sampler. Where `param_distributions` is a function, by the names that it
+        gives to its suggestions.
+    target_score : float or None, default=None
+        A score that is good enough: once a trial of this process, or one that the study holds
+        already, has reached it, no new trial starts. With one objective.
     refit : bool, str or callable, default=True
         Fit the best parameters on all rows. With several metrics, the name of the one to be
-        best in, or a function that takes ``cv_results_`` and returns an index.
+        best in, or a function that takes ``cv_results_`` and returns an index. With False, and a
+        function as `scoring` that returns a dict, the first of its scores is maximized.
     trials_together : int, default=1
         Trials to ask for and train at once. Those whose networks have the same structure train
         as one. A sampler learns less from trials that it has to suggest at the same time.
@@ -183,7 +232,10 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         a failure, of single folds too), ``n_epochs`` (summed over the folds) and ``seconds``.
         Scores of trials that were pruned or failed are NaN.
     best_params_, best_score_, best_index_ :
-        Of the best trial that was completed.
+        Of the best trial that was completed. Where that is the start, ``best_params_`` are the
+        estimator's own values of what was searched (none where the space is a function).
+    start_score_ : float
+        Mean score of the start, with one objective; NaN if it was not completed.
     best_estimator_ : object
         Fitted on all rows; with `refit`.
     refit_time_ : float
@@ -222,11 +274,14 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
     >>> from skdl import MLPRegressor
     >>> from skdl.model_selection import OptunaSearchCV
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> pipe = make_pipeline(StandardScaler(), MLPRegressor(epochs=10, random_state=0))
-    >>> space = {"mlpregressor__hidden_units": [8, 16]}
-    >>> search = OptunaSearchCV(pipe, space, n_trials=3, cv=3, random_state=0).fit(X, y)
+    >>> slow = MLPRegressor(epochs=10, learning_rate=1e-5, random_state=0)
+    >>> pipe = make_pipeline(StandardScaler(), slow)
+    >>> space = {"mlpregressor__learning_rate": [0.003, 0.01]}
+    >>> search = OptunaSearchCV(pipe, space, n_trials=3, random_state=0).fit(X, y)
+    >>> bool(search.best_score_ > search.start_score_)
+    True
     >>> sorted(search.best_params_)
-    ['mlpregressor__hidden_units']
+    ['mlpregressor__learning_rate']
     >>> search.predict(X[:2]).shape
     (2,)
     """
@@ -246,6 +301,10 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         storage: Any = None,
         study_name: str | None = None,
         load_if_exists: bool = True,
+        study: optuna.Study | None = None,
+        start_trial: bool = True,
+        initial_params: Sequence[Mapping[str, Any]] | None = None,
+        target_score: float | None = None,
         refit: bool | str | Callable[..., int] = True,
         trials_together: int = 1,
         random_state: int | np.random.RandomState | None = None,
@@ -274,6 +333,10 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         self.storage = storage
         self.study_name = study_name
         self.load_if_exists = load_if_exists
+        self.study = study
+        self.start_trial = start_trial
+        self.initial_params = initial_params
+        self.target_score = target_score
         self.trials_together = trials_together
         self.random_state = random_state
         self.callbacks = callbacks
@@ -303,8 +366,14 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
             If a parameter is not as described, or `param_distributions` names one that the
             estimator does not have; before the first trial.
         ValueError
-            If no trial was completed; or if the study in `storage` was made with other data, or
-            for another `scoring`.
+            If no trial was completed, or no single fit succeeded; or if the study in `storage`
+            was made with other data, for another `scoring`, or from another start.
+
+        Warns
+        -----
+        NoImprovementWarning
+            If no trial is better than the start beyond the noise of the folds, by the test for
+            paired folds of Nadeau and Bengio (2003), two-sided at 5 %.
         """
         self._check_search_parameters()
         self._delete_fitted_attributes()
@@ -315,6 +384,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         base = clone(self.estimator)
         space = make_space(base, self.param_distributions)
         _check_function(space)
+        start = make_start(space, base)
         split_params = {k: v for k, v in routed.splitter.split.items() if v is not None}
         splitter = check_folds(
             self.cv,
@@ -338,26 +408,14 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         n_epochs = max_epochs(base)
         is_judged = n_epochs is not None and len(objectives) == 1
         pruner = make_pruner(self.pruner, n_epochs if is_judged else None)
-        study = self.study_ = open_study(
-            self.storage,
-            self.study_name,
-            ["maximize"] * len(objectives),
-            make_sampler(
-                self.sampler,
-                self.random_state,
-                is_parallel=self.trials_together > 1 or self.storage is not None,
-            ),
-            pruner,
-            load_if_exists=self.load_if_exists,
-        )
-        if self.storage is not None:
-            arrays = [X, y, *(rows for split in splits for rows in split)]
-            check_comparable(study, space, arrays, scoring=self.scoring, objectives=objectives)
+        study = self._begin_study(space, start, [X, y, *splits], objectives, pruner)
+        n_trials = 1 if space.names == () else self.n_trials  # there is nothing to draw
         tasks = self._begin_tasks(X, y, params)
-        progress = SearchProgress(self.n_trials, n_epochs, is_shown=bool(self.verbose))
+        progress = SearchProgress(n_trials, n_epochs, is_shown=bool(self.verbose))
         trials = Trials(
             estimator=base,
             space=space,
+            start=start,
             folds=Folds(
                 X,
                 y,
@@ -370,6 +428,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
             ),
             metrics=metrics,
             objectives=objectives,
+            takes_first=callable(self.scoring) and self.refit is False,
             pruner=pruner,
             splits_per_iteration=splits_per_iteration(splitter, len(splits)),
             n_jobs=self.n_jobs,
@@ -378,7 +437,8 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
 
         def on_event(event: Event, trials: list[FrozenTrial]) -> None:
             progress.event(event, trials)
-            if tasks.event(event, trials):
+            wants_to_stop = tasks.event(event, trials)
+            if event == "finished" and (wants_to_stop or self._is_good_enough(trials)):
                 study.stop()
 
         try:
@@ -387,18 +447,20 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
                 run_study(
                     study,
                     trials,
-                    n_trials=self.n_trials,
+                    # None of it is begun in a study that is good enough already.
+                    n_trials=0 if self._is_good_enough(finished_trials(study)) else n_trials,
                     timeout=self.timeout,
                     trials_together=self.trials_together,
                     callbacks=self.callbacks or (),
                     on_event=on_event,
                 )
         except KeyboardInterrupt:
-            self._set_results(space, metrics, objectives)
+            self._set_results(space, start, metrics, objectives)
             raise
         tasks.end_search()
-        self._set_results(space, metrics, objectives)
-        check_outcome(self.cv_results_, self.timeout)
+        trials_of_results = self._set_results(space, start, metrics, objectives)
+        check_outcome(self.cv_results_, trials_of_results, self.timeout)
+        self._warn_if_no_better(trials_of_results, splits, objectives)
         self._warn_of_unjudged_trials(trials, is_judged=is_judged)
         if self.refit is not False:
             self._fit_best(base, tasks, X, y, routed.estimator.fit)
@@ -414,6 +476,12 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
             raise InvalidParameterError(
                 f"{_OWNER}: n_trials=None and timeout=None would search for ever. Expected at "
                 "least one of them."
+            )
+        if self.study is not None and (self.storage is not None or self.study_name is not None):
+            raise InvalidParameterError(
+                f"{_OWNER}: study came with storage={self.storage!r} and "
+                f"study_name={self.study_name!r}. Expected one or the other: a study knows where "
+                "it is kept. Leave out storage and study_name."
             )
 
     def _delete_fitted_attributes(self) -> None:
@@ -431,32 +499,110 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         # Those that others run, or have lost, cannot be foreseen.
         return SearchTasks(root, data, self.n_trials if self.storage is None else None)
 
+    def _begin_study(
+        self,
+        space: Space,
+        start: Start,
+        data: list[Any],
+        objectives: list[str],
+        pruner: BasePruner,
+    ) -> optuna.Study:
+        """Return the study that trials are to be added to, its first ones enqueued."""
+        if self.target_score is not None and len(objectives) > 1:
+            raise InvalidParameterError(
+                f"{_OWNER}: target_score={self.target_score!r} came with {len(objectives)} "
+                f"objectives. Expected one: name the metric to maximize, refit={objectives[0]!r}."
+            )
+        guesses = fixed_guesses(space, self.initial_params or ())
+        given = self.study
+        is_shared = self.storage is not None or given is not None
+        study = self.study_ = open_study(
+            self.storage if given is None else storage_of(given),
+            self.study_name if given is None else given.study_name,
+            ["maximize"] * len(objectives),
+            hide_start(
+                make_sampler(
+                    given.sampler if self.sampler is None and given else self.sampler,
+                    self.random_state,
+                    is_parallel=self.trials_together > 1 or is_shared,
+                )
+            ),
+            pruner,
+            load_if_exists=self.load_if_exists or given is not None,
+        )
+        if is_shared:
+            X, y, *splits = data
+            arrays = [X, y, *(rows for split in splits for rows in split)]
+            check_comparable(
+                study, space, start, arrays, scoring=self.scoring, objectives=objectives
+            )
+        is_named = objectives == ["score"] and isinstance(self.scoring, str)
+        set_metric_names(study, [self.scoring] if is_named else objectives)
+        if self.start_trial:
+            start.enqueue(study)
+        for guess in guesses:
+            enqueue_once(study, guess)
+        return study
+
+    def _is_good_enough(self, trials: Sequence[FrozenTrial]) -> bool:
+        return self.target_score is not None and any(
+            t.state == TrialState.COMPLETE and t.values[0] >= self.target_score for t in trials
+        )
+
     # ------------------------------------------------------------------ after the search
 
-    def _set_results(self, space: Space, metrics: list[str], objectives: list[str]) -> None:
-        """Set the attributes that follow from the study."""
+    def _set_results(
+        self, space: Space, start: Start, metrics: list[str], objectives: list[str]
+    ) -> list[FrozenTrial]:
+        """Set the attributes that follow from the study; return the trials."""
         trials = finished_trials(self.study_)
         if callable(self.scoring):
             # One score, or a dict of them: only a call tells.
-            scored = [t for t in trials if SCORES in t.user_attrs]
-            metrics = list(scored[0].user_attrs[SCORES]["test"][0]) if scored else ["score"]
+            scored = [hidden_attrs(t)[SCORES] for t in trials if SCORES in hidden_attrs(t)]
+            metrics = list(scored[0]["test"][0]) if scored else ["score"]
             self.multimetric_ = metrics != ["score"]
             objectives = [name if name in metrics else "score" for name in objectives]
         results = cv_results(
-            trials, space, metrics, self.n_splits_, return_train_score=self.return_train_score
+            trials,
+            space,
+            start,
+            metrics,
+            self.n_splits_,
+            return_train_score=self.return_train_score,
         )
         self.cv_results_ = results
         is_complete = results["state"] == "complete"
+        if len(objectives) == 1 and objectives[0] in metrics:
+            first = _place_of_start(trials)
+            scores = results[f"mean_test_{objectives[0]}"]
+            self.start_score_ = math.nan if first is None else float(scores[first])
         if not is_complete.any():
-            return
+            return trials
         if callable(self.refit):
             self.best_index_ = best_index(self, self.refit, objectives[0], results)
-        elif len(objectives) == 1:
+        elif len(objectives) == 1 and objectives[0] in metrics:
             self.best_index_ = int(results[f"rank_test_{objectives[0]}"].argmin())
             self.best_score_ = results[f"mean_test_{objectives[0]}"][self.best_index_]
         else:
-            return
+            return trials
         self.best_params_ = results["params"][self.best_index_]
+        return trials
+
+    def _warn_if_no_better(
+        self, trials: list[FrozenTrial], splits: list[Any], objectives: list[str]
+    ) -> None:
+        start = _place_of_start(trials)
+        if start is None or len(trials) == 1 or not hasattr(self, "best_score_"):
+            return
+        if trials[start].state != TrialState.COMPLETE:
+            return
+        # Masks count as scikit-learn counts them: by their rows.
+        n_rows = [
+            np.array([np.count_nonzero(r) if r.dtype == bool else len(r) for r in side])
+            for side in zip(*(map(np.asarray, split) for split in splits), strict=True)
+        ]
+        metric = objectives[0] if f"mean_test_{objectives[0]}" in self.cv_results_ else "score"
+        warn_if_no_better(self.cv_results_, metric, self.best_index_, start, (n_rows[0], n_rows[1]))
 
     def _warn_of_unjudged_trials(self, trials: Trials, *, is_judged: bool) -> None:
         """Warn where trials could not be pruned, though they were to be."""
@@ -502,6 +648,12 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
 def _metric_names(scorers: Any) -> list[str]:
     """Return the names of the metrics, ``["score"]`` where there is one without a name."""
     return list(scorers_by_name(scorers)) if is_multimetric(scorers) else ["score"]
+
+
+def _place_of_start(trials: Sequence[FrozenTrial]) -> int | None:
+    """Return where the start stands among the trials; of several, the one that got furthest."""
+    found = [i for i, trial in enumerate(trials) if is_start(trial)]
+    return max(found, key=lambda i: (trials[i].state == TrialState.COMPLETE, -i), default=None)
 
 
 def _check_function(space: Space) -> None:

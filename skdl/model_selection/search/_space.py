@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.trial import FixedTrial
 from sklearn.base import clone
 
 from skdl.estimators.base import Choice, Number
@@ -24,11 +25,14 @@ from skdl.model_selection.search._dimension import Choices, Dimension, Interval,
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    import optuna
     from optuna.trial import BaseTrial, FrozenTrial
 
 __all__ = ["Space", "make_space"]
 
 _OWNER = "OptunaSearchCV"
+# What a study calls the choice among several tables.
+_TABLE = "param_distributions"
 
 
 class Space(ABC):
@@ -61,6 +65,37 @@ class Space(ABC):
         InvalidParameterError
             If a function of the trial returns something else than parameters of the estimator.
         """
+
+    @abstractmethod
+    def params_among(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those of an estimator's values that trials may set; none where nobody knows."""
+
+    @abstractmethod
+    def fixed(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a study holds of a trial with such parameters.
+
+        Parameters
+        ----------
+        params : mapping of str to object
+            Some or all of those that trials may set.
+
+        Returns
+        -------
+        fixed : dict of str to object
+            For ``study.enqueue_trial``; values that lie outside of the space are left out.
+        """
+
+    @abstractmethod
+    def suggest_fixed(self, trial: optuna.Trial, fixed: Mapping[str, Any]) -> None:
+        """Let a trial that was enqueued with `fixed` have these parameters, and no others."""
+
+    def holds(self, fixed: Mapping[str, Any]) -> bool:
+        """Tell whether `fixed` says all that a trial of this space needs."""
+        try:
+            self.suggest(FixedTrial(dict(fixed)))
+        except Exception:  # noqa: BLE001 - a function of the user's may raise anything
+            return False
+        return True
 
     def params_of(self, trial: FrozenTrial) -> dict[str, Any]:
         """Return the parameters of a trial that a study holds, whoever ran it.
@@ -115,6 +150,32 @@ class _Table(Space):
                 params[name] = entry.dimension.suggest(trial, self._label_prefix + name)
         return params
 
+    def params_among(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        for name, entry in self._entries.items():
+            is_asked = entry.only_if is None or (
+                entry.only_if[0] in params and params[entry.only_if[0]] == entry.only_if[1]
+            )
+            if name in values and is_asked:
+                params[name] = values[name]
+        return params
+
+    def fixed(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        fixed: dict[str, Any] = {}
+        for name in params.keys() & self._entries.keys():
+            fixed |= self._entries[name].dimension.fixed(self._label_prefix + name, params[name])
+        return dict(sorted(fixed.items()))
+
+    def suggest_fixed(self, trial: optuna.Trial, fixed: Mapping[str, Any]) -> None:
+        for name, entry in self._entries.items():
+            label = self._label_prefix + name
+            if label in fixed or f"quantile of {label}" in fixed:
+                entry.dimension.suggest(trial, label)
+
+    def places(self, params: Mapping[str, Any]) -> bool:
+        """Tell whether all parameters have a place in this table."""
+        return all(name in self._entries and self.fixed({name: v}) for name, v in params.items())
+
 
 class _Alternatives(Space):
     """One of several tables; the study knows their parameters by number and name.
@@ -127,8 +188,26 @@ class _Alternatives(Space):
         self.names = tuple(dict.fromkeys(name for t in tables for name in t.names or ()))
 
     def suggest(self, trial: BaseTrial) -> dict[str, Any]:
-        number = trial.suggest_categorical("param_distributions", range(len(self._tables)))
+        number = trial.suggest_categorical(_TABLE, range(len(self._tables)))
         return self._tables[number].suggest(trial)
+
+    def params_among(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        for table in self._tables:
+            params = table.params_among(values)
+            if table.holds(table.fixed(params)):
+                return params
+        return {name: values[name] for name in self.names or () if name in values}
+
+    def fixed(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        for number, table in enumerate(self._tables):
+            if table.places(params):
+                return {_TABLE: number, **table.fixed(params)}
+        return {}
+
+    def suggest_fixed(self, trial: optuna.Trial, fixed: Mapping[str, Any]) -> None:
+        if _TABLE in fixed:
+            number = trial.suggest_categorical(_TABLE, range(len(self._tables)))
+            self._tables[number].suggest_fixed(trial, fixed)
 
 
 class _Function(Space):
@@ -152,6 +231,16 @@ class _Function(Space):
         _raise_for(self._parameters.problems_with(params, {n: [v] for n, v in params.items()}))
         # As in a dict of choices: an estimator must not be fitted or changed by two trials.
         return {name: clone(value, safe=False) for name, value in params.items()}
+
+    def params_among(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        del values
+        return {}
+
+    def fixed(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(params)  # by the names that the function has for them
+
+    def suggest_fixed(self, trial: optuna.Trial, fixed: Mapping[str, Any]) -> None:
+        """Do nothing: the function knows no trial with some of its parameters alone."""
 
 
 class _Parameters:
@@ -218,7 +307,8 @@ def make_space(
         ``scipy.stats``, or a list, tuple or array of choices; with the name of a sub-estimator,
         or ``""`` or ``"estimator"`` for all of it, ``"auto"`` stands for the networks in there,
         and entries of single parameters replace those of an automatic space. Of a list of dicts,
-        each trial takes one. A function of the trial returns a dict of values.
+        each trial takes one. A function of the trial returns a dict of values. An empty
+        dict searches nothing: there is one candidate.
 
     Returns
     -------
@@ -248,7 +338,7 @@ def make_space(
     space: Space | None = None
     if isinstance(param_distributions, Mapping):
         space = _Table(_entries(parameters, param_distributions, problems))
-    elif _is_list_of_dicts(param_distributions):
+    elif param_distributions and _is_list_of_dicts(param_distributions):
         space = _Alternatives(
             [
                 _Table(_entries(parameters, table, problems), f"[{i}]")
@@ -256,7 +346,7 @@ def make_space(
             ]
         )
     _raise_for(problems)
-    if space is None or not space.names:
+    if space is None:
         raise InvalidParameterError(
             f"{_OWNER}: param_distributions={param_distributions!r} names nothing to search. "
             "Expected 'auto', a dict of parameter names and distributions, a list of such dicts, "

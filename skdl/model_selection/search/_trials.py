@@ -13,11 +13,18 @@ from optuna.exceptions import TrialPruned
 from optuna.pruners import NopPruner, WilcoxonPruner
 from sklearn.base import clone
 
+from skdl._compat_optuna import (
+    fixed_params,
+    frozen_trial,
+    report_fold_scores,
+    set_hidden_attr,
+)
 from skdl._compat_sklearn import check_method_params, is_multimetric, safe_split, strict_scorer
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection.cross_validation import unscored
 from skdl.model_selection.search._pruning import MeanCurve
+from skdl.model_selection.search._start import is_start
 from skdl.model_selection.shared_study import Outcome
 
 if TYPE_CHECKING:
@@ -28,13 +35,17 @@ if TYPE_CHECKING:
     from skdl.model_selection.cross_validation import Fold, Folds
     from skdl.model_selection.search._progress import SearchProgress
     from skdl.model_selection.search._space import Space
+    from skdl.model_selection.search._start import Start
 
-__all__ = ["N_EPOCHS", "SCORES", "SECONDS", "Trials"]
+__all__ = ["FAILED_FOLDS", "N_EPOCHS", "SCORES", "SECONDS", "Trials"]
 
 # What a trial leaves in the study, so that every process can read the results of all.
 SCORES = "skdl:scores"
 N_EPOCHS = "skdl:n_epochs"
 SECONDS = "skdl:seconds"
+FAILED_FOLDS = "skdl:failed_folds"
+# For readers of the study: the values of the estimator as it is, in the space or not.
+_START = "skdl:start"
 
 _LONGEST_REASON = 1000
 
@@ -48,12 +59,16 @@ class Trials:
     estimator : object
         Cloned for each trial.
     space : Space
+    start : Start
+        The estimator as it is.
     folds : Folds
         The splits, the same for all trials.
     metrics : list of str
         ``["score"]`` where there is one without a name.
     objectives : list of str
         Those of the metrics that are to be maximized.
+    takes_first : bool
+        Whether of a dict that a function of the user's returns, the first score is maximized.
     pruner : optuna.pruners.BasePruner
     splits_per_iteration : int
         How many splits a pruner that judges fold by fold lets train together.
@@ -64,9 +79,11 @@ class Trials:
 
     estimator: Any
     space: Space
+    start: Start
     folds: Folds
     metrics: list[str]
     objectives: list[str]
+    takes_first: bool
     pruner: optuna.pruners.BasePruner
     splits_per_iteration: int
     n_jobs: int | None
@@ -95,6 +112,11 @@ class Trials:
 
     def _suggest(self, trial: optuna.Trial) -> dict[str, Any] | Outcome:
         """Return a trial's parameters, or how it ended if a function of the user's raises."""
+        frozen = frozen_trial(trial)
+        if is_start(frozen):
+            self.space.suggest_fixed(trial, fixed_params(frozen))
+            trial.set_user_attr(_START, self.start.texts)
+            return {}
         try:
             return self.space.suggest(trial)
         except Exception as error:
@@ -105,18 +127,22 @@ class Trials:
 
     def _evaluate(self, trial: optuna.Trial, params: dict[str, Any] | Outcome) -> Outcome:
         start = time.monotonic()
+        is_first = is_start(frozen_trial(trial))
         curve = MeanCurve(
             lambda member, _: (member.held_out.get("score"), member.held_out.get("loss")),
             # After the last epoch there is nothing to be saved, and a score to be had.
             lambda values, epoch: (
-                self._should_prune(trial, self._mean_value(values), epoch) and not curve.is_over
+                # What all others are compared with runs to its end.
+                self._should_prune(trial, self._mean_value(values), epoch)
+                and not curve.is_over
+                and not is_first
             ),
             n_folds=len(self.folds.splits),
             may_end_early=self._prunes_by_epoch,
         )
         outcome = params if isinstance(params, Outcome) else self._try_params(trial, params, curve)
-        trial.set_user_attr(N_EPOCHS, curve.n_epochs)
-        trial.set_user_attr(SECONDS, time.monotonic() - start)
+        set_hidden_attr(trial, N_EPOCHS, curve.n_epochs)
+        set_hidden_attr(trial, SECONDS, time.monotonic() - start)
         return outcome
 
     def _try_params(self, trial: optuna.Trial, params: dict[str, Any], curve: MeanCurve) -> Outcome:
@@ -161,7 +187,7 @@ class Trials:
                 value = self._value(_scores_of(done[i]), self.objectives[0])
                 if not math.isnan(value):
                     trial.report(value, i)
-            if trial.should_prune():
+            if trial.should_prune() and not is_start(frozen_trial(trial)):
                 raise TrialPruned(f"Pruned after {len(done)} of {n_splits} folds.")
         return done
 
@@ -194,14 +220,16 @@ class Trials:
         for name in ("fit_time", "score_time"):
             scores[name] = [fold.result[name] for fold in folds]
         # JSON, in which databases keep it, has no NaN.
-        trial.set_user_attr(SCORES, _without_nan(scores))
-        values = [
-            float(np.mean([self._value(s, name) for s in scores["test"]]))
-            for name in self.objectives
-        ]
+        set_hidden_attr(trial, SCORES, _without_nan(scores))
+        if failed:
+            set_hidden_attr(trial, FAILED_FOLDS, len(failed))
+        of_folds = [[self._value(s, name) for s in scores["test"]] for name in self.objectives]
+        values = [float(np.mean(own)) for own in of_folds]
         reason = _shorten(_exception(failed[0])) if failed else ""
         if any(map(math.isnan, values)):
             return Outcome.failed(reason or self._scoring_error(folds))
+        if len(of_folds) == 1 and all(map(math.isfinite, of_folds[0])):
+            report_fold_scores(trial, of_folds[0])
         return dataclasses.replace(Outcome.completed(values), reason=reason)
 
     def _value(self, scores: dict[str, float], name: str) -> float:
@@ -210,6 +238,8 @@ class Trials:
             return math.nan
         # Only a call tells whether a function of the user's returns one score or a dict of them.
         score = scores.get(name, scores.get("score"))
+        if score is None and self.takes_first:
+            score = next(iter(scores.values()))
         if score is None:
             raise InvalidParameterError(
                 f"OptunaSearchCV: scoring returned a dict of {list(scores)}, and refit does not "

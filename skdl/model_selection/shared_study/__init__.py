@@ -1,5 +1,6 @@
 """Optuna studies that several processes share."""
 
+from skdl.model_selection.shared_study._once import enqueue_once
 from skdl.model_selection.shared_study._outcome import REASON, Outcome, is_counted
 from skdl.model_selection.shared_study._storage import described_errors, open_study
 from skdl.model_selection.shared_study._worker import Event, run_study
@@ -9,6 +10,7 @@ __all__ = [
     "Event",
     "Outcome",
     "described_errors",
+    "enqueue_once",
     "is_counted",
     "open_study",
     "run_study",

@@ -205,6 +205,10 @@ class _Worker:
         self._open: dict[int, optuna.Trial] = {}
         self._started_here: set[int] = set()
         self._is_reseeded = False
+        # Of the trials before the first that is not over.
+        self._n_over = 0
+        self._n_counted = 0
+        self._lost_or_retries: list[FrozenTrial] = []
         self._orphaned_since: dict[int, float] = {}
 
     # ------------------------------------------------------------------ looking
@@ -232,12 +236,12 @@ class _Worker:
     def _look(self) -> _Snapshot:
         """Look at the study, and take care of what was lost."""
         while True:
-            trials = self._study.get_trials(deepcopy=False)
+            trials = self._take_note(self._study.get_trials(deepcopy=False))
             running = {t.number: t for t in trials if t.state == TrialState.RUNNING}
             others = [t for number, t in running.items() if number not in self._open]
             stale = [t for t in others if self._monitor.is_stale(t)]
             lost = [t for t in stale if _is_signed(t)]
-            orphans, superfluous = _without_successor(trials)
+            orphans, superfluous = _without_successor([*self._lost_or_retries, *trials])
             forgotten = [t for t in orphans if self._is_forgotten(t)]
             if not lost and not forgotten:
                 break
@@ -245,11 +249,10 @@ class _Worker:
                 self._fail_lost_trial(trial)
             for trial in forgotten:
                 self._retry(trial, trial.user_attrs.get(_ATTEMPT, 1) + 1)
-        self._reseed_sampler_once(trials)
         for trial in stale:
             del running[trial.number]
         return _Snapshot(
-            counted=sum(map(is_counted, trials)),
+            counted=self._n_counted + sum(map(is_counted, trials)),
             running=running,
             has_waiting=any(t.state == TrialState.WAITING for t in trials),
             retries=tuple(
@@ -262,6 +265,22 @@ class _Worker:
             orphans=tuple(orphans),
             superfluous=superfluous,
         )
+
+    def _take_note(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        """Take note of trials that are over, once; return those from the first that is not.
+
+        What is over does not change. So a look takes as long in a study of thousands of trials.
+        """
+        news = trials[self._n_over :]
+        self._reseed_sampler_once(news)
+        for i, trial in enumerate(news):
+            if not trial.state.is_finished():
+                return news[i:]
+            self._n_over += 1
+            self._n_counted += is_counted(trial)
+            if not is_counted(trial) or trial.user_attrs.get(RETRY_OF) is not None:
+                self._lost_or_retries.append(trial)
+        return []
 
     def _is_forgotten(self, trial: FrozenTrial) -> bool:
         """Tell whether whoever was to enqueue a lost trial again has had its time."""

@@ -50,7 +50,7 @@ def pipeline(**params):
 
 
 def searched(estimator, space, **params):
-    fixed = {"n_trials": 3, "cv": 3, "sampler": InOrder(), "pruner": None}
+    fixed = {"n_trials": 3, "cv": 3, "sampler": InOrder(), "pruner": None, "start_trial": False}
     return OptunaSearchCV(estimator, space, **fixed | params)
 
 
@@ -293,7 +293,7 @@ def test_ctrl_c_while_folds_train(kept, tmp_path, data):
     interrupt = Interrupt()
     search = OptunaSearchCV(
         pipeline(callbacks=[interrupt]), {"mlp__l2": FloatDistribution(0.01, 1)}, n_trials=4, cv=3,
-        random_state=0, pruner=None, **storage,
+        random_state=0, pruner=None, start_trial=False, **storage,
     )  # fmt: skip
     with pytest.raises(KeyboardInterrupt):
         search.fit(*data)

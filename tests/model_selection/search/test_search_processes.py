@@ -48,7 +48,7 @@ model = make_pipeline(
 search = OptunaSearchCV(
     model, {"mlpregressor__l2": FloatDistribution(1e-4, 1.0, log=True)}, n_trials=int(n_trials),
     cv=3, random_state=0, storage=storage, study_name="shared", callbacks=[callback],
-    pruner=None, refit=False,
+    pruner=None, refit=False, start_trial=False,
 )
 try:
     search.fit(X, y)

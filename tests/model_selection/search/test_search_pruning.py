@@ -51,7 +51,10 @@ def pipeline(*args, **params):
 
 
 def searched(estimator, space, **params):
-    fixed = {"n_trials": 2, "cv": 3, "refit": False, "random_state": 0, "pruner": NEVER}
+    fixed = {
+        "n_trials": 2, "cv": 3, "refit": False, "random_state": 0, "pruner": NEVER,
+        "start_trial": False,
+    }  # fmt: skip
     return OptunaSearchCV(estimator, space, **fixed | params)
 
 
@@ -180,18 +183,20 @@ def test_folds_that_cannot_be_scored_are_left_out_and_no_loss_takes_their_place(
 
 def test_automatic_pruner_lets_the_best_quarter_go_on(data):
     """Of fewer than eight trials that is the best alone; each rate here is better than a lower."""
-    space, sampler = rates(0.01, 0.005, 0.02, BAD, 0.03)
-    fitted = searched(network(epochs=12), space, n_trials=5, sampler=sampler, pruner="auto").fit(
+    first_five = (0.01, 0.005, 0.004, 0.003, 0.002)  # of which none is pruned
+    space, sampler = rates(*first_five, 0.001, 0.02, BAD, 0.03)
+    fitted = searched(network(epochs=12), space, n_trials=9, sampler=sampler, pruner="auto").fit(
         *data
     )
     results = fitted.cv_results_
-    assert list(results["state"]) == ["complete", "pruned", "complete", "pruned", "complete"]
+    states = ["pruned", "complete", "pruned", "complete"]
+    assert list(results["state"]) == ["complete"] * 5 + states
     pruned = results["state"] == "pruned"
     assert list(results["reason"][pruned]) == ["Pruned after epoch 3."] * 2
-    assert list(results["n_epochs"]) == [36, 9, 36, 9, 36]
+    assert list(results["n_epochs"]) == [36] * 5 + [9, 36, 9, 36]
     assert np.isnan(results["mean_test_score"][pruned]).all()
-    assert list(results["rank_test_score"]) == [3, 4, 2, 4, 1]
-    assert results["params"][3] == {"learning_rate": BAD}
+    assert list(results["rank_test_score"]) == [3, 4, 5, 6, 7, 8, 2, 8, 1]
+    assert results["params"][7] == {"learning_rate": BAD}
     assert fitted.best_params_ == {"learning_rate": 0.03}
 
 

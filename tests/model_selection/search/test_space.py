@@ -599,7 +599,7 @@ def test_bad_distributions_are_told_with_what_to_give_instead(given, expected):
 
 
 @pytest.mark.parametrize(
-    "given", [{}, [], None, "automatic", 3, [1], [{}, 1], ()], ids=name_without_address
+    "given", [[], None, "automatic", 3, [1], [{}, 1], ()], ids=name_without_address
 )
 def test_what_is_no_space_is_told_what_a_space_is(given):
     message = refused(skdl.MLPRegressor(), given)

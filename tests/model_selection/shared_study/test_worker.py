@@ -85,6 +85,21 @@ def test_study_holds_exactly_the_trials_asked_for(any_study):
     assert [trial.value for trial in any_study.trials] == [t.params["x"] for t in any_study.trials]
 
 
+def test_a_look_is_at_new_trials_only(any_study, monkeypatch):
+    n_seen = 0
+
+    def count(trial):
+        nonlocal n_seen
+        n_seen += 1
+        return is_counted(trial)
+
+    monkeypatch.setattr(_worker, "is_counted", count)
+    run_study(any_study, x_of, n_trials=40)
+    # Three looks at each: at all of those before it too, that were some 2,400.
+    assert n_seen < 40 * 6
+    assert n_counted(any_study) == 40
+
+
 def test_second_run_adds_what_is_missing_and_a_third_nothing(reopen):
     sizes = []
 
