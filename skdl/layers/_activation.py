@@ -10,7 +10,7 @@ from skdl.layers._scaling import scaled_units
 from skdl.networks import PACKAGE, Layer, plain_function
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
 
     import keras
     from tensorflow import Tensor
@@ -82,7 +82,7 @@ def _parametric_activation() -> type[keras.layers.Layer]:
     class ParametricActivation(keras.layers.Layer):
         """``x + (1 + w) * (f(x) - x)`` with one learned w per unit, 0 at first."""
 
-        def __init__(self, function: Any, **keywords: Any) -> None:
+        def __init__(self, function: str | Callable[[Tensor], Tensor], **keywords: object) -> None:
             super().__init__(**keywords)
             self.function = keras.activations.get(function)
 

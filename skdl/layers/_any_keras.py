@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tensorflow import Tensor
 
-    from skdl.networks import Layer
+    from skdl.networks import Layer, OperationCall
 
 __all__ = ["KerasRule", "ModelRule", "OperationRule", "keras_rule"]
 
@@ -93,7 +93,7 @@ class KerasRule(Rule):
             return of_single_rows(functools.partial(_called, built, mode, several), x), []
         trained = {id(weight) for weight in built.trainable_weights}
 
-        def one(arguments: tuple[Any, ...]) -> Any:
+        def one(arguments: tuple[Tensor, ...]) -> Any:
             rows, *values = arguments
             pairs = list(zip(built.weights, values, strict=True))
             result, _ = built.stateless_call(
@@ -123,11 +123,11 @@ def keras_rule(layer: Layer) -> KerasRule:
     return AloneKerasRule() if is_convolution else KerasRule()
 
 
-def _takes_training(built: Any) -> bool:
+def _takes_training(built: keras.layers.Layer) -> bool:
     return "training" in inspect.signature(built.call).parameters
 
 
-def _called(built: Any, mode: dict[str, bool], several: bool, *rows: Any) -> Any:
+def _called(built: keras.layers.Layer, mode: dict[str, bool], several: bool, *rows: Tensor) -> Any:
     return built(list(rows) if several else rows[0], **mode)
 
 
@@ -201,7 +201,7 @@ def _built(source: KerasObject, shape: Any) -> Any:
         return layer
 
 
-def _build(layer: Any, shape: Any) -> None:
+def _build(layer: keras.layers.Layer, shape: Any) -> None:
     """Give a layer its weights; one without a ``build`` of its own gets them when it is called."""
     import keras
 
@@ -233,13 +233,13 @@ def _layer_shape(source: KerasObject, shape: Any) -> tuple[int, ...]:
 
 
 @functools.lru_cache(maxsize=256)
-def _operation(call: Any) -> Callable[[Any], Any]:
+def _operation(call: OperationCall) -> Callable[[Any], Any]:
     with preserved_generators():
         return call.build()
 
 
 @functools.lru_cache(maxsize=256)
-def _operation_shape(call: Any, shape: Any) -> tuple[int, ...]:
+def _operation_shape(call: OperationCall, shape: Any) -> tuple[int, ...]:
     import keras
 
     several = bool(shape) and isinstance(shape[0], tuple)
@@ -248,7 +248,7 @@ def _operation_shape(call: Any, shape: Any) -> tuple[int, ...]:
 
 
 @functools.lru_cache(maxsize=256)
-def _rows_meet(source: Any, shape: Any) -> bool:
+def _rows_meet(source: KerasObject | OperationCall, shape: Any) -> bool:
     """Tell whether what code makes of a row depends on other rows, or on chance."""
     import keras
     import tensorflow as tf
@@ -275,7 +275,7 @@ def _rows_meet(source: Any, shape: Any) -> bool:
     )
 
 
-def _convolves(built: Any) -> bool:
+def _convolves(built: keras.layers.Layer) -> bool:
     """Tell whether there is a convolution in a layer, or in a model that is one."""
     parts = flat_layers(built)
     return any("Conv" in type(part).__name__ for part in parts)

@@ -59,7 +59,7 @@ def _seed_class() -> Any:
     class GivenSeed(keras.random.SeedGenerator):
         """Gives seeds made of one number, one after another, and keeps no state of its own."""
 
-        def __init__(self, number: Any) -> None:
+        def __init__(self, number: Tensor) -> None:
             self.number = tf.bitcast(number, tf.int32)
             self.count = 0
 

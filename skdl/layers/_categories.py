@@ -11,7 +11,7 @@ from skdl.layers._rule import Rule, Variable
 from skdl.networks import PACKAGE, category_width
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
     import keras
     from numpy.typing import NDArray
@@ -37,7 +37,12 @@ def _categories() -> type[keras.layers.Layer]:
         """
 
         def __init__(
-            self, n_numeric: int, one_hot: Any, embedded: Any, units: int, **keywords: Any
+            self,
+            n_numeric: int,
+            one_hot: Sequence[int],
+            embedded: Sequence[int],
+            units: int,
+            **keywords: object,
         ) -> None:
             super().__init__(**keywords)
             self.n_numeric = n_numeric
@@ -136,7 +141,7 @@ def _missing_numbers() -> type[keras.layers.Layer]:
     class MissingNumbers(keras.layers.Layer):
         """A learned number for NaN in each column, and 1 behind the others where there was one."""
 
-        def __init__(self, n_numeric: int, shown: Any, **keywords: Any) -> None:
+        def __init__(self, n_numeric: int, shown: Sequence[int], **keywords: object) -> None:
             super().__init__(**keywords)
             self.n_numeric = n_numeric
             self.shown = list(shown)

@@ -46,7 +46,7 @@ def _periodic_embedding() -> type[keras.layers.Layer]:
             n_frequencies: int,
             units: int,
             frequency_scale: float = 1.0,
-            **keywords: Any,
+            **keywords: object,
         ) -> None:
             super().__init__(**keywords)
             self.form = form
@@ -157,7 +157,7 @@ def _piecewise_linear_embedding() -> type[keras.layers.Layer]:
     class PiecewiseLinearEmbedding(numeric_columns_layer()):  # type: ignore[misc]
         """How far each feature has come through each of its bins; nothing is trained."""
 
-        def __init__(self, n_bins: int, **keywords: Any) -> None:
+        def __init__(self, n_bins: int, **keywords: object) -> None:
             super().__init__(**keywords)
             self.n_bins = n_bins
 

@@ -28,7 +28,7 @@ def numeric_columns_layer() -> type[keras.layers.Layer]:
     class OnNumbers(keras.layers.Layer):
         """Base of what changes the first `n_numeric` columns (None: all) and hands on the rest."""
 
-        def __init__(self, n_numeric: int | None = None, **keywords: Any) -> None:
+        def __init__(self, n_numeric: int | None = None, **keywords: object) -> None:
             super().__init__(**keywords)
             self.n_numeric = n_numeric
 
@@ -38,7 +38,7 @@ def numeric_columns_layer() -> type[keras.layers.Layer]:
             numbers, rest = x[:, : self.n_numeric], x[:, self.n_numeric :]
             return ops.concatenate([self.of_numbers(numbers), rest], -1)
 
-        def n_of(self, shape: Any) -> int:
+        def n_of(self, shape: Shape) -> int:
             return int(shape[-1]) if self.n_numeric is None else self.n_numeric
 
         def compute_output_shape(self, input_shape: Shape) -> Any:

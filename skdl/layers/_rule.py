@@ -142,6 +142,8 @@ class Rule:
         Whether its second variable is a bias that is added to its result.
     absorbs_shift : bool
         Whether adding a constant to its inputs changes nothing in training.
+    shifted_variables : tuple of str
+        Variables to which a constant must be added with the inputs for the same outputs.
     """
 
     scalars: tuple[str, ...] = ()
@@ -151,6 +153,7 @@ class Rule:
     has_fixed_widths = False
     adds_bias = False
     absorbs_shift = False
+    shifted_variables: tuple[str, ...] = ()
 
     # ------------------------------------------------------------------ as a Keras layer
 

@@ -76,6 +76,8 @@ class SmoothClipRule(NumericColumnsRule):
     Its two constants come with the job.
     """
 
+    shifted_variables = ("center",)
+
     def keras_class(self, layer: Layer) -> type[keras.layers.Layer]:
         del layer
         return _smooth_clip()
@@ -114,7 +116,7 @@ def _feature_scale() -> type[keras.layers.Layer]:
     class FeatureScale(keras.layers.Layer):
         """``x * (1 + gain * w)`` with one learned w per feature, 0 at first."""
 
-        def __init__(self, gain: float = 1.0, **keywords: Any) -> None:
+        def __init__(self, gain: float = 1.0, **keywords: object) -> None:
             super().__init__(**keywords)
             self.gain = gain
 

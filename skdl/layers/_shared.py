@@ -47,8 +47,8 @@ def _shared_dense() -> type[keras.layers.Layer]:
             is_first: bool,
             embedding_width: int = 1,
             n_numeric: int | None = None,
-            kernel_regularizer: Any = None,
-            **keywords: Any,
+            kernel_regularizer: keras.Regularizer | None = None,
+            **keywords: object,
         ) -> None:
             super().__init__(**keywords)
             self.units = units
@@ -205,7 +205,11 @@ def _shared_heads() -> type[keras.layers.Layer]:
         """The last layers of several networks, which share nothing here."""
 
         def __init__(
-            self, units: int, n_shared: int, kernel_regularizer: Any = None, **keywords: Any
+            self,
+            units: int,
+            n_shared: int,
+            kernel_regularizer: keras.Regularizer | None = None,
+            **keywords: object,
         ) -> None:
             super().__init__(**keywords)
             self.units = units

@@ -4,7 +4,6 @@ from skdl.networks._augmentation import augmentation_layers, is_augmentation
 from skdl.networks._cnn import cnn, shapes_by_block
 from skdl.networks._generators import preserved_generators
 from skdl.networks._keras_object import (
-    PACKAGE,
     KerasObject,
     described_object,
     let_sklearn_clone,
@@ -22,6 +21,7 @@ from skdl.networks._loss_formulas import (
 )
 from skdl.networks._mlp import mlp, numeric_embedding
 from skdl.networks._network import Layer, Network
+from skdl.networks._object_kinds import PACKAGE
 from skdl.networks._operation import OperationCall
 from skdl.networks._outside import UserFunction, described_code, plain_function
 from skdl.networks._read_keras import CannotReadError, Reading, read_layers

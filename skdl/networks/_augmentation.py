@@ -25,7 +25,7 @@ _DEFAULTS: dict[str, Any] = {
 _ANY_RANGE = (-1e30, 1e30)
 
 
-def is_augmentation(value: Any) -> bool:
+def is_augmentation(value: object) -> bool:
     """Tell whether `augmentation_layers` understands a value."""
     try:
         return all(_is_known(name, strength) for name, strength in _entries(value))
@@ -33,7 +33,7 @@ def is_augmentation(value: Any) -> bool:
         return False
 
 
-def _is_known(name: Any, strength: Any) -> bool:
+def _is_known(name: object, strength: Any) -> bool:
     if name == "flip":
         return strength in _FLIPS
     is_number = isinstance(strength, Real) and not isinstance(strength, bool)

@@ -47,7 +47,7 @@ class Layer:
     def __getitem__(self, name: str) -> Any:
         return dict(self.config)[name]
 
-    def get(self, name: str, default: Any = None) -> Any:
+    def get(self, name: str, default: object = None) -> Any:
         """Return one argument, or `default` where it is not given."""
         return dict(self.config).get(name, default)
 
@@ -121,6 +121,6 @@ class Network:
         return {name: value for name, value in self.__dict__.items() if name != "_blueprint"}
 
 
-def now(value: Any) -> Any:
+def now(value: object) -> Any:
     """Return a description of the user's code with what it reads now; other values as they are."""
     return value.now() if isinstance(value, KerasObject | UserFunction) else value

@@ -7,8 +7,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    import keras
     from tensorflow import Tensor
 
 __all__ = ["OperationCall"]
@@ -30,14 +31,16 @@ class OperationCall:
     config: str
 
     @classmethod
-    def of(cls, operation: Any, args: Any, kwargs: Any) -> OperationCall:
+    def of(
+        cls, operation: keras.Operation, args: Sequence[object], kwargs: Mapping[str, object]
+    ) -> OperationCall:
         """Describe the call of an operation on symbolic tensors."""
         import keras
 
         serialised = keras.saving.serialize_keras_object(operation)
         serialised["config"].pop("name", None)
 
-        def described(value: Any) -> Any:
+        def described(value: object) -> Any:
             if isinstance(value, keras.KerasTensor):
                 return {_TENSOR: True}
             if isinstance(value, list | tuple):
@@ -67,7 +70,7 @@ class OperationCall:
         def run(tensors: Sequence[Tensor]) -> Any:
             given = iter(tensors)
 
-            def filled(value: Any) -> Any:
+            def filled(value: dict[str, Any]) -> Any:
                 ((kind, content),) = value.items()
                 if kind == _TENSOR:
                     return next(given)

@@ -46,7 +46,7 @@ _ATOMS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
 class _Itself:
     """An object that is equal to itself alone."""
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: object) -> None:
         self._value = value
 
     def __eq__(self, other: object) -> bool:
@@ -66,7 +66,7 @@ def _is_in_library(module: str | None, packages: frozenset[str] = frozenset()) -
     return "site-packages" in path or "dist-packages" in path
 
 
-def is_users(value: Any) -> bool:
+def is_users(value: object) -> bool:
     """Tell whether a function, or the class of an object, is the user's own code."""
     if isinstance(value, functools.partial):
         return True
@@ -80,7 +80,7 @@ def is_users(value: Any) -> bool:
     return top not in _LIBRARIES
 
 
-def _is_of_module(function: Any) -> bool:
+def _is_of_module(function: types.FunctionType) -> bool:
     """Tell whether a function is found under its name in its module, and so holds no values."""
     found: Any = sys.modules.get(function.__module__)
     for name in function.__qualname__.split("."):
@@ -88,12 +88,12 @@ def _is_of_module(function: Any) -> bool:
     return found is function
 
 
-def _wraps_users(function: Any) -> bool:
+def _wraps_users(function: types.FunctionType) -> bool:
     cells = [_content(cell) for cell in function.__closure__ or ()]
     return any(callable(c) and c is not function and is_users(c) for c in cells)
 
 
-def _content(cell: Any) -> Any:
+def _content(cell: types.CellType) -> Any:
     try:
         return cell.cell_contents
     except ValueError:  # not filled yet
@@ -119,7 +119,7 @@ def _names_read(code: types.CodeType) -> tuple[tuple[str, ...], frozenset[str]]:
 class _Walk:
     """Reads objects, each once."""
 
-    def __init__(self, roots: tuple[Any, ...], unknown: object) -> None:
+    def __init__(self, roots: tuple[object, ...], unknown: object) -> None:
         self._unknown = _Itself(unknown)
         self._seen: dict[int, int] = {}
         self._kept: list[Any] = []
@@ -127,7 +127,7 @@ class _Walk:
         # A package of the user's may be installed as libraries are.
         self._packages = frozenset(str(m).partition(".")[0] for m in modules) - _LIBRARIES
 
-    def of(self, value: Any) -> Hashable:
+    def of(self, value: object) -> Hashable:
         """Return what is equal for values that compute the same."""
         if isinstance(value, _ATOMS):
             return (type(value), repr(value))
@@ -154,31 +154,31 @@ class _Walk:
         data = np.ascontiguousarray(value)
         return ("array", value.dtype.str, value.shape, hashlib.blake2b(data.tobytes()).digest())
 
-    def _sequence(self, value: Any) -> Hashable:
+    def _sequence(self, value: list[object] | tuple[object, ...]) -> Hashable:
         return (type(value), tuple(self.of(part) for part in value))
 
-    def _set(self, value: Any) -> Hashable:
+    def _set(self, value: set[object] | frozenset[object]) -> Hashable:
         return (type(value), frozenset(self.of(part) for part in value))
 
-    def _mapping(self, value: Any) -> Hashable:
+    def _mapping(self, value: dict[object, object]) -> Hashable:
         return (type(value), tuple((self.of(k), self.of(v)) for k, v in value.items()))
 
-    def _partial(self, value: Any) -> Hashable:
+    def _partial(self, value: functools.partial[object]) -> Hashable:
         return ("partial", self.of(value.func), self.of(value.args), self.of(value.keywords))
 
-    def _method(self, value: Any) -> Hashable:
+    def _method(self, value: types.MethodType) -> Hashable:
         return ("method", self.of(value.__func__), self.of(value.__self__))
 
     def _wrapper(self, value: Any) -> Hashable:
         return (type(value), self.of(value.__func__))
 
-    def _property(self, value: Any) -> Hashable:
+    def _property(self, value: property) -> Hashable:
         return ("property", self.of(value.fget), self.of(value.fset))
 
-    def _itself(self, value: Any) -> Hashable:
+    def _itself(self, value: object) -> Hashable:
         return _Itself(value)
 
-    def _function(self, function: Any) -> Hashable:
+    def _function(self, function: types.FunctionType) -> Hashable:
         cells = tuple(self.of(_content(cell)) for cell in function.__closure__ or ())
         if self._is_library(function.__module__):
             return _Itself(function) if _is_of_module(function) else (function.__code__, cells)
@@ -196,7 +196,7 @@ class _Walk:
             cells, tuple(read), self.of(attributes) if attributes else None,
         )  # fmt: skip
 
-    def _global(self, value: Any, names: frozenset[str]) -> Hashable:
+    def _global(self, value: object, names: frozenset[str]) -> Hashable:
         if not isinstance(value, types.ModuleType):
             return self.of(value)
         if self._is_library(value.__name__):
@@ -216,7 +216,7 @@ class _Walk:
         )
         return (_Itself(kind), tuple(self.of(base) for base in kind.__bases__), parts)
 
-    def _object(self, value: Any) -> Hashable:
+    def _object(self, value: object) -> Hashable:
         kind = type(value)
         wrapped = getattr(value, "python_function", None) or getattr(value, "__wrapped__", None)
         if isinstance(wrapped, types.FunctionType):
@@ -265,7 +265,7 @@ _READERS: tuple[tuple[Any, str], ...] = (
 )
 
 
-def state_of(obj: Any) -> dict[str, Any]:
+def state_of(obj: object) -> dict[str, Any]:
     """Return the attributes of an object, without those in which Keras keeps books."""
     of_keras = any(base.__module__.startswith("keras.") for base in type(obj).__mro__)
     books = _books() if of_keras else frozenset()
@@ -290,7 +290,7 @@ def _books() -> frozenset[str]:
     }  # fmt: skip
 
 
-def reading(roots: tuple[Any, ...], unknown: object) -> Hashable:
+def reading(roots: tuple[object, ...], unknown: object) -> Hashable:
     """Return what is equal where code would compute the same.
 
     Parameters
@@ -332,7 +332,7 @@ class UserFunction(Description):
             inner = inner.func
         return str(getattr(inner, "__name__", type(inner).__name__))
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         """Call the function."""
         return self.function(*args, **kwargs)
 
@@ -360,15 +360,16 @@ class UserFunction(Description):
         return UserFunction, (self.function,)
 
 
-def _is_same(one: Any, other: Any) -> bool:
+def _is_same(one: object, other: object) -> bool:
     """Tell whether two callables are one; methods and partial functions are made at each look."""
     if type(one) is not type(other):
         return False
-    if isinstance(one, types.MethodType):
+    if isinstance(one, types.MethodType) and isinstance(other, types.MethodType):
         return one.__func__ is other.__func__ and one.__self__ is other.__self__
-    if isinstance(one, functools.partial) and one is not other:
+    if isinstance(one, functools.partial) and isinstance(other, functools.partial):
         values = [*one.args, *one.keywords.values()]
-        return _is_same(one.func, other.func) and all(isinstance(v, _ATOMS) for v in values)
+        has_atoms = all(isinstance(v, _ATOMS) for v in values)
+        return one is other or (has_atoms and _is_same(one.func, other.func))
     return one is other
 
 
@@ -378,6 +379,6 @@ def described_code(value: Any) -> Any:
     return value if is_plain or not is_users(value) else UserFunction(value)
 
 
-def plain_function(value: Any) -> Any:
+def plain_function(value: object) -> Any:
     """Return the user's function itself for a `UserFunction`, anything else as it is."""
     return value.function if isinstance(value, UserFunction) else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from skdl.networks._keras_object import PACKAGE
+from skdl.networks._object_kinds import PACKAGE
 
 if TYPE_CHECKING:
     import keras
@@ -29,7 +29,7 @@ def quantile_loss_class() -> type[keras.losses.Loss]:
         Koenker and Bassett (1978), Econometrica 46, Eq. 3.1, averaged over outputs.
         """
 
-        def __init__(self, quantile: float = 0.5, **keywords: Any) -> None:
+        def __init__(self, quantile: float = 0.5, **keywords: object) -> None:
             super().__init__(**keywords)
             self.quantile = quantile
 

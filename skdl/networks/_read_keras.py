@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import keras
+    from tensorflow import Tensor
 
 __all__ = ["CannotReadError", "Reading", "read_layers"]
 
@@ -184,7 +185,7 @@ def _check_arguments(layer: keras.layers.Layer, node: Any) -> None:
         raise CannotReadError(f"layer {layer.name!r} is called with arguments of its own")
 
 
-def _described(describe: Callable[..., Any], *arguments: Any) -> Any:
+def _described(describe: Callable[..., KerasObject | OperationCall], *arguments: object) -> Any:
     """Describe a Keras object so that it can be made again, or refuse."""
     from skdl.networks._generators import preserved_generators
 
@@ -237,7 +238,7 @@ _NO_RULE = (
 )  # fmt: skip
 
 
-def _activation(function: Callable[..., Any]) -> _Read | None:
+def _activation(function: Callable[[Tensor], Tensor]) -> _Read | None:
     """Return the activation inside a layer as a layer of its own; nothing for a linear one."""
     import keras
 

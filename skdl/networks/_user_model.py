@@ -114,7 +114,7 @@ def _uncompiled(model: keras.Model) -> keras.Model:
     return view
 
 
-def _copied_layer(layer: Any) -> Any:
+def _copied_layer(layer: keras.layers.Layer) -> Any:
     """Return a new layer that computes the same, whatever its ``get_config`` leaves out."""
     import keras
 
@@ -123,7 +123,7 @@ def _copied_layer(layer: Any) -> Any:
     return rebuilt(layer, only_with_code=True)
 
 
-def _own(value: Any) -> Any:
+def _own(value: object) -> Any:
     """Return an argument that the function may change."""
     if isinstance(value, Fresh):
         return value.fresh()

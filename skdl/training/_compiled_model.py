@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from skdl.layers import keras_model
 from skdl.networks import KerasObject, named_apart, preserved_generators
@@ -21,7 +21,7 @@ __all__ = ["compiled_model"]
 def compiled_model(
     network: Network,
     optimizer: Optimizer,
-    metrics: Sequence[str | KerasObject | Callable[..., Any]] = (),
+    metrics: Sequence[str | KerasObject | Callable[..., object]] = (),
     seed: int = 0,
 ) -> keras.Model:
     """Return a Keras model of the network, compiled with the optimizer, loss and metrics."""

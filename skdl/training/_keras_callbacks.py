@@ -92,7 +92,7 @@ def _slot_variables(model: keras.Model) -> list[list[Any]]:
     return [own for own in groups.values() if [tuple(v.shape) for v in own] == shapes]
 
 
-def _flat(variables: Sequence[Any]) -> NDArray[np.float32]:
+def _flat(variables: Sequence[keras.Variable]) -> NDArray[np.float32]:
     empty = np.zeros(0, np.float32)
     return np.concatenate([empty, *(np.asarray(v, np.float32).reshape(-1) for v in variables)])
 
@@ -165,13 +165,13 @@ class KerasCallbacks(Observer):
     def on_train_end(self, member: ObservedMember) -> None:
         self._called(member, "on_train_end", self._logs)
 
-    def _keep_logs(self, epoch: int, logs: dict[str, Any]) -> None:
+    def _keep_logs(self, epoch: int, logs: dict[str, float]) -> None:
         """Keep what the callbacks have made of an epoch's logs, of which Keras hands on a copy."""
         del epoch
         self._logs = dict(logs)
 
     def _called(
-        self, member: ObservedMember, hook: str, *arguments: Any, steps_ahead: int = 0
+        self, member: ObservedMember, hook: str, *arguments: object, steps_ahead: int = 0
     ) -> None:
         """Call one hook with the model up to date, and take over what it changed."""
         if hook not in self._hooks:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import keras
+    from numpy.typing import NDArray
     from tensorflow import Tensor
 
     from skdl.training._job import Job, Rows
@@ -79,7 +80,7 @@ def train_with_keras(job: Job) -> Trained:
     return result
 
 
-def _restore_optimizer(model: keras.Model, values: Sequence[Any]) -> None:
+def _restore_optimizer(model: keras.Model, values: Sequence[NDArray[np.float32]]) -> None:
     """Give the optimizer the state in which an earlier job left it."""
     variables = _optimizer_variables(model)
     if [v.shape for v in variables] == [value.shape for value in values]:

@@ -95,7 +95,7 @@ class HostMetric:
 
 
 def resolve_metrics(
-    metrics: Sequence[str | KerasObject | Callable[..., Any]], network: Network
+    metrics: Sequence[str | KerasObject | Callable[..., object]], network: Network
 ) -> tuple[GraphMetric | HostMetric, ...]:
     """Turn what the user asked for into metrics, with the names Keras gives them."""
     return tuple(
@@ -148,7 +148,7 @@ def _given_its_targets(
     if wants_labels == (target == "labels") and not has_one_output:
         return metric
 
-    def adapted(y: Tensor, predictions: Tensor, **keywords: Any) -> Tensor:
+    def adapted(y: Tensor, predictions: Tensor, **keywords: object) -> Tensor:
         import tensorflow as tf
 
         if has_one_output:

@@ -76,7 +76,9 @@ def describe_optimizer(optimizer: keras.optimizers.Optimizer) -> Optimizer:
     )
 
 
-def _described_rate(rate: Any) -> float | KerasObject:
+def _described_rate(
+    rate: float | keras.optimizers.schedules.LearningRateSchedule,
+) -> float | KerasObject:
     import keras
 
     if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
@@ -84,7 +86,9 @@ def _described_rate(rate: Any) -> float | KerasObject:
     return float(rate)
 
 
-def with_learning_rate(described: Optimizer, learning_rate: Any) -> Optimizer:
+def with_learning_rate(
+    described: Optimizer, learning_rate: float | keras.optimizers.schedules.LearningRateSchedule
+) -> Optimizer:
     """Return the optimizer with another learning rate, a number or a Keras schedule."""
     rate = _described_rate(learning_rate)
     source = described.source

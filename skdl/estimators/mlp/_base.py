@@ -250,9 +250,9 @@ class BaseMLP(BaseNetwork):
         if self._encoder is not None or self._offsets is None:
             return weights
         # `model_` takes features as ``fit`` does: with their offsets.
-        network = self._trained.network
-        for i, variable in enumerate(blueprint_of(network).layout.variables):
-            if network.layers[variable.layer].kind == "SmoothClip" and variable.name == "center":
+        blueprint = blueprint_of(self._trained.network)
+        for i, variable in enumerate(blueprint.layout.variables):
+            if variable.name in blueprint.layers[variable.layer].rule.shifted_variables:
                 weights[i] = (weights[i] + self._offsets).astype(np.float32)
         return weights
 

@@ -281,7 +281,7 @@ class Member:
             return np.float32(self._learning_rate) * factors
         return _scheduled(self.job.optimizer.learning_rate, self.n_steps, n_steps)  # type: ignore[arg-type]
 
-    def observe(self, hook: str, *arguments: Any) -> None:
+    def observe(self, hook: str, *arguments: object) -> None:
         """Tell the observers; an exception of theirs ends this member alone."""
         try:
             for observer in self.observers:

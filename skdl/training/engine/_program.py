@@ -33,6 +33,7 @@ from skdl.training.engine._graph import Graph
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
+    import tensorflow as tf
     from tensorflow import Tensor
 
     from skdl.training._settings import Optimizer
@@ -69,7 +70,7 @@ class Program:
         self._traced_prediction: Any = None
         self.is_broken = False
 
-    def _uncut(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def _uncut(self, function: Callable[..., object], *arguments: object) -> Any:
         """Call TensorFlow; a program in which Ctrl-C cuts a call short is not used again.
 
         TensorFlow does not give back the lock of a function in which such a call ends, and later
@@ -97,7 +98,7 @@ class Program:
         result: Evaluation = self._uncut(self._evaluation, call)
         return result
 
-    def _function(self, body: Callable[..., Any], *signature: Any) -> Any:
+    def _function(self, body: Callable[..., object], *signature: object) -> Any:
         """Return a TensorFlow function; XLA compiles for given shapes, and so traces for them."""
         import tensorflow as tf
 
@@ -194,7 +195,7 @@ class Program:
             statistics: Tensor,
             slots: tuple[Tensor, ...],
             log: Tensor,
-            seen: Any,
+            seen: Tensor | tf.TensorArray,
         ) -> Any:
             x, y, weight, mask = graph.batch(
                 call.data, call.offsets, index[i], counts[i], call.dims
@@ -269,7 +270,7 @@ class Program:
 
         return noise_of
 
-    def _invariants(self, n_logs: int, seen: Any) -> Any:
+    def _invariants(self, n_logs: int, seen: Tensor | tf.TensorArray) -> Any:
         """Return the shapes of what the loop over batches carries: members and widths are open."""
         import tensorflow as tf
 
@@ -289,7 +290,7 @@ class Program:
         tensors = graph.unpacked(call.state, call.dims)
         n_sums = 2 + len(self.spec.metrics)
 
-        def step(i: Tensor, sums: Tensor, seen: Any) -> Any:
+        def step(i: Tensor, sums: Tensor, seen: Tensor | tf.TensorArray) -> Any:
             x, y, weight, mask = graph.batch(
                 call.data, call.offsets, index[i], counts[i], call.dims
             )
@@ -327,7 +328,7 @@ class Program:
         return self.graph.activated(outputs)
 
 
-def _vector(dtype: Any) -> Any:
+def _vector(dtype: tf.DType) -> Any:
     """Return the signature of a tensor of one axis."""
     import tensorflow as tf
 

@@ -116,7 +116,7 @@ def rows_in_place(name: NDArray[np.int64], index: NDArray[np.int32]) -> NDArray[
     return _pools[int(name)].rows(index)
 
 
-def _on_device(array: NDArray[Any]) -> Any:
+def _on_device(array: NDArray[np.generic]) -> Any:
     """Return an array as a tensor by a single copy, where ``tf.constant`` makes two.
 
     TensorFlow takes memory as it is if it is aligned, which NumPy's is not.

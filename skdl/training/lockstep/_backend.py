@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psutil
 from joblib import parallel_config
@@ -32,6 +32,8 @@ __all__ = ["LockstepBackend", "LockstepSession", "lockstep"]
 
 # Share of the free memory that a batch may take unless `memory_limit` says otherwise.
 _FREE_SHARE = 0.5
+# Result and exception of a task, one of them None.
+_Outcome: TypeAlias = tuple[Any, BaseException | None]
 
 
 class LockstepBackend(ThreadingBackend):
@@ -92,7 +94,9 @@ class LockstepBackend(ThreadingBackend):
 
     # ------------------------------------------------------------------ joblib's interface
 
-    def configure(self, n_jobs: int = 1, parallel: Parallel | None = None, **options: Any) -> int:
+    def configure(
+        self, n_jobs: int = 1, parallel: Parallel | None = None, **options: object
+    ) -> int:
         """Prepare for one ``Parallel``, which gets a twin of this backend for itself."""
         if self._user is not parallel:
             raise FallbackToBackend(self._twin_for(parallel))
@@ -153,12 +157,14 @@ class LockstepBackend(ThreadingBackend):
         if not self._is_counted:
             self._call.rendezvous.mark_waiting()
 
-    def submit(self, func: Callable[[], Any], callback: Any = None) -> Task:
+    def submit(
+        self, func: Callable[[], object], callback: Callable[[_Outcome], object] | None = None
+    ) -> Task:
         """Queue a task; its outcome goes to `callback` in the task's own thread."""
         call = self._call
 
         def run() -> None:
-            outcome: tuple[Any, BaseException | None]
+            outcome: _Outcome
             try:
                 call.rendezvous.check(call)
                 outcome = (func(), None)
@@ -176,7 +182,7 @@ class LockstepBackend(ThreadingBackend):
         call.rendezvous.submit(task)
         return task
 
-    def retrieve_result_callback(self, result: tuple[Any, BaseException | None]) -> Any:
+    def retrieve_result_callback(self, result: _Outcome) -> Any:
         """Return a task's result or raise its exception."""
         value, error = result
         if error is not None:
