@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdl._compat import HAS_CALLBACKS
-from skdl._compat_optuna import HidingSampler, fixed_params
+from skdl._compat_optuna import fixed_params
 from skdl.exceptions import InvalidParameterError, NoImprovementWarning
 from skdl.model_selection.cross_validation import corrected_t_test
+from skdl.model_selection.search._hiding_sampler import HidingSampler
 from skdl.model_selection.shared_study import enqueue_once
 
 if TYPE_CHECKING:
