@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from skdl.training import Observer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from skdl._compat import CallbackContext
-    from skdl.training import ObservedMember
+    from skdl.training import Job, ObservedMember
 
-__all__ = ["EpochBar", "SklearnCallbacks"]
+__all__ = ["EpochBar", "reported_fit"]
 
 
-class SklearnCallbacks(Observer):
+class _SklearnCallbacks(Observer):
     """Reports epochs to the callbacks of ``sklearn.callback``.
 
     Parameters
@@ -41,6 +44,18 @@ class SklearnCallbacks(Observer):
         )
         if wants_to_stop:
             member.stop()
+
+
+@contextmanager
+def reported_fit(network: Any, job: Job, X: Any, y: Any, sample_weight: Any) -> Iterator[None]:
+    """Report the fit of a network to the callbacks of ``sklearn.callback``, and its epochs."""
+    metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
+    data = {"estimator": network, "X": X, "y": y, "metadata": metadata}
+    root = network._init_callback_context(max_subtasks=network._epochs_in_all)
+    root.call_on_fit_task_begin(**data)
+    job.observers = [*job.observers, _SklearnCallbacks(root, data)]
+    yield
+    root.call_on_fit_task_end(**data, reconstruction_attributes={})
 
 
 @dataclasses.dataclass

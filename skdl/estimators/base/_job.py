@@ -1,4 +1,4 @@
-"""From checked data and parameters to the job that the engine trains."""
+"""From data and parameters to the job that the engine trains."""
 
 from __future__ import annotations
 
@@ -11,37 +11,50 @@ from sklearn.utils import check_random_state
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._callbacks import EpochBar
 from skdl.estimators.base._network_size import check_size
+from skdl.estimators.base._training_data import TrainingData
 from skdl.estimators.base._user_functions import check_loss_and_metrics
 from skdl.training import Observer
 
 if TYPE_CHECKING:
-    from skdl.estimators.base._training_data import TrainingData
+    from skdl.estimators.base._targets import Targets
     from skdl.training import EarlyStopping, Job, Trained
 
 __all__ = ["described_job"]
 
 
 def described_job(
-    network: Any, data: TrainingData, initial: Trained | None, *, is_partial: bool, may_stop: bool
+    network: Any,
+    *given: Any,
+    initial: Trained | None = None,
+    is_partial: bool = False,
+    may_stop: bool = True,
+    targets: Targets | None = None,
+    **more_given: Any,
 ) -> Job:
-    """Describe the training of a `BaseNetwork`; units and class weights are learned here.
+    """Check the data of a fit and describe the training; labels and units are learned here.
 
     Parameters
     ----------
     network : BaseNetwork
-        Has encoded the targets.
-    data : TrainingData
-        What it is trained on.
-    initial : Trained or None
+        What is trained.
+    *given, **more_given : object
+        The data as ``fit`` takes them.
+    initial : Trained, optional
         Where to go on from.
     is_partial : bool
         Whether one epoch is asked for, without any rows held out.
     may_stop : bool
         Whether training may end early.
+    targets : Targets, optional
+        By default what the network's `_make_targets` returns.
     """
     from skdl.training import Job, Schedule
 
     reset = initial is None
+    targets = network._make_targets() if targets is None else targets
+    if not reset:
+        targets.resume(network._targets)
+    data = TrainingData.of_fit(network, *given, **more_given, targets=targets, reset=reset)
     rng = check_random_state(network.random_state)
     seed = int(rng.randint(np.iinfo(np.int32).max))
     stops_early = may_stop and not is_partial

@@ -18,7 +18,6 @@ from sklearn.utils.validation import check_is_fitted
 from skdl._compat import CallbackSupportMixin, with_callbacks
 from skdl._compat_tensorflow import check_not_forked
 from skdl._doc_links import DocLinkMixin
-from skdl._lazy_rows import LazyRows
 from skdl._validation import Constraint, check_outputs, check_parameters
 from skdl.estimators.base import _diagram as diagram
 from skdl.estimators.base import _keras_names as names
@@ -27,16 +26,15 @@ from skdl.estimators.base._callback_parameters import (
     callback_parameters,
     with_callback_parameters,
 )
-from skdl.estimators.base._callbacks import SklearnCallbacks
+from skdl.estimators.base._callbacks import reported_fit
 from skdl.estimators.base._fit_conditions import FitOverrides
 from skdl.estimators.base._held_out import HeldOutScoring
 from skdl.estimators.base._job import described_job
 from skdl.estimators.base._other_libraries import name_bad_arguments, unknown_parameter
-from skdl.estimators.base._parameters import CONSTRAINTS, as_list, is_optimizer_object
+from skdl.estimators.base._parameters import CONSTRAINTS, as_list, check_learning_rate
 from skdl.estimators.base._search_space import Choice, Number
-from skdl.estimators.base._training_data import TrainingData, checked_rows
+from skdl.estimators.base._training_data import TrainingData, checked_rows, rows_in_place
 from skdl.estimators.base._user_functions import check_activation
-from skdl.exceptions import InvalidParameterError
 from skdl.networks import let_sklearn_clone
 from skdl.training import InterruptedFit
 
@@ -53,9 +51,6 @@ if TYPE_CHECKING:
 __all__ = ["BaseNetwork", "max_epochs_of", "plainly_named"]
 
 MethodT = TypeVar("MethodT", bound="Callable[..., Any]")
-
-# The default of the parameter, which an optimizer object's own learning rate replaces.
-_DEFAULT_RATE = 0.001
 
 
 def plainly_named(method: MethodT) -> MethodT:
@@ -136,14 +131,7 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
 
     def _to_job_rows(self, X: Any, targets: Any, weight: Any, index: Any = None) -> Rows:
         """Return rows to train on or to score, in the form in which the network takes them."""
-        from skdl.training import Rows
-
-        if not isinstance(X, LazyRows):
-            return Rows(X, targets, weight, index)
-        # Those of a view stay in the array that they are rows of.
-        weight = None if weight is None else X.scatter_to_base(weight)
-        kept = X.index if index is None else X.index[index]
-        return Rows(X.base, X.scatter_to_base(targets), weight, kept)
+        return rows_in_place(X, targets, weight, index)
 
     def _optimizer(self) -> Optimizer:
         """Return the description of the optimizer that the parameters ask for."""
@@ -239,17 +227,12 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         held_out = HeldOutScoring.current()
         if held_out is not None:
             held_out.attach(self, job)
-        metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
-        data = {"estimator": self, "X": X, "y": y, "metadata": metadata}
-        root = self._init_callback_context(max_subtasks=self._epochs_in_all)
-        root.call_on_fit_task_begin(**data)
-        job.observers = [*job.observers, SklearnCallbacks(root, data)]
-        try:
-            self._set_fitted(self._fine_tuned(self._train(job), job))
-        except InterruptedFit as interrupt:
-            self._set_fitted(interrupt.trained)
-            raise
-        root.call_on_fit_task_end(**data, reconstruction_attributes={})
+        with reported_fit(self, job, X, y, sample_weight):
+            try:
+                self._set_fitted(self._fine_tuned(self._train(job), job))
+            except InterruptedFit as interrupt:
+                self._set_fitted(interrupt.trained)
+                raise
         return self
 
     def _partial_fit(
@@ -325,49 +308,15 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
         values = self.get_params(deep=False)
         check_parameters(owner, values, self._constraints)
         self._check_activation()
-        if is_optimizer_object(self.optimizer) and not (
-            isinstance(self.learning_rate, float) and self.learning_rate == _DEFAULT_RATE
-        ):
-            raise InvalidParameterError(
-                f"{owner}: learning_rate={self.learning_rate!r} was given beside an optimizer "
-                "object, which has a learning rate of its own. Expected one of them: set it in "
-                "the optimizer, or give the optimizer by name."
-            )
+        check_learning_rate(owner, self.optimizer, self.learning_rate)
 
     def _check_activation(self) -> None:
         """Refuse functions that cannot be an activation."""
         check_activation(type(self).__name__, self.activation)
 
-    def _make_job(
-        self,
-        *data: Any,
-        initial: Trained | None = None,
-        is_partial: bool = False,
-        may_stop: bool = True,
-        targets: Targets | None = None,
-        **more_data: Any,
-    ) -> Job:
-        """Check the data of a fit and describe the training; labels and units are learned here.
-
-        Parameters
-        ----------
-        *data, **more_data : object
-            As ``fit`` takes them.
-        initial : Trained, optional
-            Where to go on from.
-        is_partial : bool
-            Whether one epoch is asked for, without any rows held out.
-        may_stop : bool
-            Whether training may end early.
-        targets : Targets, optional
-            By default what `_make_targets` returns.
-        """
-        reset = initial is None
-        targets = self._make_targets() if targets is None else targets
-        if not reset:
-            targets.resume(self._targets)
-        checked = TrainingData.of_fit(self, *data, **more_data, targets=targets, reset=reset)
-        return described_job(self, checked, initial, is_partial=is_partial, may_stop=may_stop)
+    def _make_job(self, *data: Any, **options: Any) -> Job:
+        """Return the job of a fit; arguments as those of `described_job`."""
+        return described_job(self, *data, **options)
 
     def _encode_targets(self, y: Any, *, reset: bool) -> NDArray[Any]:
         """Return checked targets as columns, and say in attributes what was learned of them."""

@@ -30,6 +30,7 @@ from skdl.estimators.base._other_libraries import (
     OPTIMIZER_CURES,
     RATE_CURES,
 )
+from skdl.exceptions import InvalidParameterError
 from skdl.training import Observer
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ __all__ = [
     "CONSTRAINTS",
     "MAX_LAYERS",
     "as_list",
+    "check_learning_rate",
     "is_keras",
     "is_optimizer_object",
     "loss_constraint",
@@ -47,6 +49,8 @@ __all__ = [
 ]
 
 CALLABLE = Predicate(callable, "a callable")
+# The default of the parameter, which an optimizer object's own learning rate replaces.
+_DEFAULT_RATE = 0.001
 
 
 def is_keras(path: str, *, as_class: bool = False) -> Any:
@@ -222,6 +226,18 @@ def _class_name(function_name: str) -> str:
     irregular = {"kl_divergence": "KLDivergence", "ctc": "CTC"}
     regular = "".join(part.capitalize() for part in function_name.split("_"))
     return irregular.get(function_name, regular)
+
+
+def check_learning_rate(owner: str, optimizer: Any, learning_rate: Any) -> None:
+    """Refuse a learning rate that was set beside an optimizer object."""
+    if is_optimizer_object(optimizer) and not (
+        isinstance(learning_rate, float) and learning_rate == _DEFAULT_RATE
+    ):
+        raise InvalidParameterError(
+            f"{owner}: learning_rate={learning_rate!r} was given beside an optimizer object, which "
+            "has a learning rate of its own. Expected one of them: set it in the optimizer, or "
+            "give the optimizer by name."
+        )
 
 
 def units_per_layer(hidden_units: Any, hidden_layers: int) -> list[int]:

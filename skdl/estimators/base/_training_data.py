@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from skdl.estimators.base._targets import Targets
     from skdl.training import Rows
 
-__all__ = ["TrainingData", "checked_rows"]
+__all__ = ["TrainingData", "checked_rows", "rows_in_place"]
 
 # On both sides of a split.
 _LEAST_ROWS_OF_A_CLASS = 2
@@ -195,6 +195,17 @@ class TrainingData:
                 "for at least one class in y, or class_weight=None."
             )
         return scaled, weight
+
+
+def rows_in_place(X: Any, targets: Any, weight: Any, index: Any) -> Rows:
+    """Return rows for the engine; those of a view stay in the array that they are rows of."""
+    from skdl.training import Rows
+
+    if not isinstance(X, LazyRows):
+        return Rows(X, targets, weight, index)
+    weight = None if weight is None else X.scatter_to_base(weight)
+    kept = X.index if index is None else X.index[index]
+    return Rows(X.base, X.scatter_to_base(targets), weight, kept)
 
 
 def checked_rows(network: Any, X: Any) -> Any:

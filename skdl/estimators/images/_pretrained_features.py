@@ -22,7 +22,7 @@ from skdl._validation import (
     check_parameters,
 )
 from skdl.estimators.base._parameters import CALLABLE, is_keras
-from skdl.estimators.images._backbone import extractor_for, is_name
+from skdl.estimators.images._chosen_backbone import extractor_for, is_name
 from skdl.estimators.images._image_shape import AXES_OF_SPACE, IMAGE_SHAPE, ImageRows
 
 if TYPE_CHECKING:

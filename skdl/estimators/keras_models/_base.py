@@ -7,41 +7,30 @@ ours, in lockstep too; what it cannot read goes through ``keras.Model.fit``.
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import math
 import os
-import warnings
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import is_classifier
-from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from skdl.estimators.base._network_estimator import plainly_named
-from skdl.estimators.base._parameters import is_keras
 from skdl.estimators.base._training_data import checked_rows
-from skdl.estimators.keras_models._arguments import build_arguments, callbacks_of
+from skdl.estimators.keras_models._arguments import callbacks_of
+from skdl.estimators.keras_models._building import ModelBuilder, zeros_like
 from skdl.estimators.keras_models._calls import fit_arguments, split_rows
 from skdl.estimators.keras_models._encoders import RowEncoder, TargetEncoder
 from skdl.estimators.keras_models._history import History
-from skdl.estimators.keras_models._model_errors import naming_model
+from skdl.estimators.keras_models._model_weights import trained_as, with_weights_of
 from skdl.estimators.keras_models._parameters import USER_MODEL_CONSTRAINTS, UserModelParameters
-from skdl.estimators.keras_models._reader import Built, ModelReader
-from skdl.estimators.keras_models._routing import accepts, routed_to
+from skdl.estimators.keras_models._reader import ModelReader
 from skdl.estimators.keras_models._targets import (
     EncodedTargets,
     UserModelClasses,
     UserModelNumbers,
 )
-from skdl.estimators.keras_models._template import (
-    LookedAt,
-    Template,
-    initializers_of,
-    shared_template,
-)
-from skdl.networks import CalledModel, GivenModel
+from skdl.estimators.keras_models._template import LookedAt, Template, shared_template
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +39,7 @@ if TYPE_CHECKING:
     from skdl.estimators.base._targets import Output
     from skdl.estimators.base._training_data import TrainingData
     from skdl.estimators.keras_models._targets import UserModelTargets
-    from skdl.networks import Network, UserModel
+    from skdl.networks import Network
     from skdl.training import Rows, Trained
 
 __all__ = ["UserModelEstimator"]
@@ -173,14 +162,10 @@ class UserModelEstimator(UserModelParameters):
         ValueError
             If a parameter, the data or the weights do not fit.
         """
-        from skdl.layers import blueprint_of
-        from skdl.training import Trained
-
         self._check_parameters()
         job = self._make_job(X, y, is_partial=True)
         values = [np.asarray(value, np.float32) for value in job.weights or ()]
-        trainable, statistics = blueprint_of(job.network).layout.join(values)
-        self._set_fitted(Trained(job.network, trainable, statistics, {}, 0, 0))
+        self._set_fitted(trained_as(job.network, values, {}))
         if isinstance(weights, str | os.PathLike):
             self.model_.load_weights(weights)
         elif weights is not None:
@@ -200,18 +185,9 @@ class UserModelEstimator(UserModelParameters):
 
     def _adopt_weights(self) -> None:
         """Take over what was done to the weights of `model_`: loaded, set, or trained further."""
-        from skdl.layers import blueprint_of
-
         model = self.__dict__.get("_keras_model")
-        if model is None:
-            return
-        layout = blueprint_of(self._trained.network).layout
-        weights, statistics = layout.join(model.get_weights())
-        held = self._trained
-        if not (
-            np.array_equal(weights, held.weights) and np.array_equal(statistics, held.statistics)
-        ):
-            self._trained = dataclasses.replace(held, weights=weights, statistics=statistics)
+        if model is not None:
+            self._trained = with_weights_of(model, self._trained)
 
     def _outputs(self, X: Any) -> NDArray[np.float32]:
         self._adopt_weights()
@@ -330,15 +306,21 @@ class UserModelEstimator(UserModelParameters):
             if name.endswith("_") and not name.startswith("_") and name != "history_"
         }
 
-    def _source(self, sample: Any, meta: dict[str, Any]) -> UserModel:
-        """Return how models are made."""
-        complete = Built(type(self).__name__, sample)
-        given = self._model_given
-        if given is not None and is_keras("Model")(given):
-            return GivenModel(given, complete=complete)
-        function = given if given is not None else self._keras_build_fn
-        arguments = build_arguments(function, self.get_params(deep=False), self._user_names(), meta)
-        return CalledModel(function, arguments, complete=complete)
+    def _builder(self) -> ModelBuilder:
+        """Return how models are made, and what they are read as."""
+        owner, params = type(self).__name__, self.get_params(deep=False)
+        reader = ModelReader(
+            owner=owner,
+            params=params,
+            has_feature_encoder=self.feature_encoder is not None,
+            has_target_encoder=self.target_encoder is not None,
+            target_form=self._targets.form,
+            default_loss=_default_of(type(self), "loss"),
+        )
+        own_method = getattr(self, "_keras_build_fn", None)
+        return ModelBuilder(
+            owner, self._model_given, own_method, params, self._user_names(), reader
+        )
 
     def _described(self, X: Any, seed: int) -> dict[str, Any]:
         known = ("n_classes_", "n_outputs_")
@@ -351,51 +333,15 @@ class UserModelEstimator(UserModelParameters):
             ],
         }
         meta = LookedAt(self._metadata())
-        given_model = self._model_given
+        given = self._model_given
 
         def build() -> Template:
-            source = self._source(_zeros(self._encoded(X[:1])), meta)
-            with naming_model(type(self).__name__, source):
-                model = source.build(seed)
-            is_given = isinstance(source, GivenModel)
-            given = source.model if isinstance(source, GivenModel) else model
-            initializers, is_explained = initializers_of(model)
-            self._warn_of_what_is_lost(given)
-            values = model.get_weights()
-            if is_given and given.built:
-                # Its own weights are where it begins, random as they may look.
-                initializers, is_explained = [None] * len(values), True
-            described = self._read(model, given, source, X.shape[1:])
-            looked_at = None if is_given else meta
-            return Template(
-                described, values, initializers, is_explained, given_model, params, looked_at
-            )
+            sample, shape = zeros_like(self._encoded(X[:1])), X.shape[1:]
+            return self._builder().template(sample, shape, seed=seed, params=params, meta=meta)
 
         # A method of the estimator's own reads what it likes of it.
-        shared = given_model is not None
-        template = shared_template(build, given_model, params, meta) if shared else build()
+        template = build() if given is None else shared_template(build, given, params, meta)
         return {**self._took(template.described), "weights": template.weights(seed)}
-
-    def _warn_of_what_is_lost(self, given: Any) -> None:
-        """Warn of parameters for compiling a model that is compiled without them."""
-        function = self._model_given
-        reads_them = function is None or (
-            not is_keras("Model")(function)
-            and (accepts(function, "compile_kwargs") or accepts(function, "params"))
-        )
-        if reads_them or not given.compiled:
-            return
-        prefixes = ("compile__", "loss__", "metrics__", "optimizer__")
-        lost = sorted(name for name in self._public_names() if name.startswith(prefixes))
-        if lost:
-            owner = type(self).__name__
-            warnings.warn(
-                f"{owner}: {', '.join(lost)} changed nothing, as the model is compiled already. "
-                "Return it uncompiled, or let the function take compile_kwargs and call "
-                "model.compile(**compile_kwargs).",
-                UserWarning,
-                stacklevel=2,
-            )
 
     def _took(self, described: dict[str, Any]) -> dict[str, Any]:
         """Remember what a model was read as; return what a `Job` is told of it."""
@@ -404,25 +350,8 @@ class UserModelEstimator(UserModelParameters):
             self._targets.meaning = described["meaning"]
         return {name: value for name, value in described.items() if name != "meaning"}
 
-    def _read(
-        self, model: Any, given: Any, source: UserModel, shape: tuple[int, ...]
-    ) -> dict[str, Any]:
-        """Describe a model; arguments as those of `ModelReader.read`."""
-        reader = ModelReader(
-            owner=type(self).__name__,
-            params=self.get_params(deep=False),
-            has_feature_encoder=self.feature_encoder is not None,
-            has_target_encoder=self.target_encoder is not None,
-            target_form=self._targets.form,
-            default_loss=_default_of(type(self), "loss"),
-        )
-        return reader.read(model, given, source, shape)
-
     def _take_over(self, theirs: Any) -> None:
         """Become fitted as a SciKeras estimator is."""
-        from skdl.layers import blueprint_of
-        from skdl.training import Trained
-
         for name in ("n_features_in_", "X_shape_", "target_type_", "y_dtype_", "y_ndim_"):
             setattr(self, name, getattr(theirs, name))
         self.X_dtype_ = np.dtype(np.float32)
@@ -432,45 +361,20 @@ class UserModelEstimator(UserModelParameters):
         self._show_targets()
         self.feature_encoder_, self.target_encoder_ = RowEncoder(), TargetEncoder(self._targets)
         shape = self.X_shape_[1:]
-        source = self._source(np.zeros((1, *shape), np.float32), self._metadata())
+        builder = self._builder()
+        source = builder.source(np.zeros((1, *shape), np.float32), self._metadata())
         model = theirs.model_
-        described = self._took(self._read(model, model, source, shape))
-        network = described["network"]
+        described = self._took(builder.reader.read(model, model, source, shape))
         history = {name: list(values) for name, values in getattr(theirs, "history_", {}).items()}
-        n_epochs = len(history.get("loss", ()))
-        weights, statistics = blueprint_of(network).layout.join(model.get_weights())
-        self._set_fitted(Trained(network, weights, statistics, history, n_epochs, n_epochs))
+        self._set_fitted(trained_as(described["network"], model.get_weights(), history))
 
     def _compilation(self) -> tuple[Any, Any]:
         return self._compiled_with["optimizer"], self._compiled_with["metrics"]
-
-    def _user_score(self, X: Any, y: Any, sample_weight: Any) -> float | None:
-        """Return what a subclass's ``scorer`` says, or None without one."""
-        routed = routed_to("score", self.get_params(deep=False))
-        scorer = getattr(self, "scorer", None)
-        if scorer is None and not routed:
-            return None
-        if scorer is None:
-            scorer = accuracy_score if is_classifier(self) else r2_score
-        weight = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return float(scorer(y, self.predict(X), **routed | weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
-
-    def _given_outputs(self) -> int | None:
-        """Return how many outputs a model has that was given as such; None if that is open."""
-        import keras
-
-        model = self._model_given
-        if not isinstance(model, keras.Model):
-            return None
-        if model.built and hasattr(model, "output_shape"):
-            shape = model.output_shape
-            return int(shape[-1]) if isinstance(shape, tuple) and shape[-1] is not None else None
-        return getattr((model.layers or [None])[-1], "units", None)
 
 
 def _default_of(kind: type, name: str) -> Any:
@@ -478,12 +382,3 @@ def _default_of(kind: type, name: str) -> Any:
     parameter = inspect.signature(kind).parameters.get(name)
     has_default = parameter is not None and parameter.default is not inspect.Parameter.empty
     return parameter.default if parameter is not None and has_default else None
-
-
-def _zeros(sample: Any) -> Any:
-    """Return zeros of the shape of a row, or of each of its parts."""
-    if isinstance(sample, dict):
-        return {name: _zeros(part) for name, part in sample.items()}
-    if isinstance(sample, list | tuple):
-        return type(sample)(_zeros(part) for part in sample)
-    return np.zeros(sample.shape, np.dtype(sample.dtype))

@@ -9,8 +9,10 @@ from sklearn.utils.metaestimators import available_if
 from skdl.estimators.base._classification import CLASSIFIER_CONSTRAINTS, ClassificationNetwork
 from skdl.estimators.keras_models._arguments import loss_name
 from skdl.estimators.keras_models._base import UserModelEstimator
+from skdl.estimators.keras_models._building import n_outputs_of
 from skdl.estimators.keras_models._calls import check_predict_arguments, fit_arguments
 from skdl.estimators.keras_models._parameters import USER_MODEL_CONSTRAINTS
+from skdl.estimators.keras_models._scorer import user_score
 from skdl.estimators.keras_models._targets import EncodedTargets, UserModelClasses
 
 if TYPE_CHECKING:
@@ -403,12 +405,12 @@ class KerasClassifier(UserModelEstimator, ClassificationNetwork):
         score : float
             What a subclass's own ``scorer`` returns, if it has one.
         """
-        user_score = self._user_score(X, y, sample_weight)
-        return super().score(X, y, sample_weight) if user_score is None else user_score
+        own_score = user_score(self, X, y, sample_weight)
+        return super().score(X, y, sample_weight) if own_score is None else own_score
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        n_outputs = self._given_outputs()
+        n_outputs = n_outputs_of(self._model_given)
         if n_outputs is not None:
             tags.classifier_tags.multi_class = n_outputs > 1
             tags.classifier_tags.multi_label = n_outputs > 1

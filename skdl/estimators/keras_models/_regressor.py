@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from skdl.estimators.base._regression import RegressionNetwork
 from skdl.estimators.keras_models._base import UserModelEstimator
+from skdl.estimators.keras_models._building import n_outputs_of
 from skdl.estimators.keras_models._calls import check_predict_arguments, fit_arguments
 from skdl.estimators.keras_models._parameters import USER_MODEL_CONSTRAINTS
+from skdl.estimators.keras_models._scorer import user_score
 
 if TYPE_CHECKING:
     import numpy as np
@@ -278,11 +280,11 @@ class KerasRegressor(UserModelEstimator, RegressionNetwork):
         score : float
             What a subclass's own ``scorer`` returns, if it has one.
         """
-        user_score = self._user_score(X, y, sample_weight)
-        return float(super().score(X, y, sample_weight)) if user_score is None else user_score
+        own_score = user_score(self, X, y, sample_weight)
+        return float(super().score(X, y, sample_weight)) if own_score is None else own_score
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        if self._given_outputs() == 1:
+        if n_outputs_of(self._model_given) == 1:
             tags.target_tags.multi_output = False
         return tags
