@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = [
     "compile_arguments",
     "compiled_with",
+    "draws_own_seed",
     "excludes_from_weight_decay",
     "final_operation",
     "flat_layers",
@@ -167,3 +168,11 @@ def excludes_from_weight_decay(optimizer: Any) -> bool:
     """
     names = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern")
     return any(getattr(optimizer, name, None) for name in names)
+
+
+def draws_own_seed(initializer: Any) -> bool:
+    """Return whether an initializer was made without a seed, so that Keras drew one for it.
+
+    Without it, two initializers that were made alike would never be equal.
+    """
+    return getattr(initializer, "_init_seed", 0) is None

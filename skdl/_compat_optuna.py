@@ -9,19 +9,15 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-import optuna
-from optuna.samplers import BaseSampler
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from optuna.distributions import BaseDistribution
+    import optuna
     from optuna.storages import BaseStorage
-    from optuna.trial import FrozenTrial, TrialState
+    from optuna.trial import FrozenTrial
 
 __all__ = [
     "FIXED_PARAMS",
-    "HidingSampler",
     "Stop",
     "drop_cached_trials",
     "fixed_params",
@@ -36,6 +32,7 @@ __all__ = [
     "stoppable",
     "storage_of",
     "study_id",
+    "study_without",
     "trial_id",
 ]
 
@@ -93,7 +90,9 @@ def hidden_attrs(holder: optuna.Study | FrozenTrial) -> dict[str, Any]:
     Optuna calls it system attributes. Without them, each trial of a dashboard would show its
     folds' scores as one long line among the attributes that are meant to be read.
     """
-    if isinstance(holder, optuna.Study):
+    from optuna import Study
+
+    if isinstance(holder, Study):
         return storage_of(holder).get_study_system_attrs(study_id(holder))
     return holder.system_attrs
 
@@ -128,81 +127,18 @@ def report_fold_scores(trial: optuna.Trial, scores: Sequence[float]) -> None:
         set_hidden_attr(trial, "terminator:cv_scores", list(scores))
 
 
-class HidingSampler(BaseSampler):
-    """A sampler that does not see some of the trials.
+def study_without(study: optuna.Study, is_hidden: Callable[[FrozenTrial], bool]) -> Any:
+    """Return a study as samplers see it, without some of its trials.
 
-    Optuna's samplers model those parameters together that all trials have. A single trial without
-    some of them would end that for the whole study, and leave some samplers with random draws.
+    Samplers read trials through private names. Without these, they would see all trials.
 
     Parameters
     ----------
-    sampler : optuna.samplers.BaseSampler
-    is_own : callable
-        ``is_own(trial)`` tells whether a trial has nothing to do with the sampler.
+    study : optuna.Study
     is_hidden : callable
-        ``is_hidden(trial)`` tells whether the sampler must not see a trial.
+        ``is_hidden(trial)`` tells whether a sampler must not see a trial.
     """
-
-    def __init__(
-        self,
-        sampler: BaseSampler,
-        is_own: Callable[[FrozenTrial], bool],
-        is_hidden: Callable[[FrozenTrial], bool],
-    ) -> None:
-        self.sampler = sampler
-        self._is_own = is_own
-        self._is_hidden = is_hidden
-
-    def __str__(self) -> str:
-        return str(self.sampler)
-
-    def _seen(self, study: Any) -> Any:
-        return _View(study, self._is_hidden)
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        if self._is_own(trial):
-            return {}
-        return self.sampler.infer_relative_search_space(self._seen(study), trial)
-
-    def sample_relative(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        search_space: dict[str, BaseDistribution],
-    ) -> dict[str, Any]:
-        if self._is_own(trial):
-            return {}
-        return self.sampler.sample_relative(self._seen(study), trial, search_space)
-
-    def sample_independent(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        return self.sampler.sample_independent(
-            self._seen(study), trial, param_name, param_distribution
-        )
-
-    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        if not self._is_own(trial):
-            self.sampler.before_trial(self._seen(study), trial)
-
-    def after_trial(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        state: TrialState,
-        values: Sequence[float] | None,
-    ) -> None:
-        if not self._is_own(trial):
-            self.sampler.after_trial(self._seen(study), trial, state, values)
-
-    def reseed_rng(self) -> None:
-        self.sampler.reseed_rng()
+    return _View(study, is_hidden)
 
 
 class _View:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdl._compat_keras import draws_own_seed
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
@@ -269,7 +271,7 @@ def state_of(obj: Any) -> dict[str, Any]:
     """Return the attributes of an object, without those in which Keras keeps books."""
     of_keras = any(base.__module__.startswith("keras.") for base in type(obj).__mro__)
     books = _books() if of_keras else frozenset()
-    if getattr(obj, "_init_seed", 0) is None:
+    if draws_own_seed(obj):
         books = books | {"seed"}  # drawn by Keras for an initializer without one
     return {
         name: value

@@ -65,6 +65,8 @@ class BaseMLP(BaseNetwork):
     _preset: ClassVar[dict[str, Any]]
     _encoder: TableEncoder | None = None
     _offsets: NDArray[np.float64] | None = None
+    # Rows to train on, set before the network is described.
+    _n_train: int
 
     hidden_units: int | str | Sequence[int]
     hidden_layers: int

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.trial import TrialState
 
-from skdl._compat_optuna import HidingSampler, fixed_params
+from skdl._compat_optuna import fixed_params
 from skdl.exceptions import InvalidParameterError
+from skdl.model_selection.search._hiding_sampler import HidingSampler
 from skdl.model_selection.shared_study import enqueue_once
 
 if TYPE_CHECKING:
