@@ -1,15 +1,12 @@
-"""Checks on parameters and data at the door, each with a message that says what to do.
+"""Checks on parameters at the door, each with a message that says what to do.
 
 An estimator declares one `Constraint` per parameter and calls `check_parameters` in ``fit``.
-The checks on data take what scikit-learn's ``validate_data`` has already turned into arrays.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from difflib import get_close_matches
 from numbers import Integral
@@ -21,19 +18,11 @@ import numpy as np
 from skdl.exceptions import InvalidParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from numpy.typing import ArrayLike, NDArray
-
-MAX_SHOWN_LABELS = 10
 MAX_SHOWN_CHARACTERS = 200
-MAX_SHOWN_TEXT = 600
 # Of names, beyond which a list is no help any more.
 MAX_SHOWN_NAMES = 12
-# Sums of more would overflow float32 in the middle of a fit.
-MAX_WEIGHT = 1e30
-# Of more, products with weights overflow float32.
-MAX_FEATURE = 1e15
 
 
 class Constraint(ABC):
@@ -147,7 +136,7 @@ class OneOf(Constraint):
         return any(bool(value == v) for v in alike)
 
     def describe(self) -> str:
-        return f"{'one of ' if len(self.values) > 1 else ''}{_list_values(self.values)}"
+        return f"{'one of ' if len(self.values) > 1 else ''}{list_values(self.values)}"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -193,7 +182,7 @@ class Names(Constraint):
 
     def describe(self) -> str:
         known = [name for name in self.names if name not in self.cures]
-        shown = _list_values(known, MAX_SHOWN_NAMES)
+        shown = list_values(known, MAX_SHOWN_NAMES)
         home = f" of {self.home}" if self.home and len(known) > MAX_SHOWN_NAMES else ""
         return f"one of the {self.what} names {shown}{home}"
 
@@ -362,100 +351,6 @@ a number in [0, 1), for example 0.2.
         raise InvalidParameterError(f"{owner}: {len(problems)} parameters need a change.{lines}")
 
 
-def check_validation_pair(
-    owner: str, X_val: object, y_val: object, sample_weight_val: object
-) -> None:
-    """Refuse validation data of which a part is missing (None), with a ``ValueError``."""
-    if X_val is None and y_val is not None:
-        raise ValueError(f"{owner}: y_val was passed without X_val. Pass both or neither.")
-    if X_val is not None and y_val is None:
-        raise ValueError(f"{owner}: X_val was passed without y_val. Pass both or neither.")
-    if X_val is None and sample_weight_val is not None:
-        raise ValueError(
-            f"{owner}: sample_weight_val was passed without X_val and y_val. Pass all three, or "
-            "leave out sample_weight_val."
-        )
-
-
-def check_weights(owner: str, sample_weight: NDArray[Any], name: str = "sample_weight") -> None:
-    """Refuse sample weights that are NaN, infinite, negative or all zero, with a ``ValueError``."""
-    if not np.isfinite(sample_weight).all():
-        wrong = "holds NaN or infinite weights"
-    elif (sample_weight < 0).any():
-        wrong = f"holds negative weights (the least is {sample_weight.min():g})"
-    elif not sample_weight.any():
-        wrong = "holds only zero weights, which leaves no rows to learn from"
-    elif sample_weight.max() > MAX_WEIGHT:
-        wrong = (
-            f"holds weights up to {sample_weight.max():g}, of which sums overflow; divide them all "
-            "by one number, as only their ratios count"
-        )
-    else:
-        return
-    raise ValueError(
-        f"{owner}: {name} {wrong}. Expected finite numbers >= 0, at least one of them "
-        "positive; use weight 0 to leave out a row, or {name}=None to weigh all rows alike."
-    )
-
-
-def check_outputs(owner: str, X: Any, outputs: Any) -> None:
-    """Refuse, with a ``ValueError``, features so large that predictions are NaN or infinite."""
-    if not isinstance(outputs, np.ndarray) or np.isfinite(outputs).all():
-        return
-    values = X.data if hasattr(X, "indptr") else X
-    if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
-        return
-    largest = float(np.nanmax(np.abs(values), initial=0.0))
-    if largest > MAX_FEATURE:
-        is_finite = np.isfinite(outputs.reshape(len(outputs), -1)).all(1)
-        raise ValueError(
-            f"{owner}: the outputs of {(~is_finite).sum()} of {len(outputs)} rows, the first of "
-            f"them row {int(is_finite.argmin())}, are NaN or infinite: X holds values up to "
-            f"{largest:g}, too large for sums in float32. Expected rows of about the size of those "
-            "in fit; SmoothClipScaler, or input_scaling='smooth_clip' of MLPs, takes any."
-        )
-
-
-def check_enough_rows_to_split(owner: str, n_samples: int, validation_fraction: float) -> None:
-    """Refuse, with a ``ValueError``, to split rows if one side would be left empty.
-
-    As in scikit-learn's ``train_test_split``, the share of the validation rows is rounded up.
-    """
-    n_train = n_samples - math.ceil(n_samples * validation_fraction)
-    if n_train < 1:
-        raise ValueError(
-            f"{owner}: n_samples={n_samples} with validation_fraction={validation_fraction!r} "
-            f"leaves no rows to train on. Expected at least one row on either side: pass more "
-            "rows, lower validation_fraction, pass X_val and y_val, or set early_stopping=False."
-        )
-
-
-def check_known_labels(owner: str, y: ArrayLike, classes: ArrayLike) -> None:
-    """Refuse labels in `y` that are not among `classes`, with a ``ValueError``."""
-    # Hashing, unlike np.setdiff1d, also takes labels of types that cannot be sorted together.
-    known = dict.fromkeys(np.asarray(classes).tolist())
-    seen = dict.fromkeys(np.asarray(y).ravel().tolist())
-    if unknown := [label for label in seen if label not in known]:
-        wrong, right = (_list_values(list(labels), MAX_SHOWN_LABELS) for labels in (unknown, known))
-        raise ValueError(
-            f"{owner}: y holds labels that were not seen in training: {wrong}. Expected only "
-            f"{right}. Remove those rows, or train with every label (with partial_fit, name them "
-            "all as classes in the first call)."
-        )
-
-
-def check_two_classes(owner: str, classes: ArrayLike) -> None:
-    """Refuse, with a ``ValueError``, to train a classifier on fewer than two classes."""
-    labels = np.asarray(classes).tolist()
-    if len(labels) <= 1:
-        found = f"1 class, {labels[0]!r}" if labels else "no class"
-        raise ValueError(
-            f"{owner}: the rows to train on hold only {found}. Expected at least 2 classes. Check "
-            "how the rows were chosen (stratify the split, sample_weight > 0 in every class), or "
-            "use sklearn.dummy.DummyClassifier."
-        )
-
-
 def _describe_problem(name: str, value: object, constraint: Constraint) -> str:
     is_other_name = isinstance(value, str) and constraint.names and value not in constraint.names
     verdict = "known" if is_other_name else "allowed"
@@ -473,36 +368,6 @@ def nearest_name(name: str, known: Collection[str]) -> str:
     return spellings[near[0]] if near else ""
 
 
-@contextmanager
-def naming(owner: str, argument: str) -> Iterator[None]:
-    """Put the name of an argument into a ``ValueError`` or ``TypeError`` that does not have it.
-
-    Parameters
-    ----------
-    owner : str
-        Name of the estimator, which begins the message.
-    argument : str
-        Name of the data that are checked inside.
-    """
-    try:
-        yield
-    except (ValueError, TypeError) as error:
-        text = str(error)
-        if len(text) > MAX_SHOWN_TEXT:
-            # scikit-learn shows the data themselves.
-            text = text.splitlines()[0][:MAX_SHOWN_TEXT]
-        named = rf"\b({argument}|y)\b" if argument == "X" else rf"\b{argument}\b"
-        if re.search(named, text):
-            raise
-        kind = ValueError if isinstance(error, ValueError) else TypeError
-        if argument.startswith("X") and re.match(r"X\b", text):
-            text = text[1:].lstrip()
-            raise kind(f"{owner}: {argument} {text}") from error
-        both = argument == "X" and "inconsistent" in text
-        subject = "X and y do not go together" if both else f"{argument} is not as expected"
-        raise kind(f"{owner}: {subject}. {text}") from error
-
-
 def show(value: object) -> str:
     """Return a short text for any value: arrays by shape and dtype, the rest by ``repr``."""
     if hasattr(value, "shape") and not isinstance(value, np.generic | type):
@@ -515,7 +380,8 @@ def show(value: object) -> str:
     return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}..."
 
 
-def _list_values(values: Sequence[object], most: int | None = None) -> str:
+def list_values(values: Sequence[object], most: int | None = None) -> str:
+    """Return a short text for some values, the first `most` of them."""
     shown = ", ".join(map(repr, values[:most]))
     more = 0 if most is None else len(values) - most
     return f"{shown} and {more} more" if more > 0 else shown

@@ -272,31 +272,7 @@ class TrainingCurveDisplay:
         name: str | None,
     ) -> Self:
         check_parameters(_OWNER, {"metric": metric, "name": name}, _NAMES)
-        # Keras reports no validation loss in the epochs that `validation_freq` leaves out.
-        names = [prefix + metric for prefix in _PREFIXES.values()]
-        n_epochs = max((len(h[key]) for h in histories for key in names if key in h), default=0)
-        curves = {
-            rows: stacked(histories, prefix + metric, n_epochs)
-            for rows, prefix in _PREFIXES.items()
-            if any(prefix + metric in history for history in histories)
-        }
-        if not curves:
-            known = sorted(
-                {
-                    str(key).removeprefix("val_").removeprefix("test_")
-                    for h in histories
-                    for key in h
-                }
-            )
-            raise ValueError(
-                f"{_OWNER}: there is no curve of {metric!r}. "
-                + (
-                    f"Expected one of {known}; to see more, pass metrics=... to the network."
-                    if known
-                    else "No epochs were recorded: either the estimator holds no network of skdl, "
-                    "or no fold was fitted to the end."
-                )
-            )
+        curves = _curves_of(histories, metric)
         return cls(curves=curves, kept_epochs=kept, metric=metric, name=name)
 
     # ------------------------------------------------------------------ what it says
@@ -475,6 +451,32 @@ def stacked(histories: Sequence[History], key: str, n_epochs: int) -> NDArray[np
     for column, (history, length) in enumerate(zip(histories, lengths, strict=True)):
         values[:length, column] = history.get(key, ())
     return values
+
+
+def _curves_of(histories: Sequence[History], metric: str) -> dict[str, NDArray[np.float64]]:
+    """Return the curves of a metric, by the rows that they were measured on."""
+    # Keras reports no validation loss in the epochs that `validation_freq` leaves out.
+    names = [prefix + metric for prefix in _PREFIXES.values()]
+    n_epochs = max((len(h[key]) for h in histories for key in names if key in h), default=0)
+    curves = {
+        rows: stacked(histories, prefix + metric, n_epochs)
+        for rows, prefix in _PREFIXES.items()
+        if any(prefix + metric in history for history in histories)
+    }
+    if not curves:
+        known = sorted(
+            {str(key).removeprefix("val_").removeprefix("test_") for h in histories for key in h}
+        )
+        raise ValueError(
+            f"{_OWNER}: there is no curve of {metric!r}. "
+            + (
+                f"Expected one of {known}; to see more, pass metrics=... to the network."
+                if known
+                else "No epochs were recorded: either the estimator holds no network of skdl, "
+                "or no fold was fitted to the end."
+            )
+        )
+    return curves
 
 
 def _limits(values: NDArray[np.float64], band: str) -> tuple[Curve, Curve]:

@@ -11,6 +11,7 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from skdl._data_checks import check_known_labels, check_two_classes
 from skdl._validation import (
     AnyOf,
     Constraint,
@@ -19,8 +20,6 @@ from skdl._validation import (
     Predicate,
     Real,
     SequenceOf,
-    check_known_labels,
-    check_two_classes,
 )
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._network_estimator import BaseNetwork, plainly_named

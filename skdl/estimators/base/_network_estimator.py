@@ -17,8 +17,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdl._compat import CallbackSupportMixin, with_callbacks
 from skdl._compat_tensorflow import check_not_forked
+from skdl._data_checks import check_outputs
 from skdl._doc_links import DocLinkMixin
-from skdl._validation import Constraint, check_outputs, check_parameters
+from skdl._validation import Constraint, check_parameters
 from skdl.estimators.base import _diagram as diagram
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._auto_sizes import AUTO_EPOCHS, auto_batch_size

@@ -17,13 +17,13 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from skdl._compat_sklearn import check_sample_weight, check_y
-from skdl._lazy_rows import LazyRows
-from skdl._validation import (
+from skdl._data_checks import (
     check_enough_rows_to_split,
     check_validation_pair,
     check_weights,
     naming,
 )
+from skdl._lazy_rows import LazyRows
 from skdl.estimators.base._bad_rows import columns_named, warn_about_offsets
 from skdl.exceptions import EarlyStoppingDataWarning, InvalidParameterError
 

@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skdl._data_checks import naming
 from skdl._doc_links import DocLinkMixin
-from skdl._validation import naming
 from skdl.layers import robust_units, smoothly_clipped
 
 if TYPE_CHECKING:

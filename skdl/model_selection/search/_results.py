@@ -14,6 +14,7 @@ from sklearn.exceptions import FitFailedWarning
 
 from skdl._compat import HAS_CALLBACKS
 from skdl._compat_optuna import hidden_attrs
+from skdl._compat_sklearn import is_multimetric, scorers_by_name
 from skdl.model_selection.search._start import is_start
 from skdl.model_selection.search._trials import FAILED_FOLDS, N_EPOCHS, SCORES, SECONDS
 from skdl.model_selection.shared_study import REASON, is_counted
@@ -28,7 +29,13 @@ if TYPE_CHECKING:
     from skdl.model_selection.search._space import Space
     from skdl.model_selection.search._start import Start
 
-__all__ = ["check_outcome", "cv_results", "finished_trials"]
+__all__ = [
+    "check_outcome",
+    "cv_results",
+    "finished_trials",
+    "metrics_of_scorers",
+    "metrics_of_trials",
+]
 
 _OWNER = "OptunaSearchCV"
 
@@ -49,6 +56,17 @@ def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
         for t in study.get_trials(deepcopy=False)
         if is_counted(t) and (SECONDS in hidden_attrs(t) or REASON in t.user_attrs)
     ]
+
+
+def metrics_of_scorers(scorers: Any) -> list[str]:
+    """Return the names of the metrics, ``["score"]`` where there is one without a name."""
+    return list(scorers_by_name(scorers)) if is_multimetric(scorers) else ["score"]
+
+
+def metrics_of_trials(trials: Sequence[FrozenTrial]) -> list[str]:
+    """Return the same where `scoring` is a function of one score or a dict: only a call tells."""
+    scored = [hidden_attrs(t)[SCORES] for t in trials if SCORES in hidden_attrs(t)]
+    return list(scored[0]["test"][0]) if scored else ["score"]
 
 
 def cv_results(

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import math
-import numbers
 import time
-import warnings
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import optuna
-from optuna.pruners import BasePruner, NopPruner
-from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import GroupKFold
 
-from skdl._compat import HAS_CALLBACKS, CallbackSupportMixin, with_callbacks
-from skdl._compat_optuna import hidden_attrs, set_metric_names, storage_of
+from skdl._compat import CallbackSupportMixin, with_callbacks
 from skdl._compat_sklearn import (
     BaseSearchCV,
     best_index,
@@ -29,55 +22,33 @@ from skdl._compat_sklearn import (
     scorers_of_search,
 )
 from skdl._doc_links import DocLinkMixin
-from skdl._validation import (
-    ERROR_SCORE,
-    RANDOM_STATE,
-    VERBOSE,
-    AnyOf,
-    Boolean,
-    Constraint,
-    Integer,
-    OneOf,
-    Predicate,
-    Real,
-    SequenceOf,
-    check_parameters,
-)
-from skdl.exceptions import InvalidParameterError
-from skdl.model_selection._arguments import (
-    ESTIMATOR,
-    MOST,
-    N_JOBS,
-    SCORING,
-    check_data,
-    checked_splits,
-)
+from skdl.model_selection._arguments import check_data, checked_splits
 from skdl.model_selection._split import SHUFFLE_SEED, check_folds, splits_per_iteration
 from skdl.model_selection.cross_validation import Folds, router_of
-from skdl.model_selection.search._comparable import check_comparable
-from skdl.model_selection.search._defaults import make_pruner, make_sampler, max_epochs
+from skdl.model_selection.search._defaults import make_pruner, max_epochs
+from skdl.model_selection.search._parameters import check_search_parameters, check_target_score
 from skdl.model_selection.search._progress import SearchProgress
-from skdl.model_selection.search._results import check_outcome, cv_results, finished_trials
+from skdl.model_selection.search._results import (
+    check_outcome,
+    cv_results,
+    finished_trials,
+    metrics_of_scorers,
+    metrics_of_trials,
+)
 from skdl.model_selection.search._sklearn_callbacks import SearchTasks
-from skdl.model_selection.search._space import make_space
-from skdl.model_selection.search._start import (
-    fixed_guesses,
-    hide_start,
-    is_start,
-    make_start,
-    warn_if_no_better,
-)
-from skdl.model_selection.search._trials import SCORES, Trials
-from skdl.model_selection.shared_study import (
-    described_errors,
-    enqueue_once,
-    open_study,
-    run_study,
-)
+from skdl.model_selection.search._space import check_function, make_space
+from skdl.model_selection.search._start import fixed_guesses, make_start, place_of_start
+from skdl.model_selection.search._study import describe_study, study_of_search
+from skdl.model_selection.search._trials import Trials
+from skdl.model_selection.search._warnings import warn_if_no_better, warn_of_unjudged_trials
+from skdl.model_selection.shared_study import described_errors, enqueue_once, run_study
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    import optuna
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial
     from sklearn.utils.metadata_routing import MetadataRouter
 
@@ -88,49 +59,6 @@ if TYPE_CHECKING:
 __all__ = ["OptunaSearchCV"]
 
 _OWNER = "OptunaSearchCV"
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
-_CONSTRAINTS: dict[str, Constraint] = {
-    "estimator": ESTIMATOR,
-    "scoring": SCORING,
-    "n_jobs": N_JOBS,
-    "n_trials": AnyOf(OneOf(None), Integer(1, example=50)),
-    "timeout": AnyOf(OneOf(None), Real(0, low_open=True, example=600)),
-    "sampler": AnyOf(
-        OneOf(None), Predicate(lambda v: isinstance(v, BaseSampler), "an Optuna sampler")
-    ),
-    "pruner": AnyOf(
-        OneOf(None, "auto"), Predicate(lambda v: isinstance(v, BasePruner), "an Optuna pruner")
-    ),
-    "study_name": AnyOf(OneOf(None), Predicate(lambda v: isinstance(v, str), "a string")),
-    "load_if_exists": Boolean(),
-    "study": AnyOf(
-        OneOf(None), Predicate(lambda v: isinstance(v, optuna.Study), "a study of Optuna")
-    ),
-    "start_trial": Boolean(),
-    "initial_params": AnyOf(
-        OneOf(None),
-        SequenceOf(Predicate(lambda v: isinstance(v, Mapping), "a dict of parameters")),
-    ),
-    "target_score": AnyOf(OneOf(None), Predicate(_is_number, "a number")),
-    "refit": AnyOf(
-        Boolean(),
-        Predicate(lambda v: isinstance(v, str), "the name of a metric"),
-        Predicate(callable, "a function of cv_results_"),
-    ),
-    "trials_together": Integer(1, MOST, example=4),
-    "callbacks": AnyOf(
-        OneOf(None), SequenceOf(Predicate(callable, "a function of study and trial"))
-    ),
-    "verbose": VERBOSE,
-    "return_train_score": Boolean(),
-    "error_score": ERROR_SCORE,
-    "random_state": RANDOM_STATE,
-}
 
 
 # The mixin is a base of scikit-learn's class too, from 1.9 on.
@@ -375,7 +303,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
             If no trial is better than the start beyond the noise of the folds, by the test for
             paired folds of Nadeau and Bengio (2003), two-sided at 5 %.
         """
-        self._check_search_parameters()
+        check_search_parameters(self.get_params(deep=False))
         self._delete_fitted_attributes()
         scorers, refit_metric = scorers_of_search(self)
         X, y = check_data(_OWNER, self.estimator, X, y)
@@ -383,7 +311,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         routed = fit_params_by_consumer(self, params)
         base = clone(self.estimator)
         space = make_space(base, self.param_distributions)
-        _check_function(space)
+        check_function(space)
         start = make_start(space, base)
         split_params = {k: v for k, v in routed.splitter.split.items() if v is not None}
         splitter = check_folds(
@@ -398,7 +326,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         splits = checked_splits(_OWNER, self.cv, splitter, X, y, **split_params)
         self.n_splits_ = len(splits)
 
-        metrics = _metric_names(scorers)
+        metrics = metrics_of_scorers(scorers)
         if callable(self.scoring) and isinstance(self.refit, str):
             refit_metric = self.refit  # of the dict that the function may return
             metrics = [refit_metric]
@@ -460,29 +388,14 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         tasks.end_search()
         trials_of_results = self._set_results(space, start, metrics, objectives)
         check_outcome(self.cv_results_, trials_of_results, self.timeout)
-        self._warn_if_no_better(trials_of_results, splits, objectives)
-        self._warn_of_unjudged_trials(trials, is_judged=is_judged)
+        warn_if_no_better(self, trials_of_results, splits, objectives)
+        warn_of_unjudged_trials(self, trials, is_judged=is_judged)
         if self.refit is not False:
             self._fit_best(base, tasks, X, y, routed.estimator.fit)
         tasks.end()
         return self
 
     # ------------------------------------------------------------------ before the search
-
-    def _check_search_parameters(self) -> None:
-        values = self.get_params(deep=False)
-        check_parameters(_OWNER, {name: values[name] for name in _CONSTRAINTS}, _CONSTRAINTS)
-        if self.n_trials is None and self.timeout is None:
-            raise InvalidParameterError(
-                f"{_OWNER}: n_trials=None and timeout=None would search for ever. Expected at "
-                "least one of them."
-            )
-        if self.study is not None and (self.storage is not None or self.study_name is not None):
-            raise InvalidParameterError(
-                f"{_OWNER}: study came with storage={self.storage!r} and "
-                f"study_name={self.study_name!r}. Expected one or the other: a study knows where "
-                "it is kept. Leave out storage and study_name."
-            )
 
     def _delete_fitted_attributes(self) -> None:
         """Drop what an earlier fit has left behind: this one may be interrupted."""
@@ -508,36 +421,10 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         pruner: BasePruner,
     ) -> optuna.Study:
         """Return the study that trials are to be added to, its first ones enqueued."""
-        if self.target_score is not None and len(objectives) > 1:
-            raise InvalidParameterError(
-                f"{_OWNER}: target_score={self.target_score!r} came with {len(objectives)} "
-                f"objectives. Expected one: name the metric to maximize, refit={objectives[0]!r}."
-            )
+        check_target_score(self.target_score, objectives)
         guesses = fixed_guesses(space, self.initial_params or ())
-        given = self.study
-        is_shared = self.storage is not None or given is not None
-        study = self.study_ = open_study(
-            self.storage if given is None else storage_of(given),
-            self.study_name if given is None else given.study_name,
-            ["maximize"] * len(objectives),
-            hide_start(
-                make_sampler(
-                    given.sampler if self.sampler is None and given else self.sampler,
-                    self.random_state,
-                    is_parallel=self.trials_together > 1 or is_shared,
-                )
-            ),
-            pruner,
-            load_if_exists=self.load_if_exists or given is not None,
-        )
-        if is_shared:
-            X, y, *splits = data
-            arrays = [X, y, *(rows for split in splits for rows in split)]
-            check_comparable(
-                study, space, start, arrays, scoring=self.scoring, objectives=objectives
-            )
-        is_named = objectives == ["score"] and isinstance(self.scoring, str)
-        set_metric_names(study, [self.scoring] if is_named else objectives)
+        study = self.study_ = study_of_search(self, len(objectives), pruner)
+        describe_study(study, self, space, start, data, objectives)
         if self.start_trial:
             start.enqueue(study)
         for guess in guesses:
@@ -557,9 +444,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         """Set the attributes that follow from the study; return the trials."""
         trials = finished_trials(self.study_)
         if callable(self.scoring):
-            # One score, or a dict of them: only a call tells.
-            scored = [hidden_attrs(t)[SCORES] for t in trials if SCORES in hidden_attrs(t)]
-            metrics = list(scored[0]["test"][0]) if scored else ["score"]
+            metrics = metrics_of_trials(trials)
             self.multimetric_ = metrics != ["score"]
             objectives = [name if name in metrics else "score" for name in objectives]
         results = cv_results(
@@ -573,7 +458,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         self.cv_results_ = results
         is_complete = results["state"] == "complete"
         if len(objectives) == 1 and objectives[0] in metrics:
-            first = _place_of_start(trials)
+            first = place_of_start(trials)
             scores = results[f"mean_test_{objectives[0]}"]
             self.start_score_ = math.nan if first is None else float(scores[first])
         if not is_complete.any():
@@ -587,39 +472,6 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
             return trials
         self.best_params_ = results["params"][self.best_index_]
         return trials
-
-    def _warn_if_no_better(
-        self, trials: list[FrozenTrial], splits: list[Any], objectives: list[str]
-    ) -> None:
-        start = _place_of_start(trials)
-        if start is None or len(trials) == 1 or not hasattr(self, "best_score_"):
-            return
-        if trials[start].state != TrialState.COMPLETE:
-            return
-        # Masks count as scikit-learn counts them: by their rows.
-        n_rows = [
-            np.array([np.count_nonzero(r) if r.dtype == bool else len(r) for r in side])
-            for side in zip(*(map(np.asarray, split) for split in splits), strict=True)
-        ]
-        metric = objectives[0] if f"mean_test_{objectives[0]}" in self.cv_results_ else "score"
-        warn_if_no_better(self.cv_results_, metric, self.best_index_, start, (n_rows[0], n_rows[1]))
-
-    def _warn_of_unjudged_trials(self, trials: Trials, *, is_judged: bool) -> None:
-        """Warn where trials could not be pruned, though they were to be."""
-        is_chosen = isinstance(self.pruner, BasePruner) and not isinstance(self.pruner, NopPruner)
-        reported = (t.intermediate_values for t in self.study_.get_trials(deepcopy=False))
-        if trials.problem and not isinstance(trials.pruner, NopPruner):
-            message = f"{trials.problem} Trials with such folds were not pruned."
-        elif is_judged and is_chosen and not any(reported):
-            message = (
-                f"pruner={type(self.pruner).__name__} judged no trial, as none reported its "
-                "epochs. Expected a network at the end of the estimator, of a Pipeline or of a "
-                "TransformedTargetRegressor; pass pruner=None if none is to be pruned."
-            )
-        else:
-            return
-        # The decorator of `fit` is a frame of its own.
-        warnings.warn(f"{_OWNER}: {message}", UserWarning, stacklevel=3 + HAS_CALLBACKS)
 
     def _fit_best(
         self, base: Any, tasks: SearchTasks, X: Any, y: Any, fit_params: dict[str, Any]
@@ -643,26 +495,3 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         # An integer `cv` takes groups if there are any.
         splitter = self.cv if hasattr(self.cv, "split") else GroupKFold()
         return router_of(self, estimator=self.estimator, scorer=scorer, splitter=splitter)
-
-
-def _metric_names(scorers: Any) -> list[str]:
-    """Return the names of the metrics, ``["score"]`` where there is one without a name."""
-    return list(scorers_by_name(scorers)) if is_multimetric(scorers) else ["score"]
-
-
-def _place_of_start(trials: Sequence[FrozenTrial]) -> int | None:
-    """Return where the start stands among the trials; of several, the one that got furthest."""
-    found = [i for i, trial in enumerate(trials) if is_start(trial)]
-    return max(found, key=lambda i: (trials[i].state == TrialState.COMPLETE, -i), default=None)
-
-
-def _check_function(space: Space) -> None:
-    """Call a function of the user's once, so that a wrong name is told before the first trial."""
-    if space.names is None:
-        trial = optuna.create_study(sampler=RandomSampler(seed=0)).ask()
-        try:
-            space.suggest(trial)
-        except InvalidParameterError:
-            raise
-        except Exception:  # noqa: BLE001 - may be meant for this draw of parameters alone
-            return

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+import optuna
 from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.samplers import RandomSampler
 from optuna.trial import FixedTrial
 from sklearn.base import clone
 
@@ -25,10 +27,9 @@ from skdl.model_selection.search._dimension import Choices, Dimension, Interval,
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    import optuna
     from optuna.trial import BaseTrial, FrozenTrial
 
-__all__ = ["Space", "make_space"]
+__all__ = ["Space", "check_function", "make_space"]
 
 _OWNER = "OptunaSearchCV"
 # What a study calls the choice among several tables.
@@ -353,6 +354,18 @@ def make_space(
             "or a function of the trial that returns a dict of parameters."
         )
     return space
+
+
+def check_function(space: Space) -> None:
+    """Call a function of the user's once, so that a wrong name is told before the first trial."""
+    if space.names is None:
+        trial = optuna.create_study(sampler=RandomSampler(seed=0)).ask()
+        try:
+            space.suggest(trial)
+        except InvalidParameterError:
+            raise
+        except Exception:  # noqa: BLE001 - may be meant for this draw of parameters alone
+            return
 
 
 def _is_auto(given: Any) -> bool:

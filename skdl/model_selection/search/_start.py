@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from optuna.trial import TrialState
 
-from skdl._compat import HAS_CALLBACKS
 from skdl._compat_optuna import fixed_params
-from skdl.exceptions import InvalidParameterError, NoImprovementWarning
-from skdl.model_selection.cross_validation import corrected_t_test
+from skdl.exceptions import InvalidParameterError
 from skdl.model_selection.search._hiding_sampler import HidingSampler
 from skdl.model_selection.shared_study import enqueue_once
 
@@ -19,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import optuna
-    from numpy.typing import NDArray
     from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial
 
@@ -31,15 +27,13 @@ __all__ = [
     "hide_start",
     "is_start",
     "make_start",
-    "warn_if_no_better",
+    "place_of_start",
 ]
 
 _OWNER = "OptunaSearchCV"
 # Among what the start's trial was enqueued with; retries of a lost one keep it.
 _KEY = "skdl:start"
 _LONGEST_TEXT = 200
-# Chance of a warning too few, were there no difference: that of the usual two-sided test.
-_SIGNIFICANCE = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +89,12 @@ def is_start(trial: FrozenTrial) -> bool:
     return _KEY in fixed_params(trial)
 
 
+def place_of_start(trials: Sequence[FrozenTrial]) -> int | None:
+    """Return where the start stands among the trials; of several, the one that got furthest."""
+    found = [i for i, trial in enumerate(trials) if is_start(trial)]
+    return max(found, key=lambda i: (trials[i].state == TrialState.COMPLETE, -i), default=None)
+
+
 def _is_start_outside(trial: FrozenTrial) -> bool:
     return fixed_params(trial).get(_KEY) == "outside"
 
@@ -140,50 +140,3 @@ def fixed_guesses(space: Space, guesses: Sequence[Mapping[str, Any]]) -> list[di
             "first, wherever they lie."
         )
     return [fixed for fixed in found if fixed]
-
-
-def warn_if_no_better(
-    results: Mapping[str, Any],
-    metric: str,
-    best: int,
-    start: int,
-    n_rows: tuple[NDArray[np.int64], NDArray[np.int64]],
-) -> None:
-    """Warn if the best trial is not better than the start beyond the noise of the folds.
-
-    Parameters
-    ----------
-    results : mapping
-        ``cv_results_``.
-    metric : str
-    best, start : int
-        Their places in `results`.
-    n_rows : tuple of ndarray of shape (n_splits,)
-        Training and test rows of each fold.
-    """
-    n_splits = len(n_rows[0])
-    scores, start_scores = (
-        np.array([results[f"split{k}_test_{metric}"][i] for k in range(n_splits)])
-        for i in (best, start)
-    )
-    start_score, score = (results[f"mean_test_{metric}"][i] for i in (start, best))
-    number = results["trial_number"][best]
-    if best == start or score <= start_score:
-        n_others = len(results["state"]) - 1
-        told = f"none of {n_others} other trials scores better than the start ({start_score:.4g})"
-        kept = "The best_params_ are the start's"
-    else:
-        p_value = corrected_t_test(scores, start_scores, *n_rows).p_value
-        if np.isnan(p_value) or p_value < _SIGNIFICANCE:
-            return  # of a single fold, nobody knows the noise
-        told = (
-            f"trial {number}, the best, scores {score:.4g} and the start {start_score:.4g}: no "
-            f"more than the folds differ among themselves (p = {p_value:.2g} in a paired test)"
-        )
-        kept = f"The best_params_ are those of trial {number}"
-    warnings.warn(
-        f"{_OWNER}: {told}. {kept}. On new rows there may be no gain: "
-        "search for longer, in another space or with more folds, or keep the estimator as it is.",
-        NoImprovementWarning,
-        stacklevel=4 + HAS_CALLBACKS,  # whose decorator is a frame of its own
-    )

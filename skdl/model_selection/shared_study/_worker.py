@@ -31,11 +31,9 @@ import dataclasses
 import logging
 import math
 import random
-import signal
-import threading
 import time
 import traceback
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
@@ -53,10 +51,11 @@ from skdl._compat_optuna import (
     trial_id,
 )
 from skdl.model_selection.shared_study._heartbeat import SIGNATURE, Heartbeat, StalenessMonitor
+from skdl.model_selection.shared_study._interrupt import uninterrupted
 from skdl.model_selection.shared_study._outcome import REASON, UNCOUNTED, Outcome, is_counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from optuna.trial import FrozenTrial
 
@@ -142,31 +141,6 @@ def run_study(
                 traceback.clear_frames(error.__traceback__)
             worker.abandon(error)
             raise
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C wait for what is written, so that a study never holds what nobody knows of.
-
-    A second Ctrl-C does not wait: the database may not answer.
-    """
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
-        yield
-        return
-    deferred: list[Any] = []
-
-    def defer(*interrupt: Any) -> None:
-        deferred.append(interrupt)
-        signal.signal(signal.SIGINT, handler)
-
-    signal.signal(signal.SIGINT, defer)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        if deferred:
-            handler(*deferred[0])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -308,7 +282,7 @@ class _Worker:
                 break
         return list(self._open.values())
 
-    @_uninterrupted()
+    @uninterrupted()
     def _claim(self, snapshot: _Snapshot) -> bool:
         """Begin a trial; False if there was no room for it after all."""
         try:
@@ -375,7 +349,7 @@ class _Worker:
             outcomes = [_OVERSLEPT] * len(trials)
         pairs = list(zip(trials, outcomes, strict=True))
         was_stopped = stop()
-        with _uninterrupted():
+        with uninterrupted():
             frozen_trials = [self._tell(trial, outcome) for trial, outcome in pairs]
         if stop() and not was_stopped:
             # A grid sampler ends the study after its last point, and takes lost ones for done.
@@ -418,7 +392,7 @@ class _Worker:
             self._retry(frozen, frozen.user_attrs.get(_ATTEMPT, 1))
         return frozen
 
-    @_uninterrupted()
+    @uninterrupted()
     def abandon(self, error: BaseException) -> None:
         """Record as failed, or as interrupted, what an error has cut short."""
         if isinstance(error, Exception):
