@@ -140,6 +140,8 @@ class CNNClassifier(BaseCNN, ClassificationNetwork):
     best_epoch_ : int
         Number of epochs after which `monitor` (without `early_stopping`: the validation loss)
         was best, counted from 1; ``n_iter_`` where there were no validation rows.
+    callbacks_ : list of keras.callbacks.Callback
+        Those that followed the last fit: copies of what was given, with what they saw.
     image_shape_ : tuple of int
         Shape of one row in the network: (height, width, channels) or (length, channels).
     n_features_in_ : int

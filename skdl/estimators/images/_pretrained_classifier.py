@@ -141,6 +141,8 @@ class PretrainedCNNClassifier(BasePretrainedCNN, ClassificationNetwork):
     best_epoch_ : int
         Number of epochs after which `monitor` (without `early_stopping`: the validation loss)
         was best, counted from 1; ``n_iter_`` where there were no validation rows.
+    callbacks_ : list of keras.callbacks.Callback
+        Those that followed the last fit: copies of what was given, with what they saw.
     backbone_ : keras.Model
         The backbone with its weights, fine-tuned ones where it was fine-tuned.
     image_shape_ : tuple of int

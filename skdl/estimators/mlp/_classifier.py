@@ -168,6 +168,8 @@ default=None
     best_epoch_ : int
         Number of epochs after which `monitor` (without `early_stopping`: the validation loss)
         was best, counted from 1; ``n_iter_`` where there were no validation rows.
+    callbacks_ : list of keras.callbacks.Callback
+        Those that followed the last fit: copies of what was given, with what they saw.
     n_features_in_ : int
         Number of features seen in fit.
     feature_names_in_ : ndarray of str

@@ -347,7 +347,10 @@ def test_held_out_rows_are_followed_through_both_phases(backbone, images):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"backbone": "MobileNet3000"}, "is no network of keras.applications. Expected one of"),
+        (
+            {"backbone": "MobileNet3000"},
+            "is no network of keras.applications. Did you mean 'MobileNet'[?] Expected one of",
+        ),
         ({"backbone": "nowhere.keras"}, "is no file"),
         ({"backbone": "MobileNet", "weights": "nowhere.h5"}, "is no file. Expected the path"),
         ({"backbone": "MobileNet", "weights": None}, "cannot be built for images of shape"),

@@ -321,5 +321,7 @@ def test_networks_that_stand_beside_others_are_searched_without_pruning(data):
     from sklearn.linear_model import Ridge
 
     both = VotingRegressor([("mlp", network()), ("ridge", Ridge())])
-    fitted = searched(both, {"mlp__l2": [0.0, 0.1]}, pruner=ThresholdPruner(lower=1e9)).fit(*data)
+    search = searched(both, {"mlp__l2": [0.0, 0.1]}, pruner=ThresholdPruner(lower=1e9))
+    with pytest.warns(UserWarning, match="pruner=ThresholdPruner judged no trial"):
+        fitted = search.fit(*data)
     assert set(fitted.cv_results_["state"]) == {"complete"}
