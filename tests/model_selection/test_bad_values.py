@@ -115,7 +115,7 @@ SEARCH = {
     "n_iterations": COUNT,
     "n_trials": [0, -1, 1.5, "3", [], {}, object(), float("inf"), True, X],
     "timeout": [0, -1, "3", [], {}, object(), float("inf"), float("nan"), True, X],
-    "param_distributions": ["x", None, 3, [], {}, [1], {"D": [1]}, {"C": []}, object, X],
+    "param_distributions": ["x", None, 3, [], [1], {"D": [1]}, {"C": []}, object, X],
     "sampler": ["x", 3, [], {}, object(), True, X, len, b"x", KFold],
     "pruner": ["x", 3, [], {}, object(), True, X, len, b"x", KFold],
     "storage": [3, 1.5, [], {}, object(), True, X, len, b"x", KFold, "", "no/study.log", "a://b"],

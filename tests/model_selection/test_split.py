@@ -193,7 +193,7 @@ def test_all_bad_parameters_are_told_at_construction():
         IteratedKFold(1, 2.0, stratified="yes")
     message = str(caught.value)
     assert "n_splits=1 is not allowed. Expected an integer >= 2, for example 5." in message
-    assert "n_iterations=2.0 is not allowed. Expected an integer >= 1" in message
+    assert "n_iterations=2.0 is not allowed. Expected an integer in [1, 100000]" in message
     assert "stratified='yes' is not allowed. Expected True or False" in message
 
 
