@@ -339,7 +339,7 @@ def make_space(
     space: Space | None = None
     if isinstance(param_distributions, Mapping):
         space = _Table(_entries(parameters, param_distributions, problems))
-    elif _is_list_of_dicts(param_distributions) and len(param_distributions):
+    elif _is_list_of_dicts(param_distributions) and param_distributions:
         space = _Alternatives(
             [
                 _Table(_entries(parameters, table, problems), f"[{i}]")
