@@ -163,7 +163,7 @@ class BaseMLP(BaseNetwork):
         return {"weight_decay": self.weight_decay, "beta_2": self.beta_2}
 
     def _has_keras_schedule(self) -> bool:
-        return isinstance(super()._optimizer().learning_rate, str)
+        return not isinstance(super()._optimizer().learning_rate, float)
 
     def _optimizer(self) -> Optimizer:
         from skdl.training import with_scalars
