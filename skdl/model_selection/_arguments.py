@@ -63,9 +63,12 @@ SCORING = _Scoring()
 
 def check_rows(owner: str, name: str, value: Any) -> None:
     """Refuse what does not consist of rows, such as a text, None or a number."""
-    has_rows = hasattr(value, "__len__") or hasattr(value, "shape")
+    has_shape = hasattr(value, "shape")
+    has_rows = has_shape or hasattr(value, "__len__") or hasattr(value, "__array__")
     is_scalar = not has_rows or getattr(value, "shape", None) == ()
-    if is_scalar or isinstance(value, str | bytes | dict | type):
+    # Sparse matrices by keys are dicts too.
+    is_dict = isinstance(value, dict) and not has_shape
+    if is_scalar or is_dict or isinstance(value, str | bytes | type):
         raise InvalidParameterError(
             f"{owner}: {name}={show(value)} is no table of rows. Expected an array, a list or a "
             "frame with one entry for each row."
@@ -101,8 +104,8 @@ def check_data(owner: str, estimator: Any, X: Any, y: Any, **others: Any) -> lis
             check_rows(owner, name, value)
     if y is None and get_tags(estimator).target_tags.required:
         raise InvalidParameterError(
-            f"{owner}: y=None, but {type(estimator).__name__} learns from targets. Expected one "
-            "for each row of X."
+            f"{owner}: {type(estimator).__name__} requires y to be passed, but the target y is "
+            "None. Expected a target for each row of X."
         )
     try:
         return list(indexable(*given.values()))
