@@ -206,7 +206,10 @@ def test_routed_metadata_reaches_the_members_that_request_it(diabetes):
 @pytest.mark.parametrize(
     ("ensemble", "message"),
     [
-        (AveragingRegressor(Ridge(), 0), r"n_members=0 .* an integer in .1, 100000., for example 5"),
+        (
+            AveragingRegressor(Ridge(), 0),
+            r"n_members=0 .* an integer in .1, 100000., for example 5",
+        ),
         (AveragingRegressor(LogisticRegression()), r"LogisticRegression\(\) .*AveragingClassifier"),
         (AveragingRegressor(StandardScaler()), r"StandardScaler\(\) .*Expected a regressor"),
         (AveragingClassifier(RidgeClassifier()), r"Expected a classifier with predict_proba"),
