@@ -186,13 +186,13 @@ def loss_constraint(formulas: tuple[str, ...], *, of_classes: bool) -> Constrain
             "for labels."
         )
     foreign = tuple(name for name in foreign if name not in formulas)
-    advices = {**dict.fromkeys(foreign, advice), **_LOSSES_OF_OTHER_OUTPUTS}
-    cures = {**LOSS_CURES, **advices, **{_class_name(name): advices[name] for name in advices}}
+    remedies = {**dict.fromkeys(foreign, advice), **_LOSSES_OF_OTHER_OUTPUTS}
+    cures = {**LOSS_CURES, **remedies, **{_class_name(name): remedies[name] for name in remedies}}
 
     def advice_on(loss: Any) -> str:
         name = names.name_of_keras_loss(loss) or ""
         # A classifier's loss between numbers, given as an object, is a choice: the Brier score.
-        return "" if of_classes and name in foreign else advices.get(name, "")
+        return "" if of_classes and name in foreign else remedies.get(name, "")
 
     return AnyOf(
         Names(
