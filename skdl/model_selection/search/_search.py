@@ -208,8 +208,6 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
     >>> search = OptunaSearchCV(pipe, space, n_trials=3, random_state=0).fit(X, y)
     >>> bool(search.best_score_ > search.start_score_)
     True
-    >>> sorted(search.best_params_)
-    ['mlpregressor__learning_rate']
     >>> search.predict(X[:2]).shape
     (2,)
     """
@@ -456,12 +454,11 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
             return_train_score=self.return_train_score,
         )
         self.cv_results_ = results
-        is_complete = results["state"] == "complete"
         if len(objectives) == 1 and objectives[0] in metrics:
             first = place_of_start(trials)
             scores = results[f"mean_test_{objectives[0]}"]
             self.start_score_ = math.nan if first is None else float(scores[first])
-        if not is_complete.any():
+        if not (results["state"] == "complete").any():
             return trials
         if callable(self.refit):
             self.best_index_ = best_index(self, self.refit, objectives[0], results)
@@ -483,6 +480,11 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
 
+    @property
+    def n_features_in_(self) -> int:
+        """Number of features seen in fit."""
+        return int(super().n_features_in_)
+
     def get_metadata_routing(self) -> MetadataRouter:
         """Return who gets which metadata.
 
@@ -491,7 +493,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         routing : MetadataRouter
             See scikit-learn's user guide on metadata routing.
         """
-        scorer, _ = scorers_of_search(self)
         # An integer `cv` takes groups if there are any.
         splitter = self.cv if hasattr(self.cv, "split") else GroupKFold()
+        scorer = scorers_of_search(self)[0]
         return router_of(self, estimator=self.estimator, scorer=scorer, splitter=splitter)
