@@ -22,3 +22,16 @@ def scikit_learn_checks(estimators, expected_failed_checks=None):
         return name_without_address(checks.kwargs["ids"](value))
 
     return pytest.mark.parametrize(*checks.args, ids=name)
+
+
+def run_to_float32_rounding(check, estimator):
+    """Run a check of scikit-learn's that compares to 1e-7, which float32 sums do not reach.
+
+    They depend on the shape of a batch, by 6e-8 where this was measured, and on the processor.
+    """
+    try:
+        check(estimator)
+    except AssertionError as error:
+        found = re.search(r"Max absolute difference among violations: (\S+)", str(error))
+        if found is None or float(found.group(1)) > 1e-6:
+            raise

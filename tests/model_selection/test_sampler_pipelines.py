@@ -104,6 +104,7 @@ def test_search_prunes_pipelines_with_samplers(pipeline_around, iris):
         pipe,
         {"mlpclassifier__learning_rate": [1e-7, 1e-2]},
         n_trials=6,
+        start_trial=False,
         cv=3,
         pruner=pruner,
         random_state=1,

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skdl import KerasTransformer, lockstep
-from tests.checks import scikit_learn_checks
+from tests.checks import run_to_float32_rounding, scikit_learn_checks
 
 # Keras 3.15 with NumPy 2.4, in whatever reads a Keras variable as an array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy")
@@ -37,7 +37,7 @@ def transformer(**params):
 @pytest.mark.slow
 @scikit_learn_checks([transformer(layer=None, epochs=2)])
 def test_scikit_learn_checks(estimator, check):
-    check(estimator)
+    run_to_float32_rounding(check, estimator)
 
 
 @pytest.fixture(scope="module")
