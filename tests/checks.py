@@ -14,6 +14,17 @@ def name_without_address(value):
     return re.sub(r" ?at 0x[0-9a-f]+|at0x[0-9a-f]+|/tmp/tmp[^/]+", "", str(value))
 
 
+def _not_strict(case):
+    """Let a check pass that is expected to fail: whether float32 rounds up differs by processor."""
+    if not getattr(case, "marks", ()):
+        return case
+    marks = [
+        pytest.mark.xfail(**{**mark.kwargs, "strict": False}) if mark.name == "xfail" else mark
+        for mark in case.marks
+    ]
+    return pytest.param(*case.values, marks=marks, id=case.id)
+
+
 def scikit_learn_checks(estimators, expected_failed_checks=None):
     """Return what `parametrize_with_checks` returns, named alike in every process."""
     checks = parametrize_with_checks(estimators, expected_failed_checks=expected_failed_checks)
@@ -21,7 +32,8 @@ def scikit_learn_checks(estimators, expected_failed_checks=None):
     def name(value):
         return name_without_address(checks.kwargs["ids"](value))
 
-    return pytest.mark.parametrize(*checks.args, ids=name)
+    names, cases = checks.args
+    return pytest.mark.parametrize(names, [_not_strict(case) for case in cases], ids=name)
 
 
 def run_to_float32_rounding(check, estimator):
