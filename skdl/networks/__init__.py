@@ -13,11 +13,17 @@ from skdl.networks._keras_object import (
 )
 from skdl.networks._loss import Loss
 from skdl.networks._loss_formulas import (
+    ABSOLUTE_ERROR,
+    CROSSENTROPY,
+    HUBER,
     LOSS_FORMULAS,
+    SHORT_NAMES,
+    SQUARED_ERROR,
     LossFormula,
     formula_of_keras_class,
     formula_of_loss_name,
     loss_names,
+    loss_spellings,
 )
 from skdl.networks._mlp import mlp, numeric_embedding
 from skdl.networks._network import Layer, Network
@@ -35,9 +41,14 @@ from skdl.networks._sizes import (
 from skdl.networks._user_model import CalledModel, Fresh, GivenModel, UserModel
 
 __all__ = [
+    "ABSOLUTE_ERROR",
     "CLIP",
+    "CROSSENTROPY",
+    "HUBER",
     "LOSS_FORMULAS",
     "PACKAGE",
+    "SHORT_NAMES",
+    "SQUARED_ERROR",
     "CalledModel",
     "CannotReadError",
     "Fresh",
@@ -63,6 +74,7 @@ __all__ = [
     "is_augmentation",
     "let_sklearn_clone",
     "loss_names",
+    "loss_spellings",
     "mlp",
     "named_apart",
     "numeric_embedding",

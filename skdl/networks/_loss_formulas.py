@@ -14,11 +14,17 @@ if TYPE_CHECKING:
     import keras
 
 __all__ = [
+    "ABSOLUTE_ERROR",
+    "CROSSENTROPY",
+    "HUBER",
     "LOSS_FORMULAS",
+    "SHORT_NAMES",
+    "SQUARED_ERROR",
     "LossFormula",
     "formula_of_keras_class",
     "formula_of_loss_name",
     "loss_names",
+    "loss_spellings",
 ]
 
 
@@ -70,6 +76,19 @@ class LossFormula:
         return found
 
 
+# As users write them. Other modules name a loss by these, so each name stands here alone.
+SQUARED_ERROR, ABSOLUTE_ERROR, HUBER = "mse", "mae", "huber"
+CROSSENTROPY = "crossentropy"
+# Keras' short names of losses and metrics, beside those in capitals.
+SHORT_NAMES: Mapping[str, str] = MappingProxyType({
+    SQUARED_ERROR: "mean_squared_error",
+    ABSOLUTE_ERROR: "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "msle": "mean_squared_logarithmic_error",
+    "bce": "binary_crossentropy",
+    "kld": "kl_divergence",
+})  # fmt: skip
+
 _SMOOTHING = (("label_smoothing", 0.0),)
 # Lin et al. 2017, section 5.1; Keras' alpha scales the loss of every class alike.
 _FOCAL = (("gamma", 2.0), *_SMOOTHING)
@@ -78,22 +97,24 @@ LOSS_FORMULAS: Mapping[str, LossFormula] = MappingProxyType({
     formula.name: formula
     for formula in (
         LossFormula(
-            "mse", "MeanSquaredError", aliases=("mean_squared_error",), may_be_searched=True
+            SQUARED_ERROR, "MeanSquaredError", aliases=("mean_squared_error",),
+            may_be_searched=True,
         ),
         LossFormula(
-            "mae", "MeanAbsoluteError", aliases=("mean_absolute_error",), may_be_searched=True
+            ABSOLUTE_ERROR, "MeanAbsoluteError", aliases=("mean_absolute_error",),
+            may_be_searched=True,
         ),
-        LossFormula("huber", "Huber", scalars=(("delta", 1.0),), may_be_searched=True),
+        LossFormula(HUBER, "Huber", scalars=(("delta", 1.0),), may_be_searched=True),
         LossFormula("log_cosh", "LogCosh"),
         LossFormula("quantile", "QuantileLoss", scalars=(("quantile", 0.5),)),
         LossFormula("poisson", "Poisson", "exponential", nonnegative_targets=True),
         LossFormula(
-            "binary_crossentropy", "BinaryCrossentropy", "sigmoid", _SMOOTHING, "crossentropy",
+            "binary_crossentropy", "BinaryCrossentropy", "sigmoid", _SMOOTHING, CROSSENTROPY,
             ("binary_crossentropy",),
         ),
         LossFormula(
             "categorical_crossentropy", "CategoricalCrossentropy", "softmax", _SMOOTHING,
-            "crossentropy", ("categorical_crossentropy", "sparse_categorical_crossentropy"),
+            CROSSENTROPY, ("categorical_crossentropy", "sparse_categorical_crossentropy"),
         ),
         LossFormula(
             "binary_focal", "BinaryFocalCrossentropy", "sigmoid", _FOCAL, "focal",
@@ -121,6 +142,24 @@ def loss_names(*, of_classes: bool) -> tuple[str, ...]:
         if formula.is_of_classes == of_classes
     ]
     return tuple(dict.fromkeys(names))
+
+
+def loss_spellings(*, of_classes: bool) -> tuple[str, ...]:
+    """Return all names of losses with a formula, Keras' own among them.
+
+    Parameters
+    ----------
+    of_classes : bool
+        Those that compare probabilities with classes, else those that compare numbers.
+    """
+    return tuple(
+        name
+        for formula in LOSS_FORMULAS.values()
+        if formula.is_of_classes == of_classes
+        for name in dict.fromkeys(
+            [formula.name, *[formula.public_name] * bool(formula.public_name), *formula.aliases]
+        )
+    )
 
 
 def formula_of_loss_name(

@@ -9,6 +9,7 @@ import numpy as np
 
 from skdl._compat_keras import function_arguments, wrapped_function
 from skdl.networks import (
+    CROSSENTROPY,
     KerasObject,
     UserFunction,
     described_code,
@@ -116,7 +117,7 @@ def _resolve(metric: Any, network: Network) -> GraphMetric | HostMetric:
             built = metric.build()
             name = built.name
         else:
-            name = {"acc": "accuracy", "ce": "crossentropy"}.get(metric, metric)
+            name = {"acc": "accuracy", "ce": CROSSENTROPY}.get(metric, metric)
             built = keras.metrics.get(_by_output(name, network))
             if not isinstance(built, keras.metrics.Metric):
                 return GraphMetric(metric, built, built, of_labels=of_labels)
@@ -183,4 +184,4 @@ def _by_output(name: str, network: Network) -> str:
     }[network.loss.target]
     if network.loss.target == "values" and network.output_activation == "softmax":
         kind = "categorical"
-    return f"{kind}_{name}" if name in {"accuracy", "crossentropy"} else name
+    return f"{kind}_{name}" if name in {"accuracy", CROSSENTROPY} else name

@@ -9,7 +9,13 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, Literal
 
-from skdl.networks import KerasObject, described_object, preserved_generators
+from skdl.networks import (
+    CROSSENTROPY,
+    SHORT_NAMES,
+    KerasObject,
+    described_object,
+    preserved_generators,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,8 +68,8 @@ def metric_names() -> list[str]:
     """Return the names that ``metrics`` takes: functions and classes of ``keras.metrics``."""
     import keras
 
-    short = ["accuracy", "acc", "crossentropy", "ce", "mse", "mae", "mape", "msle", "bce"]
-    short += [name.upper() for name in short[4:]]
+    errors = [name for name in SHORT_NAMES if name != "kld"]  # which Keras has as a loss alone
+    short = ["accuracy", "acc", CROSSENTROPY, "ce", *errors, *map(str.upper, errors)]
     return [
         *short, *_functions(keras.metrics), *_classes(keras.metrics, keras.metrics.Metric)
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from skdl.estimators.base._network_estimator import BaseNetwork, plainly_named
 from skdl.estimators.base._parameters import loss_constraint
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._targets import Output, Targets, as_columns
-from skdl.networks import Loss, LossFormula, formula_of_loss_name, loss_names
+from skdl.networks import HUBER, SQUARED_ERROR, Loss, LossFormula, formula_of_loss_name, loss_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -251,6 +251,6 @@ class RegressionNetwork(MultiOutputMixin, RegressorMixin, BaseNetwork):
         formula = _formula_of(self.loss)
         if formula is not None and formula.may_be_searched:
             # Down to 0.1 standard deviations it is nearly "mae", which needs no choice of its own.
-            space["loss"] = Choice("mse", "huber")
-            space["huber_delta"] = Number(0.1, 3.0, log=True, only_if=("loss", "huber"))
+            space["loss"] = Choice(SQUARED_ERROR, HUBER)
+            space["huber_delta"] = Number(0.1, 3.0, log=True, only_if=("loss", HUBER))
         return space

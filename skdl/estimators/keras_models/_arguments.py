@@ -17,7 +17,7 @@ from skdl.estimators.base._callback_parameters import with_values
 from skdl.estimators.base._user_functions import first_line
 from skdl.estimators.keras_models._routing import accepts, made_of, names_argument, routed_to
 from skdl.exceptions import InvalidParameterError
-from skdl.networks import Fresh, described_object, preserved_generators
+from skdl.networks import CROSSENTROPY, Fresh, described_object, preserved_generators
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -37,7 +37,7 @@ _COMPILED = frozenset(
     {"optimizer", "loss", "metrics", "loss_weights", "weighted_metrics", "run_eagerly"}
 )
 # Which accuracy or cross-entropy these mean, Keras decides when it sees outputs and targets.
-_LEFT_TO_KERAS = frozenset({"acc", "accuracy", "ce", "crossentropy"})
+_LEFT_TO_KERAS = frozenset({"acc", "accuracy", "ce", CROSSENTROPY})
 
 
 def build_arguments(

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
+from skdl.networks import SHORT_NAMES
+
 __all__ = ["History"]
 
-_SHORT = {
-    "mean_squared_error": "mse",
-    "mean_absolute_error": "mae",
-    "mean_absolute_percentage_error": "mape",
-    "mean_squared_logarithmic_error": "msle",
-    "binary_crossentropy": "bce",
-    "accuracy": "acc",
-}
+_SHORT = {"accuracy": "acc", **{long: short for short, long in SHORT_NAMES.items()}}
 
 
 class History(dict[str, list[float]]):

@@ -40,6 +40,7 @@ from skdl.estimators.keras_models._routing import (
     names_argument,
 )
 from skdl.exceptions import InvalidParameterError, MigrationWarning
+from skdl.networks import SHORT_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,7 +51,7 @@ _TAKEN = {
     "epochs", "shuffle", "early_stopping", "validation_fraction", "monitor", "patience",
     "min_delta", "restore_best_weights", "warm_start", "random_state", "verbose",
 }  # fmt: skip
-_LOSS_ALIASES = ("bce", "BCE", "kld", "KLD", "mae", "MAE", "mse", "MSE", "mape", "msle")
+_LOSS_ALIASES = (*SHORT_NAMES, *map(str.upper, SHORT_NAMES))
 # Arguments of ``keras.Model.fit`` that may be routed, as ``fit__epochs``.
 _ROUTED_FIT = {"batch_size", "epochs", "shuffle", "validation_split", "verbose"}
 # Arguments of ``keras.Model.compile``.
