@@ -11,6 +11,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skdl import KerasClassifier, KerasRegressor, MLPClassifier, MLPRegressor
 from skdl.exceptions import InvalidParameterError
+from tests.checks import slow_but
 
 # Keras 3.15 with NumPy 2.4, in whatever reads a Keras variable as an array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy")
@@ -173,7 +174,12 @@ def test_every_callback_of_keras_is_held_against_keras():
     assert classes - ELSEWHERE <= set(CALLBACKS)
 
 
-@pytest.mark.parametrize("name", CALLBACKS)
+@pytest.mark.parametrize(
+    "name",
+    slow_but(
+        CALLBACKS, "EarlyStopping restoring", "ModelCheckpoint", "ReduceLROnPlateau", "a writer"
+    ),
+)
 def test_callback_does_what_it_does_in_keras(name, data, tmp_path, capsys, caplog):
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     for folder in (ours, theirs):
@@ -187,7 +193,9 @@ def test_callback_does_what_it_does_in_keras(name, data, tmp_path, capsys, caplo
     assert files[0] == files[1]
 
 
-@pytest.mark.parametrize("name", ["a writer", "LearningRateScheduler", "EarlyStopping"])
+@pytest.mark.parametrize(
+    "name", slow_but(["a writer", "LearningRateScheduler", "EarlyStopping"], "a writer")
+)
 def test_callback_does_what_it_does_in_keras_where_keras_trains(name, data, tmp_path):
     others = [OnBatches(), CALLBACKS[name](tmp_path)]
     estimator = regressor([*others, Recorder()])
@@ -195,6 +203,7 @@ def test_callback_does_what_it_does_in_keras_where_keras_trains(name, data, tmp_
     assert_as_keras(estimator, model, data, [OnBatches(), CALLBACKS[name](tmp_path), Recorder()])
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_swapped_in_for_validation_as_in_keras(data):
     def optimizer():
         return keras.optimizers.Adam(0.01, use_ema=True)
