@@ -13,6 +13,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_classifier
 from sklearn.utils.multiclass import type_of_target
 
@@ -116,10 +117,11 @@ class Library:
         """
         numbers = sorted(self._models)
         scores = self._scores()
-        alone = np.mean([score(self._stacked(numbers, k)) for k, score in enumerate(scores)], 0)
-        if not self._is_fast:
+        stacks = self._stacks(numbers)
+        if self._metric is None:
+            alone = np.mean([score(own) for score, own in zip(scores, stacks, strict=True)], 0)
             numbers = [numbers[i] for i in np.argsort(-alone, kind="stable")[:_MOST_CALLED]]
-        stacks = [self._stacked(numbers, k) for k in range(len(scores))]
+            stacks = self._stacks(numbers)
         totals = [np.zeros(stack.shape[1:]) for stack in stacks]
         chosen: list[int] = []
         reached: list[float] = []
@@ -150,27 +152,50 @@ class Library:
     def _stacked(self, numbers: Sequence[int], fold: int) -> NDArray[np.float64]:
         return np.stack([self._models[number].predictions[fold] for number in numbers])
 
+    def _stacks(self, numbers: Sequence[int]) -> list[NDArray[np.float64]]:
+        """Return for each fold what its score needs of the candidates' predictions."""
+        stacks = [self._stacked(numbers, k) for k in range(len(self._folds.splits))]
+        if self._metric is None:
+            return stacks
+        targets = [self._targets[test] for _, test in self._folds.splits]
+        return [self._metric.needed(y, s) for y, s in zip(targets, stacks, strict=True)]
+
     # ------------------------------------------------------------------ scores
 
     @functools.cached_property
-    def _is_fast(self) -> bool:
-        """Whether all candidates can be scored at once."""
-        is_one_column = self._classes is not None or np.ndim(self._folds.y) == 1
-        kinds = _OF_CLASSES if self._classes is not None else _OF_NUMBERS
-        known = isinstance(self._scoring, str) and self._scoring in kinds
-        return known and is_one_column and not self._folds.score_params
+    def _metric(self) -> _Metric | None:
+        """What scores all candidates at once; None where each needs a call of the scorer."""
+        is_classifier = self._classes is not None
+        metrics = _OF_CLASSES if is_classifier else _OF_NUMBERS
+        # None is the estimator's own score; that of the ensemble is scikit-learn's.
+        name = ("accuracy" if is_classifier else "r2") if self._scoring is None else self._scoring
+        metric = metrics.get(name) if isinstance(name, str) else None
+        if metric is None or not (is_classifier or np.ndim(self._folds.y) == 1):
+            return None
+        if self._classes is not None and metric.is_binary and len(self._classes) != 2:
+            return None
+        known = {"sample_weight"} if metric.takes_weights else set()
+        return metric if set(self._folds.score_params) <= known else None
+
+    @functools.cached_property
+    def _targets(self) -> NDArray[Any]:
+        """Numbers, or positions among the classes."""
+        y = np.asarray(self._folds.y)
+        return y.astype(float) if self._classes is None else np.searchsorted(self._classes, y)
 
     def _scores(self) -> list[Score]:
         """Return for each fold what scores candidates on its held-out rows."""
         splits = self._folds.splits
-        if not self._is_fast:
+        if self._metric is None:
             return [functools.partial(self._called, k) for k in range(len(splits))]
-        y = np.asarray(self._folds.y)
-        if self._classes is None:
-            of_numbers = _OF_NUMBERS[self._scoring]
-            return [functools.partial(of_numbers, y[t].astype(float)) for _, t in splits]
-        of_classes, labels = _OF_CLASSES[self._scoring], np.searchsorted(self._classes, y)
-        return [functools.partial(of_classes, labels[t]) for _, t in splits]
+        weights = self._folds.score_params.get("sample_weight")
+        weights = np.ones(len(self._targets)) if weights is None else np.asarray(weights, float)
+        return [
+            functools.partial(
+                self._metric.score, self._targets[test], weights[test] / weights[test].sum()
+            )
+            for _, test in splits
+        ]
 
     def _called(self, fold: int, candidates: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.array([self._call(fold, own) for own in candidates])
@@ -228,38 +253,102 @@ class _GivenClasses(ClassifierMixin, BaseEstimator):
         return self.predictions
 
 
+def _all_of_it(y: NDArray[Any], candidates: NDArray[np.float64]) -> NDArray[np.float64]:
+    del y
+    return candidates
+
+
+@dataclasses.dataclass(frozen=True)
+class _Metric:
+    """One of scikit-learn's metrics, for many candidates at a time.
+
+    Attributes
+    ----------
+    score : callable
+        ``score(y, weights, candidates)`` of the rows of one fold, whose weights add up to 1; `y`
+        are numbers, or positions among the classes.
+    needed : callable
+        ``needed(y, candidates)`` returns what `score` needs of predictions; the mean of some
+        predictions needs the mean of it.
+    takes_weights : bool
+    is_binary : bool
+        Whether it is for two classes alone.
+    """
+
+    score: Callable[..., NDArray[np.float64]]
+    needed: Callable[..., NDArray[np.float64]] = _all_of_it
+    takes_weights: bool = True
+    is_binary: bool = False
+
+
+def _of_own_class(y: NDArray[Any], candidates: NDArray[np.float64]) -> NDArray[np.float64]:
+    return candidates[:, np.arange(len(y)), y]
+
+
+def _of_second_class(y: NDArray[Any], candidates: NDArray[np.float64]) -> NDArray[np.float64]:
+    del y
+    return candidates[:, :, 1]
+
+
 def _negative_log_loss(
-    labels: NDArray[np.int64], probabilities: NDArray[np.float64]
+    y: NDArray[Any], weights: NDArray[np.float64], own: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    own = probabilities[:, np.arange(len(labels)), labels]
+    del y
     epsilon = np.finfo(float).eps
-    return np.log(np.clip(own, epsilon, 1 - epsilon)).mean(axis=1)
+    return np.log(np.clip(own, epsilon, 1 - epsilon)) @ weights
 
 
-def _accuracy(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    return (probabilities.argmax(axis=2) == labels).mean(axis=1)
+def _accuracy(
+    y: NDArray[Any], weights: NDArray[np.float64], candidates: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    return (candidates.argmax(axis=2) == y) @ weights
 
 
-def _negative_mse(y: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return -np.square(values - y).mean(axis=1)
+def _roc_auc(
+    y: NDArray[Any], weights: NDArray[np.float64], second: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the share of pairs in the right order, by Mann and Whitney's ranks; of ties half."""
+    del weights
+    n_second = int(y.sum())
+    ranks = rankdata(second, axis=1)[:, y == 1].sum(axis=1)
+    return (ranks - n_second * (n_second + 1) / 2) / (n_second * (len(y) - n_second))
 
 
-def _negative_rmse(y: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return -np.sqrt(-_negative_mse(y, values))
+def _negative_mse(
+    y: NDArray[np.float64], weights: NDArray[np.float64], values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    return -(np.square(values - y) @ weights)
 
 
-def _negative_mae(y: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return -np.abs(values - y).mean(axis=1)
+def _negative_rmse(
+    y: NDArray[np.float64], weights: NDArray[np.float64], values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    return -np.sqrt(-_negative_mse(y, weights, values))
 
 
-def _r2(y: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 1 + _negative_mse(y, values) / y.var()
+def _negative_mae(
+    y: NDArray[np.float64], weights: NDArray[np.float64], values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    return -(np.abs(values - y) @ weights)
 
 
-_OF_CLASSES = {"neg_log_loss": _negative_log_loss, "accuracy": _accuracy}
+def _r2(
+    y: NDArray[np.float64], weights: NDArray[np.float64], values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    mse = -_negative_mse(y, weights, values)
+    variance = float(np.square(y - y @ weights) @ weights)
+    # As scikit-learn has it of targets that are all the same.
+    return 1 - mse / variance if variance else np.where(mse, 0.0, 1.0)
+
+
+_OF_CLASSES = {
+    "neg_log_loss": _Metric(_negative_log_loss, _of_own_class),
+    "accuracy": _Metric(_accuracy),
+    "roc_auc": _Metric(_roc_auc, _of_second_class, takes_weights=False, is_binary=True),
+}
 _OF_NUMBERS = {
-    "neg_mean_squared_error": _negative_mse,
-    "neg_root_mean_squared_error": _negative_rmse,
-    "neg_mean_absolute_error": _negative_mae,
-    "r2": _r2,
+    "neg_mean_squared_error": _Metric(_negative_mse),
+    "neg_root_mean_squared_error": _Metric(_negative_rmse),
+    "neg_mean_absolute_error": _Metric(_negative_mae),
+    "r2": _Metric(_r2),
 }

@@ -12,7 +12,13 @@ from optuna.samplers import RandomSampler
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
-from sklearn.metrics import log_loss, make_scorer, mean_pinball_loss, root_mean_squared_error
+from sklearn.metrics import (
+    check_scoring,
+    log_loss,
+    make_scorer,
+    mean_pinball_loss,
+    root_mean_squared_error,
+)
 from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -132,6 +138,44 @@ def test_selection_of_sixty_trials_takes_no_call_of_the_scorer(numbers):
     fast = searched(Ridge(), ALPHA, numbers, scoring="neg_root_mean_squared_error", n_trials=4)
     assert fast.ensemble(3).weights == slow.ensemble(3).weights
     assert fast.ensemble(3).selection_score == pytest.approx(slow.ensemble(3).selection_score)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("scoring", [None, "neg_log_loss", "accuracy", "roc_auc"])
+def test_two_classes_are_scored_at_once_as_one_by_one(scoring, weighted, classes):
+    X, y = classes
+    y = np.where(y == "a", "yes", "no")
+    weights = {"sample_weight": np.linspace(0.5, 2, len(y))} if weighted else {}
+    # To a pipeline, without metadata routing, weights do not come.
+    model, space = LogisticRegression(), {"C": FloatDistribution(1e-4, 1e3, log=True)}
+    named = searched(model, space, (X, y), weights, scoring=scoring, cv=3)
+    called = searched(model, space, (X, y), weights, scoring=check_scoring(model, scoring), cv=3)
+    assert called._library._metric is None
+    assert (named._library._metric is None) == (scoring == "roc_auc" and weighted)
+    for size in (1, 5):
+        one, other = named.ensemble(size), called.ensemble(size)
+        assert one.weights == pytest.approx(other.weights)
+        assert one.selection_score == pytest.approx(other.selection_score)
+
+
+@pytest.mark.parametrize(
+    "scoring",
+    [
+        None,
+        "r2",
+        "neg_mean_squared_error",
+        "neg_mean_absolute_error",
+        "neg_root_mean_squared_error",
+    ],
+)
+def test_weighted_numbers_are_scored_at_once_as_one_by_one(scoring, numbers):
+    weights = {"sample_weight": np.linspace(0.5, 2, 120)}
+    named = searched(Ridge(), ALPHA, numbers, weights, scoring=scoring)
+    called = searched(Ridge(), ALPHA, numbers, weights, scoring=check_scoring(Ridge(), scoring))
+    assert named._library._metric is not None
+    assert called._library._metric is None
+    assert named.ensemble(5).weights == pytest.approx(called.ensemble(5).weights)
+    assert named.ensemble_score_ == pytest.approx(called.ensemble_score_)
 
 
 # ---------------------------------------------------------------- what it predicts
