@@ -13,11 +13,15 @@ from skdl.networks._keras_object import (
 )
 from skdl.networks._loss import Loss
 from skdl.networks._loss_formulas import (
+    DEFAULT_CLASSIFICATION_LOSS,
+    DEFAULT_REGRESSION_LOSS,
     LOSS_FORMULAS,
     LossFormula,
     formula_of_keras_class,
     formula_of_loss_name,
+    known_loss_names,
     loss_names,
+    searched_losses,
 )
 from skdl.networks._mlp import mlp, numeric_embedding
 from skdl.networks._network import Layer, Network
@@ -36,6 +40,8 @@ from skdl.networks._user_model import CalledModel, Fresh, GivenModel, UserModel
 
 __all__ = [
     "CLIP",
+    "DEFAULT_CLASSIFICATION_LOSS",
+    "DEFAULT_REGRESSION_LOSS",
     "LOSS_FORMULAS",
     "PACKAGE",
     "CalledModel",
@@ -61,6 +67,7 @@ __all__ = [
     "formula_of_keras_class",
     "formula_of_loss_name",
     "is_augmentation",
+    "known_loss_names",
     "let_sklearn_clone",
     "loss_names",
     "mlp",
@@ -71,6 +78,7 @@ __all__ = [
     "read_layers",
     "rebuilt",
     "reseeded",
+    "searched_losses",
     "shapes_by_block",
     "shared_variables",
 ]

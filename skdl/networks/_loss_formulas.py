@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 from skdl.networks._quantile_loss import quantile_loss_class
 
@@ -14,12 +14,19 @@ if TYPE_CHECKING:
     import keras
 
 __all__ = [
+    "DEFAULT_CLASSIFICATION_LOSS",
+    "DEFAULT_REGRESSION_LOSS",
     "LOSS_FORMULAS",
     "LossFormula",
     "formula_of_keras_class",
     "formula_of_loss_name",
+    "known_loss_names",
     "loss_names",
+    "searched_losses",
 ]
+
+DEFAULT_CLASSIFICATION_LOSS: Final = "crossentropy"
+DEFAULT_REGRESSION_LOSS: Final = "mse"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,8 +49,9 @@ class LossFormula:
         Keras' names for it, in snake case.
     nonnegative_targets : bool
         Whether targets below 0 make no sense.
-    may_be_searched : bool
-        Whether a search may put another loss in its place: all estimate a centre of the target.
+    in_search : {"kept", "replaced", "tried"}
+        What a search does with it. Losses that estimate a centre of the target are replaced by
+        those that are tried. The others say what to predict, such as a quantile, and are kept.
     """
 
     name: str
@@ -53,7 +61,7 @@ class LossFormula:
     public_name: str = ""
     aliases: tuple[str, ...] = ()
     nonnegative_targets: bool = False
-    may_be_searched: bool = False
+    in_search: Literal["kept", "replaced", "tried"] = "kept"
 
     @property
     def is_of_classes(self) -> bool:
@@ -78,12 +86,13 @@ LOSS_FORMULAS: Mapping[str, LossFormula] = MappingProxyType({
     formula.name: formula
     for formula in (
         LossFormula(
-            "mse", "MeanSquaredError", aliases=("mean_squared_error",), may_be_searched=True
+            "mse", "MeanSquaredError", aliases=("mean_squared_error",), in_search="tried"
         ),
+        # Not tried: the Huber loss with a small delta is nearly the same.
         LossFormula(
-            "mae", "MeanAbsoluteError", aliases=("mean_absolute_error",), may_be_searched=True
+            "mae", "MeanAbsoluteError", aliases=("mean_absolute_error",), in_search="replaced"
         ),
-        LossFormula("huber", "Huber", scalars=(("delta", 1.0),), may_be_searched=True),
+        LossFormula("huber", "Huber", scalars=(("delta", 1.0),), in_search="tried"),
         LossFormula("log_cosh", "LogCosh"),
         LossFormula("quantile", "QuantileLoss", scalars=(("quantile", 0.5),)),
         LossFormula("poisson", "Poisson", "exponential", nonnegative_targets=True),
@@ -121,6 +130,28 @@ def loss_names(*, of_classes: bool) -> tuple[str, ...]:
         if formula.is_of_classes == of_classes
     ]
     return tuple(dict.fromkeys(names))
+
+
+def known_loss_names(*, of_classes: bool) -> tuple[str, ...]:
+    """Return `loss_names` and Keras' names for the same losses.
+
+    Parameters
+    ----------
+    of_classes : bool
+        For classifiers, else for regressors.
+    """
+    aliases = [
+        alias
+        for formula in LOSS_FORMULAS.values()
+        if formula.is_of_classes == of_classes
+        for alias in formula.aliases
+    ]
+    return (*loss_names(of_classes=of_classes), *aliases)
+
+
+def searched_losses() -> tuple[LossFormula, ...]:
+    """Return the formulas that a search over regressors tries."""
+    return tuple(formula for formula in LOSS_FORMULAS.values() if formula.in_search == "tried")
 
 
 def formula_of_loss_name(

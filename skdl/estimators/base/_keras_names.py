@@ -9,7 +9,9 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, Literal
 
+from skdl._compat_keras import short_names
 from skdl.networks import KerasObject, described_object, preserved_generators
+from skdl.training import METRICS_BY_OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,11 +64,12 @@ def metric_names() -> list[str]:
     """Return the names that ``metrics`` takes: functions and classes of ``keras.metrics``."""
     import keras
 
-    short = ["accuracy", "acc", "crossentropy", "ce", "mse", "mae", "mape", "msle", "bce"]
-    short += [name.upper() for name in short[4:]]
     return [
-        *short, *_functions(keras.metrics), *_classes(keras.metrics, keras.metrics.Metric)
-    ]  # fmt: skip
+        *METRICS_BY_OUTPUT,
+        *short_names("metrics"),
+        *_functions(keras.metrics),
+        *_classes(keras.metrics, keras.metrics.Metric),
+    ]
 
 
 def optimizer_names() -> list[str]:

@@ -31,6 +31,7 @@ from skdl.estimators.base._other_libraries import (
     RATE_CURES,
 )
 from skdl.exceptions import InvalidParameterError
+from skdl.networks import known_loss_names
 from skdl.training import Observer
 
 if TYPE_CHECKING:
@@ -141,17 +142,14 @@ CONSTRAINTS: dict[str, Constraint] = {
 }
 
 
-# Functions of ``keras.losses`` that compare probabilities with classes, those that compare numbers,
-# and those that compare neither.
-_LOSSES_OF_CLASSES = (
-    "binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy",
-    "categorical_focal_crossentropy", "categorical_generalized_cross_entropy",
-    "categorical_hinge", "hinge", "kl_divergence", "sparse_categorical_crossentropy",
+# Losses of Keras without a formula here: those that compare probabilities with classes, those that
+# compare numbers, and those that compare neither.
+_MORE_LOSSES_OF_CLASSES = (
+    "categorical_generalized_cross_entropy", "categorical_hinge", "hinge", "kl_divergence",
     "squared_hinge",
 )  # fmt: skip
-_LOSSES_OF_NUMBERS = (
-    "huber", "log_cosh", "mean_absolute_error", "mean_absolute_percentage_error",
-    "mean_squared_error", "mean_squared_logarithmic_error", "poisson",
+_MORE_LOSSES_OF_NUMBERS = (
+    "mean_absolute_percentage_error", "mape", "mean_squared_logarithmic_error", "msle",
 )  # fmt: skip
 _LOSSES_OF_OTHER_OUTPUTS = {
     "circle": "It compares embeddings, not predictions.",
@@ -174,13 +172,13 @@ def loss_constraint(formulas: tuple[str, ...], *, of_classes: bool) -> Constrain
     """
     foreign: tuple[str, ...]
     if of_classes:
-        foreign = (*_LOSSES_OF_NUMBERS, "mse", "mae", "quantile", "mape", "msle")
+        foreign = (*known_loss_names(of_classes=False), *_MORE_LOSSES_OF_NUMBERS)
         advice = (
             "It is for numbers: write loss='crossentropy' for classes, or use a regressor of the "
             "same kind for numbers."
         )
     else:
-        foreign = (*_LOSSES_OF_CLASSES, "crossentropy", "focal")
+        foreign = (*known_loss_names(of_classes=True), *_MORE_LOSSES_OF_CLASSES)
         advice = (
             "It is for classes: write loss='mse' for numbers, or use a classifier of the same kind "
             "for labels."

@@ -14,7 +14,14 @@ import numpy as np
 
 from skdl._validation import show
 from skdl.exceptions import InvalidParameterError
-from skdl.networks import KerasObject, Loss, Network, UserFunction, preserved_generators
+from skdl.networks import (
+    DEFAULT_REGRESSION_LOSS,
+    KerasObject,
+    Loss,
+    Network,
+    UserFunction,
+    preserved_generators,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -134,7 +141,7 @@ def _is_over_classes(loss: Loss) -> bool:
         name = "" if function.kind is not None else json.loads(function.config)["class_name"]
     else:
         name = getattr(function, "__name__", "") if loss.kind == "keras" else loss.kind
-    return "categorical" in name.lower() and "crossentropy" in name.lower()
+    return "categorical" in name.lower() and "entropy" in name.lower()
 
 
 class WrongFunctionError(Exception):
@@ -224,8 +231,9 @@ def _try_metric(
     from skdl.training._metrics import resolve_metrics
 
     try:
-        # Of a network only loss and output matter to a metric.
-        network = Network((1,), (), output_activation, Loss("mse", target=target))
+        # Of a network only output and targets matter to a metric, so any loss does.
+        loss = Loss(DEFAULT_REGRESSION_LOSS, target=target)
+        network = Network((1,), (), output_activation, loss)
         resolve_metrics((metric,), network)
     except Exception as error:
         raise WrongFunctionError(f"cannot be made of its name: {first_line(error)}") from error

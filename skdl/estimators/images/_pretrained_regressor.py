@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from skdl.estimators.base._regression import REGRESSOR_CONSTRAINTS, RegressionNetwork
 from skdl.estimators.images._pretrained import PRETRAINED_CONSTRAINTS, BasePretrainedCNN
+from skdl.networks import DEFAULT_REGRESSION_LOSS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -207,7 +208,7 @@ class PretrainedCNNRegressor(BasePretrainedCNN, RegressionNetwork):
         fine_tune: int = 0,
         fine_tune_epochs: int = 10,
         fine_tune_learning_rate: Any = 1e-5,
-        loss: Any = "mse",
+        loss: Any = DEFAULT_REGRESSION_LOSS,
         huber_delta: float = 1.0,
         quantile: float = 0.5,
         target_scaling: bool = True,

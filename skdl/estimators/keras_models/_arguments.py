@@ -18,6 +18,7 @@ from skdl.estimators.base._user_functions import first_line
 from skdl.estimators.keras_models._routing import accepts, made_of, names_argument, routed_to
 from skdl.exceptions import InvalidParameterError
 from skdl.networks import Fresh, described_object, preserved_generators
+from skdl.training import METRICS_BY_OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -36,8 +37,6 @@ _IGNORED = frozenset({"build_fn", "run_eagerly", "validation_batch_size"})
 _COMPILED = frozenset(
     {"optimizer", "loss", "metrics", "loss_weights", "weighted_metrics", "run_eagerly"}
 )
-# Which accuracy or cross-entropy these mean, Keras decides when it sees outputs and targets.
-_LEFT_TO_KERAS = frozenset({"acc", "accuracy", "ce", "crossentropy"})
 
 
 def build_arguments(
@@ -138,7 +137,7 @@ def _metric_class(given: Any) -> Any:
 
     if isinstance(given, dict | list | tuple):
         return _each(given, _metric_class)
-    if not isinstance(given, str) or given in _LEFT_TO_KERAS:
+    if not isinstance(given, str) or given in METRICS_BY_OUTPUT:
         return given
     metric = keras.metrics.get(given)
     return type(metric) if isinstance(metric, keras.metrics.Metric) else metric

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["History"]
+from skdl._compat_keras import short_names
+from skdl.training import METRICS_BY_OUTPUT
 
-_SHORT = {
-    "mean_squared_error": "mse",
-    "mean_absolute_error": "mae",
-    "mean_absolute_percentage_error": "mape",
-    "mean_squared_logarithmic_error": "msle",
-    "binary_crossentropy": "bce",
-    "accuracy": "acc",
-}
+__all__ = ["History"]
 
 
 class History(dict[str, list[float]]):
@@ -19,7 +13,7 @@ class History(dict[str, list[float]]):
 
     def __missing__(self, name: str) -> list[float]:
         prefix = "val_" if name.startswith("val_") else ""
-        short = prefix + _SHORT.get(name.removeprefix(prefix), "")
-        if short not in self:
-            raise KeyError(name)
-        return self[short]
+        for short, full in {**short_names("metrics"), **METRICS_BY_OUTPUT}.items():
+            if prefix + full == name and prefix + short in self:
+                return self[prefix + short]
+        raise KeyError(name)

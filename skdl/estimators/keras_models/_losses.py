@@ -18,7 +18,7 @@ Target = Literal["values", "labels", "one_hot"]
 Meaning = Literal["probabilities", "margins", "numbers"]
 
 _BETWEEN_0_AND_1 = frozenset({"sigmoid", "softmax", "hard_sigmoid"})
-_OF_PROBABILITIES = ("crossentropy", "cross_entropy", "kl_divergence")
+_OF_PROBABILITIES = ("entropy", "kl_divergence")
 
 
 def loss_target(loss: Any, n_outputs: int, n_classes: int | None) -> Target:

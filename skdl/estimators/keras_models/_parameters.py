@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Self
 
+from skdl._compat_keras import short_names
 from skdl._validation import (
     AnyOf,
     Boolean,
@@ -50,7 +51,6 @@ _TAKEN = {
     "epochs", "shuffle", "early_stopping", "validation_fraction", "monitor", "patience",
     "min_delta", "restore_best_weights", "warm_start", "random_state", "verbose",
 }  # fmt: skip
-_LOSS_ALIASES = ("bce", "BCE", "kld", "KLD", "mae", "MAE", "mse", "MSE", "mape", "msle")
 # Arguments of ``keras.Model.fit`` that may be routed, as ``fit__epochs``.
 _ROUTED_FIT = {"batch_size", "epochs", "shuffle", "validation_split", "verbose"}
 # Arguments of ``keras.Model.compile``.
@@ -67,7 +67,7 @@ USER_MODEL_CONSTRAINTS: dict[str, Constraint] = {
     "optimizer": CONSTRAINTS["optimizer"],
     "loss": AnyOf(
         OneOf(None),
-        Names(lambda: [*_LOSS_ALIASES, *names.loss_names()], "loss", home="keras.losses"),
+        Names(lambda: [*short_names("losses"), *names.loss_names()], "loss", home="keras.losses"),
         Predicate(is_keras("losses.Loss"), "a keras.losses.Loss"),
         CALLABLE,
         Predicate(lambda value: isinstance(value, list | tuple | dict), "one for each output"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from skdl.estimators.base._regression import REGRESSOR_CONSTRAINTS, RegressionNetwork
 from skdl.estimators.mlp._base import MLP_CONSTRAINTS, BaseMLP
 from skdl.estimators.mlp._presets import REGRESSOR_PRESET
+from skdl.networks import DEFAULT_REGRESSION_LOSS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -225,7 +226,7 @@ default=None
         weight_decay: float | None = None,
         batch_norm: str | None = None,
         input_batch_norm: bool = False,
-        loss: Any = "mse",
+        loss: Any = DEFAULT_REGRESSION_LOSS,
         huber_delta: float = 1.0,
         quantile: float = 0.5,
         target_scaling: bool = True,
