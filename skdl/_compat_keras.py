@@ -1,12 +1,12 @@
 """Private parts of Keras that we use, each with what breaks if it goes away.
 
 Nothing else in the package looks up a private name of Keras. Importing this module imports neither
-Keras nor TensorFlow: its functions look at objects that they are given, or import when called.
+Keras nor TensorFlow: its functions look at objects that they are given.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +25,6 @@ __all__ = [
     "improves_as",
     "profiles_batches",
     "restored_epoch",
-    "short_names",
     "wrapped_function",
 ]
 
@@ -177,21 +176,3 @@ def draws_own_seed(initializer: Any) -> bool:
     Without it, two initializers that were made alike would never be equal.
     """
     return getattr(initializer, "_init_seed", 0) is None
-
-
-def short_names(home: Literal["losses", "metrics"]) -> dict[str, str]:
-    """Return the short names that ``keras.losses`` or ``keras.metrics`` takes, such as "mae".
-
-    Each comes with the name of its function; those in capitals come last. Nothing public lists
-    them. Without them, they would be refused as misspelt.
-    """
-    from keras.src import losses, metrics
-
-    of_losses = losses.ALL_OBJECTS_DICT
-    known = of_losses if home == "losses" else metrics.ALL_OBJECTS_DICT
-    found = {
-        short: function.__name__
-        for short, function in of_losses.items()
-        if short != function.__name__ and short in known
-    }
-    return dict(sorted(found.items(), key=lambda pair: pair[0].isupper()))

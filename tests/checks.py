@@ -14,6 +14,26 @@ def name_without_address(value):
     return re.sub(r" ?at 0x[0-9a-f]+|at0x[0-9a-f]+|/tmp/tmp[^/]+", "", str(value))
 
 
+def slow_but(cases, *kept):
+    """Return the cases of a test, all slow tests but those kept, which stand for them.
+
+    A case of more than one parameter is a tuple.
+    """
+    unknown = [name for name in kept if name not in cases]
+    if unknown:
+        raise pytest.UsageError(f"{unknown} are not among the cases {list(cases)}.")
+    return [case if case in kept else slow_case(case) for case in cases]
+
+
+def slow_case(case):
+    """Return a case of a test that is a slow test."""
+    return pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.slow)
+
+
+# Whether XLA compiles, which takes seconds.
+PLAIN_OR_XLA = [False, slow_case(case=True)]
+
+
 def _not_strict(case):
     """Let a check pass that is expected to fail: whether float32 rounds up differs by processor."""
     if not getattr(case, "marks", ()):
@@ -25,15 +45,29 @@ def _not_strict(case):
     return pytest.param(*case.values, marks=marks, id=case.id)
 
 
-def scikit_learn_checks(estimators, expected_failed_checks=None):
-    """Return what `parametrize_with_checks` returns, named alike in every process."""
+def _with_speed(case, is_slow):
+    values = getattr(case, "values", case)
+    marks = [*getattr(case, "marks", ())]
+    if is_slow(values[0], values[1].func.__name__):
+        marks.append(pytest.mark.slow)
+    return pytest.param(*values, marks=marks)
+
+
+def scikit_learn_checks(estimators, expected_failed_checks=None, is_slow=None):
+    """Return what `parametrize_with_checks` returns, named alike in every process.
+
+    Slow tests are those of which `is_slow` says so, given an estimator and the name of a check.
+    """
     checks = parametrize_with_checks(estimators, expected_failed_checks=expected_failed_checks)
 
     def name(value):
         return name_without_address(checks.kwargs["ids"](value))
 
     names, cases = checks.args
-    return pytest.mark.parametrize(names, [_not_strict(case) for case in cases], ids=name)
+    cases = [_not_strict(case) for case in cases]
+    if is_slow is not None:
+        cases = [_with_speed(case, is_slow) for case in cases]
+    return pytest.mark.parametrize(names, cases, ids=name)
 
 
 def run_to_float32_rounding(check, estimator):

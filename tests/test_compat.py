@@ -199,22 +199,6 @@ def test_function_that_a_metric_takes_the_mean_of():
     assert _compat_keras.function_arguments(metric) == {"threshold": 0.7}
 
 
-@pytest.mark.parametrize(
-    ("home", "some"),
-    [
-        ("losses", {"mse": "mean_squared_error", "kld": "kl_divergence", "MAPE": "mean_absolute_"}),
-        ("metrics", {"bce": "binary_crossentropy", "MAE": "mean_absolute_error"}),
-    ],
-)
-def test_short_names_are_those_that_keras_takes(home, some):
-    found = _compat_keras.short_names(home)
-    assert all(found[short].startswith(full) for short, full in some.items())
-    for short, full in found.items():
-        meant, named = (getattr(keras, home).get(name) for name in (short, full))
-        assert getattr(meant, "name", meant) == getattr(named, "name", named)
-    assert list(found) == sorted(found, key=str.isupper)
-
-
 def test_what_a_model_was_compiled_with():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     nothing = {"metrics": None, "weighted_metrics": None, "loss_weights": None}

@@ -271,6 +271,9 @@ def defaults_of(function):
 # Their checks are slow tests.
 LATER = [E for E in ESTIMATORS if is_pretrained(E) or takes_own_model(E) or is_convolutional(E)]
 
+# Fits of networks of images with every parameter off its default take over 5 seconds.
+FITTED = [checks.slow_case(E) if is_pretrained(E) or is_convolutional(E) else E for E in ESTIMATORS]
+
 
 def with_every_parameter_off_default(Estimator):
     of_the_kind = OFF_DEFAULT_CLASSIFIER if is_classifier(Estimator()) else OFF_DEFAULT_REGRESSOR
@@ -311,7 +314,14 @@ def own_methods(Estimator):
     ]
 
 
-@scikit_learn_checks([small(E) for E in [*ESTIMATORS, *TRANSFORMERS] if E not in LATER])
+# The regressor's checks beside those that are a regressor's are slow tests: the classifier's stand
+# for them.
+@scikit_learn_checks(
+    [small(E) for E in [*ESTIMATORS, *TRANSFORMERS] if E not in LATER],
+    is_slow=lambda estimator, name: (
+        isinstance(estimator, skdl.MLPRegressor) and "regressor" not in name
+    ),
+)
 def test_scikit_learn_checks_with_default_parameters(estimator, check):
     check(estimator)
 
@@ -404,7 +414,7 @@ def test_copy_before_fit_keeps_every_parameter(Estimator, copied):
         check_is_fitted(twin)
 
 
-@pytest.mark.parametrize("Estimator", ESTIMATORS)
+@pytest.mark.parametrize("Estimator", FITTED)
 @pytest.mark.parametrize("how", COPIES)
 def test_copy_after_fit_predicts_the_same(Estimator, how):
     estimator, (X, _) = fitted_off_default(Estimator), data_for(Estimator)
@@ -415,7 +425,7 @@ def test_copy_after_fit_predicts_the_same(Estimator, how):
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("Estimator", ESTIMATORS)
+@pytest.mark.parametrize("Estimator", FITTED)
 def test_clone_after_fit_is_unfitted_with_the_same_parameters(Estimator):
     estimator = fitted_off_default(Estimator)
     twin = clone(estimator)
@@ -424,7 +434,7 @@ def test_clone_after_fit_is_unfitted_with_the_same_parameters(Estimator):
         check_is_fitted(twin)
 
 
-@pytest.mark.parametrize("Estimator", ESTIMATORS)
+@pytest.mark.parametrize("Estimator", FITTED)
 def test_fit_leaves_every_parameter_as_it_was(Estimator):
     estimator = with_every_parameter_off_default(Estimator)
     before, values = estimator.get_params(), joblib.hash(estimator.get_params())
@@ -470,7 +480,7 @@ def test_docstring_states_every_parameter_with_the_default_of_the_signature(Esti
         assert ast.literal_eval(stated[1]) == default, name
 
 
-@pytest.mark.parametrize("Estimator", [*ESTIMATORS, skdl.KerasTransformer])
+@pytest.mark.parametrize("Estimator", [*FITTED, skdl.KerasTransformer])
 def test_docstring_states_every_fitted_attribute(Estimator):
     estimator = fitted_off_default(Estimator)
     documented = section(inspect.getdoc(Estimator), "Attributes")
@@ -523,7 +533,7 @@ def test_pickle_before_fit_names_only_a_public_path(Estimator):
     ) == {f"skdl.estimators.{Estimator.__name__}"}
 
 
-@pytest.mark.parametrize("Estimator", ESTIMATORS)
+@pytest.mark.parametrize("Estimator", FITTED)
 def test_pickle_after_fit_names_plain_data_beside_the_estimator(Estimator):
     names = names_of_ours_in(pickle.dumps(fitted_off_default(Estimator)))
     shown = {name for name in names if name.rpartition(".")[2] not in PLAIN_DATA}

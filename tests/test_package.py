@@ -7,6 +7,7 @@ import grimp
 import pytest
 
 import skdl
+from tests.checks import slow_but
 
 # Rooms that users have no names from; what they need of them stands at the top.
 INTERNAL = {"layers", "networks", "training"}
@@ -24,12 +25,16 @@ def test_every_name_that_dir_shows_exists():
 
 @pytest.mark.parametrize(
     ("submodule", "name"),
-    [
-        ("estimators", "MLPClassifier"),
+    slow_but(
+        [
+            ("estimators", "MLPClassifier"),
+            ("exceptions", "InvalidParameterError"),
+            ("inspection", "diagnose"),
+            ("model_selection", "cross_validate"),
+        ],
         ("exceptions", "InvalidParameterError"),
-        ("inspection", "diagnose"),
         ("model_selection", "cross_validate"),
-    ],
+    ),
 )
 def test_submodules_are_loaded_by_the_first_look_at_them(submodule, name, fresh_python):
     done = fresh_python(

@@ -51,6 +51,7 @@ __all__ = [
     "SHUFFLE_SEED",
     "IteratedKFold",
     "check_folds",
+    "rows_of_splits",
     "splits_per_iteration",
     "train_validation_test_split",
 ]
@@ -461,3 +462,26 @@ def _deal_groups(
         part_of[group] = part
         heapq.heapreplace(fullness, (filled + n_rows[group] / sizes[part], part))
     return part_of[groups]
+
+
+def rows_of_splits(
+    splits: Sequence[tuple[Any, Any]],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return how many rows each fold trains on, and how many it is scored on.
+
+    Parameters
+    ----------
+    splits : sequence of (train, test)
+        Masks count as scikit-learn counts them: by their rows.
+
+    Returns
+    -------
+    n_train, n_test : ndarray of shape (n_splits,)
+    """
+    counts = np.array(
+        [
+            [np.count_nonzero(rows) if rows.dtype == bool else len(rows) for rows in pair]
+            for pair in ([np.asarray(rows) for rows in split] for split in splits)
+        ]
+    )
+    return counts[:, 0], counts[:, 1]

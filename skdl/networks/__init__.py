@@ -13,15 +13,17 @@ from skdl.networks._keras_object import (
 )
 from skdl.networks._loss import Loss
 from skdl.networks._loss_formulas import (
-    DEFAULT_CLASSIFICATION_LOSS,
-    DEFAULT_REGRESSION_LOSS,
+    ABSOLUTE_ERROR,
+    CROSSENTROPY,
+    HUBER,
     LOSS_FORMULAS,
+    SHORT_NAMES,
+    SQUARED_ERROR,
     LossFormula,
     formula_of_keras_class,
     formula_of_loss_name,
-    known_loss_names,
     loss_names,
-    searched_losses,
+    loss_spellings,
 )
 from skdl.networks._mlp import mlp, numeric_embedding
 from skdl.networks._network import Layer, Network
@@ -39,11 +41,14 @@ from skdl.networks._sizes import (
 from skdl.networks._user_model import CalledModel, Fresh, GivenModel, UserModel
 
 __all__ = [
+    "ABSOLUTE_ERROR",
     "CLIP",
-    "DEFAULT_CLASSIFICATION_LOSS",
-    "DEFAULT_REGRESSION_LOSS",
+    "CROSSENTROPY",
+    "HUBER",
     "LOSS_FORMULAS",
     "PACKAGE",
+    "SHORT_NAMES",
+    "SQUARED_ERROR",
     "CalledModel",
     "CannotReadError",
     "Fresh",
@@ -67,9 +72,9 @@ __all__ = [
     "formula_of_keras_class",
     "formula_of_loss_name",
     "is_augmentation",
-    "known_loss_names",
     "let_sklearn_clone",
     "loss_names",
+    "loss_spellings",
     "mlp",
     "named_apart",
     "numeric_embedding",
@@ -78,7 +83,6 @@ __all__ = [
     "read_layers",
     "rebuilt",
     "reseeded",
-    "searched_losses",
     "shapes_by_block",
     "shared_variables",
 ]

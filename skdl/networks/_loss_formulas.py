@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING
 
 from skdl.networks._quantile_loss import quantile_loss_class
 
@@ -14,19 +14,18 @@ if TYPE_CHECKING:
     import keras
 
 __all__ = [
-    "DEFAULT_CLASSIFICATION_LOSS",
-    "DEFAULT_REGRESSION_LOSS",
+    "ABSOLUTE_ERROR",
+    "CROSSENTROPY",
+    "HUBER",
     "LOSS_FORMULAS",
+    "SHORT_NAMES",
+    "SQUARED_ERROR",
     "LossFormula",
     "formula_of_keras_class",
     "formula_of_loss_name",
-    "known_loss_names",
     "loss_names",
-    "searched_losses",
+    "loss_spellings",
 ]
-
-DEFAULT_CLASSIFICATION_LOSS: Final = "crossentropy"
-DEFAULT_REGRESSION_LOSS: Final = "mse"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,9 +48,8 @@ class LossFormula:
         Keras' names for it, in snake case.
     nonnegative_targets : bool
         Whether targets below 0 make no sense.
-    in_search : {"kept", "replaced", "tried"}
-        What a search does with it. Losses that estimate a centre of the target are replaced by
-        those that are tried. The others say what to predict, such as a quantile, and are kept.
+    may_be_searched : bool
+        Whether a search may put another loss in its place: all estimate a centre of the target.
     """
 
     name: str
@@ -61,7 +59,7 @@ class LossFormula:
     public_name: str = ""
     aliases: tuple[str, ...] = ()
     nonnegative_targets: bool = False
-    in_search: Literal["kept", "replaced", "tried"] = "kept"
+    may_be_searched: bool = False
 
     @property
     def is_of_classes(self) -> bool:
@@ -78,6 +76,19 @@ class LossFormula:
         return found
 
 
+# As users write them. Other modules name a loss by these, so each name stands here alone.
+SQUARED_ERROR, ABSOLUTE_ERROR, HUBER = "mse", "mae", "huber"
+CROSSENTROPY = "crossentropy"
+# Keras' short names of losses and metrics, beside those in capitals.
+SHORT_NAMES: Mapping[str, str] = MappingProxyType({
+    SQUARED_ERROR: "mean_squared_error",
+    ABSOLUTE_ERROR: "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "msle": "mean_squared_logarithmic_error",
+    "bce": "binary_crossentropy",
+    "kld": "kl_divergence",
+})  # fmt: skip
+
 _SMOOTHING = (("label_smoothing", 0.0),)
 # Lin et al. 2017, section 5.1; Keras' alpha scales the loss of every class alike.
 _FOCAL = (("gamma", 2.0), *_SMOOTHING)
@@ -86,23 +97,24 @@ LOSS_FORMULAS: Mapping[str, LossFormula] = MappingProxyType({
     formula.name: formula
     for formula in (
         LossFormula(
-            "mse", "MeanSquaredError", aliases=("mean_squared_error",), in_search="tried"
+            SQUARED_ERROR, "MeanSquaredError", aliases=("mean_squared_error",),
+            may_be_searched=True,
         ),
-        # Not tried: the Huber loss with a small delta is nearly the same.
         LossFormula(
-            "mae", "MeanAbsoluteError", aliases=("mean_absolute_error",), in_search="replaced"
+            ABSOLUTE_ERROR, "MeanAbsoluteError", aliases=("mean_absolute_error",),
+            may_be_searched=True,
         ),
-        LossFormula("huber", "Huber", scalars=(("delta", 1.0),), in_search="tried"),
+        LossFormula(HUBER, "Huber", scalars=(("delta", 1.0),), may_be_searched=True),
         LossFormula("log_cosh", "LogCosh"),
         LossFormula("quantile", "QuantileLoss", scalars=(("quantile", 0.5),)),
         LossFormula("poisson", "Poisson", "exponential", nonnegative_targets=True),
         LossFormula(
-            "binary_crossentropy", "BinaryCrossentropy", "sigmoid", _SMOOTHING, "crossentropy",
+            "binary_crossentropy", "BinaryCrossentropy", "sigmoid", _SMOOTHING, CROSSENTROPY,
             ("binary_crossentropy",),
         ),
         LossFormula(
             "categorical_crossentropy", "CategoricalCrossentropy", "softmax", _SMOOTHING,
-            "crossentropy", ("categorical_crossentropy", "sparse_categorical_crossentropy"),
+            CROSSENTROPY, ("categorical_crossentropy", "sparse_categorical_crossentropy"),
         ),
         LossFormula(
             "binary_focal", "BinaryFocalCrossentropy", "sigmoid", _FOCAL, "focal",
@@ -132,26 +144,22 @@ def loss_names(*, of_classes: bool) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def known_loss_names(*, of_classes: bool) -> tuple[str, ...]:
-    """Return `loss_names` and Keras' names for the same losses.
+def loss_spellings(*, of_classes: bool) -> tuple[str, ...]:
+    """Return all names of losses with a formula, Keras' own among them.
 
     Parameters
     ----------
     of_classes : bool
-        For classifiers, else for regressors.
+        Those that compare probabilities with classes, else those that compare numbers.
     """
-    aliases = [
-        alias
+    return tuple(
+        name
         for formula in LOSS_FORMULAS.values()
         if formula.is_of_classes == of_classes
-        for alias in formula.aliases
-    ]
-    return (*loss_names(of_classes=of_classes), *aliases)
-
-
-def searched_losses() -> tuple[LossFormula, ...]:
-    """Return the formulas that a search over regressors tries."""
-    return tuple(formula for formula in LOSS_FORMULAS.values() if formula.in_search == "tried")
+        for name in dict.fromkeys(
+            [formula.name, *[formula.public_name] * bool(formula.public_name), *formula.aliases]
+        )
+    )
 
 
 def formula_of_loss_name(

@@ -5,7 +5,6 @@ from skdl.training._compiled_model import compiled_model
 from skdl.training._initial_weights import initial_weights
 from skdl.training._job import Job, Rows
 from skdl.training._keras_callbacks import KerasCallbacks
-from skdl.training._metrics import METRICS_BY_OUTPUT
 from skdl.training._observer import ObservedMember, Observer
 from skdl.training._optimizers import describe_optimizer, with_learning_rate, with_scalars
 from skdl.training._settings import EarlyStopping, Optimizer, Schedule
@@ -15,7 +14,6 @@ from skdl.training._trained import Trained
 from skdl.training.engine._prediction import predict
 
 __all__ = [
-    "METRICS_BY_OUTPUT",
     "EarlyStopping",
     "InterruptedFit",
     "Job",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from skdl.networks import KerasObject
+from skdl.networks import ABSOLUTE_ERROR, HUBER, SQUARED_ERROR, KerasObject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,9 +176,9 @@ def _categorical_focal(
 
 
 _FORMULAS: dict[str, Callable[..., Any]] = {
-    "mse": _mse,
-    "mae": _mae,
-    "huber": _huber,
+    SQUARED_ERROR: _mse,
+    ABSOLUTE_ERROR: _mae,
+    HUBER: _huber,
     "log_cosh": _log_cosh,
     "quantile": _quantile,
     "poisson": _poisson,

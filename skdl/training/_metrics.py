@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skdl._compat_keras import function_arguments, wrapped_function
 from skdl.networks import (
+    CROSSENTROPY,
     KerasObject,
     UserFunction,
     described_code,
@@ -18,7 +18,7 @@ from skdl.networks import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     import keras
     from numpy.typing import NDArray
@@ -26,17 +26,7 @@ if TYPE_CHECKING:
 
     from skdl.networks import Network
 
-__all__ = ["METRICS_BY_OUTPUT", "GraphMetric", "HostMetric", "resolve_metrics"]
-
-# Which accuracy or cross-entropy these mean depends on outputs and targets, in Keras too.
-METRICS_BY_OUTPUT: Mapping[str, str] = MappingProxyType(
-    {
-        "accuracy": "accuracy",
-        "acc": "accuracy",
-        "crossentropy": "crossentropy",
-        "ce": "crossentropy",
-    }
-)
+__all__ = ["GraphMetric", "HostMetric", "resolve_metrics"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +117,7 @@ def _resolve(metric: Any, network: Network) -> GraphMetric | HostMetric:
             built = metric.build()
             name = built.name
         else:
-            name = METRICS_BY_OUTPUT.get(metric, metric)
+            name = {"acc": "accuracy", "ce": CROSSENTROPY}.get(metric, metric)
             built = keras.metrics.get(_by_output(name, network))
             if not isinstance(built, keras.metrics.Metric):
                 return GraphMetric(metric, built, built, of_labels=of_labels)
@@ -194,4 +184,4 @@ def _by_output(name: str, network: Network) -> str:
     }[network.loss.target]
     if network.loss.target == "values" and network.output_activation == "softmax":
         kind = "categorical"
-    return f"{kind}_{name}" if name in METRICS_BY_OUTPUT else name
+    return f"{kind}_{name}" if name in {"accuracy", CROSSENTROPY} else name

@@ -10,6 +10,7 @@ from sklearn.model_selection import cross_val_score
 from skdl import MLPRegressor, lockstep
 from skdl.layers import keras_model
 from skdl.training import initial_weights
+from tests.checks import slow_case
 
 
 @pytest.fixture
@@ -35,9 +36,9 @@ def predictions_of_keras(estimator, X, y):
 @pytest.mark.parametrize(
     ("layer", "trained_by_keras"),
     [
-        (keras.layers.LeakyReLU(0.2), False),
+        slow_case((keras.layers.LeakyReLU(0.2), False)),
         (keras.layers.PReLU(), False),
-        (keras.layers.Dense(5), False),
+        slow_case((keras.layers.Dense(5), False)),
         (keras.layers.PReLU(alpha_regularizer="l2"), True),
     ],
     ids=["no weights", "weights", "other width", "penalty"],

@@ -13,13 +13,14 @@ from skdl.training import EarlyStopping, Job, Rows, _train, predict, train
 from skdl.training._initial_weights import initial_weights
 from skdl.training._optimizers import describe_optimizer
 from skdl.training.engine._plan import worth_compiling
+from tests.checks import PLAIN_OR_XLA, slow_but
 
 ROWS = {"image": (9, 7, 2), "signal": (12, 3)}
 SIDES = {"image": ((3, 2), (2, 2)), "signal": ((3,), (2,))}
 LABELS = Loss("categorical_crossentropy", (("label_smoothing", 0.0),), "one_hot")
 
 
-@pytest.fixture(params=[False, True], ids=["plain", "xla"])
+@pytest.fixture(params=PLAIN_OR_XLA, ids=["plain", "xla"])
 def compiled(request, monkeypatch):
     """Whether XLA compiles every stack, by the worth of compiling."""
     monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: request.param)
@@ -130,6 +131,7 @@ def test_equal_to_keras_fit(variant, kind, compiled):
         np.testing.assert_allclose(ours_, theirs, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_norm", [None, "before_activation"])
 def test_members_of_unequal_rows_each_equal_keras(batch_norm, compiled):
     X, y = data_of("image")
@@ -169,7 +171,9 @@ REGULARISED = {
 }
 
 
-@pytest.mark.parametrize("parameters", [{}, REGULARISED], ids=["plain", "regularised"])
+@pytest.mark.parametrize(
+    "parameters", slow_but([{}, REGULARISED], REGULARISED), ids=["plain", "regularised"]
+)
 def test_company_changes_no_bit_in_the_plain_graph(parameters):
     X, y = data_of("image")
     network = network_of("image", **parameters)

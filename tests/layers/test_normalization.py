@@ -7,6 +7,7 @@ from sklearn.model_selection import cross_val_score
 
 from skdl import KerasRegressor, lockstep
 from skdl.layers import blueprint_of
+from tests.checks import slow_but
 
 
 @pytest.fixture
@@ -28,7 +29,16 @@ def model_of(shape, **options):
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"scale": False}, {"center": False}, {"scale": False, "center": False, "epsilon": 0.1}],
+    slow_but(
+        [
+            {},
+            {"scale": False},
+            {"center": False},
+            {"scale": False, "center": False, "epsilon": 0.1},
+        ],
+        {},
+        {"scale": False, "center": False, "epsilon": 0.1},
+    ),
     ids=["scale and center", "center", "scale", "neither"],
 )
 @pytest.mark.parametrize("n_axes", [1, 2])
@@ -65,7 +75,7 @@ def test_layer_normalization_over_another_axis_is_left_to_keras_own_layer(rows):
     )
 
 
-@pytest.mark.parametrize("epochs", [5, 400], ids=["plain", "xla"])
+@pytest.mark.parametrize("epochs", slow_but([5, 400], 5), ids=["plain", "xla"])
 def test_folds_with_layer_normalization_learn_the_same_together_as_alone(epochs, rows):
     X, y = rows
     ours = KerasRegressor(

@@ -13,6 +13,7 @@ import pytest
 from sklearn.utils.class_weight import compute_sample_weight
 
 from skdl import MLPClassifier, MLPRegressor
+from tests.checks import slow_but, slow_case
 
 ROWS, VALID = slice(0, 75), slice(75, 110)  # 16 does not divide 75: the last batch has 11 rows
 
@@ -184,7 +185,7 @@ REGULARISERS = {
 }
 
 
-@pytest.mark.parametrize("name", REGRESSION_LOSSES)
+@pytest.mark.parametrize("name", slow_but(REGRESSION_LOSSES, "huber_0.3", "quantile_0.9"))
 def test_regression_losses(name, regression):
     X, y = regression
     params, loss, numbers = REGRESSION_LOSSES[name]
@@ -209,9 +210,21 @@ def test_poisson_loss_on_counts(diabetes):
     np.testing.assert_allclose(ours.history_["loss"], history["loss"], rtol=1e-4)
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-@pytest.mark.parametrize("loss", CLASSIFICATION_LOSSES)
-@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+@pytest.mark.parametrize(
+    ("kind", "loss", "smoothing"),
+    slow_but(
+        [
+            (kind, loss, smoothing)
+            for kind in ("binary", "multiclass", "multilabel")
+            for loss in CLASSIFICATION_LOSSES
+            for smoothing in (0.0, 0.1)
+        ],
+        ("binary", "crossentropy", 0.1),
+        ("multiclass", "crossentropy", 0.1),
+        ("multiclass", "focal", 0.0),
+        ("multilabel", "focal", 0.1),
+    ),
+)
 def test_classification_losses(kind, loss, smoothing, iris):
     X, y, targets = classification_task(kind, iris)
     ours = classifier(loss=loss, label_smoothing=smoothing)
@@ -231,7 +244,7 @@ def test_classification_losses(kind, loss, smoothing, iris):
     np.testing.assert_allclose(ours.history_["val_loss"], history["val_loss"], rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", slow_but(OPTIMIZERS, "rmsprop", "class"))
 def test_optimizers_by_name_and_class(name, regression):
     X, y = regression
     spelling, optimizer = OPTIMIZERS[name]
@@ -270,7 +283,7 @@ def test_schedule_as_learning_rate(regression):
     assert not np.allclose(by_name.predict(X), regressor().fit(X, y).predict(X), rtol=1e-3)
 
 
-@pytest.mark.parametrize("name", NOT_ELEMENTWISE)
+@pytest.mark.parametrize("name", slow_but(NOT_ELEMENTWISE, "moving_average"))
 def test_optimizers_that_are_not_elementwise_are_left_to_keras(name, regression, path):
     path.keras = True
     X, y = regression
@@ -312,7 +325,9 @@ def test_regularisers(name, optimizer, regression):
     np.testing.assert_allclose(ours.history_["val_loss"], history["val_loss"], rtol=1e-4)
 
 
-@pytest.mark.parametrize("batch_norm", [None, "before_activation", "after_activation"])
+@pytest.mark.parametrize(
+    "batch_norm", slow_but([None, "before_activation", "after_activation"], "after_activation")
+)
 def test_sample_weights(batch_norm, regression):
     # Weights count in the loss, but as in Keras not in the moments of batch normalisation.
     X, y = regression
@@ -342,9 +357,14 @@ def test_rows_of_weight_zero_are_left_out(batch_norm, regression):
 
 
 @pytest.mark.parametrize(
-    "class_weight", ["balanced", {"setosa": 1, "versicolor": 5, "virginica": 0.5}]
+    ("class_weight", "weighted"),
+    [
+        ("balanced", True),
+        ({"setosa": 1, "versicolor": 5, "virginica": 0.5}, False),
+        slow_case(("balanced", False)),
+        slow_case(({"setosa": 1, "versicolor": 5, "virginica": 0.5}, True)),
+    ],
 )
-@pytest.mark.parametrize("weighted", [False, True])
 def test_class_weights(class_weight, weighted, iris):
     X, y, targets = classification_task("multiclass", iris)
     rows = np.flatnonzero((y != "setosa") | (np.arange(len(y)) % 3 == 0))[:75]

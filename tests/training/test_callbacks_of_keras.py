@@ -11,6 +11,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skdl import KerasClassifier, KerasRegressor, MLPClassifier, MLPRegressor
 from skdl.exceptions import InvalidParameterError
+from tests.checks import slow_but
 
 # Keras 3.15 with NumPy 2.4, in whatever reads a Keras variable as an array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy")
@@ -173,7 +174,12 @@ def test_every_callback_of_keras_is_held_against_keras():
     assert classes - ELSEWHERE <= set(CALLBACKS)
 
 
-@pytest.mark.parametrize("name", CALLBACKS)
+@pytest.mark.parametrize(
+    "name",
+    slow_but(
+        CALLBACKS, "EarlyStopping restoring", "ModelCheckpoint", "ReduceLROnPlateau", "a writer"
+    ),
+)
 def test_callback_does_what_it_does_in_keras(name, data, tmp_path, capsys, caplog):
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     for folder in (ours, theirs):
@@ -187,7 +193,9 @@ def test_callback_does_what_it_does_in_keras(name, data, tmp_path, capsys, caplo
     assert files[0] == files[1]
 
 
-@pytest.mark.parametrize("name", ["a writer", "LearningRateScheduler", "EarlyStopping"])
+@pytest.mark.parametrize(
+    "name", slow_but(["a writer", "LearningRateScheduler", "EarlyStopping"], "a writer")
+)
 def test_callback_does_what_it_does_in_keras_where_keras_trains(name, data, tmp_path):
     others = [OnBatches(), CALLBACKS[name](tmp_path)]
     estimator = regressor([*others, Recorder()])
@@ -195,6 +203,7 @@ def test_callback_does_what_it_does_in_keras_where_keras_trains(name, data, tmp_
     assert_as_keras(estimator, model, data, [OnBatches(), CALLBACKS[name](tmp_path), Recorder()])
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_swapped_in_for_validation_as_in_keras(data):
     def optimizer():
         return keras.optimizers.Adam(0.01, use_ema=True)
@@ -369,3 +378,61 @@ def test_class_and_object_of_a_callback_take_the_same_parameter(data, iris):
         )  # fmt: skip
         (used,) = own.fit(X, y).callbacks_
         assert (used.patience, used.monitor) == (5, "loss")
+
+
+# ------------------------------------------------------------------ seen without the copies
+
+
+class Shared(Recorder):
+    """Writes into a list that its copies share."""
+
+    def __init__(self, calls):
+        super().__init__()
+        self.calls = calls
+
+    def __deepcopy__(self, memo):
+        return type(self)(self.calls)
+
+
+@pytest.mark.parametrize("batches", [False, True], ids=["graph", "keras.Model.fit"])
+@pytest.mark.parametrize("name", ["a writer", "LearningRateScheduler"])
+def test_history_holds_what_callbacks_write(name, batches, data, tmp_path):
+    def callbacks():
+        return [CALLBACKS[name](tmp_path), *[OnBatches()] * batches]
+
+    estimator = regressor(callbacks())
+    expected = fit_twin(twin_of(estimator, data), data, callbacks())
+    history = estimator.fit(**data).history_
+    assert {key: len(values) for key, values in history.items()} == {
+        key: len(values) for key, values in expected.items()
+    }
+    if name == "a writer":
+        assert history["twice_the_loss"] == [2 * loss for loss in history["loss"][1:]]
+        assert history["val_mae"] == [-1.0] * EPOCHS
+    else:
+        # 0.01, divided by the number of the epoch each time.
+        np.testing.assert_allclose(
+            history["learning_rate"], np.divide(0.01, [1, 2, 6, 24]), rtol=1e-6
+        )
+
+
+@pytest.mark.parametrize("batches", [False, True], ids=["graph", "keras.Model.fit"])
+def test_a_whole_fit_that_was_saved_leaves_only_the_rest_to_train(batches, data, tmp_path):
+    # The user deletes nothing: half of the epochs are done, then a fit of all of them begins.
+    def callbacks(calls):
+        backup = keras.callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)
+        return [backup, *[OnBatches()] * batches, Shared(calls)]
+
+    regressor(callbacks([]), epochs=EPOCHS // 2).fit(**data)
+    calls = []
+    resumed = regressor(callbacks(calls)).fit(**data)
+    assert [call[1] for call in calls if call[0] == "on_epoch_begin"] == [2, 3]
+    expected = regressor(None).fit(**data).predict(data["X"])
+    np.testing.assert_allclose(resumed.predict(data["X"]), expected, atol=1e-4)
+
+
+def test_hooks_around_validation_are_called(data):
+    calls = []
+    regressor([Shared(calls)]).fit(**data)
+    around = [call[0] for call in calls if call[0].startswith("on_test")]
+    assert around == ["on_test_begin", "on_test_end"] * EPOCHS

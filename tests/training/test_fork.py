@@ -59,11 +59,13 @@ network.fit(X, y)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [AFTER, BEFORE], ids=["after", "before"])
 def test_forked_process_is_told_where_it_would_hang(code, fresh_python):
     fresh_python(START + code)
 
 
+@pytest.mark.slow
 def test_joblibs_processes_are_told(fresh_python):
     fresh_python(
         START

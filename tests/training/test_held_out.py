@@ -11,6 +11,7 @@ from skdl.layers import keras_model
 from skdl.training import Observer, _train, train
 from skdl.training.engine import _shard
 from skdl.training.engine._row_pool import batches
+from tests.checks import PLAIN_OR_XLA
 
 N_TRAIN = 90
 MODES = ["plain", "xla", "keras"]
@@ -247,7 +248,7 @@ def test_with_and_without_held_out_rows_bits_are_the_same(mode, n_fits, diabetes
     assert any(one.best_epoch < one.n_epochs for one in found)
 
 
-@pytest.mark.parametrize("compiled", [False, True], ids=["plain", "xla"])
+@pytest.mark.parametrize("compiled", PLAIN_OR_XLA, ids=["plain", "xla"])
 def test_a_whole_stack_with_and_without_held_out_rows(compiled, diabetes, stacks, monkeypatch):
     monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: compiled)
 

@@ -133,6 +133,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 def test_signal_in_a_fit(fresh_python):
     code = CODE.replace("import skdl\n", "import skdl, skdl.training\n")
     assert "kept" in fresh_python(code).stdout

@@ -59,6 +59,7 @@ def test_every_batch_counts_without_batch_normalisation(rows):
     assert steps_of(normalised(batch_norm=None), rows, 65) == 3
 
 
+@pytest.mark.slow
 def test_one_row_more_does_not_ruin_the_network(rows):
     X, y = rows
     scores = {}

@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validat
 from skdl import KerasClassifier, KerasRegressor, MLPClassifier, MLPRegressor, lockstep
 from skdl.networks import Layer, UserFunction
 from skdl.training.engine._program import Program
+from tests.checks import slow_but
 
 # Keras 3.15 with NumPy 2.4, in whatever reads a Keras variable as an array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy")
@@ -163,6 +164,7 @@ def test_loss_argument_survives_clone_pickle_and_processes(rows):
     assert isinstance(pickle.loads(pickle.dumps(estimator)).loss, type(loss))
 
 
+@pytest.mark.slow
 def test_loss_argument_reaches_processes_of_joblib(rows):
     estimator = MLPRegressor((4,), loss=keras.losses.Huber(delta=0.1), **FIXED)
     alone = cross_val_score(estimator, *rows, cv=2)
@@ -311,7 +313,8 @@ def change(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "loss", [by_global, by_attribute, through_another, CLOSED, ByGlobal()],
+    "loss",
+    slow_but([by_global, by_attribute, through_another, CLOSED, ByGlobal()], by_attribute, CLOSED),
     ids=["global", "attribute", "through another", "closed over", "in a class"],
 )  # fmt: skip
 def test_loss_reads_from_outside_at_each_fit(loss, rows, change):

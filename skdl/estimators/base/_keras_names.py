@@ -9,9 +9,13 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, Literal
 
-from skdl._compat_keras import short_names
-from skdl.networks import KerasObject, described_object, preserved_generators
-from skdl.training import METRICS_BY_OUTPUT
+from skdl.networks import (
+    CROSSENTROPY,
+    SHORT_NAMES,
+    KerasObject,
+    described_object,
+    preserved_generators,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,12 +68,11 @@ def metric_names() -> list[str]:
     """Return the names that ``metrics`` takes: functions and classes of ``keras.metrics``."""
     import keras
 
+    errors = [name for name in SHORT_NAMES if name != "kld"]  # which Keras has as a loss alone
+    short = ["accuracy", "acc", CROSSENTROPY, "ce", *errors, *map(str.upper, errors)]
     return [
-        *METRICS_BY_OUTPUT,
-        *short_names("metrics"),
-        *_functions(keras.metrics),
-        *_classes(keras.metrics, keras.metrics.Metric),
-    ]
+        *short, *_functions(keras.metrics), *_classes(keras.metrics, keras.metrics.Metric)
+    ]  # fmt: skip
 
 
 def optimizer_names() -> list[str]:

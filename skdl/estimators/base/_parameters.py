@@ -31,7 +31,7 @@ from skdl.estimators.base._other_libraries import (
     RATE_CURES,
 )
 from skdl.exceptions import InvalidParameterError
-from skdl.networks import known_loss_names
+from skdl.networks import loss_spellings
 from skdl.training import Observer
 
 if TYPE_CHECKING:
@@ -142,14 +142,14 @@ CONSTRAINTS: dict[str, Constraint] = {
 }
 
 
-# Losses of Keras without a formula here: those that compare probabilities with classes, those that
-# compare numbers, and those that compare neither.
+# Functions of ``keras.losses`` without a formula here: that compare probabilities with classes,
+# numbers with numbers, and neither.
 _MORE_LOSSES_OF_CLASSES = (
     "categorical_generalized_cross_entropy", "categorical_hinge", "hinge", "kl_divergence",
     "squared_hinge",
 )  # fmt: skip
 _MORE_LOSSES_OF_NUMBERS = (
-    "mean_absolute_percentage_error", "mape", "mean_squared_logarithmic_error", "msle",
+    "mean_absolute_percentage_error", "mean_squared_logarithmic_error", "mape", "msle",
 )  # fmt: skip
 _LOSSES_OF_OTHER_OUTPUTS = {
     "circle": "It compares embeddings, not predictions.",
@@ -172,13 +172,13 @@ def loss_constraint(formulas: tuple[str, ...], *, of_classes: bool) -> Constrain
     """
     foreign: tuple[str, ...]
     if of_classes:
-        foreign = (*known_loss_names(of_classes=False), *_MORE_LOSSES_OF_NUMBERS)
+        foreign = (*_MORE_LOSSES_OF_NUMBERS, *loss_spellings(of_classes=False))
         advice = (
             "It is for numbers: write loss='crossentropy' for classes, or use a regressor of the "
             "same kind for numbers."
         )
     else:
-        foreign = (*known_loss_names(of_classes=True), *_MORE_LOSSES_OF_CLASSES)
+        foreign = (*_MORE_LOSSES_OF_CLASSES, *loss_spellings(of_classes=True))
         advice = (
             "It is for classes: write loss='mse' for numbers, or use a classifier of the same kind "
             "for labels."

@@ -15,7 +15,8 @@ import numpy as np
 from skdl._validation import show
 from skdl.exceptions import InvalidParameterError
 from skdl.networks import (
-    DEFAULT_REGRESSION_LOSS,
+    CROSSENTROPY,
+    SQUARED_ERROR,
     KerasObject,
     Loss,
     Network,
@@ -141,7 +142,7 @@ def _is_over_classes(loss: Loss) -> bool:
         name = "" if function.kind is not None else json.loads(function.config)["class_name"]
     else:
         name = getattr(function, "__name__", "") if loss.kind == "keras" else loss.kind
-    return "categorical" in name.lower() and "entropy" in name.lower()
+    return "categorical" in name.lower() and CROSSENTROPY in name.lower()
 
 
 class WrongFunctionError(Exception):
@@ -231,9 +232,8 @@ def _try_metric(
     from skdl.training._metrics import resolve_metrics
 
     try:
-        # Of a network only output and targets matter to a metric, so any loss does.
-        loss = Loss(DEFAULT_REGRESSION_LOSS, target=target)
-        network = Network((1,), (), output_activation, loss)
+        # Of a network only loss and output matter to a metric.
+        network = Network((1,), (), output_activation, Loss(SQUARED_ERROR, target=target))
         resolve_metrics((metric,), network)
     except Exception as error:
         raise WrongFunctionError(f"cannot be made of its name: {first_line(error)}") from error

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from skdl.estimators.base._classification import CLASSIFIER_CONSTRAINTS, ClassificationNetwork
 from skdl.estimators.images._cnn import CNN_CONSTRAINTS, BaseCNN
-from skdl.networks import DEFAULT_CLASSIFICATION_LOSS
+from skdl.networks import CROSSENTROPY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -204,7 +204,7 @@ class CNNClassifier(BaseCNN, ClassificationNetwork):
         l1: float = 0.0,
         l2: float = 0.0,
         batch_norm: str | None = None,
-        loss: Any = DEFAULT_CLASSIFICATION_LOSS,
+        loss: Any = CROSSENTROPY,
         label_smoothing: float = 0.0,
         optimizer: Any = "adam",
         learning_rate: Any = 0.001,

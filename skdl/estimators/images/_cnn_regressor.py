@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from skdl.estimators.base._regression import REGRESSOR_CONSTRAINTS, RegressionNetwork
 from skdl.estimators.images._cnn import CNN_CONSTRAINTS, BaseCNN
-from skdl.networks import DEFAULT_REGRESSION_LOSS
+from skdl.networks import SQUARED_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -204,7 +204,7 @@ class CNNRegressor(BaseCNN, RegressionNetwork):
         l1: float = 0.0,
         l2: float = 0.0,
         batch_norm: str | None = None,
-        loss: Any = DEFAULT_REGRESSION_LOSS,
+        loss: Any = SQUARED_ERROR,
         huber_delta: float = 1.0,
         quantile: float = 0.5,
         target_scaling: bool = True,

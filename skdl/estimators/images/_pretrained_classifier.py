@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from skdl.estimators.base._classification import CLASSIFIER_CONSTRAINTS, ClassificationNetwork
 from skdl.estimators.images._pretrained import PRETRAINED_CONSTRAINTS, BasePretrainedCNN
-from skdl.networks import DEFAULT_CLASSIFICATION_LOSS
+from skdl.networks import CROSSENTROPY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -208,7 +208,7 @@ class PretrainedCNNClassifier(BasePretrainedCNN, ClassificationNetwork):
         fine_tune: int = 0,
         fine_tune_epochs: int = 10,
         fine_tune_learning_rate: Any = 1e-5,
-        loss: Any = DEFAULT_CLASSIFICATION_LOSS,
+        loss: Any = CROSSENTROPY,
         label_smoothing: float = 0.0,
         optimizer: Any = "adam",
         learning_rate: Any = 0.001,

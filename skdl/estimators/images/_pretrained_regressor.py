@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from skdl.estimators.base._regression import REGRESSOR_CONSTRAINTS, RegressionNetwork
 from skdl.estimators.images._pretrained import PRETRAINED_CONSTRAINTS, BasePretrainedCNN
-from skdl.networks import DEFAULT_REGRESSION_LOSS
+from skdl.networks import SQUARED_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -208,7 +208,7 @@ class PretrainedCNNRegressor(BasePretrainedCNN, RegressionNetwork):
         fine_tune: int = 0,
         fine_tune_epochs: int = 10,
         fine_tune_learning_rate: Any = 1e-5,
-        loss: Any = DEFAULT_REGRESSION_LOSS,
+        loss: Any = SQUARED_ERROR,
         huber_delta: float = 1.0,
         quantile: float = 0.5,
         target_scaling: bool = True,

@@ -17,8 +17,7 @@ from skdl.estimators.base._callback_parameters import with_values
 from skdl.estimators.base._user_functions import first_line
 from skdl.estimators.keras_models._routing import accepts, made_of, names_argument, routed_to
 from skdl.exceptions import InvalidParameterError
-from skdl.networks import Fresh, described_object, preserved_generators
-from skdl.training import METRICS_BY_OUTPUT
+from skdl.networks import CROSSENTROPY, Fresh, described_object, preserved_generators
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -37,6 +36,8 @@ _IGNORED = frozenset({"build_fn", "run_eagerly", "validation_batch_size"})
 _COMPILED = frozenset(
     {"optimizer", "loss", "metrics", "loss_weights", "weighted_metrics", "run_eagerly"}
 )
+# Which accuracy or cross-entropy these mean, Keras decides when it sees outputs and targets.
+_LEFT_TO_KERAS = frozenset({"acc", "accuracy", "ce", CROSSENTROPY})
 
 
 def build_arguments(
@@ -137,7 +138,7 @@ def _metric_class(given: Any) -> Any:
 
     if isinstance(given, dict | list | tuple):
         return _each(given, _metric_class)
-    if not isinstance(given, str) or given in METRICS_BY_OUTPUT:
+    if not isinstance(given, str) or given in _LEFT_TO_KERAS:
         return given
     metric = keras.metrics.get(given)
     return type(metric) if isinstance(metric, keras.metrics.Metric) else metric

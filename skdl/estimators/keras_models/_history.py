@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from skdl._compat_keras import short_names
-from skdl.training import METRICS_BY_OUTPUT
+from skdl.networks import SHORT_NAMES
 
 __all__ = ["History"]
+
+_SHORT = {"accuracy": "acc", **{long: short for short, long in SHORT_NAMES.items()}}
 
 
 class History(dict[str, list[float]]):
@@ -13,7 +14,7 @@ class History(dict[str, list[float]]):
 
     def __missing__(self, name: str) -> list[float]:
         prefix = "val_" if name.startswith("val_") else ""
-        for short, full in {**short_names("metrics"), **METRICS_BY_OUTPUT}.items():
-            if prefix + full == name and prefix + short in self:
-                return self[prefix + short]
-        raise KeyError(name)
+        short = prefix + _SHORT.get(name.removeprefix(prefix), "")
+        if short not in self:
+            raise KeyError(name)
+        return self[short]

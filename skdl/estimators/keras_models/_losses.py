@@ -8,7 +8,7 @@ import numpy as np
 
 from skdl._compat_keras import final_operation, function_arguments
 from skdl.estimators.keras_models._arguments import loss_name
-from skdl.networks import KerasObject, Loss, formula_of_keras_class
+from skdl.networks import CROSSENTROPY, KerasObject, Loss, formula_of_keras_class
 
 __all__ = ["Meaning", "described_loss", "last_activation", "loss_target", "meaning_of_outputs"]
 
@@ -18,7 +18,7 @@ Target = Literal["values", "labels", "one_hot"]
 Meaning = Literal["probabilities", "margins", "numbers"]
 
 _BETWEEN_0_AND_1 = frozenset({"sigmoid", "softmax", "hard_sigmoid"})
-_OF_PROBABILITIES = ("entropy", "kl_divergence")
+_OF_PROBABILITIES = (CROSSENTROPY, "cross_entropy", "kl_divergence")
 
 
 def loss_target(loss: Any, n_outputs: int, n_classes: int | None) -> Target:

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Self
 
-from skdl._compat_keras import short_names
 from skdl._validation import (
     AnyOf,
     Boolean,
@@ -41,6 +40,7 @@ from skdl.estimators.keras_models._routing import (
     names_argument,
 )
 from skdl.exceptions import InvalidParameterError, MigrationWarning
+from skdl.networks import SHORT_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,6 +51,7 @@ _TAKEN = {
     "epochs", "shuffle", "early_stopping", "validation_fraction", "monitor", "patience",
     "min_delta", "restore_best_weights", "warm_start", "random_state", "verbose",
 }  # fmt: skip
+_LOSS_ALIASES = (*SHORT_NAMES, *map(str.upper, SHORT_NAMES))
 # Arguments of ``keras.Model.fit`` that may be routed, as ``fit__epochs``.
 _ROUTED_FIT = {"batch_size", "epochs", "shuffle", "validation_split", "verbose"}
 # Arguments of ``keras.Model.compile``.
@@ -67,7 +68,7 @@ USER_MODEL_CONSTRAINTS: dict[str, Constraint] = {
     "optimizer": CONSTRAINTS["optimizer"],
     "loss": AnyOf(
         OneOf(None),
-        Names(lambda: [*short_names("losses"), *names.loss_names()], "loss", home="keras.losses"),
+        Names(lambda: [*_LOSS_ALIASES, *names.loss_names()], "loss", home="keras.losses"),
         Predicate(is_keras("losses.Loss"), "a keras.losses.Loss"),
         CALLABLE,
         Predicate(lambda value: isinstance(value, list | tuple | dict), "one for each output"),

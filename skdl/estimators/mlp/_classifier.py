@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from skdl.estimators.base._classification import CLASSIFIER_CONSTRAINTS, ClassificationNetwork
 from skdl.estimators.mlp._base import MLP_CONSTRAINTS, BaseMLP
 from skdl.estimators.mlp._presets import CLASSIFIER_PRESET
-from skdl.networks import DEFAULT_CLASSIFICATION_LOSS
+from skdl.networks import CROSSENTROPY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -226,7 +226,7 @@ default=None
         weight_decay: float | None = None,
         batch_norm: str | None = None,
         input_batch_norm: bool = False,
-        loss: Any = DEFAULT_CLASSIFICATION_LOSS,
+        loss: Any = CROSSENTROPY,
         label_smoothing: float = 0.0,
         optimizer: Any = "adam",
         learning_rate: Any = 0.001,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from skdl.estimators.base._regression import REGRESSOR_CONSTRAINTS, RegressionNetwork
 from skdl.estimators.mlp._base import MLP_CONSTRAINTS, BaseMLP
 from skdl.estimators.mlp._presets import REGRESSOR_PRESET
-from skdl.networks import DEFAULT_REGRESSION_LOSS
+from skdl.networks import SQUARED_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -226,7 +226,7 @@ default=None
         weight_decay: float | None = None,
         batch_norm: str | None = None,
         input_batch_norm: bool = False,
-        loss: Any = DEFAULT_REGRESSION_LOSS,
+        loss: Any = SQUARED_ERROR,
         huber_delta: float = 1.0,
         quantile: float = 0.5,
         target_scaling: bool = True,

@@ -7,25 +7,22 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
+from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import TPESampler
-from optuna.trial import TrialState
 from sklearn.utils import check_random_state
 
 from skdl.estimators.base import max_epochs_of
 from skdl.model_selection._networks import nested_networks
+from skdl.model_selection._split import rows_of_splits
+from skdl.model_selection.search._racing import RacingPruner, rungs_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from optuna.samplers import BaseSampler
-    from optuna.trial import FrozenTrial
 
 __all__ = ["make_pruner", "make_sampler", "max_epochs"]
-
-# A curve of fewer epochs says nothing.
-_FEWEST_EPOCHS = 3
-# Of so few trials nobody can tell the good from the bad.
-_FEWEST_TRIALS = 5
 
 
 def max_epochs(estimator: Any) -> int | None:
@@ -67,16 +64,24 @@ def make_sampler(
         return TPESampler(seed=seed, constant_liar=is_parallel)
 
 
-def make_pruner(pruner: BasePruner | str | None, n_epochs: int | None) -> BasePruner:
+def make_pruner(
+    pruner: BasePruner | str | None,
+    estimator: Any,
+    splits: Sequence[tuple[Any, Any]],
+    *,
+    is_judged: bool,
+) -> BasePruner:
     """Return a pruner for one search.
 
     Parameters
     ----------
     pruner : optuna.pruners.BasePruner, "auto" or None
-        The user's, of which a copy is returned; ``"auto"`` is successive halving, once
-        five trials have been completed; None is none.
-    n_epochs : int or None
-        Length of a trial; None if its epochs cannot be judged.
+        The user's, of which a copy is returned; ``"auto"`` is a `RacingPruner`; None is none.
+    estimator : object
+        Whose trials are judged.
+    splits : sequence of (train, test)
+    is_judged : bool
+        Whether its epochs can be: those of a network, by a single objective.
 
     Returns
     -------
@@ -84,32 +89,12 @@ def make_pruner(pruner: BasePruner | str | None, n_epochs: int | None) -> BasePr
     """
     if isinstance(pruner, BasePruner):
         return copy.deepcopy(pruner)  # Hyperband's takes its measures from a study
-    if pruner is None or n_epochs is None:
+    n_epochs = max_epochs(estimator)
+    if pruner is None or n_epochs is None or not is_judged:
         return NopPruner()
-    first_rung = max(_FEWEST_EPOCHS, n_epochs // 20)
-    return _AfterTrials(
-        SuccessiveHalvingPruner(min_resource=first_rung, reduction_factor=4), _FEWEST_TRIALS
-    )
-
-
-class _AfterTrials(BasePruner):
-    """Another pruner, but for the time until some trials have been completed.
-
-    Parameters
-    ----------
-    pruner : optuna.pruners.BasePruner
-    n_trials : int
-    """
-
-    def __init__(self, pruner: BasePruner, n_trials: int) -> None:
-        self.pruner = pruner
-        self.n_trials = n_trials
-        self._has_begun = False
-
-    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
-        # Asked in any case, as it takes note of the values that later trials are compared with.
-        is_behind = self.pruner.prune(study, trial)
-        if is_behind and not self._has_begun:
-            complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-            self._has_begun = len(complete) >= self.n_trials
-        return is_behind and self._has_begun
+    schedules = {
+        getattr(network, "learning_rate_schedule", "constant")
+        for network in nested_networks(estimator).values()
+    }
+    schedule = schedules.pop() if len(schedules) == 1 else "constant"
+    return RacingPruner(rungs_of(n_epochs, schedule), *rows_of_splits(splits))

@@ -102,11 +102,11 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         Judges the mean over the folds after each epoch, in the units of `scoring` where a scorer
         can work on predictions alone, else the negative loss. A ``WilcoxonPruner`` judges the
         scores of single folds, which are then trained one after another (one iteration after
-        another, with several). ``"auto"`` is successive halving (Li et al. 2020, "A system for
-        massively parallel hyperparameter tuning", algorithm 2): after 5 %, 20 % and 80 % of the
-        epochs, but no earlier than the third epoch, only the best quarter of the trials so far
-        continues; while fewer than five trials have been completed, all do. None lets every trial
-        run to its end. The start is never pruned, whatever the pruner.
+        another, with several). ``"auto"`` lets trials race, after 5 %, 10 %, 20 %, 40 % and 80 % of
+        the epochs, no earlier than the third, or where waves of the learning rate end: one that is
+        behind the best so far on the same folds, by a one-sided test for paired folds (Nadeau and
+        Bengio 2003) at 15 %, ends; while fewer than five trials have been completed, none does.
+        None lets every trial run to its end. The start is never pruned, whatever the pruner.
     storage : str, Path, optuna.storages.BaseStorage or None, default=None
         Where the study is kept: the URL of a database, the path of a journal file, a storage of
         Optuna, or None for memory. Processes with the same storage and `study_name` share the
@@ -333,7 +333,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         self.scorer_ = scorers_by_name(scorers) if self.multimetric_ else scorers
         n_epochs = max_epochs(base)
         is_judged = n_epochs is not None and len(objectives) == 1
-        pruner = make_pruner(self.pruner, n_epochs if is_judged else None)
+        pruner = make_pruner(self.pruner, base, splits, is_judged=is_judged)
         study = self._begin_study(space, start, [X, y, *splits], objectives, pruner)
         n_trials = 1 if space.names == () else self.n_trials  # there is nothing to draw
         tasks = self._begin_tasks(X, y, params)

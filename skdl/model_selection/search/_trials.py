@@ -24,6 +24,7 @@ from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection.cross_validation import unscored
 from skdl.model_selection.search._pruning import MeanCurve
+from skdl.model_selection.search._racing import RacingPruner, record_rung
 from skdl.model_selection.search._start import is_start
 from skdl.model_selection.shared_study import Outcome
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import optuna
+    from numpy.typing import NDArray
 
     from skdl.model_selection.cross_validation import Fold, Folds
     from skdl.model_selection.search._progress import SearchProgress
@@ -133,7 +135,7 @@ class Trials:
             # After the last epoch there is nothing to be saved, and a score to be had.
             lambda values, epoch: (
                 # What all others are compared with runs to its end.
-                self._should_prune(trial, self._mean_value(values), epoch)
+                self._should_prune(trial, self._fold_values(values), epoch)
                 and not curve.is_over
                 and not is_first
             ),
@@ -191,22 +193,30 @@ class Trials:
                 raise TrialPruned(f"Pruned after {len(done)} of {n_splits} folds.")
         return done
 
-    def _should_prune(self, trial: optuna.Trial, value: float, epoch: int) -> bool:
-        self.progress.epoch(trial.number, epoch, value)
+    def _should_prune(self, trial: optuna.Trial, values: NDArray[np.float64], epoch: int) -> bool:
+        # A fold that cannot be scored (one class only, say) is left out.
+        known = values[~np.isnan(values)]
+        mean = float(known.mean()) if len(known) else math.nan
+        self.progress.epoch(trial.number, epoch, mean)
         # Pruners end what is NaN; left alone, it diverges and is recorded as failed.
-        if not self._prunes_by_epoch or math.isnan(value):
+        if not self._prunes_by_epoch or math.isnan(mean):
             return False
-        trial.report(value, epoch)
+        if isinstance(self.pruner, RacingPruner) and epoch in self.pruner.rungs:
+            record_rung(trial, epoch, values)
+        trial.report(mean, epoch)
         return trial.should_prune()
 
-    def _mean_value(self, values: Sequence[tuple[float | None, float | None]]) -> float:
-        """Return the mean score of the folds, or their mean negative loss if nothing is scored."""
-        # A fold that cannot be scored (one class only, say) is left out.
-        scores = [score for score, _ in values if score is not None and not math.isnan(score)]
-        self._is_scored_by_epoch = self._is_scored_by_epoch or bool(scores)
-        if not self._is_scored_by_epoch:
-            return -float(np.mean([math.nan if loss is None else loss for _, loss in values]))
-        return float(np.mean(scores)) if scores else math.nan
+    def _fold_values(
+        self, values: Sequence[tuple[float | None, float | None]]
+    ) -> NDArray[np.float64]:
+        """Return the score of each fold, or its negative loss if nothing is scored."""
+        scores = np.array([score for score, _ in values], float)  # None becomes NaN
+        self._is_scored_by_epoch = self._is_scored_by_epoch or not np.isnan(scores).all()
+        if self._is_scored_by_epoch:
+            return scores
+        losses = -np.array([loss for _, loss in values], float)
+        # A loss that is no number is that of a network about to be given up, and of no other fold.
+        return np.full_like(losses, np.nan) if np.isnan(losses).any() else losses
 
     def _record_scores(self, trial: optuna.Trial, folds: Sequence[Fold]) -> Outcome:
         """Record the scores of all folds, and return what they come to."""

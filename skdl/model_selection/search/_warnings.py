@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 
 from skdl._compat import HAS_CALLBACKS
 from skdl.exceptions import NoImprovementWarning
+from skdl.model_selection._split import rows_of_splits
 from skdl.model_selection.cross_validation import corrected_t_test
 from skdl.model_selection.search._start import place_of_start
 
@@ -49,14 +50,9 @@ def warn_if_no_better(
         return
     if trials[start].state != TrialState.COMPLETE:
         return
-    # Masks count as scikit-learn counts them: by their rows.
-    n_rows = [
-        np.array([np.count_nonzero(r) if r.dtype == bool else len(r) for r in side])
-        for side in zip(*(map(np.asarray, split) for split in splits), strict=True)
-    ]
     metric = objectives[0] if f"mean_test_{objectives[0]}" in search.cv_results_ else "score"
     _warn_if_within_noise(
-        search.cv_results_, metric, search.best_index_, start, (n_rows[0], n_rows[1])
+        search.cv_results_, metric, search.best_index_, start, rows_of_splits(splits)
     )
 
 

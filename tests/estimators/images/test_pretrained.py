@@ -96,6 +96,7 @@ def test_images_are_resized_to_what_a_file_is_built_for(backbone):
     np.testing.assert_allclose(features.transform(X), expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_grey_flat_and_scaled_images_have_the_features_of_colour_images():
     X = np.random.default_rng(0).integers(0, 256, (4, 32, 32), dtype=np.uint8)
     colour = np.repeat(X[..., None], 3, axis=-1)

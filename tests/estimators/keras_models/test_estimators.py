@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 import skdl
 from skdl import KerasClassifier, KerasRegressor, from_scikeras, lockstep
 from skdl.exceptions import InvalidParameterError
+from tests.checks import slow_but
 
 # Keras 3.15 with NumPy 2.4, in whatever reads a Keras variable as an array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy")
@@ -116,7 +117,9 @@ def state_of(model):
     }
 
 
-@pytest.mark.parametrize("kind", ["functional", "subclass", "not built"])
+@pytest.mark.parametrize(
+    "kind", slow_but(["functional", "subclass", "not built"], "functional", "not built")
+)
 def test_given_model_is_untouched_by_fits_and_searches(kind, data):
     X, y = data
     model = given_model(kind, X.shape[1])

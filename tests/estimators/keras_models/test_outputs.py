@@ -8,6 +8,7 @@ from sklearn.model_selection import cross_val_score
 
 from skdl import KerasClassifier, MLPClassifier
 from skdl.exceptions import InvalidParameterError
+from tests.checks import slow_case
 
 # Keras 3.15 with NumPy 2.4, in whatever reads a Keras variable as an array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy")
@@ -48,7 +49,7 @@ def raw(estimator):
         (build, "hinge"),
         (build, "squared_hinge"),
         (build, keras.losses.Hinge()),
-        (Subclassed, "hinge"),
+        slow_case((Subclassed, "hinge")),
     ],
     ids=["name", "squared", "object", "model that only Keras trains"],
 )

@@ -398,6 +398,7 @@ except ImportError as error:
 """
 
 
+@pytest.mark.slow
 def test_all_but_from_scikeras_works_without_the_package(fresh_python):
     done = fresh_python(WITHOUT)
     assert done.stdout.splitlines()[-1] == (
@@ -406,6 +407,7 @@ def test_all_but_from_scikeras_works_without_the_package(fresh_python):
     )
 
 
+@pytest.mark.slow
 def test_keras_classes_are_left_alone_until_from_scikeras_is_called(fresh_python):
     done = fresh_python(
         "import sys, keras, numpy as np\n"

@@ -23,6 +23,7 @@ WARNED = {
 
 
 # Keras 3.15 with NumPy 2.4, in whatever reads a Keras variable as an array.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy")
 def test_notebook_runs_with_one_import_changed(monkeypatch, recwarn):
     source = NOTEBOOK.read_text()

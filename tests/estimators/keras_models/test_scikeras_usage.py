@@ -370,6 +370,7 @@ class MultiInputRegressor(KerasRegressor):
         return FunctionTransformer(lambda X: {"left": X[:, :3], "right": X[:, 3:]})
 
 
+@pytest.mark.slow
 def test_regressor_of_two_inputs_through_an_encoder(numbers):
     X, y = numbers
 

@@ -14,6 +14,7 @@ from skdl import MLPClassifier, MLPRegressor
 from skdl.estimators.mlp._table_encoder import TableEncoder
 from skdl.model_selection import KFoldEnsembleRegressor
 from skdl.training import _train
+from tests.checks import PLAIN_OR_XLA, slow_but
 
 PLAIN = {"hidden_units": 6, "hidden_layers": 1, "batch_size": 16, "epochs": 4, "random_state": 0}
 FROM_DTYPE = {**PLAIN, "categorical_features": "from_dtype", "max_one_hot": 3}
@@ -85,7 +86,7 @@ def test_predictions_are_those_of_numpy_and_of_the_keras_model(table):
                                atol=1e-5)  # fmt: skip
 
 
-@pytest.mark.parametrize("form", [None, "pbld", "piecewise_linear"])
+@pytest.mark.parametrize("form", slow_but([None, "pbld", "piecewise_linear"], "piecewise_linear"))
 def test_learns_what_keras_learns(form, table):
     X, y = table
     initial = []
@@ -114,7 +115,7 @@ def test_learns_from_categories(table):
     assert network.score(X, y) > 0.9
 
 
-@pytest.mark.parametrize("compiled", [False, True], ids=["plain", "xla"])
+@pytest.mark.parametrize("compiled", PLAIN_OR_XLA, ids=["plain", "xla"])
 def test_each_member_equals_its_fit_alone(compiled, table, monkeypatch):
     X, y = table
     monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: compiled)
@@ -189,6 +190,7 @@ def test_further_fits_and_pickles_keep_the_levels(table):
     assert twin.feature_names_in_.tolist() == list(X)
 
 
+@pytest.mark.slow
 def test_the_starting_point_takes_tables_as_they_are(table):
     X, y = table
     network = MLPClassifier.tabular(epochs=20, hidden_units=16, random_state=0)

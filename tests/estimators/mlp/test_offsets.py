@@ -29,6 +29,7 @@ def hour():
     return X, np.sin(2 * np.pi * seconds / 900)
 
 
+@pytest.mark.slow
 def test_seconds_are_told_apart(hour):
     X, y = hour
     # Float32 holds multiples of 128 there: 29 different values.

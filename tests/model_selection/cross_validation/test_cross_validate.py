@@ -30,6 +30,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from skdl import CNNClassifier, MLPClassifier, MLPRegressor, lockstep
 from skdl.exceptions import DuplicateRowsWarning, InvalidParameterError
 from skdl.model_selection import AveragingRegressor, IteratedKFold, cross_validate
+from tests.checks import slow_but
 
 TINY = {"hidden_units": (6,), "epochs": 3, "learning_rate": 0.02, "random_state": 0}
 TIMES = {"fit_time", "score_time"}
@@ -353,7 +354,7 @@ class Records(TransformerMixin, BaseEstimator):
         return X
 
 
-@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize("n_jobs", slow_but([None, 2], None))
 @pytest.mark.parametrize("model", [MLPRegressor(**TINY), Ridge()], ids=["network", "other"])
 def test_folds_have_the_configuration_of_their_caller(model, n_jobs, regression):
     with sklearn.config_context(working_memory=77), warnings.catch_warnings(record=True) as caught:

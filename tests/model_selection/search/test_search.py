@@ -168,6 +168,7 @@ def test_a_fit_forgets_the_one_before(data):
 # ---------------------------------------------------------------- spaces
 
 
+@pytest.mark.slow
 def test_automatic_space_end_to_end(data):
     X, y = data
     model = TransformedTargetRegressor(pipeline(), transformer=StandardScaler())
@@ -610,6 +611,7 @@ def test_a_study_takes_no_other_data(kept, data):
     assert len(again.study_.trials) == 2
 
 
+@pytest.mark.slow
 def test_data_frames_are_known_again(tmp_path, data, fresh_python):
     code = """
 import sys, pandas as pd, skdl

@@ -148,6 +148,7 @@ def test_two_processes_share_the_trials_and_agree_on_the_best(team):
     assert not [trial for trial in trials if trial.state == TrialState.FAIL]
 
 
+@pytest.mark.slow
 def test_one_of_two_is_killed_and_the_other_finishes(team):
     killed, survivor = team.start(2)
     team.wait_for(3, [killed, survivor])

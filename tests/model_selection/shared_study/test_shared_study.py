@@ -18,6 +18,7 @@ from optuna.trial import TrialState
 
 from skdl.model_selection.shared_study import is_counted, open_study
 from skdl.model_selection.shared_study._worker import RETRY_OF
+from tests.checks import slow_but
 
 PROJECT = Path(__file__).resolve().parents[3]
 N_TRIALS = 40
@@ -185,7 +186,7 @@ def kill(worker):
     assert worker.wait(timeout=PATIENCE_SECONDS) == -signal.SIGKILL
 
 
-@pytest.mark.parametrize(("n_workers", "together"), [(2, 1), (4, 3)])
+@pytest.mark.parametrize(("n_workers", "together"), slow_but([(2, 1), (4, 3)], (2, 1)))
 def test_processes_share_the_trials(team, n_workers, together):
     workers = team.start(n_workers, together=together)
     team.finish(workers)
@@ -213,6 +214,7 @@ def test_survivor_finishes_what_a_killed_process_has_begun(team):
         assert time.monotonic() - began < 30
 
 
+@pytest.mark.slow
 def test_killed_study_goes_on_where_it_was(team):
     workers = team.start(2)
     team.wait_until(lambda: len(team.evaluated()) > N_TRIALS / 4)
@@ -227,6 +229,7 @@ def test_killed_study_goes_on_where_it_was(team):
     assert len([trial for trial in trials if trial.state == TrialState.FAIL]) <= 2
 
 
+@pytest.mark.slow
 def test_more_trials_can_be_asked_for_later(team):
     team.finish(team.start(1, n_trials=5))
     team.check(n_trials=5)

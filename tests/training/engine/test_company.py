@@ -15,6 +15,7 @@ from skdl import MLPRegressor
 from skdl.exceptions import DivergenceError
 from skdl.training import _train
 from skdl.training.engine import _stack
+from tests.checks import PLAIN_OR_XLA
 
 X, Y = load_diabetes(return_X_y=True)
 X = StandardScaler().fit_transform(X)
@@ -156,7 +157,7 @@ def some_fits(n_fits, **params):
     return fits
 
 
-@pytest.mark.parametrize("compiled", [False, True], ids=["plain", "xla"])
+@pytest.mark.parametrize("compiled", PLAIN_OR_XLA, ids=["plain", "xla"])
 @pytest.mark.parametrize("batch_norm", [None, "before_activation"])
 def test_diverging_member_hurts_nobody_else(batch_norm, compiled, stack_sizes, monkeypatch):
     monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: compiled)

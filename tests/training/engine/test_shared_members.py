@@ -10,6 +10,7 @@ from sklearn.base import clone
 import skdl
 from skdl import MLPClassifier, MLPRegressor
 from skdl.training import _train
+from tests.checks import slow_but
 
 PLAIN = {"hidden_units": 6, "hidden_layers": 2, "batch_size": 16, "epochs": 4, "random_state": 0}
 SHARED = {**PLAIN, "shared_members": 3}
@@ -58,8 +59,13 @@ def test_networks_differ_at_first_in_how_they_weigh_a_feature(embedding, diabete
         assert len(np.unique(before)) == before.size
 
 
-@pytest.mark.parametrize("embedding", ["piecewise_linear", "plr"])
-@pytest.mark.parametrize("compiled", [False, True], ids=["plain", "xla"])
+@pytest.mark.parametrize(
+    ("compiled", "embedding"),
+    slow_but(
+        [(compiled, form) for compiled in (False, True) for form in ("piecewise_linear", "plr")],
+        (False, "piecewise_linear"),
+    ),
+)
 def test_factors_of_embedded_features_mean_what_they_mean_in_keras(
     compiled, embedding, diabetes, monkeypatch
 ):
@@ -97,7 +103,7 @@ def test_classifier_predicts_the_mean_of_probabilities(n_classes, iris):
         np.testing.assert_allclose(network.predict_proba(X), shares.mean(1), atol=1e-5)
 
 
-@pytest.mark.parametrize("l2", [0.0, 0.1])
+@pytest.mark.parametrize("l2", slow_but([0.0, 0.1], 0.1))
 def test_learns_what_keras_learns_from_the_mean_of_the_losses(l2, diabetes):
     X, y = diabetes
     y = (y - y.mean()) / y.std()

@@ -1,0 +1,153 @@
+"""The pruner of a search: a trial races against the best, fold by fold.
+
+What is hard in one fold is hard for all trials, so it is their differences on the same folds that
+tell who is ahead. A trial ends at a rung if it is behind the leader there, and if that is more than
+the folds differ among themselves.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from optuna.pruners import BasePruner
+from optuna.trial import TrialState
+
+from skdl._compat_optuna import frozen_trial, hidden_attrs, set_hidden_attr
+from skdl.model_selection.cross_validation import corrected_t_test
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import optuna
+    from numpy.typing import NDArray
+    from optuna.trial import FrozenTrial
+
+__all__ = ["RacingPruner", "record_rung", "rungs_of"]
+
+# What a trial leaves in the study: for each rung that it reached, the values of its folds.
+_RUNGS = "skdl:rungs"
+# A curve of fewer epochs says nothing.
+_FEWEST_EPOCHS = 3
+# Of so few trials nobody can tell the good from the bad.
+_FEWEST_TRIALS = 5
+_FIRST_SHARE = 0.05
+# Where waves of the learning rate end: "coslog4" has it at 0 where log2(1 + 15 t) is whole.
+_ENDS_OF_WAVES = (1 / 15, 3 / 15, 7 / 15)
+# A cosine is down at its very end only; these have half of the rate and a seventh.
+_LATE = (1 / 2, 3 / 4)
+
+
+def rungs_of(n_epochs: int, schedule: str) -> tuple[int, ...]:
+    """Return the epochs after which trials are compared.
+
+    Where the learning rate is high, the loss of a good network may be that of a poor one. So
+    trials are compared where a schedule has the rate down; with a flat rate, after 5 % of the
+    epochs and at each doubling.
+
+    Parameters
+    ----------
+    n_epochs : int
+        Of a whole trial.
+    schedule : str
+        See `skdl.training.Schedule`.
+
+    Returns
+    -------
+    rungs : tuple of int
+        In rising order, before the last epoch.
+    """
+    if schedule == "coslog4":
+        epochs = [math.ceil(share * n_epochs) for share in _ENDS_OF_WAVES]
+    elif schedule == "cosine":
+        epochs = [math.ceil(share * n_epochs) for share in _LATE]
+    else:
+        first = max(_FEWEST_EPOCHS, round(_FIRST_SHARE * n_epochs))
+        epochs = [first << i for i in range(max(1, n_epochs).bit_length())]
+    return tuple(sorted({e for e in epochs if _FEWEST_EPOCHS <= e < n_epochs}))
+
+
+class RacingPruner(BasePruner):
+    """Ends trials that are behind the leader on the same folds, beyond their noise.
+
+    Racing is due to Maron and Moore (1994, "Hoeffding races"); here it is over epochs, and judged
+    by the t-test for overlapping folds of Nadeau and Bengio (2003), one-sided. The leader at a
+    rung is the best of all trials that came so far, whether it was pruned later or not.
+
+    Parameters
+    ----------
+    rungs : sequence of int
+        Epochs after which trials are compared.
+    n_train, n_test : ndarray of shape (n_folds,)
+        Rows of each fold.
+    significance : float in (0, 1), default=0.15
+        Chance at most that a trial as good as the leader ends at one rung.
+    n_trials : int, default=5
+        Nothing ends before so many trials have been completed.
+    """
+
+    def __init__(
+        self,
+        rungs: Sequence[int],
+        n_train: NDArray[np.int64],
+        n_test: NDArray[np.int64],
+        *,
+        significance: float = 0.15,
+        n_trials: int = _FEWEST_TRIALS,
+    ) -> None:
+        self.rungs = tuple(rungs)
+        self.n_train, self.n_test = n_train, n_test
+        self.significance, self.n_trials = significance, n_trials
+        self._has_begun = False
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        """Tell whether a trial that has just come to a rung ends there."""
+        step = trial.last_step
+        own = _values_at(trial, step)
+        if own is None:
+            return False
+        trials = study.get_trials(deepcopy=False)
+        if not self._has_begun:
+            n_complete = sum(t.state == TrialState.COMPLETE for t in trials)
+            self._has_begun = n_complete >= self.n_trials
+        if not self._has_begun:
+            return False
+        others = [
+            values
+            for t in trials
+            if t.number != trial.number and (values := _values_at(t, step)) is not None
+        ]
+        others = [values for values in others if len(values) == len(own)]
+        if len(others) < self.n_trials:
+            return False
+        leader = max(others, key=lambda values: float(np.nanmean(values)))
+        found = corrected_t_test(own, leader, self.n_train, self.n_test)
+        is_behind = bool(found.difference < 0)
+        # Of a single fold, nobody knows the noise.
+        if math.isnan(found.p_value):
+            return is_behind
+        return is_behind and found.p_value / 2 < self.significance
+
+
+def record_rung(trial: optuna.Trial, epoch: int, values: NDArray[np.float64]) -> None:
+    """Leave in the study what the folds of a trial have reached at a rung.
+
+    Parameters
+    ----------
+    trial : optuna.Trial
+    epoch : int
+    values : ndarray of shape (n_folds,)
+        Larger is better; NaN for a fold that has none.
+    """
+    known = hidden_attrs(frozen_trial(trial)).get(_RUNGS, {})
+    # JSON, in which databases keep it, has neither NaN nor infinity.
+    plain = [float(value) if math.isfinite(value) else None for value in values]
+    set_hidden_attr(trial, _RUNGS, {**known, str(epoch): plain})
+
+
+def _values_at(trial: FrozenTrial, step: int | None) -> NDArray[np.float64] | None:
+    """Return the values of a trial's folds at a rung; None if it did not come so far."""
+    rungs: Mapping[str, list[float | None]] = hidden_attrs(trial).get(_RUNGS, {})
+    values = np.array(rungs.get(str(step), []), float)
+    return None if np.isnan(values).all() else values
