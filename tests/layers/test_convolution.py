@@ -174,6 +174,7 @@ REGULARISED = {
 @pytest.mark.parametrize(
     "parameters", slow_but([{}, REGULARISED], REGULARISED), ids=["plain", "regularised"]
 )
+@pytest.mark.slow
 def test_company_changes_no_bit_in_the_plain_graph(parameters):
     X, y = data_of("image")
     network = network_of("image", **parameters)

@@ -200,6 +200,7 @@ def test_regression_losses(name, regression):
     np.testing.assert_allclose(ours.history_["val_loss"], history["val_loss"], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_poisson_loss_on_counts(diabetes):
     X, _ = diabetes
     counts = np.random.default_rng(0).poisson(np.exp(0.5 * X[:, 2]))

@@ -269,6 +269,7 @@ def furthest(y_true, y_pred):
     return keras.ops.max(keras.ops.abs(y_true - y_pred), axis=-1)
 
 
+@pytest.mark.slow
 def test_keras_path_reports_metrics_in_the_units_of_the_target(data):
     metrics = ["mae", keras.metrics.RootMeanSquaredError(), keras.metrics.R2Score(), furthest]
     data = {**data, "y": data["y"] * 50 + 100, "y_val": data["y_val"] * 50 + 100}

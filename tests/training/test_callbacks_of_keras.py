@@ -280,6 +280,7 @@ def test_only_the_rest_is_trained_after_a_restore(batches, data, tmp_path):
     np.testing.assert_allclose(resumed.predict(data["X"]), whole.predict(data["X"]), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_saved_model_goes_on_training_as_keras_would(data, tmp_path):
     path = tmp_path / "saved.keras"
     estimator = regressor([keras.callbacks.ModelCheckpoint(path)], epochs=2)

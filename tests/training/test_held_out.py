@@ -187,6 +187,7 @@ def test_metrics_and_score_are_in_the_units_of_the_target(kind, mode, diabetes):
         assert found == pytest.approx(by_numpy, rel=1e-4, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_sparse_rows(diabetes):
     X, y = diabetes
     estimator = MLPRegressor((6,), epochs=2, target_scaling=False, metrics=["mae"], random_state=0)

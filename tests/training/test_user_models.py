@@ -207,6 +207,7 @@ def test_what_the_graph_cannot_do_goes_to_keras_and_says_why(name, rows, log):
     assert np.isfinite(ours.predict(X)).all()
 
 
+@pytest.mark.slow
 def test_embedding_learns_what_a_dense_layer_of_indicators_learns(rows):
     X, y = rows
 
@@ -316,6 +317,7 @@ def test_classifiers_train_as_in_keras(loss, units, activation, rows, log):
         np.testing.assert_allclose(probabilities.sum(1), 1)
 
 
+@pytest.mark.slow
 def test_sparse_rows_learn_what_dense_rows_learn(rows):
     from scipy import sparse
 

@@ -2,10 +2,18 @@
 
 from skdl.model_selection.ensembles._averaging import AveragingClassifier, AveragingRegressor
 from skdl.model_selection.ensembles._kfold import KFoldEnsembleClassifier, KFoldEnsembleRegressor
+from skdl.model_selection.ensembles._of_trials import (
+    TrialEnsembleClassifier,
+    TrialEnsembleRegressor,
+    aligned_probabilities,
+)
 
 __all__ = [
     "AveragingClassifier",
     "AveragingRegressor",
     "KFoldEnsembleClassifier",
     "KFoldEnsembleRegressor",
+    "TrialEnsembleClassifier",
+    "TrialEnsembleRegressor",
+    "aligned_probabilities",
 ]

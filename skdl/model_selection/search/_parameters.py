@@ -98,6 +98,14 @@ def check_search_parameters(values: Mapping[str, Any]) -> None:
             f"{_OWNER}: n_trials=None and timeout=None would search for ever. Expected at "
             "least one of them."
         )
+    scoring = values["scoring"]
+    is_ensemble = isinstance(values["refit"], str) and values["refit"] == "ensemble"
+    is_one_metric = scoring is None or isinstance(scoring, str) or callable(scoring)
+    if is_ensemble and not is_one_metric:
+        raise InvalidParameterError(
+            f"{_OWNER}: refit='ensemble' came with several metrics, scoring={scoring!r}. "
+            "Expected one, as members are selected for a single score: pass its name alone."
+        )
     if study is not None and (storage is not None or study_name is not None):
         raise InvalidParameterError(
             f"{_OWNER}: study came with storage={storage!r} and "

@@ -33,6 +33,7 @@ __all__ = [
     "check_outcome",
     "cv_results",
     "finished_trials",
+    "forget_results",
     "metrics_of_scorers",
     "metrics_of_trials",
 ]
@@ -44,6 +45,12 @@ _STATES = {
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "failed",
 }
+
+
+def forget_results(search: Any) -> None:
+    """Drop what an earlier fit of a search has left behind: this one may be interrupted."""
+    for name in [name for name in vars(search) if name.endswith("_") and name[0] != "_"]:
+        delattr(search, name)
 
 
 def finished_trials(study: optuna.Study) -> list[FrozenTrial]:

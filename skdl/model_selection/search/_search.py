@@ -26,12 +26,14 @@ from skdl.model_selection._arguments import check_data, checked_splits
 from skdl.model_selection._split import SHUFFLE_SEED, check_folds, splits_per_iteration
 from skdl.model_selection.cross_validation import Folds, router_of
 from skdl.model_selection.search._defaults import make_pruner, max_epochs
+from skdl.model_selection.search._ensemble import ENSEMBLE, EnsembleMixin
 from skdl.model_selection.search._parameters import check_search_parameters, check_target_score
 from skdl.model_selection.search._progress import SearchProgress
 from skdl.model_selection.search._results import (
     check_outcome,
     cv_results,
     finished_trials,
+    forget_results,
     metrics_of_scorers,
     metrics_of_trials,
 )
@@ -62,7 +64,7 @@ _OWNER = "OptunaSearchCV"
 
 
 # The mixin is a base of scikit-learn's class too, from 1.9 on.
-class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
+class OptunaSearchCV(EnsembleMixin, DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
     """Search for good parameters with Optuna; all folds of a trial train side by side.
 
     A search of scikit-learn's kind, for use wherever ``GridSearchCV`` stands. The folds of a trial
@@ -133,6 +135,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         Fit the best parameters on all rows. With several metrics, the name of the one to be
         best in, or a function that takes ``cv_results_`` and returns an index. With False, and a
         function as `scoring` that returns a dict, the first of its scores is maximized.
+        ``"ensemble"`` averages the fold estimators of selected trials instead, see `ensemble`.
     trials_together : int, default=1
         Trials to ask for and train at once. Those whose networks have the same structure train
         as one. A sampler learns less from trials that it has to suggest at the same time.
@@ -165,7 +168,11 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
     start_score_ : float
         Mean score of the start, with one objective; NaN if it was not completed.
     best_estimator_ : object
-        Fitted on all rows; with `refit`.
+        Fitted on all rows; with `refit`. The ensemble with ``refit="ensemble"``.
+    ensemble_weights_ : dict of int to float
+        Weights of the trials in the ensemble, by number.
+    ensemble_score_ : float
+        Mean over the folds of the ensemble's score, of the rows that it was selected on.
     refit_time_ : float
         Seconds; with `refit`.
     n_splits_ : int
@@ -302,7 +309,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
             paired folds of Nadeau and Bengio (2003), two-sided at 5 %.
         """
         check_search_parameters(self.get_params(deep=False))
-        self._delete_fitted_attributes()
+        forget_results(self)
         scorers, refit_metric = scorers_of_search(self)
         X, y = check_data(_OWNER, self.estimator, X, y)
         params = check_method_params(X, params=params)
@@ -325,7 +332,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         self.n_splits_ = len(splits)
 
         metrics = metrics_of_scorers(scorers)
-        if callable(self.scoring) and isinstance(self.refit, str):
+        if callable(self.scoring) and isinstance(self.refit, str) and self.refit != ENSEMBLE:
             refit_metric = self.refit  # of the dict that the function may return
             metrics = [refit_metric]
         objectives = [refit_metric] if refit_metric in metrics else metrics
@@ -336,7 +343,10 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         pruner = make_pruner(self.pruner, base, splits, is_judged=is_judged)
         study = self._begin_study(space, start, [X, y, *splits], objectives, pruner)
         n_trials = 1 if space.names == () else self.n_trials  # there is nothing to draw
-        tasks = self._begin_tasks(X, y, params)
+        tasks = SearchTasks.begin(
+            self._init_callback_context(max_subtasks=1 + (self.refit is not False)),
+            self, X, y, params,
+        )  # fmt: skip
         progress = SearchProgress(n_trials, n_epochs, is_shown=bool(self.verbose))
         trials = Trials(
             estimator=base,
@@ -359,6 +369,7 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
             splits_per_iteration=splits_per_iteration(splitter, len(splits)),
             n_jobs=self.n_jobs,
             progress=progress,
+            make_library=self._begin_library,
         )
 
         def on_event(event: Event, trials: list[FrozenTrial]) -> None:
@@ -394,21 +405,6 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
         return self
 
     # ------------------------------------------------------------------ before the search
-
-    def _delete_fitted_attributes(self) -> None:
-        """Drop what an earlier fit has left behind: this one may be interrupted."""
-        for name in [name for name in vars(self) if name.endswith("_") and name[0] != "_"]:
-            delattr(self, name)
-
-    def _begin_tasks(self, X: Any, y: Any, params: dict[str, Any]) -> SearchTasks:
-        """Tell scikit-learn's callbacks that the search begins."""
-        weight = params.get("sample_weight")
-        metadata = None if weight is None else {"sample_weight": weight}
-        data = {"estimator": self, "X": X, "y": y, "metadata": metadata}
-        root = self._init_callback_context(max_subtasks=1 + (self.refit is not False))
-        root.call_on_fit_task_begin(**data)
-        # Those that others run, or have lost, cannot be foreseen.
-        return SearchTasks(root, data, self.n_trials if self.storage is None else None)
 
     def _begin_study(
         self,
@@ -473,9 +469,12 @@ class OptunaSearchCV(DocLinkMixin, BaseSearchCV, CallbackSupportMixin):
     def _fit_best(
         self, base: Any, tasks: SearchTasks, X: Any, y: Any, fit_params: dict[str, Any]
     ) -> None:
-        self.best_estimator_ = clone(base).set_params(**clone(self.best_params_, safe=False))
         start = time.monotonic()
-        tasks.refit(self.best_estimator_, X, *(() if y is None else (y,)), **fit_params)
+        if self.refit == ENSEMBLE:
+            self._set_ensemble()
+        else:
+            self.best_estimator_ = clone(base).set_params(**clone(self.best_params_, safe=False))
+            tasks.refit(self.best_estimator_, X, *(() if y is None else (y,)), **fit_params)
         self.refit_time_ = time.monotonic() - start
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_

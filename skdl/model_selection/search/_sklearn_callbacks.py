@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -32,6 +32,28 @@ class SearchTasks:
         self._search = root.subcontext(task_name="search", max_subtasks=n_trials)
         self._search.call_on_fit_task_begin(**data)
         self._running: dict[int, Any] = {}
+
+    @classmethod
+    def begin(
+        cls, root: CallbackContext, search: Any, X: Any, y: Any, params: dict[str, Any]
+    ) -> Self:
+        """Tell callbacks that a search begins.
+
+        Parameters
+        ----------
+        root : CallbackContext
+            Of the whole fit, with room for two tasks.
+        search : OptunaSearchCV
+        X, y : array-like
+        params : dict
+            Of ``fit``.
+        """
+        weight = params.get("sample_weight")
+        metadata = None if weight is None else {"sample_weight": weight}
+        data = {"estimator": search, "X": X, "y": y, "metadata": metadata}
+        root.call_on_fit_task_begin(**data)
+        # Those that others run, or have lost, cannot be foreseen.
+        return cls(root, data, search.n_trials if search.storage is None else None)
 
     def event(self, event: Event, trials: list[FrozenTrial]) -> bool:
         """Take in what the study loop tells; return whether a callback asks to stop."""

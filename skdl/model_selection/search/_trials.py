@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skdl.model_selection.cross_validation import Fold, Folds
+    from skdl.model_selection.search._library import Library
     from skdl.model_selection.search._progress import SearchProgress
     from skdl.model_selection.search._space import Space
     from skdl.model_selection.search._start import Start
@@ -77,6 +78,9 @@ class Trials:
     n_jobs : int or None
         For estimators without networks.
     progress : SearchProgress
+    make_library : callable
+        ``make_library(estimator, folds)`` returns where completed trials are kept for an ensemble,
+        or None.
     """
 
     estimator: Any
@@ -90,11 +94,13 @@ class Trials:
     splits_per_iteration: int
     n_jobs: int | None
     progress: SearchProgress
+    make_library: Callable[[Any, Folds], Library | None]
 
     def __post_init__(self) -> None:
         # Scores and losses must not meet in one study, so the first score decides for all trials.
         self._is_scored_by_epoch = False
         self.problem = ""
+        self._library = self.make_library(self.estimator, self.folds)
         self._epoch_scorer = _scorer_of(self.folds.scorer, self.objectives[0])
 
     @property
@@ -238,6 +244,8 @@ class Trials:
         reason = _shorten(_exception(failed[0])) if failed else ""
         if any(map(math.isnan, values)):
             return Outcome.failed(reason or self._scoring_error(folds))
+        if self._library is not None:
+            self._library.add(trial.number, folds)
         if len(of_folds) == 1 and all(map(math.isfinite, of_folds[0])):
             report_fold_scores(trial, of_folds[0])
         return dataclasses.replace(Outcome.completed(values), reason=reason)

@@ -240,6 +240,7 @@ def test_unknown_parameter_is_told_before_the_first_trial(space, data, tmp_path)
 # ---------------------------------------------------------------- what stands inside
 
 
+@pytest.mark.slow
 def test_estimators_without_networks(data):
     space = {"ridge__alpha": loguniform(1e-3, 1e3)}
     model = make_pipeline(StandardScaler(), Ridge())
