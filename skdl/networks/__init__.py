@@ -24,6 +24,7 @@ from skdl.networks._loss_formulas import (
     formula_of_loss_name,
     loss_names,
     loss_spellings,
+    searched_losses,
 )
 from skdl.networks._mlp import mlp, numeric_embedding
 from skdl.networks._network import Layer, Network
@@ -83,6 +84,7 @@ __all__ = [
     "read_layers",
     "rebuilt",
     "reseeded",
+    "searched_losses",
     "shapes_by_block",
     "shared_variables",
 ]

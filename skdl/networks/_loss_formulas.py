@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from skdl.networks._quantile_loss import quantile_loss_class
 
@@ -25,6 +25,7 @@ __all__ = [
     "formula_of_loss_name",
     "loss_names",
     "loss_spellings",
+    "searched_losses",
 ]
 
 
@@ -48,8 +49,9 @@ class LossFormula:
         Keras' names for it, in snake case.
     nonnegative_targets : bool
         Whether targets below 0 make no sense.
-    may_be_searched : bool
-        Whether a search may put another loss in its place: all estimate a centre of the target.
+    in_search : {"kept", "replaced", "tried"}
+        What a search does with it. Losses that estimate a centre of the target are replaced by
+        those that are tried. The others say what to predict, such as a quantile, and are kept.
     """
 
     name: str
@@ -59,7 +61,7 @@ class LossFormula:
     public_name: str = ""
     aliases: tuple[str, ...] = ()
     nonnegative_targets: bool = False
-    may_be_searched: bool = False
+    in_search: Literal["kept", "replaced", "tried"] = "kept"
 
     @property
     def is_of_classes(self) -> bool:
@@ -98,13 +100,14 @@ LOSS_FORMULAS: Mapping[str, LossFormula] = MappingProxyType({
     for formula in (
         LossFormula(
             SQUARED_ERROR, "MeanSquaredError", aliases=("mean_squared_error",),
-            may_be_searched=True,
+            in_search="tried",
         ),
+        # Not tried: the Huber loss with a small delta is nearly the same.
         LossFormula(
             ABSOLUTE_ERROR, "MeanAbsoluteError", aliases=("mean_absolute_error",),
-            may_be_searched=True,
+            in_search="replaced",
         ),
-        LossFormula(HUBER, "Huber", scalars=(("delta", 1.0),), may_be_searched=True),
+        LossFormula(HUBER, "Huber", scalars=(("delta", 1.0),), in_search="tried"),
         LossFormula("log_cosh", "LogCosh"),
         LossFormula("quantile", "QuantileLoss", scalars=(("quantile", 0.5),)),
         LossFormula("poisson", "Poisson", "exponential", nonnegative_targets=True),
@@ -142,6 +145,11 @@ def loss_names(*, of_classes: bool) -> tuple[str, ...]:
         if formula.is_of_classes == of_classes
     ]
     return tuple(dict.fromkeys(names))
+
+
+def searched_losses() -> tuple[str, ...]:
+    """Return the names of the losses that a search over regressors tries."""
+    return tuple(name for name, formula in LOSS_FORMULAS.items() if formula.in_search == "tried")
 
 
 def loss_spellings(*, of_classes: bool) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validat
 from skdl import KerasClassifier, KerasRegressor, MLPClassifier, MLPRegressor, lockstep
 from skdl.networks import Layer, UserFunction
 from skdl.training.engine._program import Program
-from tests.checks import slow_but
+from tests.checks import slow_but, slow_case
 
 # Keras 3.15 with NumPy 2.4, in whatever reads a Keras variable as an array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy")
@@ -189,8 +189,8 @@ def test_metric_keeps_an_argument_that_its_config_leaves_out(rows):
         lambda: Gain(0.0),
         lambda: GainOf({"all": 0.0}),
         lambda: Inner(0.0),
-        lambda: keras.layers.Activation(functools.partial(ops.multiply, 0.0)),
-        lambda: keras.Sequential([Gain(0.0)]),
+        slow_case(lambda: keras.layers.Activation(functools.partial(ops.multiply, 0.0))),
+        slow_case(lambda: keras.Sequential([Gain(0.0)])),
         lambda: keras.layers.Lambda(lambda x: x * settings.nothing),
     ],
     ids=["forgotten", "without default", "inside", "partial", "in a model", "lambda"],

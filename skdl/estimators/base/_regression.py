@@ -15,7 +15,14 @@ from skdl.estimators.base._network_estimator import BaseNetwork, plainly_named
 from skdl.estimators.base._parameters import loss_constraint
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._targets import Output, Targets, as_columns
-from skdl.networks import HUBER, SQUARED_ERROR, Loss, LossFormula, formula_of_loss_name, loss_names
+from skdl.networks import (
+    HUBER,
+    Loss,
+    LossFormula,
+    formula_of_loss_name,
+    loss_names,
+    searched_losses,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -247,10 +254,8 @@ class RegressionNetwork(MultiOutputMixin, RegressorMixin, BaseNetwork):
 
     def _search_space(self) -> dict[str, Choice | Number]:
         space = super()._search_space()
-        # Other losses say what is to be predicted, such as a quantile: not for a search to change.
         formula = _formula_of(self.loss)
-        if formula is not None and formula.may_be_searched:
-            # Down to 0.1 standard deviations it is nearly "mae", which needs no choice of its own.
-            space["loss"] = Choice(SQUARED_ERROR, HUBER)
+        if formula is not None and formula.in_search != "kept":
+            space["loss"] = Choice(*searched_losses())
             space["huber_delta"] = Number(0.1, 3.0, log=True, only_if=("loss", HUBER))
         return space

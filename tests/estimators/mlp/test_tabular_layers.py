@@ -15,6 +15,7 @@ from skdl.estimators.base._auto_sizes import auto_batch_size, auto_hidden_units,
 from skdl.exceptions import InvalidParameterError
 from skdl.layers._numeric_embeddings import bins
 from skdl.training import _train
+from tests.checks import PLAIN_OR_XLA, slow_but, slow_case
 
 EMBEDDINGS = ("periodic", "plr", "pbld", "piecewise_linear")
 SIZES = {"n_frequencies": 3, "frequency_scale": 0.3, "embedding_units": 5, "n_bins": 4}
@@ -95,7 +96,8 @@ def numpy_prediction(network, X):
 @pytest.mark.parametrize(
     "params",
     [
-        *({"numeric_embedding": form} for form in EMBEDDINGS),
+        # Each is among those with everything.
+        *(slow_case({"numeric_embedding": form}) for form in EMBEDDINGS),
         {"input_scaling": "smooth_clip"},
         {"feature_scale": True},
         *({"activation": name, "parametric_activation": True} for name in NUMPY_ACTIVATIONS),
@@ -301,7 +303,9 @@ class OnBatches(keras.callbacks.Callback):
         pass
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "coslog4", "plateau"])
+@pytest.mark.parametrize(
+    "schedule", slow_but(["cosine", "coslog4", "plateau"], "coslog4", "plateau")
+)
 def test_schedules_hold_where_keras_itself_trains(schedule, diabetes, caplog):
     params = {**PLAIN, **EVERYTHING, "learning_rate_schedule": schedule, "patience": 2}
     ours = MLPRegressor(**params).fit(*diabetes)
@@ -348,7 +352,7 @@ def fits_that_differ(**common):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("compiled", [False, True], ids=["plain", "xla"])
+@pytest.mark.parametrize("compiled", PLAIN_OR_XLA, ids=["plain", "xla"])
 @pytest.mark.parametrize("form", EMBEDDINGS)
 def test_each_member_equals_its_fit_alone(form, compiled, diabetes, monkeypatch):
     X, y = diabetes

@@ -336,6 +336,7 @@ def test_pickling_error_says_what_to_do(data):
     np.testing.assert_allclose(again.predict(data[0]), estimator.predict(data[0]), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_other_processes_are_refused(data):
     with pytest.raises(pickle.PicklingError) as told:
         cross_val_score(network(trial_of()), *data, cv=CV, n_jobs=2)

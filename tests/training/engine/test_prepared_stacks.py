@@ -12,6 +12,7 @@ from joblib import Parallel, delayed
 from skdl import MLPRegressor
 from skdl.training import Observer, _train, train
 from skdl.training.lockstep import lockstep
+from tests.checks import PLAIN_OR_XLA
 
 WIDTHS = (3, 4, 5)
 
@@ -54,7 +55,7 @@ def jobs(diabetes, events):
     return found
 
 
-@pytest.fixture(params=[False, True], ids=["plain", "xla"])
+@pytest.fixture(params=PLAIN_OR_XLA, ids=["plain", "xla"])
 def compiled(request, monkeypatch):
     monkeypatch.setattr(_train, "worth_compiling", lambda members: request.param)
     return request.param
