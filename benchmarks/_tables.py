@@ -5,8 +5,12 @@ import dataclasses
 import numpy as np
 import pandas as pd
 from _harness import data_folder
+from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.impute import SimpleImputer
 from sklearn.model_selection import KFold, ShuffleSplit, StratifiedShuffleSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 
 @dataclasses.dataclass
@@ -125,6 +129,21 @@ def sunshine():
     size = int(len(X) * 0.2)
     splits = [(np.arange(cut), np.arange(cut, min(cut + size, len(X)))) for cut in cuts]
     return Table(X, y, "RMSE", splits, "3,653 days, 3 splits in order of time")
+
+
+def by_column():
+    """Return the usual preparation of numbers and categories, for networks of any kind."""
+    return make_column_transformer(
+        (
+            make_pipeline(SimpleImputer(), StandardScaler()),
+            make_column_selector(dtype_include="number"),
+        ),
+        (
+            OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=5),
+            make_column_selector(dtype_exclude="number"),
+        ),
+        sparse_threshold=0,
+    )
 
 
 TABLES = {

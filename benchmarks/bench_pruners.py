@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from _harness import format_seconds, markdown_table, timed
-from _tables import TABLES
+from _tables import TABLES, by_column
 
 EPOCHS = 100
 N_SPLITS = 5
@@ -33,21 +33,12 @@ TEST_SHARE = 1 / (N_SPLITS - 1)
 
 def model_of(table):
     """Return a pipeline of our defaults around a table."""
-    from sklearn.compose import make_column_selector, make_column_transformer
-    from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
     import skdl
 
-    numbers = make_column_selector(dtype_include="number")
-    others = make_column_selector(dtype_exclude="number")
-    texts = OneHotEncoder(handle_unknown="ignore", sparse_output=False, min_frequency=10)
-    columns = make_column_transformer(
-        (make_pipeline(SimpleImputer(), StandardScaler()), numbers), (texts, others)
-    )
     kind = skdl.MLPRegressor if table.score == "RMSE" else skdl.MLPClassifier
-    return make_pipeline(columns, kind(epochs=EPOCHS, random_state=0))
+    return make_pipeline(by_column(), kind(epochs=EPOCHS, random_state=0))
 
 
 def curves_of(name, n_trials):

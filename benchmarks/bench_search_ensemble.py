@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from _harness import data_folder, machine_description, markdown_table
-from _tables import TABLES
+from _tables import TABLES, by_column
 from sklearn import datasets
 
 N_ROWS = 2_000
@@ -68,27 +68,14 @@ LOADERS = {
 
 def model_of(*, is_classifier, epochs):
     """Return a network behind the usual preparation of numbers and categories."""
-    from sklearn.compose import TransformedTargetRegressor, make_column_selector
-    from sklearn.compose import make_column_transformer as by_column
-    from sklearn.impute import SimpleImputer
+    from sklearn.compose import TransformedTargetRegressor
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+    from sklearn.preprocessing import StandardScaler
 
     from skdl import MLPClassifier, MLPRegressor
 
-    columns = by_column(
-        (
-            make_pipeline(SimpleImputer(), StandardScaler()),
-            make_column_selector(dtype_include="number"),
-        ),
-        (
-            OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=5),
-            make_column_selector(dtype_exclude="number"),
-        ),
-        sparse_threshold=0,
-    )
     network = MLPClassifier if is_classifier else MLPRegressor
-    pipe = make_pipeline(columns, network(epochs=epochs, random_state=0))
+    pipe = make_pipeline(by_column(), network(epochs=epochs, random_state=0))
     return pipe if is_classifier else TransformedTargetRegressor(pipe, transformer=StandardScaler())
 
 

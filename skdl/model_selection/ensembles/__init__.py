@@ -1,11 +1,14 @@
 """Ensembles of networks that are trained together."""
 
-from skdl.model_selection.ensembles._averaging import AveragingClassifier, AveragingRegressor
+from skdl.model_selection.ensembles._averaging import (
+    AveragingClassifier,
+    AveragingRegressor,
+    aligned_probabilities,
+)
 from skdl.model_selection.ensembles._kfold import KFoldEnsembleClassifier, KFoldEnsembleRegressor
 from skdl.model_selection.ensembles._of_trials import (
     TrialEnsembleClassifier,
     TrialEnsembleRegressor,
-    aligned_probabilities,
 )
 
 __all__ = [

@@ -38,7 +38,7 @@ from skdl.model_selection._networks import nested_networks
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "DECISION_THRESHOLD",
@@ -47,6 +47,7 @@ __all__ = [
     "AveragingClassifier",
     "AveragingRegressor",
     "BaseAveraging",
+    "aligned_probabilities",
     "gives_probabilities",
 ]
 
@@ -69,6 +70,32 @@ IS_CLASSIFIER = Predicate(
 )
 # A label at exactly one half counts as absent, as in MLPClassifier.
 DECISION_THRESHOLD = 0.5
+
+
+def aligned_probabilities(
+    probabilities: ArrayLike, seen: NDArray[Any], classes: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Return a member's probabilities in the columns of all classes.
+
+    Parameters
+    ----------
+    probabilities : array-like of shape (n_samples, n_seen)
+    seen : ndarray of shape (n_seen,)
+        Classes that the member has learned from; a rare one may be absent from its rows.
+    classes : ndarray of shape (n_classes,)
+        Sorted.
+
+    Returns
+    -------
+    aligned : ndarray of shape (n_samples, n_classes)
+        0 for a class that the member has not seen.
+    """
+    own = np.asarray(probabilities, float)
+    if len(seen) == len(classes):
+        return own
+    aligned = np.zeros((len(own), len(classes)))
+    aligned[:, np.searchsorted(classes, seen)] = own
+    return aligned
 
 
 class BaseAveraging(DocLinkMixin, MetaEstimatorMixin, BaseEstimator, ABC):

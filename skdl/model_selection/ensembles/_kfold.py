@@ -24,6 +24,7 @@ from skdl.model_selection.ensembles._averaging import (
     IS_REGRESSOR,
     AveragingClassifier,
     AveragingRegressor,
+    aligned_probabilities,
     gives_probabilities,
 )
 from skdl.model_selection.ensembles._kfold_base import CONSTRAINTS, BaseKFoldEnsemble
@@ -274,12 +275,9 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
         if isinstance(probabilities, list):
             # One array for each label, as scikit-learn's trees return them.
             return np.column_stack([label[:, -1] for label in probabilities])
-        if self._is_multilabel or len(member.classes_) == len(self.classes_):
+        if self._is_multilabel:
             return np.asarray(probabilities, float)
-        # A rare class may be absent from the rows that a member learned from.
-        aligned = np.zeros((len(probabilities), len(self.classes_)))
-        aligned[:, np.searchsorted(self.classes_, member.classes_)] = probabilities
-        return aligned
+        return aligned_probabilities(probabilities, member.classes_, self.classes_)
 
     def _score(self, y: NDArray[Any], predictions: NDArray[np.float64]) -> float:
         if self._is_multilabel:

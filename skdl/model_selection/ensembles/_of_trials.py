@@ -8,33 +8,14 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skdl.model_selection.ensembles._averaging import aligned_probabilities
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["TrialEnsembleClassifier", "TrialEnsembleRegressor", "aligned_probabilities"]
-
-
-def aligned_probabilities(estimator: Any, X: Any, classes: NDArray[Any]) -> NDArray[np.float64]:
-    """Return probabilities in the order of all classes; 0 for those that it has not seen.
-
-    Parameters
-    ----------
-    estimator : object
-        A fitted classifier.
-    X : array-like of shape (n_samples, ...)
-    classes : ndarray of shape (n_classes,)
-        Sorted.
-
-    Returns
-    -------
-    probabilities : ndarray of shape (n_samples, n_classes)
-    """
-    own = np.asarray(estimator.predict_proba(X), float)
-    probabilities = np.zeros((len(own), len(classes)))
-    probabilities[:, np.searchsorted(classes, estimator.classes_)] = own
-    return probabilities
+__all__ = ["TrialEnsembleClassifier", "TrialEnsembleRegressor"]
 
 
 class BaseTrialEnsemble(BaseEstimator):
@@ -181,4 +162,4 @@ class TrialEnsembleClassifier(ClassifierMixin, BaseTrialEnsemble):
         return self.classes_[self._mean(X).argmax(axis=1)]
 
     def _predictions(self, member: Any, X: Any) -> NDArray[np.float64]:
-        return aligned_probabilities(member, X, self.classes_)
+        return aligned_probabilities(member.predict_proba(X), member.classes_, self.classes_)

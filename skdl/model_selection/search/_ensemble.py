@@ -35,7 +35,7 @@ class EnsembleMixin:
     def _begin_library(self, estimator: Any, folds: Folds) -> Library | None:
         """Return where trials are kept for an ensemble, if there is to be one."""
         self._library = None
-        if isinstance(self.refit, str) and self.refit == ENSEMBLE:
+        if self.refit == ENSEMBLE:
             self._library = Library(estimator, folds, self.scoring)
         return self._library
 

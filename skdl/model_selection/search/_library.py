@@ -99,7 +99,8 @@ class Library:
             if self._classes is None:
                 predictions.append(np.asarray(estimator.predict(X_test), float))
             else:
-                predictions.append(aligned_probabilities(estimator, X_test, self._classes))
+                own = estimator.predict_proba(X_test)
+                predictions.append(aligned_probabilities(own, estimator.classes_, self._classes))
         self._models[number] = _Model(estimators, predictions)
 
     def ensemble(self, size: int) -> TrialEnsembleClassifier | TrialEnsembleRegressor:
@@ -165,12 +166,12 @@ class Library:
     @functools.cached_property
     def _metric(self) -> _Metric | None:
         """What scores all candidates at once; None where each needs a call of the scorer."""
-        is_classifier = self._classes is not None
-        metrics = _OF_CLASSES if is_classifier else _OF_NUMBERS
+        of_classes = self._classes is not None
+        metrics = _OF_CLASSES if of_classes else _OF_NUMBERS
         # None is the estimator's own score; that of the ensemble is scikit-learn's.
-        name = ("accuracy" if is_classifier else "r2") if self._scoring is None else self._scoring
+        name = ("accuracy" if of_classes else "r2") if self._scoring is None else self._scoring
         metric = metrics.get(name) if isinstance(name, str) else None
-        if metric is None or not (is_classifier or np.ndim(self._folds.y) == 1):
+        if metric is None or not (of_classes or np.ndim(self._folds.y) == 1):
             return None
         if self._classes is not None and metric.is_binary and len(self._classes) != 2:
             return None
@@ -204,8 +205,9 @@ class Library:
         """Score predictions of a fold's held-out rows by the scorer of the search."""
         train, test = self._folds.splits[fold]
         given: _Given | _GivenClasses
-        given = _Given(predictions)
-        if self._classes is not None:
+        if self._classes is None:
+            given = _Given(predictions)
+        else:
             given = _GivenClasses(predictions, self._classes)
         X, y = safe_split(given, self._folds.X, self._folds.y, test, train)
         params = check_method_params(self._folds.X, dict(self._folds.score_params), indices=test)

@@ -26,6 +26,7 @@ from skdl._validation import (
 )
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._arguments import ESTIMATOR, MOST, N_JOBS, SCORING
+from skdl.model_selection.search._ensemble import ENSEMBLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,9 +100,8 @@ def check_search_parameters(values: Mapping[str, Any]) -> None:
             "least one of them."
         )
     scoring = values["scoring"]
-    is_ensemble = isinstance(values["refit"], str) and values["refit"] == "ensemble"
     is_one_metric = scoring is None or isinstance(scoring, str) or callable(scoring)
-    if is_ensemble and not is_one_metric:
+    if values["refit"] == ENSEMBLE and not is_one_metric:
         raise InvalidParameterError(
             f"{_OWNER}: refit='ensemble' came with several metrics, scoring={scoring!r}. "
             "Expected one, as members are selected for a single score: pass its name alone."

@@ -99,7 +99,6 @@ class RacingPruner(BasePruner):
         self.rungs = tuple(rungs)
         self.n_train, self.n_test = n_train, n_test
         self.significance, self.n_trials = significance, n_trials
-        self._has_begun = False
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Tell whether a trial that has just come to a rung ends there."""
@@ -108,17 +107,15 @@ class RacingPruner(BasePruner):
         if own is None:
             return False
         trials = study.get_trials(deepcopy=False)
-        if not self._has_begun:
-            n_complete = sum(t.state == TrialState.COMPLETE for t in trials)
-            self._has_begun = n_complete >= self.n_trials
-        if not self._has_begun:
+        if sum(t.state == TrialState.COMPLETE for t in trials) < self.n_trials:
             return False
         others = [
             values
             for t in trials
-            if t.number != trial.number and (values := _values_at(t, step)) is not None
+            if t.number != trial.number
+            and (values := _values_at(t, step)) is not None
+            and len(values) == len(own)
         ]
-        others = [values for values in others if len(values) == len(own)]
         if len(others) < self.n_trials:
             return False
         leader = max(others, key=lambda values: float(np.nanmean(values)))
