@@ -58,5 +58,5 @@ def test_without_the_attributes_of_tensorflow_the_public_call_is_used():
     concrete = tf.function(lambda x: x + 1.0, autograph=False).get_concrete_function(
         tf.TensorSpec([None])
     )
-    call = call_of_tensors(lambda *arguments: concrete(*arguments))
+    call = call_of_tensors(concrete.__call__)
     np.testing.assert_array_equal(call((tf.ones([2]),)), [2.0, 2.0])
