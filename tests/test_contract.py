@@ -314,13 +314,23 @@ def own_methods(Estimator):
     ]
 
 
-# The regressor's checks beside those that are a regressor's are slow tests: the classifier's stand
-# for them.
+def another_stands_for(estimator, check):
+    """Tell whether a check is made again here with little that is new, and so is a slow test."""
+    name = check.func.__name__
+    if isinstance(estimator, skdl.MLPRegressor) and "regressor" not in name:
+        return True  # the same of the classifier
+    if check.keywords.get("readonly_memmap"):
+        return True  # writable rows; that none are written to is check_readonly_memmap_input
+    # Sparse arrays and weights of dense rows.
+    return name in {
+        "check_estimator_sparse_matrix",
+        "check_sample_weight_equivalence_on_sparse_data",
+    }
+
+
 @scikit_learn_checks(
     [small(E) for E in [*ESTIMATORS, *TRANSFORMERS] if E not in LATER],
-    is_slow=lambda estimator, name: (
-        isinstance(estimator, skdl.MLPRegressor) and "regressor" not in name
-    ),
+    is_slow=another_stands_for,
 )
 def test_scikit_learn_checks_with_default_parameters(estimator, check):
     check(estimator)

@@ -76,7 +76,7 @@ def learned_by_keras(job):
     """Return the model and history that Keras' own fit makes of a job."""
     model = keras_model(job.network)
     model.set_weights(initial_weights(job))
-    model.compile(robust_adam(), job.network.loss.to_keras(), jit_compile=False)
+    model.compile(robust_adam(), job.network.loss.to_keras(), run_eagerly=True)
     validation = job.validation and (
         job.validation.X,
         np.eye(3)[job.validation.y[:, 0].astype(int)],
@@ -194,6 +194,8 @@ def test_company_changes_no_bit_in_the_plain_graph(parameters):
     assert not np.allclose(alone[0].weights, alone[1].weights)
 
 
+# Compiles for seconds. What it does to companies is seen in training/engine/test_company too.
+@pytest.mark.slow
 @pytest.mark.parametrize("parameters", [{}, REGULARISED], ids=["plain", "regularised"])
 def test_company_changes_nothing_but_rounding_under_xla(parameters, monkeypatch):
     monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: True)

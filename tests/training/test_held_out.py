@@ -14,7 +14,8 @@ from skdl.training.engine._row_pool import batches
 from tests.checks import PLAIN_OR_XLA
 
 N_TRAIN = 90
-MODES = ["plain", "xla", "keras"]
+# XLA compiles for seconds, and what it compiles are the operations of the plain graph.
+MODES = ["plain", pytest.param("xla", marks=pytest.mark.slow), "keras"]
 # Where it is enough to see them all now and then.
 MODES_OF_SLOW_RUNS = [
     "plain",

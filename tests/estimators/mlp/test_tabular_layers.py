@@ -100,8 +100,16 @@ def numpy_prediction(network, X):
         *(slow_case({"numeric_embedding": form}) for form in EMBEDDINGS),
         {"input_scaling": "smooth_clip"},
         {"feature_scale": True},
-        *({"activation": name, "parametric_activation": True} for name in NUMPY_ACTIVATIONS),
-        *({**EVERYTHING, "numeric_embedding": form} for form in EMBEDDINGS),
+        # One activation and the two forms least alike stand for the others.
+        *slow_but(
+            [{"activation": name, "parametric_activation": True} for name in NUMPY_ACTIVATIONS],
+            {"activation": "mish", "parametric_activation": True},
+        ),
+        *slow_but(
+            [{**EVERYTHING, "numeric_embedding": form} for form in EMBEDDINGS],
+            {**EVERYTHING, "numeric_embedding": "pbld"},
+            {**EVERYTHING, "numeric_embedding": "piecewise_linear"},
+        ),
     ],
     ids=str,
 )
