@@ -159,6 +159,7 @@ def own_instance(Estimator):
 # The checks' rows have as few as two features: a signal that can be halved once.
 SMALL_CNN = {"conv_blocks": 1, "filters": 8, "hidden_units": 64}
 OFF_DEFAULT_MLP = {
+    "hidden_units": (6,),  # with all that is below, each layer takes a second to trace
     "hidden_layers": 1,
     "input_dropout": 0.05,
     "input_batch_norm": True,

@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skdl import KerasClassifier, KerasRegressor, MLPClassifier, MLPRegressor
 from skdl.exceptions import InvalidParameterError
-from tests.checks import slow_but
+from tests.checks import slow_but, slow_case
 
 # Keras 3.15 with NumPy 2.4, in whatever reads a Keras variable as an array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy")
@@ -423,7 +423,7 @@ def test_history_holds_what_callbacks_write(name, batches, data, tmp_path):
         )
 
 
-@pytest.mark.parametrize("batches", [False, True], ids=["graph", "keras.Model.fit"])
+@pytest.mark.parametrize("batches", [False, slow_case(case=True)], ids=["graph", "keras.Model.fit"])
 def test_a_whole_fit_that_was_saved_leaves_only_the_rest_to_train(batches, data, tmp_path):
     # The user deletes nothing: half of the epochs are done, then a fit of all of them begins.
     def callbacks(calls):

@@ -117,7 +117,7 @@ def test_held_out_rows_are_not_learned_from():
     assert model.history_["val_loss"][-1] > 0.1
 
 
-@pytest.mark.parametrize("Estimator", [MLPRegressor, MLPClassifier])
+@pytest.mark.parametrize("Estimator", slow_but([MLPRegressor, MLPClassifier], MLPClassifier))
 def test_a_group_stays_on_one_side_of_the_split(Estimator):
     # The only feature that differs is the group's own: learnable unless the group is held out.
     rng = np.random.default_rng(0)

@@ -46,9 +46,9 @@ def raw(estimator):
 @pytest.mark.parametrize(
     ("model", "loss"),
     [
-        (build, "hinge"),
+        slow_case((build, "hinge")),
         (build, "squared_hinge"),
-        (build, keras.losses.Hinge()),
+        slow_case((build, keras.losses.Hinge())),
         slow_case((Subclassed, "hinge")),
     ],
     ids=["name", "squared", "object", "model that only Keras trains"],

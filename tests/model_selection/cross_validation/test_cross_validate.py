@@ -760,7 +760,7 @@ def test_import_loads_neither_keras_nor_tensorflow(fresh_python):
 # ---------------------------------------------------------------------------------- images
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("dtype", slow_but([np.uint8, np.float32], np.uint8))
 def test_folds_of_images_are_not_copied_and_score_the_same(dtype, monkeypatch):
     digits = load_digits()
     X, y = digits.images[:200].astype(dtype), digits.target[:200]

@@ -42,7 +42,7 @@ def test_regressor_predicts_the_mean_of_its_networks(diabetes):
     np.testing.assert_allclose(theirs, outputs.mean(1)[:, 0], atol=1e-4)
 
 
-@pytest.mark.parametrize("embedding", [None, "piecewise_linear", "plr"])
+@pytest.mark.parametrize("embedding", slow_but([None, "piecewise_linear", "plr"], "plr"))
 def test_networks_differ_at_first_in_how_they_weigh_a_feature(embedding, diabetes):
     X, y = diabetes
     frame = pd.DataFrame(X[:, :3], columns=["p", "q", "r"]).assign(
@@ -89,7 +89,7 @@ def assert_predicts_as_keras(network, X, codes, y):
     np.testing.assert_allclose(network.predict(X), expected, atol=1e-4 * y.std())
 
 
-@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("n_classes", slow_but([2, 3], 3))
 def test_classifier_predicts_the_mean_of_probabilities(n_classes, iris):
     X, y = iris
     y = np.minimum(y, n_classes - 1)
@@ -122,9 +122,9 @@ def test_learns_what_keras_learns_from_the_mean_of_the_losses(l2, diabetes):
     layers = [layer for layer in network.model_.layers if type(layer).__name__ != "SharedMean"]
     twin = keras.models.clone_model(keras.Sequential([keras.Input((10,)), *layers]))
     twin.set_weights(initial)
-    twin.compile(keras.optimizers.Adam(0.01), MeanOfLosses(), jit_compile=False)
+    twin.compile(keras.optimizers.Adam(0.01), MeanOfLosses(), run_eagerly=True)
     history = twin.fit(X, y[:, None], batch_size=16, epochs=4, shuffle=False, verbose=0).history
-    theirs = twin.predict(X, verbose=0).mean((1, 2))
+    theirs = np.asarray(twin(X)).mean((1, 2))
     np.testing.assert_allclose(network.predict(X), theirs, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(network.history_["loss"], history["loss"], rtol=1e-3)
 
