@@ -108,6 +108,12 @@ class Trials:
         is_by_fold_or_never = isinstance(self.pruner, NopPruner | WilcoxonPruner)
         return not is_by_fold_or_never and len(self.objectives) == 1
 
+    @property
+    def _rungs(self) -> tuple[int, ...]:
+        """Epochs after which the trials of a round are judged, all of them at once."""
+        pruner = self.pruner
+        return pruner.rungs if isinstance(pruner, RacingPruner) and self._prunes_by_epoch else ()
+
     def __call__(self, trials: list[optuna.Trial]) -> list[Outcome]:
         """Evaluate trials together; return how each ended."""
         # One after another, as a sampler looks at what it has suggested to the others.
@@ -147,6 +153,8 @@ class Trials:
             ),
             n_folds=len(self.folds.splits),
             may_end_early=self._prunes_by_epoch,
+            rungs=self._rungs,
+            ends_at_rung=lambda _: not is_first and trial.should_prune(),
         )
         outcome = params if isinstance(params, Outcome) else self._try_params(trial, params, curve)
         set_hidden_attr(trial, N_EPOCHS, curve.n_epochs)
@@ -207,10 +215,10 @@ class Trials:
         # Pruners end what is NaN; left alone, it diverges and is recorded as failed.
         if not self._prunes_by_epoch or math.isnan(mean):
             return False
-        if isinstance(self.pruner, RacingPruner) and epoch in self.pruner.rungs:
-            record_rung(trial, epoch, values)
         trial.report(mean, epoch)
-        return trial.should_prune()
+        if epoch in self._rungs:
+            record_rung(trial, epoch, values)
+        return not self._rungs and trial.should_prune()
 
     def _fold_values(
         self, values: Sequence[tuple[float | None, float | None]]
