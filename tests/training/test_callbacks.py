@@ -15,6 +15,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skdl import MLPClassifier, MLPRegressor
 from skdl.exceptions import DivergenceError
+from skdl.layers import keras_model
+from skdl.training import initial_weights
 from tests.checks import slow_case
 
 # Keras 3.15 with NumPy 2.4, in whatever reads a Keras variable as an array.
@@ -70,14 +72,9 @@ def fit(data, *callbacks, **params):
 
 def fit_by_keras(data, *callbacks):
     """Return the predictions of a Keras model with our initial weights, trained by Keras."""
-    weights = []
-
-    class InitialWeights(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
-            weights.extend(self.model.get_weights())
-
-    model = keras.models.clone_model(fit(data, InitialWeights(), epochs=1).model_)
-    model.set_weights(weights)
+    job = MLPRegressor(**PLAIN)._make_job(data["X"], data["y"])
+    model = keras_model(job.network)
+    model.set_weights(initial_weights(job))
     model.compile(keras.optimizers.Adam(0.01), "mse", run_eagerly=True)
     model.fit(
         data["X"],

@@ -11,6 +11,8 @@ from sklearn.model_selection import GridSearchCV
 
 from skdl import KerasClassifier, KerasRegressor, MLPClassifier, MLPRegressor
 from skdl.exceptions import InvalidParameterError
+from skdl.layers import keras_model
+from skdl.training import initial_weights
 from tests.checks import slow_but, slow_case
 
 # Keras 3.15 with NumPy 2.4, in whatever reads a Keras variable as an array.
@@ -129,16 +131,9 @@ def regressor(callbacks, **params):
 
 def twin_of(estimator, data, optimizer=None):
     """Return a Keras model with the weights that an estimator begins with."""
-    weights = []
-    fitted = clone(estimator).set_params(epochs=1)
-
-    class Keep(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
-            weights.extend(self.model.get_weights())
-
-    fitted.set_params(callbacks=[Keep()]).fit(**data)
-    model = keras.models.clone_model(fitted.model_)
-    model.set_weights(weights)
+    job = clone(estimator)._make_job(data["X"], data["y"])
+    model = keras_model(job.network)
+    model.set_weights(initial_weights(job))
     model.compile(
         optimizer or keras.optimizers.Adam(0.01), "mse", metrics=["mae"], run_eagerly=True
     )

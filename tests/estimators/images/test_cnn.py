@@ -194,7 +194,7 @@ def test_model_predicts_what_the_estimator_predicts(digits):
     X, y = digits
     network = CNNClassifier(**SMALL, batch_norm="after_activation", l2=0.01).fit(X, y)
     np.testing.assert_allclose(
-        network.model_.predict(X[..., None], verbose=0), network.predict_proba(X), atol=1e-6
+        np.asarray(network.model_(X[..., None])), network.predict_proba(X), atol=1e-6
     )
 
 

@@ -513,7 +513,7 @@ def _():
 @behaviour("predict__batch_size")
 def _():
     own = regressor(predict__batch_size=7).fit(X, NUMBERS)
-    np.testing.assert_allclose(own.predict(X), own.model_.predict(X, verbose=0)[:, 0], rtol=1e-4)
+    np.testing.assert_allclose(own.predict(X), np.asarray(own.model_(X))[:, 0], rtol=1e-4)
 
 
 @behaviour("validation_split: the last rows")
@@ -960,7 +960,7 @@ def _():
 @behaviour("target_encoder_.inverse_transform of what the network gives")
 def _():
     own = classifier(loss="sparse_categorical_crossentropy").fit(X, NAMES)
-    outputs = own.model_.predict(X, verbose=0)
+    outputs = np.asarray(own.model_(X))
     np.testing.assert_array_equal(own.target_encoder_.inverse_transform(outputs), own.predict(X))
 
 
@@ -1078,7 +1078,7 @@ def _():
     own = classifier().initialize(X, Y)
     assert own.initialized_
     assert own.current_epoch == 0
-    expected = own.model_.predict(X, verbose=0)[:, 0]
+    expected = np.asarray(own.model_(X))[:, 0]
     np.testing.assert_allclose(own.predict_proba(X)[:, 1], expected, rtol=1e-5)
 
 

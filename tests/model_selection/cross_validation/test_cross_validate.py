@@ -381,7 +381,7 @@ def test_verbose_shows_a_bar(regression, capfd):
 def loss_of(estimator, X, y):
     """Return the mean squared error in the units of the network at the end of a pipeline."""
     network = estimator[-1]
-    outputs = network.model_.predict(estimator[:-1].transform(X), verbose=0)[:, 0]
+    outputs = np.asarray(network.model_(estimator[:-1].transform(X)))[:, 0]
     return np.mean((outputs - (y - network.target_offset_) / network.target_scale_) ** 2)
 
 
