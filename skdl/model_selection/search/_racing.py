@@ -76,7 +76,7 @@ class RacingPruner(BasePruner):
     rung is the best of all trials that came so far, whether it was pruned later or not.
 
     Of many trials that come to a rung at the same time, the better half goes on, as in successive
-    halving (Jamieson and Talwalkar 2016, Alg. 1), but no fewer than `n_trials`.
+    halving (Jamieson and Talwalkar 2016, Alg. 1), and at first so many that `n_trials` end whole.
 
     Parameters
     ----------
@@ -123,16 +123,11 @@ class RacingPruner(BasePruner):
         if not is_known and len(others) < 2 * self.n_trials:
             return False
         beside = [values for state, values in others if state == TrialState.RUNNING]
-        return self._is_in_worse_half(own, beside) or self._is_behind(
-            own, [values for _, values in others]
-        )
-
-    def _is_in_worse_half(
-        self, own: NDArray[np.float64], beside: Sequence[NDArray[np.float64]]
-    ) -> bool:
-        """Tell whether enough of the trials that run side by side are ahead."""
         n_ahead = sum(np.nanmean(values) > np.nanmean(own) for values in beside)
-        return bool(n_ahead >= max(self.n_trials, (len(beside) + 2) // 2))
+        better_half = (len(beside) + 2) // 2
+        if n_ahead >= max(better_half, self.n_trials - n_completed):
+            return True
+        return self._is_behind(own, [values for _, values in others])
 
     def _is_behind(self, own: NDArray[np.float64], others: list[NDArray[np.float64]]) -> bool:
         """Tell whether the best of the others is ahead by more than the folds' noise."""

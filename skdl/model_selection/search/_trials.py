@@ -27,6 +27,7 @@ from skdl.model_selection.search._pruning import MeanCurve
 from skdl.model_selection.search._racing import RacingPruner, record_rung
 from skdl.model_selection.search._start import is_start
 from skdl.model_selection.shared_study import Outcome
+from skdl.training.lockstep import MOST_WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -121,8 +122,13 @@ class Trials:
         if len(suggested) == 1:
             return [self._evaluate(*suggested[0])]
         run = delayed(with_sklearn_config(self._evaluate))
+        # All folds of a trial must wait together to be judged together.
+        at_once = max(1, MOST_WAITING // len(self.folds.splits))
+        outcomes: list[Outcome] = []
         with ensure_lockstep():
-            return list(Parallel()(run(*each) for each in suggested))
+            for i in range(0, len(suggested), at_once):
+                outcomes += Parallel()(run(*each) for each in suggested[i : i + at_once])
+        return outcomes
 
     def _suggest(self, trial: optuna.Trial) -> dict[str, Any] | Outcome:
         """Return a trial's parameters, or how it ended if a function of the user's raises."""
@@ -183,6 +189,7 @@ class Trials:
             estimator,
             n_jobs=self.n_jobs,
             epoch_scorer=self._epoch_scorer if self._prunes_by_epoch else None,
+            epochs=self._rungs or None,
             observers=[curve],
         )
 

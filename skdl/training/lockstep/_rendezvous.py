@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from skdl.training._trained import Trained
 
 __all__ = [
+    "MOST_WAITING",
     "Rendezvous",
     "Task",
     "current_call",
