@@ -9,7 +9,7 @@ from skdl.layers._augmentation import _seed_class
 from skdl.layers._registry import rule_of
 from skdl.layers._rule import LayerContext, Pass
 from skdl.networks import Layer, Loss, augmentation_layers, cnn
-from skdl.training import EarlyStopping, Job, Rows, _train, predict, train
+from skdl.training import EarlyStopping, Job, Rows, _part, predict, train
 from skdl.training._initial_weights import initial_weights
 from skdl.training._optimizers import describe_optimizer
 from skdl.training.engine._plan import worth_compiling
@@ -23,7 +23,7 @@ LABELS = Loss("categorical_crossentropy", (("label_smoothing", 0.0),), "one_hot"
 @pytest.fixture(params=PLAIN_OR_XLA, ids=["plain", "xla"])
 def compiled(request, monkeypatch):
     """Whether XLA compiles every stack, by the worth of compiling."""
-    monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: request.param)
+    monkeypatch.setattr(_part, "worth_compiling", lambda members, n_epochs=0: request.param)
     return request.param
 
 
@@ -198,7 +198,7 @@ def test_company_changes_no_bit_in_the_plain_graph(parameters):
 @pytest.mark.slow
 @pytest.mark.parametrize("parameters", [{}, REGULARISED], ids=["plain", "regularised"])
 def test_company_changes_nothing_but_rounding_under_xla(parameters, monkeypatch):
-    monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: True)
+    monkeypatch.setattr(_part, "worth_compiling", lambda members, n_epochs=0: True)
     X, y = data_of("image")
     network = network_of("image", **parameters)
     jobs = [

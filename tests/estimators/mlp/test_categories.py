@@ -13,7 +13,7 @@ import skdl
 from skdl import MLPClassifier, MLPRegressor
 from skdl.estimators.mlp._table_encoder import TableEncoder
 from skdl.model_selection import KFoldEnsembleRegressor
-from skdl.training import _train
+from skdl.training import _part
 from tests.checks import PLAIN_OR_XLA, slow_but
 
 PLAIN = {"hidden_units": 6, "hidden_layers": 1, "batch_size": 16, "epochs": 4, "random_state": 0}
@@ -118,7 +118,7 @@ def test_learns_from_categories(table):
 @pytest.mark.parametrize("compiled", PLAIN_OR_XLA, ids=["plain", "xla"])
 def test_each_member_equals_its_fit_alone(compiled, table, monkeypatch):
     X, y = table
-    monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: compiled)
+    monkeypatch.setattr(_part, "worth_compiling", lambda members, n_epochs=0: compiled)
     networks = [
         MLPRegressor(**WITH_GAPS | {"random_state": i, "dropout": 0.1 * i}) for i in range(3)
     ]

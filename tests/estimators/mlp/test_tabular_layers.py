@@ -14,7 +14,7 @@ from skdl import MLPClassifier, MLPRegressor, SmoothClipScaler
 from skdl.estimators.base._auto_sizes import auto_batch_size, auto_hidden_units, auto_n_bins
 from skdl.exceptions import InvalidParameterError
 from skdl.layers._numeric_embeddings import bins
-from skdl.training import _train
+from skdl.training import _part
 from tests.checks import PLAIN_OR_XLA, slow_but, slow_case
 
 EMBEDDINGS = ("periodic", "plr", "pbld", "piecewise_linear")
@@ -365,7 +365,7 @@ def fits_that_differ(**common):
 @pytest.mark.parametrize("form", EMBEDDINGS)
 def test_each_member_equals_its_fit_alone(form, compiled, diabetes, monkeypatch):
     X, y = diabetes
-    monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: compiled)
+    monkeypatch.setattr(_part, "worth_compiling", lambda members, n_epochs=0: compiled)
     networks = fits_that_differ(numeric_embedding=form)
 
     def fitted(i):
@@ -382,12 +382,12 @@ def test_each_member_equals_its_fit_alone(form, compiled, diabetes, monkeypatch)
 def test_they_are_one_stack(diabetes, monkeypatch):
     sizes = []
 
-    class Recorded(_train.Stack):
+    class Recorded(_part.Stack):
         def __init__(self, members, **options):
             sizes.append(len(members))
             super().__init__(members, **options)
 
-    monkeypatch.setattr(_train, "Stack", Recorded)
+    monkeypatch.setattr(_part, "Stack", Recorded)
     with skdl.lockstep():
         Parallel()(delayed(network.fit)(*diabetes) for network in fits_that_differ())
     assert sizes == [6]

@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 import skdl
 from skdl import MLPClassifier, MLPRegressor
-from skdl.training import _train
+from skdl.training import _part
 from tests.checks import slow_but
 
 PLAIN = {"hidden_units": 6, "hidden_layers": 2, "batch_size": 16, "epochs": 4, "random_state": 0}
@@ -70,7 +70,7 @@ def test_factors_of_embedded_features_mean_what_they_mean_in_keras(
     compiled, embedding, diabetes, monkeypatch
 ):
     X, y = diabetes
-    monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: compiled)
+    monkeypatch.setattr(_part, "worth_compiling", lambda members, n_epochs=0: compiled)
     frame = pd.DataFrame(X[:, :3], columns=["p", "q", "r"]).assign(s=X[:, 1] > 0)
     frame["s"] = frame["s"].astype("category")
     network = MLPRegressor(**SHARED, numeric_embedding=embedding, learning_rate=0.03)
@@ -145,7 +145,7 @@ def test_validation_loss_is_the_mean_of_the_losses_and_metrics_those_of_the_mean
 @pytest.mark.parametrize("compiled", [False, True], ids=["plain", "xla"])
 def test_each_member_equals_its_fit_alone(compiled, diabetes, monkeypatch):
     X, y = diabetes
-    monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: compiled)
+    monkeypatch.setattr(_part, "worth_compiling", lambda members, n_epochs=0: compiled)
     networks = [
         MLPRegressor(
             **SHARED | {"random_state": i, "dropout": 0.1 * i, "l2": 0.01 * i},
