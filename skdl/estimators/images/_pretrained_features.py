@@ -22,6 +22,8 @@ from skdl._validation import (
     check_parameters,
 )
 from skdl.estimators.base._parameters import CALLABLE, is_keras
+from skdl.estimators.base._plain_state import PlainStateMixin
+from skdl.estimators.images._backbone import Extractor
 from skdl.estimators.images._chosen_backbone import extractor_for, is_name
 from skdl.estimators.images._image_shape import AXES_OF_SPACE, IMAGE_SHAPE, ImageRows
 
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
 
     import keras
     from numpy.typing import NDArray
-
-    from skdl.estimators.images._backbone import Extractor
 
 __all__ = ["BACKBONE_CONSTRAINTS", "BackboneRows", "PretrainedFeatures"]
 
@@ -68,6 +68,7 @@ class BackboneRows(ImageRows):
     pooling: Any
     random_state: Any
     _extractor: Extractor
+    _kinds_of_state: ClassVar[dict[str, Any]] = {"_extractor": Extractor}
 
     def _images(self, X: NDArray[Any], *, reset: bool) -> NDArray[Any]:
         """Return rows as images; the backbone is got ready where `reset`."""
@@ -104,7 +105,12 @@ class BackboneRows(ImageRows):
 
 
 class PretrainedFeatures(
-    DocLinkMixin, BackboneRows, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    DocLinkMixin,
+    BackboneRows,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    PlainStateMixin,
+    BaseEstimator,
 ):
     """Features of images by a pretrained Keras network: a transformer for any pipeline.
 

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skdl.estimators.base import PlainStateMixin
 from skdl.model_selection.ensembles._averaging import aligned_probabilities
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["TrialEnsembleClassifier", "TrialEnsembleRegressor"]
 
 
-class BaseTrialEnsemble(BaseEstimator):
+class BaseTrialEnsemble(PlainStateMixin, BaseEstimator):
     """Base of weighted means over trials, each the mean of its fold estimators.
 
     Its members are fitted already.

@@ -1,0 +1,260 @@
+"""Configurations of Keras objects that may be built of a file, whoever wrote it.
+
+A configuration names classes, and Keras makes whatever it names: a layer that runs a function's
+bytes, one that loads a model from a path, one that reads a vocabulary. So classes are listed here
+that only compute. Anything else is refused, before Keras is imported.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from skdl._plain_data import refused
+from skdl._validation import show
+
+__all__ = [
+    "ACTIVATIONS",
+    "FUNCTIONS",
+    "MOST_PER_ROW",
+    "check_keras_config",
+    "check_operation_call",
+    "check_sizes",
+]
+
+
+def _words(names: str) -> frozenset[str]:
+    return frozenset(names.split())
+
+
+ACTIVATIONS = _words("""celu elu exponential gelu hard_shrink hard_sigmoid hard_silu hard_swish
+    hard_tanh leaky_relu linear log_sigmoid log_softmax mish relu relu6 selu sigmoid silu
+    soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid sparsemax squareplus swish
+    tanh tanh_shrink threshold""")
+_LOSSES = """binary_crossentropy binary_focal_crossentropy categorical_crossentropy
+    categorical_focal_crossentropy categorical_generalized_cross_entropy categorical_hinge circle
+    cosine_similarity ctc dice hinge huber kl_divergence log_cosh mean_absolute_error
+    mean_absolute_percentage_error mean_squared_error mean_squared_logarithmic_error poisson
+    sparse_categorical_crossentropy squared_hinge tversky"""
+_METRICS = """binary_accuracy binary_crossentropy binary_focal_crossentropy categorical_accuracy
+    categorical_crossentropy categorical_focal_crossentropy categorical_hinge
+    concordance_correlation cosine_similarity hinge huber kl_divergence log_cosh
+    mean_absolute_error mean_absolute_percentage_error mean_squared_error
+    mean_squared_logarithmic_error pearson_correlation poisson sparse_categorical_accuracy
+    sparse_categorical_crossentropy sparse_top_k_categorical_accuracy squared_hinge
+    top_k_categorical_accuracy"""
+# By module of Keras.
+FUNCTIONS = {
+    "activations": ACTIVATIONS | {"glu"},
+    "losses": _words(_LOSSES),
+    "metrics": _words(_METRICS),
+}
+
+# Left out: what runs code (Lambda, JaxLayer, FlaxLayer, TorchModuleWrapper), loads a model
+# (TFSMLayer) or reads a vocabulary (StringLookup, IntegerLookup, TextVectorization).
+_LAYERS = """Activation ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D
+    AdaptiveAveragePooling3D AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D Add
+    AdditiveAttention AlphaDropout Attention Average AveragePooling1D AveragePooling2D
+    AveragePooling3D BatchNormalization Bidirectional CategoryEncoding CenterCrop Concatenate
+    Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D
+    ConvLSTM3D Cropping1D Cropping2D Cropping3D Dense DepthwiseConv1D DepthwiseConv2D
+    Discretization Dot Dropout ELU EinsumDense Embedding Flatten GRU GRUCell GaussianDropout
+    GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D
+    GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention
+    HashedCrossing Hashing Identity InputLayer LSTM LSTMCell LayerNormalization LeakyReLU Masking
+    MaxPooling1D MaxPooling2D MaxPooling3D Maximum MelSpectrogram Minimum MultiHeadAttention
+    Multiply Normalization PReLU Permute RMSNormalization RNN RandomBrightness
+    RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop RandomErasing RandomFlip
+    RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization
+    RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom ReLU
+    RepeatVector Rescaling Reshape Resizing ReversibleEmbedding STFTSpectrogram SeparableConv1D
+    SeparableConv2D SimpleRNN SimpleRNNCell Softmax Solarization SpatialDropout1D SpatialDropout2D
+    SpatialDropout3D SpectralNormalization StackedRNNCells Subtract TimeDistributed
+    UnitNormalization UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D
+    ZeroPadding3D"""
+_CLASSES = {
+    "keras": "DTypePolicy Sequential Functional Model Variable SeedGenerator",
+    "keras.src.models.functional": "Functional",
+    "keras.models": "Sequential Functional Model",
+    "keras.layers": _LAYERS,
+    "keras.losses": """BinaryCrossentropy BinaryFocalCrossentropy CTC CategoricalCrossentropy
+        CategoricalFocalCrossentropy CategoricalGeneralizedCrossEntropy CategoricalHinge Circle
+        CosineSimilarity Dice Hinge Huber KLDivergence LogCosh MeanAbsoluteError
+        MeanAbsolutePercentageError MeanSquaredError MeanSquaredLogarithmicError Poisson
+        SparseCategoricalCrossentropy SquaredHinge Tversky""",
+    "keras.metrics": """AUC Accuracy BinaryAccuracy BinaryCrossentropy BinaryIoU
+        CategoricalAccuracy CategoricalCrossentropy CategoricalHinge ConcordanceCorrelation
+        CosineSimilarity F1Score FBetaScore FalseNegatives FalsePositives Hinge IoU KLDivergence
+        LogCoshError Mean MeanAbsoluteError MeanAbsolutePercentageError MeanIoU MeanMetricWrapper
+        MeanSquaredError MeanSquaredLogarithmicError OneHotIoU OneHotMeanIoU PearsonCorrelation
+        Poisson Precision PrecisionAtRecall R2Score Recall RecallAtPrecision RootMeanSquaredError
+        SensitivityAtSpecificity SparseCategoricalAccuracy SparseCategoricalCrossentropy
+        SparseTopKCategoricalAccuracy SpecificityAtSensitivity SquaredHinge Sum
+        TopKCategoricalAccuracy TrueNegatives TruePositives""",
+    "keras.optimizers": """Adadelta Adafactor Adagrad Adam AdamW Adamax Ftrl Lamb Lion
+        LossScaleOptimizer Muon Nadam RMSprop SGD""",
+    "keras.optimizers.schedules": """CosineDecay CosineDecayRestarts ExponentialDecay
+        InverseTimeDecay PiecewiseConstantDecay PolynomialDecay""",
+    "keras.regularizers": "L1 L1L2 L2 OrthogonalRegularizer",
+    "keras.initializers": """Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity
+        IdentityInitializer LecunNormal LecunUniform Ones Orthogonal OrthogonalInitializer
+        RandomNormal RandomUniform STFT STFTInitializer TruncatedNormal VarianceScaling Zeros""",
+    "keras.constraints": "MaxNorm MinMaxNorm NonNeg UnitNorm",
+    # Layers of networks in keras.applications.
+    "keras.src.applications.convnext": "LayerScale StochasticDepth",
+    "keras.src.applications.inception_resnet_v2": "CustomScaleLayer",
+}
+_KNOWN = {(module, name) for module, names in _CLASSES.items() for name in _words(names)}
+# Ours are registered with Keras, which then writes no path of a module that others have.
+_OURS = _words("""Categories FeatureScale MissingNumbers ParametricActivation PeriodicEmbedding
+    PiecewiseLinearEmbedding QuantileLoss SharedDense SharedHeads SharedMean SmoothClip""")
+_OPERATIONS = {f"keras.src.ops.{name}" for name in ("image", "linalg", "math", "nn", "numpy")}
+# Of these modules of operations, all classes compute; of this one, some call what they are given.
+_CORE = "keras.src.ops.core"
+_CORE_OPERATIONS = {"Cast", "Scatter", "ScatterUpdate", "Shape", "Slice", "SliceUpdate",
+                    "StopGradient", "Unstack"}  # fmt: skip
+_VALUES = {"__slice__", "__ellipsis__", "__keras_tensor__", "__numpy__", "__tensor__", "__bytes__"}
+_KEYS = {"module", "class_name", "config", "registered_name", "build_config", "compile_config",
+         "name", "inbound_nodes", "shared_object_id", "keras_version", "backend"}  # fmt: skip
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MOST_LEVELS = 60
+_MOST_NUMBER = 2**63
+# Arguments of which a layer has at least so many weights.
+_WEIGHT_SIZES = _words("units filters output_dim input_dim num_heads key_dim value_dim kernel_size")
+# Floats of one row anywhere in a network: 1 GiB.
+MOST_PER_ROW = 2**28
+
+
+def check_keras_config(
+    written: str, *, lambdas: frozenset[str] = frozenset(), own_class: bool = False
+) -> None:
+    """Refuse a configuration, as JSON, that names anything but classes of Keras that compute.
+
+    Parameters
+    ----------
+    written : str
+    lambdas : frozenset of str
+        Names of Lambda layers whose functions are given beside the configuration.
+    own_class : bool
+        Whether the outermost class is the user's own, and given beside the configuration too.
+
+    Raises
+    ------
+    UnsafeFileError
+        If it does; the message says what it names.
+    """
+    config = _parsed(written)
+    if own_class and type(config) is dict:
+        config = config.get("config")
+    _check(config, lambdas, 0)
+
+
+def check_operation_call(written: str) -> None:
+    """Refuse a call of an operation, as `OperationCall` writes it, that does more than compute."""
+    call = _parsed(written)
+    if type(call) is not dict or set(call) != {"operation", "args", "kwargs"}:
+        raise refused(f"a call of a Keras operation with {show(call)}", "operation and arguments")
+    if type(call["operation"]) is not dict or "class_name" not in call["operation"]:
+        raise refused(f"the operation {show(call['operation'])}", "a class of keras.ops")
+    _check(call, frozenset(), 0)
+
+
+def _parsed(written: str) -> Any:
+    try:
+        return json.loads(written)
+    except ValueError as error:
+        raise refused(f"a Keras configuration that is no JSON ({error})", "JSON") from error
+
+
+def _check(config: Any, lambdas: frozenset[str], level: int) -> None:
+    if level > _MOST_LEVELS:
+        raise refused("a Keras configuration of too many levels", f"at most {_MOST_LEVELS}")
+    if type(config) is int and abs(config) >= _MOST_NUMBER:
+        raise refused(f"the number {show(config)} in a Keras configuration", "a smaller one")
+    if type(config) is list:
+        for part in config:
+            _check(part, lambdas, level + 1)
+    elif type(config) is dict:
+        if "class_name" in config:
+            _check_class(config, lambdas)
+        elif "spec_name" in config:
+            raise refused("a type specification of TensorFlow", "numbers, text and classes")
+        is_replaced = config.get("class_name") == "Lambda"
+        for name, part in config.items():
+            if not (is_replaced and name == "config"):
+                _check(part, lambdas, level + 1)
+
+
+def _check_class(config: dict[str, Any], lambdas: frozenset[str]) -> None:
+    name, inner = config["class_name"], config.get("config")
+    if name in _VALUES:
+        return
+    is_lambda = name == "Lambda" and config.get("module") == "keras.layers"
+    if is_lambda and type(inner) is dict and inner.get("name") in lambdas:
+        return
+    is_known = set(config) <= _KEYS and type(name) is str
+    if is_known and name == "function":
+        is_known = _is_known_function(config)
+    elif is_known:
+        is_known = _is_known_class(config)
+    if not is_known:
+        module, registered = config.get("module"), config.get("registered_name")
+        shown = registered or inner if name == "function" else name
+        raise refused(
+            f"the Keras object {show(shown)} of {show(module)}",
+            "layers, losses, metrics, optimizers and the like of Keras that only compute. What "
+            "runs code or loads other files is not built from a file",
+        )
+
+
+def _is_known_function(config: dict[str, Any]) -> bool:
+    module, name = str(config.get("module")), config.get("config")
+    family = module.rpartition(".")[2]
+    return (
+        module == f"keras.{family}"
+        and type(name) is str
+        and name in FUNCTIONS.get(family, ())
+        and config.get("registered_name") in {None, name, "function"}
+    )
+
+
+def _is_known_class(config: dict[str, Any]) -> bool:
+    name, module = config["class_name"], config.get("module")
+    registered = config.get("registered_name")
+    if module is None or str(module).startswith("skdl."):
+        return name in _OURS and registered == f"skdl>{name}"
+    if registered not in {None, name}:
+        return False
+    if module in _OPERATIONS:
+        return bool(_NAME.fullmatch(name)) and name[0].isupper()
+    return (module, name) in _KNOWN or (module == _CORE and name in _CORE_OPERATIONS)
+
+
+def check_sizes(written: str, n_weights: int) -> None:
+    """Refuse a configuration of layers that need more weights, or far more memory, than there are.
+
+    Parameters
+    ----------
+    written : str
+        Of `check_keras_config`.
+    n_weights : int
+        Numbers that come with it.
+    """
+
+    def check(value: Any, name: str) -> None:
+        if type(value) is dict:
+            for inner, part in value.items():
+                check(part, inner)
+        elif type(value) is list:
+            for part in value:
+                check(part, name)
+        elif type(value) is int and "seed" not in name:
+            most = max(n_weights, 1) if name in _WEIGHT_SIZES else MOST_PER_ROW
+            if value > most:
+                raise refused(
+                    f"a layer with {name}={value}, beside {n_weights:,} weights",
+                    f"at most {most:,}",
+                )
+
+    check(_parsed(written), "")
