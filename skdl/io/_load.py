@@ -119,5 +119,6 @@ def _hint(data: bytes) -> str:
         own = importlib.metadata.version("skdl")
     except Exception:  # noqa: BLE001 - a file that is not whole does not tell
         return ""
-    is_same = written is None or written == own
-    return "" if is_same else f" (It was written by skdl {written[:40]}, this is skdl {own}.)"
+    if written is None or written == own:
+        return ""
+    return f" (It was written by skdl {written[:40]}, this is skdl {own}.)"

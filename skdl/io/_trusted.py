@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 from sklearn.base import BaseEstimator
 
 __all__ = ["trusted_types"]
 
-# Of scikit-learn, what stands in estimators without being one: plain attributes, no code. skops
-# itself trusts estimators alone.
+# Of scikit-learn, what stands in estimators without being one: plain attributes, no code of
+# anybody's. skops itself trusts estimators alone.
 _OF_SKLEARN = (
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.calibration._TemperatureScaling",
+    "sklearn.metrics._scorer._CurveScorer",
+    "sklearn.metrics._scorer._PassthroughScorer",
+    "sklearn.metrics._scorer._Scorer",
+    "sklearn.utils._bunch.Bunch",
+    "sklearn.utils._metadata_requests.MetadataRequest",
+    "sklearn.utils._metadata_requests.MethodMetadataRequest",
     *(
         f"sklearn.model_selection._split.{name}"
         for name in (
@@ -36,7 +43,8 @@ def trusted_types() -> list[str]:
     Returns
     -------
     names : list of str
-        skdl's estimators, scikit-learn's splitters and calibrators, and NumPy's dtype.
+        skdl's estimators, scikit-learn's splitters, calibrators, scorers and metrics, and NumPy's
+        dtype.
 
     See Also
     --------
@@ -63,4 +71,16 @@ def trusted_types() -> list[str]:
         if inspect.isclass(kind)
         and (issubclass(kind, BaseEstimator) or hasattr(kind, "get_n_splits"))
     ]
-    return sorted([f"{kind.__module__}.{kind.__name__}" for kind in ours] + list(_OF_SKLEARN))
+    names = [f"{own.__module__}.{own.__name__}" for own in (*ours, *_metrics())]
+    return sorted({*names, *_OF_SKLEARN})
+
+
+def _metrics() -> list[Any]:
+    """Return scikit-learn's functions that compare predictions with targets."""
+    import sklearn.metrics
+
+    return [
+        getattr(sklearn.metrics, name)
+        for name in sklearn.metrics.__all__
+        if name.endswith(("_score", "_error", "_loss", "_deviance", "_corrcoef"))
+    ]

@@ -141,11 +141,10 @@ def _described_foreign(value: Any) -> Any:
     """Return what stands for an object of Keras, or a dtype; None for anything else."""
     if isinstance(value, np.dtype):
         return _Dtype(value.str)
-    kind = value if isinstance(value, type | FunctionType) else type(value)
     if "keras" not in sys.modules:
         return None
     if isinstance(value, type | FunctionType):
-        return _saved_name(value) if str(kind.__module__).startswith("keras.") else None
+        return _saved_name(value) if str(value.__module__).startswith("keras.") else None
     import keras
 
     if isinstance(value, keras.Model):

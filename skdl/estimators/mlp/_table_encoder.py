@@ -295,8 +295,8 @@ class TableEncoder:
 def _read_time(kind: Any, value: int, unit: str, zone: str | None) -> Any:
     try:
         if kind is pd.Timedelta:
-            return pd.Timedelta(np.timedelta64(value, unit))
-        moment = pd.Timestamp(np.datetime64(value, unit))
+            return pd.Timedelta(np.array(value).astype(f"timedelta64[{unit}]")[()])
+        moment = pd.Timestamp(np.array(value).astype(f"datetime64[{unit}]")[()])
         return moment if zone is None else moment.tz_localize("UTC").tz_convert(zone)
     except (TypeError, ValueError, OverflowError, KeyError) as error:
         raise refused(f"the time {value} {unit} {zone or ''}", "a time of pandas") from error

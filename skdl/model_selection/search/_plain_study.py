@@ -11,7 +11,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from optuna.distributions import distribution_to_json, json_to_distribution
+from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
 from optuna.trial import TrialState, create_trial
 
 from skdl._compat_optuna import hidden_attrs, set_hidden_study_attr
@@ -28,6 +28,8 @@ from skdl._plain_data import (
     sequence,
     text,
 )
+
+from skdl._validation import show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -163,6 +165,18 @@ def _read_study(
     return study
 
 
+@dataclasses.dataclass(frozen=True)
+class _SavedDistribution:
+    config: str
+
+
+def _read_distribution(config: str) -> BaseDistribution:
+    try:
+        return json_to_distribution(config)
+    except Exception as error:
+        raise refused(f"the distribution {show(config)}", "one of Optuna's") from error
+
+
 register(
     SavedTrial,
     {
@@ -191,5 +205,11 @@ register(
     },
     tag="Study",
     read=_read_study,
+)
+register(_SavedDistribution, {"config": text}, tag="Distribution", read=_read_distribution)
+register_foreign(
+    lambda value: _SavedDistribution(distribution_to_json(value))
+    if isinstance(value, BaseDistribution)
+    else None
 )
 register_foreign(lambda value: SavedStudy.of(value) if isinstance(value, optuna.Study) else None)
