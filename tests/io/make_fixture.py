@@ -21,11 +21,13 @@ FOLDER = Path(__file__).parent
 def table():
     """Return 40 rows with numbers, categories, gaps and dates, and two kinds of targets."""
     rng = np.random.default_rng(0)
-    X = pd.DataFrame({
-        "size": rng.normal(size=40),
-        "colour": np.array(["red", "green", "blue"])[rng.integers(0, 3, 40)],
-        "when": pd.date_range("2024-01-01", periods=40, unit="s"),
-    })
+    X = pd.DataFrame(
+        {
+            "size": rng.normal(size=40),
+            "colour": np.array(["red", "green", "blue"])[rng.integers(0, 3, 40)],
+            "when": pd.date_range("2024-01-01", periods=40, unit="s"),
+        }
+    )
     X.loc[3, "size"] = np.nan
     return X, np.where(X["colour"] == "red", "yes", "no"), np.arange(40.0)
 

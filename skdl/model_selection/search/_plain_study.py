@@ -28,7 +28,6 @@ from skdl._plain_data import (
     sequence,
     text,
 )
-
 from skdl._validation import show
 
 if TYPE_CHECKING:
@@ -208,8 +207,10 @@ register(
 )
 register(_SavedDistribution, {"config": text}, tag="Distribution", read=_read_distribution)
 register_foreign(
-    lambda value: _SavedDistribution(distribution_to_json(value))
-    if isinstance(value, BaseDistribution)
-    else None
+    lambda value: (
+        _SavedDistribution(distribution_to_json(value))
+        if isinstance(value, BaseDistribution)
+        else None
+    )
 )
 register_foreign(lambda value: SavedStudy.of(value) if isinstance(value, optuna.Study) else None)
