@@ -8,16 +8,20 @@ from typing import Any
 __all__ = ["skops_module"]
 
 
-def skops_module(name: str = "skops.io") -> Any:
-    """Return a module of skops.
+# Older ones trust scikit-learn's trees, crafted nodes of which can crash the process.
+_LEAST = (0, 15)
+
+
+def skops_module() -> Any:
+    """Return ``skops.io``.
 
     Raises
     ------
     ImportError
-        If skops is not installed; the message says how to install it.
+        If skops is not installed, or older than is safe; the message says how to install it.
     """
     try:
-        return importlib.import_module(name)
+        skops_io = importlib.import_module("skops.io")
     except ModuleNotFoundError as error:
         if str(error.name).partition(".")[0] != "skops":
             raise
@@ -25,3 +29,10 @@ def skops_module(name: str = "skops.io") -> Any:
             "skdl.io writes and reads files by skops, which is not installed. Install it: "
             'pip install "skdl[io]"'
         ) from error
+    version = importlib.import_module("skops").__version__
+    if tuple(map(int, version.split(".")[:2])) < _LEAST:
+        raise ImportError(
+            f"skdl.io found skops {version}, which lets through files that do harm. Expected a "
+            'newer one: pip install "skdl[io]"'
+        )
+    return skops_io

@@ -165,9 +165,10 @@ def _described_foreign(value: Any) -> Any:
 def _saved_name(value: Any) -> SavedName | None:
     import keras
 
+    name = value.__name__
     for family in ("activations", "losses", "metrics", "optimizers", "layers"):
-        if getattr(getattr(keras, family), value.__name__, None) is value:
-            return SavedName(family, value.__name__)
+        if getattr(getattr(keras, family), name, None) is value:
+            return SavedName(family, name)
     return None
 
 

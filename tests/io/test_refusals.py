@@ -139,6 +139,12 @@ def test_missing_file_is_no_unsafe_file(tmp_path):
         skdl.io.load(tmp_path / "missing.skops")
 
 
+def test_old_skops_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(skops, "__version__", "0.14.1")
+    with pytest.raises(ImportError, match=r'skops 0\.14\.1, .* pip install "skdl\[io\]"'):
+        skdl.io.load(tmp_path / "network.skops")
+
+
 def test_missing_skops_is_told(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "skops", None)
     monkeypatch.setitem(sys.modules, "skops.io", None)

@@ -18,7 +18,6 @@ from sklearn.utils.validation import check_is_fitted
 from skdl._compat import CallbackSupportMixin, with_callbacks
 from skdl._compat_tensorflow import check_not_forked
 from skdl._data_checks import check_outputs
-from skdl._doc_links import DocLinkMixin
 from skdl._validation import Constraint, check_parameters
 from skdl.estimators.base import _diagram as diagram
 from skdl.estimators.base import _keras_names as names
@@ -33,7 +32,7 @@ from skdl.estimators.base._held_out import HeldOutScoring
 from skdl.estimators.base._job import described_job
 from skdl.estimators.base._other_libraries import name_bad_arguments, unknown_parameter
 from skdl.estimators.base._parameters import CONSTRAINTS, as_list, check_learning_rate
-from skdl.estimators.base._plain_state import PlainStateMixin
+from skdl.estimators.base._public_estimator import PublicEstimatorMixin
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._targets import Targets
 from skdl.estimators.base._training_data import TrainingData, checked_rows, rows_in_place
@@ -62,9 +61,7 @@ def plainly_named(method: MethodT) -> MethodT:
     return method
 
 
-class BaseNetwork(
-    DocLinkMixin, CallbackSupportMixin, PlainStateMixin, BaseEstimator, metaclass=ABCMeta
-):
+class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of estimators that are one Keras network."""
 
     callbacks: Any

@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdl._doc_links import DocLinkMixin
 from skdl._validation import (
     RANDOM_STATE,
     AnyOf,
@@ -22,7 +21,7 @@ from skdl._validation import (
     check_parameters,
 )
 from skdl.estimators.base._parameters import CALLABLE, is_keras
-from skdl.estimators.base._plain_state import PlainStateMixin
+from skdl.estimators.base._public_estimator import PublicEstimatorMixin
 from skdl.estimators.images._backbone import Extractor
 from skdl.estimators.images._chosen_backbone import extractor_for, is_name
 from skdl.estimators.images._image_shape import AXES_OF_SPACE, IMAGE_SHAPE, ImageRows
@@ -105,11 +104,10 @@ class BackboneRows(ImageRows):
 
 
 class PretrainedFeatures(
-    DocLinkMixin,
     BackboneRows,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    PlainStateMixin,
+    PublicEstimatorMixin,
     BaseEstimator,
 ):
     """Features of images by a pretrained Keras network: a transformer for any pipeline.

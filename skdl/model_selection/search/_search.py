@@ -21,8 +21,7 @@ from skdl._compat_sklearn import (
     scorers_by_name,
     scorers_of_search,
 )
-from skdl._doc_links import DocLinkMixin
-from skdl.estimators.base import PlainStateMixin
+from skdl.estimators.base import PublicEstimatorMixin
 from skdl.model_selection._arguments import check_data, checked_splits
 from skdl.model_selection._split import SHUFFLE_SEED, check_folds, splits_per_iteration
 from skdl.model_selection.cross_validation import Folds, router_of
@@ -66,9 +65,7 @@ _OWNER = "OptunaSearchCV"
 
 
 # The mixin is a base of scikit-learn's class too, from 1.9 on.
-class OptunaSearchCV(
-    EnsembleMixin, DocLinkMixin, PlainStateMixin, BaseSearchCV, CallbackSupportMixin
-):
+class OptunaSearchCV(EnsembleMixin, PublicEstimatorMixin, BaseSearchCV, CallbackSupportMixin):
     """Search for good parameters with Optuna; all folds of a trial train side by side.
 
     A search of scikit-learn's kind, for use wherever ``GridSearchCV`` stands. The folds of a trial

@@ -1,4 +1,6 @@
-"""States of estimators: objects in pickles and copies, plain data in files of `skdl.io`.
+"""What all public estimators share: their state, and the link to their documentation.
+
+A state is objects in pickles and copies, and plain data in files of `skdl.io`.
 
 skops walks through an object by ``__getstate__``, as MLflow has it do, and makes it again by
 ``__setstate__``; anybody can write such a file. So that way gives plain data, of which every value
@@ -12,6 +14,7 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from skdl._doc_links import documentation_url, page_of
 from skdl._plain_data import is_packed, pack, refused, unpack
 from skdl._validation import show
 from skdl.exceptions import UnsafeFileError
@@ -19,7 +22,7 @@ from skdl.exceptions import UnsafeFileError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["PlainStateMixin"]
+__all__ = ["PublicEstimatorMixin"]
 
 
 class _Asking(threading.local):
@@ -38,11 +41,27 @@ def _asked_for_objects() -> Iterator[None]:
         _asking.for_objects = before
 
 
-class PlainStateMixin:
-    """Base of estimators whose state can be written as plain data."""
+class PublicEstimatorMixin:
+    """Base of public estimators: links in diagrams, and states that can be plain data."""
 
     # Attributes that are objects of ours, and what they must be; those of bases hold too.
     _kinds_of_state: ClassVar[dict[str, type | tuple[type, ...]]] = {}
+
+    # The three names below are for developers of estimators, see ``help(BaseEstimator)``.
+
+    @property
+    def _doc_link_module(self) -> str:
+        # scikit-learn makes no link for an estimator that comes from elsewhere.
+        return "skdl" if documentation_url() else ""
+
+    @property
+    def _doc_link_template(self) -> str:
+        return f"{documentation_url()}/generated/{{page}}.html"
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        return {"page": page_of(type(self))}
+
+    # ------------------------------------------------------------------ state
 
     def _kept_state(self) -> dict[str, Any]:
         """Return the attributes that copies and files have."""
