@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LAYER_ARGUMENTS", "SavedModel", "SavedName", "SavedObject"]
 
+# What stands in the configuration of a model that knows the shape of its rows.
+_BUILT = ("build_config", "build_input_shape", "batch_shape", "batch_input_shape", "input_shape")
 _FAMILIES = ("layers", "losses", "metrics", "optimizers", "schedules", "parts")
 _OUTPUT_ACTIVATIONS = ("linear", "sigmoid", "softmax", "exponential")
 
@@ -140,7 +142,7 @@ class SavedModel(Rebuilt):
 def _described_foreign(value: Any) -> Any:
     """Return what stands for an object of Keras, or a dtype; None for anything else."""
     if isinstance(value, np.dtype):
-        return _Dtype(value.str)
+        return _Dtype(value.str) if np.dtype(value.str) == value else None
     if "keras" not in sys.modules:
         return None
     if isinstance(value, type | FunctionType):
@@ -181,9 +183,14 @@ def _read_saved_name(family: str, name: str) -> SavedName:
 
 def _read_saved_model(config: str, weights: list[Any]) -> SavedModel:
     check_keras_config(config)
-    if weights:
+    # One that was not built has no shape, and makes no weights as it is loaded.
+    if weights or any(f'"{name}": {{' in config or f'"{name}": [' in config for name in _BUILT):
         check_sizes(config, sum(array.size for array in weights))
     return SavedModel(config, weights)
+
+
+# Of NumPy's plain ones, such as "<M8[25s]".
+_LONGEST_DTYPE = 40
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,10 +198,14 @@ class _Dtype:
     name: str
 
 
+def _is_dtype(value: object) -> bool:
+    return text(value) and len(str(value)) <= _LONGEST_DTYPE
+
+
 def _read_dtype(name: str) -> Any:
     try:
         return np.dtype(name)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise refused(f"the dtype {show(name)}", "one of NumPy's") from error
 
 
@@ -241,7 +252,7 @@ def _read_operation(config: str) -> OperationCall:
     return OperationCall(config)
 
 
-register(_Dtype, {"name": text}, tag="dtype", read=_read_dtype)
+register(_Dtype, {"name": _is_dtype}, tag="dtype", read=_read_dtype)
 register(SavedName, {"family": text, "name": text}, read=_read_saved_name)
 register(
     SavedModel,

@@ -8,11 +8,15 @@ that only compute. Anything else is refused, before Keras is imported.
 from __future__ import annotations
 
 import json
+import math
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skdl._plain_data import refused
 from skdl._validation import show
+
+if TYPE_CHECKING:
+    from skdl.exceptions import UnsafeFileError
 
 __all__ = [
     "ACTIVATIONS",
@@ -122,6 +126,9 @@ _MOST_LEVELS = 60
 _MOST_NUMBER = 2**63
 # Arguments of which a layer has at least so many weights.
 _WEIGHT_SIZES = _words("units filters output_dim input_dim num_heads key_dim value_dim kernel_size")
+# Weights that layers may have beyond those that came with them, as far as widths tell: 4 GiB.
+_MOST_PRODUCTS = 2**30
+_MOST_PER_WEIGHT = 64
 # Floats of one row anywhere in a network: 1 GiB.
 MOST_PER_ROW = 2**28
 
@@ -232,7 +239,10 @@ def _is_known_class(config: dict[str, Any]) -> bool:
 
 
 def check_sizes(written: str, n_weights: int) -> None:
-    """Refuse a configuration of layers that need more weights, or far more memory, than there are.
+    """Refuse a configuration of layers that need far more memory than their weights tell.
+
+    Shapes are known to Keras alone, once it has built the layers. So this is a bound: no argument
+    is larger than all weights together, and no layer has many more if it is as wide as the widest.
 
     Parameters
     ----------
@@ -241,20 +251,63 @@ def check_sizes(written: str, n_weights: int) -> None:
     n_weights : int
         Numbers that come with it.
     """
+    sizes = _Sizes(n_weights)
+    sizes.look_at(_parsed(written), "")
+    sizes.check_products()
 
-    def check(value: Any, name: str) -> None:
+
+class _Sizes:
+    """What is seen of sizes in a configuration."""
+
+    def __init__(self, n_weights: int) -> None:
+        self._n_weights = n_weights
+        self._most = max(_MOST_PRODUCTS, _MOST_PER_WEIGHT * n_weights)
+        self._products = 0
+        self._widest = 1
+        self._longest = 1
+
+    def look_at(self, value: Any, name: str) -> None:
+        """Take down, and check, the numbers in a part of a configuration."""
         if type(value) is dict:
+            if "class_name" in value and type(value.get("config")) is dict:
+                self._look_at_layer(value["config"])
             for inner, part in value.items():
-                check(part, inner)
+                self.look_at(part, inner)
         elif type(value) is list:
+            if name.endswith("shape"):
+                self._longest = max(self._longest, _product(value))
             for part in value:
-                check(part, name)
-        elif type(value) is int and "seed" not in name:
-            most = max(n_weights, 1) if name in _WEIGHT_SIZES else MOST_PER_ROW
+                self.look_at(part, name)
+        elif type(value) in {int, float} and "seed" not in name:
+            most = max(self._n_weights, 1) if name in _WEIGHT_SIZES else MOST_PER_ROW
+            if type(value) is float and name not in _WEIGHT_SIZES:
+                return
             if value > most:
-                raise refused(
-                    f"a layer with {name}={value}, beside {n_weights:,} weights",
-                    f"at most {most:,}",
-                )
+                raise self._refused(f"{name}={value}", most)
 
-    check(_parsed(written), "")
+    def _look_at_layer(self, config: dict[str, Any]) -> None:
+        widths = [config.get(name) for name in ("units", "filters", "output_dim", "value_dim")]
+        heads = _product([config.get("num_heads"), config.get("key_dim")])
+        width = max([heads, *(n for n in widths if type(n) is int)])
+        kernel = config.get("kernel_size")
+        kernel = _product(kernel if type(kernel) is list else [kernel])
+        self._widest = max(self._widest, width)
+        self._products += width * width * kernel
+        table = _product([config.get("input_dim"), config.get("output_dim")])
+        if table > max(self._n_weights, 1):
+            raise self._refused(f"a table of {table:,} numbers", self._n_weights)
+
+    def check_products(self) -> None:
+        """Refuse widths that would make too many weights together."""
+        for product in (self._products, self._longest * self._widest):
+            if product > self._most:
+                raise self._refused(f"up to {product:,} weights", self._most)
+
+    def _refused(self, what: str, most: int) -> UnsafeFileError:
+        return refused(
+            f"a Keras layer with {what}, beside {self._n_weights:,} weights", f"at most {most:,}"
+        )
+
+
+def _product(values: list[Any]) -> int:
+    return math.prod(n for n in values if type(n) is int and n > 0)

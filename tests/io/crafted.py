@@ -278,6 +278,88 @@ def keras_layer_larger_than_its_weights(archive):
     keras_layer(archive, "keras.layers", "Dense", {"units": 10**9})
 
 
+@crafted("up to .* weights")
+def keras_layers_that_multiply(archive):
+    inner = [
+        {"class_name": "Dense", "module": "keras.layers", "config": {"units": 10**6}}
+        for _ in range(2)
+    ]
+    config = {"module": "keras", "class_name": "Sequential", "config": {
+        "layers": inner, "build_input_shape": [None, 4],
+    }}  # fmt: skip
+    weights = archive.add_part(archive.parts[archive.trained["weights"]["part"]])
+    archive.set_array("weights", np.zeros(10**6, np.float32))
+    archive.attribute("activation")[1] = {
+        "is": "SavedModel", "has": {"config": json.dumps(config), "weights": [weights]},
+    }  # fmt: skip
+
+
+@crafted("units=1000000")
+def keras_model_without_its_weights(archive):
+    inner = {"class_name": "Dense", "module": "keras.layers", "config": {"units": 10**6},
+             "build_config": {"input_shape": [None, 10**6]}}  # fmt: skip
+    config = {"module": "keras", "class_name": "Sequential", "config": {"layers": [inner]}}
+    archive.attribute("activation")[1] = {
+        "is": "SavedModel", "has": {"config": json.dumps(config), "weights": []},
+    }  # fmt: skip
+
+
+def sequential(*layers):
+    return {"class_name": "Sequential", "module": "keras", "config": {"layers": list(layers)}}
+
+
+def backbone(archive, config, **more):
+    """Put what pretrained estimators hold in the place of a parameter."""
+    has = {
+        "_saved": {"tuple": [json.dumps(config), []]}, "_functions": {"dict": []},
+        "_image_size": None, "_scale": 1.0, "_preprocessing": None, "pooling": "max",
+        "_max_bytes": 0,
+    }  # fmt: skip
+    archive.attribute("activation")[1] = {"is": "Extractor", "has": {**has, **more}}
+
+
+@crafted("'TFSMLayer'")
+def backbone_that_loads_a_model(archive):
+    inner = {"class_name": "TFSMLayer", "module": "keras.layers", "config": {"filepath": "x"}}
+    backbone(
+        archive, {"class_name": "Sequential", "module": "keras", "config": {"layers": [inner]}}
+    )
+
+
+@crafted("'Lambda'")
+def backbone_with_a_lambda(archive):
+    code = {"class_name": "__lambda__", "config": {"value": "4wAAAA==\n"}}
+    inner = {"class_name": "Lambda", "module": "keras.layers", "config": {"function": code}}
+    backbone(
+        archive, {"class_name": "Sequential", "module": "keras", "config": {"layers": [inner]}}
+    )
+
+
+@crafted("_preprocessing='os.path'")
+def preprocessing_of_another_module(archive):
+    backbone(archive, {}, _preprocessing="os.path")
+
+
+@crafted("function='x'")
+def function_that_is_text(archive):
+    function = {"is": "UserFunction", "has": {"function": "x"}}
+    archive.layer("Activation")["config"] = {"tuple": [{"tuple": ["function", function]}]}
+
+
+@crafted("study of Optuna that cannot be")
+def study_with_a_trial_that_cannot_be(archive):
+    trial = {
+        "state": "COMPLETE", "values": None, "params": {"dict": [["x", 1]]},
+        "distributions": {"dict": []}, "user_attrs": {"dict": []}, "hidden_attrs": {"dict": []},
+        "curve": {"tuple": []}, "began": "yesterday", "ended": None,
+    }  # fmt: skip
+    has = {
+        "name": "x", "directions": {"tuple": ["MINIMIZE"]}, "user_attrs": {"dict": []},
+        "hidden_attrs": {"dict": []}, "trials": {"tuple": [{"is": "SavedTrial", "has": trial}]},
+    }  # fmt: skip
+    archive.attribute("activation")[1] = {"is": "Study", "has": has}
+
+
 # ------------------------------------------------------------------------------- networks that lie
 
 
