@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from skdl._extras import needs_extra
+
 __all__ = ["skops_module"]
 
 
@@ -20,15 +22,8 @@ def skops_module() -> Any:
     ImportError
         If skops is not installed, or older than is safe; the message says how to install it.
     """
-    try:
+    with needs_extra("io", "skdl.io"):
         skops_io = importlib.import_module("skops.io")
-    except ModuleNotFoundError as error:
-        if str(error.name).partition(".")[0] != "skops":
-            raise
-        raise ImportError(
-            "skdl.io writes and reads files by skops, which is not installed. Install it: "
-            'pip install "skdl[io]"'
-        ) from error
     version = importlib.import_module("skops").__version__
     if tuple(map(int, version.split(".")[:2])) < _LEAST:
         raise ImportError(

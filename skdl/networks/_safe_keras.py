@@ -265,12 +265,14 @@ class _Sizes:
         self._products = 0
         self._widest = 1
         self._longest = 1
+        self._flattens = False
 
     def look_at(self, value: Any, name: str) -> None:
         """Take down, and check, the numbers in a part of a configuration."""
         if type(value) is dict:
             if "class_name" in value and type(value.get("config")) is dict:
                 self._look_at_layer(value["config"])
+                self._flattens |= value["class_name"] in {"Flatten", "Reshape"}
             for inner, part in value.items():
                 self.look_at(part, inner)
         elif type(value) is list:
@@ -291,7 +293,8 @@ class _Sizes:
         width = max([heads, *(n for n in widths if type(n) is int)])
         kernel = config.get("kernel_size")
         kernel = _product(kernel if type(kernel) is list else [kernel])
-        self._widest = max(self._widest, width)
+        if type(config.get("units")) is int:
+            self._widest = max(self._widest, config["units"])
         self._products += width * width * kernel
         table = _product([config.get("input_dim"), config.get("output_dim")])
         if table > max(self._n_weights, 1):
@@ -299,7 +302,8 @@ class _Sizes:
 
     def check_products(self) -> None:
         """Refuse widths that would make too many weights together."""
-        for product in (self._products, self._longest * self._widest):
+        flat = self._longest * self._widest if self._flattens else 0
+        for product in (self._products, flat):
             if product > self._most:
                 raise self._refused(f"up to {product:,} weights", self._most)
 
