@@ -227,6 +227,8 @@ def _follower(member: Member) -> Any:
             _check_monitor(job, own)
             if member.end_epoch(_ordered(logs, own)):
                 member.best_state = member.current_state()[:2]
+            # Fits that Keras trains come one after another; there is nobody to wait for.
+            member.come_to_rung(member.n_epochs_here)
             self.model.stop_training = self.model.stop_training or member.stopped
 
     return Follower()
