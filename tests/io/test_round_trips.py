@@ -63,9 +63,9 @@ def search(estimator, **options):
 
 def mlp_classifiers():
     yield skdl.MLPClassifier(3, **SMALL), X, LABELS
+    yield skdl.MLPClassifier.tabular(hidden_units=4, n_bins=4, **SMALL), table(), LABELS
     yield skdl.MLPClassifier(3, batch_norm="after_activation", dropout=0.2, **SMALL), X, THREE
     yield skdl.MLPClassifier(3, **SMALL), X, np.stack([X[:, 0] > 0, X[:, 1] > 0], 1).astype(int)
-    yield skdl.MLPClassifier.tabular(hidden_units=4, n_bins=4, **SMALL), table(), LABELS
     yield (
         skdl.MLPClassifier(
             3, activation=keras.layers.LeakyReLU(0.2), optimizer=keras.optimizers.Adam(0.01),
@@ -77,6 +77,13 @@ def mlp_classifiers():
 
 
 def mlp_regressors():
+    yield (
+        skdl.MLPRegressor(
+            3, activation=keras.activations.softsign, loss=keras.losses.LogCosh,
+            optimizer=keras.optimizers.SGD, **SMALL,
+        ),
+        X, NUMBERS,
+    )  # fmt: skip
     yield skdl.MLPRegressor(3, **SMALL), X, NUMBERS
     yield skdl.MLPRegressor(3, loss="quantile", quantile=0.9, **SMALL), X, NUMBERS
     yield skdl.MLPRegressor(3, **SMALL), X, np.stack([NUMBERS, -NUMBERS], 1)
@@ -86,13 +93,6 @@ def mlp_regressors():
             input_scaling="smooth_clip", feature_scale=True, parametric_activation=True, **SMALL,
         )  # fmt: skip
         yield network, X, NUMBERS
-    yield (
-        skdl.MLPRegressor(
-            3, activation=keras.activations.softsign, loss=keras.losses.LogCosh,
-            optimizer=keras.optimizers.SGD, **SMALL,
-        ),
-        X, NUMBERS,
-    )  # fmt: skip
 
 
 def given_model():
@@ -216,10 +216,17 @@ def through_file(estimator, folder, trusted=TRUSTED):
     return skdl.io.load(folder / "estimator.skops", trusted=trusted)
 
 
+@pytest.mark.parametrize(
+    "some",
+    [
+        pytest.param(slice(0, 2), id="first"),
+        pytest.param(slice(2, None), id="others", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("kind", dict.fromkeys(PUBLIC), ids=lambda kind: kind.__name__)
-def test_loaded_estimator_predicts_the_same_bits(kind, tmp_path):
+def test_loaded_estimator_predicts_the_same_bits(kind, some, tmp_path):
     assert kind in CASES, f"{kind.__name__} is public: add a case to CASES"
-    for case in CASES[kind]():
+    for case in list(CASES[kind]())[some]:
         estimator, rows = fitted(case)
         loaded = through_file(estimator, tmp_path)
         assert type(loaded) is type(estimator)
@@ -236,7 +243,7 @@ def test_unfitted_estimator_keeps_its_parameters(kind, tmp_path):
         other = getattr(loaded, name)
         assert type(other) is type(value)
         if isinstance(value, str | int | float | None):
-            assert other == pytest.approx(value, rel=0, abs=0, nan_ok=True)
+            assert repr(other) == repr(value)  # NaN is not equal to itself
 
 
 def test_loaded_estimator_is_skops_own_too(tmp_path):
