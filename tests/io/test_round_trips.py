@@ -362,9 +362,12 @@ def test_model_with_own_layers_is_not_saved(tmp_path):
         skdl.io.save(network, tmp_path / "network.skops")
 
 
-def test_search_keeps_its_study_and_results(tmp_path):
+def test_search_keeps_its_study_and_results(tmp_path, caplog):
     estimator, _ = fitted(list(CASES[model_selection.OptunaSearchCV]())[1])
-    loaded = through_file(estimator, tmp_path)
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        loaded = through_file(estimator, tmp_path)
+    assert caplog.messages == []  # it is no new study
     for own, other in zip(estimator.study_.trials, loaded.study_.trials, strict=True):
         for name in ("number", "state", "values", "params"):
             assert getattr(own, name) == getattr(other, name)

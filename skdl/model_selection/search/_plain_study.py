@@ -14,7 +14,7 @@ import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
 from optuna.trial import TrialState, create_trial
 
-from skdl._compat_optuna import hidden_attrs, set_hidden_study_attr
+from skdl._compat_optuna import hidden_attrs, set_hidden_study_attr, untold_storage
 from skdl._plain_data import (
     any_value,
     items,
@@ -145,11 +145,11 @@ def _read_study(
     trials: tuple[SavedTrial, ...],
 ) -> optuna.Study:
     try:
-        # Not by `create_study`, which tells the log of each.
         storage = optuna.storages.InMemoryStorage()
-        storage.create_new_study(
-            [optuna.study.StudyDirection[direction] for direction in directions], name
-        )
+        with untold_storage():
+            storage.create_new_study(
+                [optuna.study.StudyDirection[direction] for direction in directions], name
+            )
         study = optuna.Study(name, storage)
         for key, value in user_attrs.items():
             study.set_user_attr(key, value)
