@@ -219,8 +219,8 @@ def _follower(member: Member) -> Any:
 
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             del epoch
-            if job.held_out is not None:
-                member.held_out = _held_out(self.model, job)
+            is_scored = job.scores_held_out(member.n_epochs_here + 1)
+            member.held_out = _held_out(self.model, job) if is_scored else {}
             # A model of the user's may report what it likes.
             logs = logs or {}
             own = list(logs) if is_opaque else member.log_names()

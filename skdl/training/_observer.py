@@ -26,7 +26,8 @@ class ObservedMember(Protocol):
     last_epoch : int
         Number of epochs after which it ends at the latest.
     held_out : dict of str to float
-        Loss, metrics and score of the held-out rows after the last epoch.
+        Loss, metrics and score of the held-out rows after the last epoch; empty where they were
+        not scored.
     stopped : bool
         Whether it has trained for the last time.
     error : BaseException or None

@@ -49,14 +49,13 @@ class Part:
         """Whether its stack stands."""
         return self._stack is not None
 
-    def make_ready(self) -> Part:
+    def make_ready(self) -> None:
         """Build the stack of those who go on, compiled if that pays."""
         members = self.running
         compiled = worth_compiling(members, self._n_epochs)
         stack = Stack(members, compiled=compiled, n_epochs=self._n_epochs)
         stack.prepare()
         self._stack, self._epochs = stack, stack.epochs()
-        return self
 
     def run(
         self,

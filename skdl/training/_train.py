@@ -154,12 +154,15 @@ def _prepared(parts: Sequence[Part], memory_limit: float) -> Iterator[Part]:
     going = [part for part in parts if part.outcomes is None and part.running]
     pool = ThreadPoolExecutor(1, thread_name_prefix="skdl-compile")
     try:
-        following: Future[Part] | None = None
+        following: Future[None] | None = None
         for part, after in itertools.zip_longest(going, going[1:]):
             coming, following = following, None
             if not part.is_ready:
                 try:
-                    (coming or pool.submit(part.make_ready)).result()
+                    if len(going) == 1:
+                        part.make_ready()  # a thread would cost a small fit a tenth of its time
+                    else:
+                        (coming or pool.submit(part.make_ready)).result()
                 except Exception as error:  # noqa: BLE001 - belongs to this stack alone
                     part.fail(error)
                     continue

@@ -32,6 +32,11 @@ class EnsembleMixin:
     study_: optuna.Study
     _library: Library | None
 
+    def __getstate__(self) -> Any:
+        # What all trials have trained, and the rows to select by, are no part of the result.
+        state: Any = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_library"}
+
     def _begin_library(self, estimator: Any, folds: Folds) -> Library | None:
         """Return where trials are kept for an ensemble, if there is to be one."""
         self._library = None
@@ -68,8 +73,10 @@ class EnsembleMixin:
         Raises
         ------
         InvalidParameterError
-            If `size` is not as described, if the search was made without ``refit="ensemble"``, or
-            if no completed trial was evaluated by this process.
+            If `size` is not as described, if the search was made without ``refit="ensemble"`` or
+            comes out of a pickle, or if no completed trial was evaluated by this process.
+        ValueError
+            If no mean of trials has a score that is a number.
 
         Warns
         -----
@@ -82,7 +89,8 @@ class EnsembleMixin:
         if library is None:
             raise InvalidParameterError(
                 f"{_OWNER}: ensemble() needs what the trials have trained, which is kept with "
-                "refit='ensemble' alone. Expected a search that was fitted with it."
+                "refit='ensemble' alone, and in no pickle. Expected a search that was fitted with "
+                "it in this process; best_estimator_ is the ensemble that was selected then."
             )
         complete = self.study_.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         n_elsewhere = sum(trial.number not in library for trial in complete)

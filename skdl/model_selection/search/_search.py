@@ -108,9 +108,9 @@ class OptunaSearchCV(EnsembleMixin, PublicEstimatorMixin, BaseSearchCV, Callback
         another, with several). ``"auto"`` lets trials race, after 5 %, 10 %, 20 %, 40 % and 80 % of
         the epochs, no earlier than the third, or where waves of the learning rate end: one that is
         behind the best so far on the same folds, by a one-sided test for paired folds (Nadeau and
-        Bengio 2003) at 15 %, ends, and so does one in the worse half of its round. None does
-        while fewer than five have been completed and fewer than eleven are at the rung.
-        None lets every trial run to its end. The start is never pruned, whatever the pruner.
+        Bengio 2003) at 15 %, ends, and so does the worse half of a round. None does while fewer
+        than five have been completed and fewer than eleven are there. Networks that nothing else
+        may end are scored there alone. None prunes nothing; nothing prunes the start.
     storage : str, Path, optuna.storages.BaseStorage or None, default=None
         Where the study is kept: the URL of a database, the path of a journal file, a storage of
         Optuna, or None for memory. Processes with the same storage and `study_name` share the

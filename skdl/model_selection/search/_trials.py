@@ -189,6 +189,7 @@ class Trials:
             estimator,
             n_jobs=self.n_jobs,
             epoch_scorer=self._epoch_scorer if self._prunes_by_epoch else None,
+            epochs=self._rungs or None,
             observers=[curve],
         )
 

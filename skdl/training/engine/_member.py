@@ -48,7 +48,8 @@ class Member:
     n_epochs, n_steps : int
         Epochs run and optimizer steps taken, earlier jobs it went on from included.
     held_out : dict of str to float
-        Loss, metrics and score of the held-out rows after the last epoch.
+        Loss, metrics and score of the held-out rows after the last epoch; empty where they were
+        not scored.
     stopped : bool
         Whether it has trained for the last time.
     is_best : bool

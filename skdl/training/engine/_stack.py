@@ -201,9 +201,8 @@ class Stack:
         logs = self._train()
         for member, own in self._validate().items():
             logs[member].update({f"val_{name}": value for name, value in own.items()})
-        for member, own in self._evaluate("held_out").items():
-            member.held_out = own
         self._epoch += 1
+        self._score_held_out()
         running = [(member, own) for member, own in logs.items() if not member.stopped]
         try:
             for member, own in running:
@@ -213,6 +212,14 @@ class Stack:
             better = {member for member, _ in running if member.is_best}
             for shard in self._shards:
                 shard.update_best(better)
+
+    def _score_held_out(self) -> None:
+        running = [m for shard in self._shards for m in shard.members if not m.stopped]
+        found = {}
+        if any(member.job.scores_held_out(self._epoch) for member in running):
+            found = self._evaluate("held_out")
+        for member in running:
+            member.held_out = found.get(member, {})
 
     def _train(self) -> dict[Member, dict[str, float]]:
         """Train for an epoch; return what each member reports of it."""

@@ -234,7 +234,6 @@ def test_networks_in_whole_pipelines(penguins_like):
     copy = pickle.loads(pickle.dumps(search))
     np.testing.assert_array_equal(copy.predict_proba(X), search.predict_proba(X))
     assert list(search.feature_names_in_ if hasattr(search, "feature_names_in_") else X) == list(X)
-    assert copy.ensemble(2).weights == search.ensemble(2).weights
     complete = {t.number for t in search.study_.trials if t.state.name == "COMPLETE"}
     assert set(search.ensemble_weights_) <= complete
 
@@ -361,3 +360,21 @@ def test_failed_folds_leave_a_trial_out(numbers):
         search.fit(X, y)
     failed = [t.number for t in search.study_.trials if t.params["alpha"] == 10.0]
     assert not set(failed) & set(search.ensemble_weights_)
+
+
+def test_score_of_every_mean_is_nan(numbers):
+    def scoring(estimator, X, y):
+        return estimator.score(X, y) if isinstance(estimator, Ridge) else np.nan
+
+    with pytest.raises(ValueError, match="score of every mean is NaN"):
+        searched(Ridge(), ALPHA, numbers, n_trials=3, scoring=scoring)
+
+
+def test_pickle_holds_neither_rows_nor_trials_that_were_not_selected(numbers):
+    search = searched(Ridge(), ALPHA, numbers, n_trials=6)
+    again = pickle.loads(pickle.dumps(search))
+    assert "_library" in vars(search)
+    assert "_library" not in vars(again)
+    np.testing.assert_array_equal(again.predict(numbers[0]), search.predict(numbers[0]))
+    with pytest.raises(InvalidParameterError, match="in no pickle"):
+        again.ensemble()

@@ -216,13 +216,14 @@ def test_a_round_in_which_few_came_to_the_rung_judges_nobody():
 def searched(diabetes):
     """Return a function that searches rates for networks of two structures and two widths."""
 
-    def search(**options):
+    def search(estimator_params=None, **options):
         X, y = diabetes[0][:120, :4], diabetes[1][:120]
         space = {
             "learning_rate": FloatDistribution(1e-4, 0.03, log=True),
             "hidden_units": [(4,), (3, 3), (6,)],
         }
         estimator = MLPRegressor((4,), epochs=12, batch_size=20, random_state=0)
+        estimator.set_params(**estimator_params or {})
         options = {"n_trials": 12, "cv": 3, "random_state": 0, "refit": False} | options
         with warnings.catch_warnings(), skdl.lockstep() as session:
             warnings.simplefilter("ignore")
@@ -239,9 +240,9 @@ def test_trials_of_a_round_are_judged_by_what_all_have_reached(searched):
     assert len(at_first) == 12
     better_half = sorted(at_first, key=at_first.get, reverse=True)[:6]
     for trial in trials:
-        n_epochs = len(trial.intermediate_values)
-        assert trial.system_attrs["skdl:n_epochs"] == 3 * n_epochs
+        n_epochs = trial.system_attrs["skdl:n_epochs"] / 3
         assert n_epochs in {3, 6, 12}
+        assert list(trial.intermediate_values) == [n for n in (3, 6) if n <= n_epochs]
         if n_epochs > 3 and trial.number:  # the start goes on in any case
             assert trial.number in better_half
     assert trials[0].state == TrialState.COMPLETE
@@ -260,6 +261,17 @@ def test_values_in_a_race_are_those_of_trials_alone(searched):
         values = [other.intermediate_values[e] for e in one.intermediate_values]
         np.testing.assert_allclose(list(one.intermediate_values.values()), values, rtol=1e-4)
     assert alone.cv_results_["state"].tolist() == ["complete"] * 12
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [{"early_stopping": True}, {"callbacks": skdl.training.Observer()}],
+    ids=lambda e: next(iter(e)),
+)
+def test_what_may_end_between_rungs_is_scored_after_each_epoch(ends, searched):
+    fitted, _ = searched(n_trials=2, estimator_params=ends)
+    for trial in fitted.study_.trials:
+        assert len(trial.intermediate_values) == trial.system_attrs["skdl:n_epochs"] / 3
 
 
 def test_hundreds_of_trials_race_at_once(searched):
