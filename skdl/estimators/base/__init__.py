@@ -6,6 +6,7 @@ from skdl.estimators.base._held_out import HeldOutScoring
 from skdl.estimators.base._keras_names import monitor_mode
 from skdl.estimators.base._network_estimator import BaseNetwork, max_epochs_of
 from skdl.estimators.base._parameters import CONSTRAINTS
+from skdl.estimators.base._public_estimator import PublicEstimatorMixin
 from skdl.estimators.base._search_space import Choice, Number
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "FitOverrides",
     "HeldOutScoring",
     "Number",
+    "PublicEstimatorMixin",
     "describe_space",
     "max_epochs_of",
     "monitor_mode",

@@ -15,14 +15,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 from sklearn.exceptions import DataConversionWarning
 
+from skdl._plain_data import register, text
 from skdl.networks import formula_of_loss_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
+    from skdl._plain_data import Check
     from skdl.networks import Loss
 
-__all__ = ["Output", "Targets", "as_columns", "known_loss"]
+__all__ = ["Output", "Targets", "as_columns", "known_loss", "register_targets"]
 
 
 def known_loss(loss: Any, *, of_classes: bool) -> str | None:
@@ -111,6 +115,24 @@ class Targets(ABC):
     @abstractmethod
     def decode(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
         """Return predictions in the form of the targets in ``fit``."""
+
+
+def register_targets(kind: type[Targets], checks: Mapping[str, Check]) -> None:
+    """Say what targets of a class are made of in files.
+
+    Parameters
+    ----------
+    kind : type
+    checks : mapping of str to callable
+        Its attributes, the owner apart, see `skdl._plain_data.register`.
+    """
+
+    def read(**attributes: Any) -> Targets:
+        targets = object.__new__(kind)
+        vars(targets).update(attributes)
+        return targets
+
+    register(kind, {"owner": text, **checks}, read=read, may_lack=kind.learned)
 
 
 def as_columns(y: NDArray[Any], *, warn: bool) -> NDArray[Any]:
