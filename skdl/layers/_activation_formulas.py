@@ -13,10 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ACTIVATION_FORMULAS", "KERAS_LAYER_FORMULAS"]
 
-# Klambauer et al. 2017, "Self-normalizing neural networks", Eq. 14.
-_SELU_SCALE = 1.0507009873554805
-_SELU_ALPHA = 1.6732632423543772
-
 
 def _linear(ops: Operations, x: Value) -> Value:
     del ops
@@ -33,11 +29,6 @@ def _relu6(ops: Operations, x: Value) -> Value:
 
 def _leaky_relu(ops: Operations, x: Value) -> Value:
     return ops.maximum(x, ops.multiply(x, 0.2))
-
-
-def _selu(ops: Operations, x: Value) -> Value:
-    negative = ops.multiply(ops.elu(ops.minimum(x, 0.0)), _SELU_ALPHA)
-    return ops.multiply(ops.add(ops.maximum(x, 0.0), negative), _SELU_SCALE)
 
 
 def _softsign(ops: Operations, x: Value) -> Value:
@@ -120,7 +111,7 @@ ACTIVATION_FORMULAS: dict[str, Callable[[Operations, Value], Value]] = {
     "mish": lambda ops, x: ops.mish(x),
     "relu": _relu,
     "relu6": _relu6,
-    "selu": _selu,
+    "selu": lambda ops, x: ops.selu(x),
     "sigmoid": lambda ops, x: ops.sigmoid(x),
     "silu": _silu,
     "soft_shrink": _soft_shrink,

@@ -20,6 +20,9 @@ __all__ = ["NumpyOperations"]
 
 # Beyond, mish is x itself in float32, and the square of the exponential would overflow.
 _MISH_IS_X = np.float32(20.0)
+# Klambauer et al. 2017, "Self-normalizing neural networks", Eq. 14.
+_SELU_SCALE = np.float32(1.0507009873554805)
+_SELU_ALPHA = np.float32(1.6732632423543772)
 
 
 def _float32(x: Value) -> Any:
@@ -80,6 +83,10 @@ class NumpyOperations(Operations):
 
     def elu(self, x: Value) -> Value:
         return np.where(x > 0, x, np.expm1(np.minimum(x, np.float32(0.0))))
+
+    def selu(self, x: Value) -> Value:
+        negative = _SELU_ALPHA * np.expm1(np.minimum(x, np.float32(0.0)))
+        return _SELU_SCALE * np.where(x > 0, x, negative)
 
     def mish(self, x: Value) -> Value:
         # As `skdl.layers._activation.mish`, by a single exponential.

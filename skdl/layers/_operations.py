@@ -98,6 +98,10 @@ class Operations(ABC):
         """Return x where it is positive, else ``exp(x) - 1``."""
 
     @abstractmethod
+    def selu(self, x: Value) -> Value:
+        """Return the scaled exponential linear unit (Klambauer et al. 2017, Eq. 2)."""
+
+    @abstractmethod
     def mish(self, x: Value) -> Value:
         """Return ``x * tanh(softplus(x))``."""
 

@@ -20,6 +20,7 @@ from skdl.networks import formula_of_loss_name
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from skdl.estimators.base._described_prediction import TargetForm
     from skdl.networks import Loss
 
 __all__ = ["Output", "Targets", "as_columns", "known_loss"]
@@ -111,6 +112,10 @@ class Targets(ABC):
     @abstractmethod
     def decode(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
         """Return predictions in the form of the targets in ``fit``."""
+
+    def described(self) -> TargetForm | None:
+        """Return what `decode` does as plain data; None if no data can say it."""
+        return None
 
 
 def as_columns(y: NDArray[Any], *, warn: bool) -> NDArray[Any]:
