@@ -254,8 +254,11 @@ def _texts(values: Any, kind: str) -> NDArray[Any]:
 
 def _times(values: Any, kind: str) -> NDArray[Any]:
     unit = {"datetime": "datetime64[ns]", "timedelta": "timedelta64[ns]"}[kind]
-    # Of dates with a time zone, pandas gives those of universal time.
-    times = values.to_numpy(unit) if hasattr(values, "dt") else np.asarray(values, unit)
+    if getattr(getattr(values, "dt", None), "tz", None) is not None:
+        values = values.dt.tz_convert("UTC").dt.tz_localize(None)
+    times = np.asarray(values)
+    if times.dtype.kind not in "mMO":
+        raise TypeError(f"its cells are of dtype {times.dtype}")
     return times.astype(unit).astype(np.int64)
 
 

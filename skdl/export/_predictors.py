@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import VotingClassifier, VotingRegressor
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
@@ -74,6 +75,22 @@ def _of_trials(graph: Graph, ensemble: Any, table: Table) -> Prediction:
         for number, own in ensemble.members.items()
         for member in own
     ]
+    return _weighted_mean(graph, ensemble, members, table)
+
+
+def _voting(graph: Graph, ensemble: Any, table: Table) -> Prediction:
+    if getattr(ensemble, "voting", "soft") != "soft":
+        raise ExportError(
+            "VotingClassifier: voting='hard' has no probabilities. Expected voting='soft'."
+        )
+    given = [1.0] * len(ensemble.estimators) if ensemble.weights is None else ensemble.weights
+    weights = [
+        weight
+        for (_, member), weight in zip(ensemble.estimators, given, strict=True)
+        if member != "drop"
+    ]
+    shares = [weight / sum(weights) for weight in weights]
+    members = list(zip(ensemble.estimators_, shares, strict=True))
     return _weighted_mean(graph, ensemble, members, table)
 
 
@@ -208,6 +225,8 @@ _EMITTERS: dict[type, Callable[[Graph, Any, Table], Prediction]] = {
     AveragingRegressor: _averaged,
     TrialEnsembleClassifier: _of_trials,
     TrialEnsembleRegressor: _of_trials,
+    VotingClassifier: _voting,
+    VotingRegressor: _voting,
     TransformedTargetRegressor: _transformed_target,
     CalibratedClassifierCV: _calibrated,
     FixedThresholdClassifier: _with_threshold,
