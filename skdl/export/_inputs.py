@@ -43,7 +43,7 @@ def add_inputs(graph: Graph, X: Any) -> Table:
             "DataFrame, or rows of numbers."
         )
     _check_rows(len(rows))
-    dtype = str(rows.dtype) if rows.dtype in {np.float32, np.uint8} else "float64"
+    dtype = str(rows.dtype) if str(rows.dtype) in {"float32", "uint8"} else "float64"
     return (graph.add_input(InputColumn("X", "array", dtype, list(rows.shape[1:]))),)
 
 

@@ -253,11 +253,13 @@ def _texts(values: Any, kind: str) -> NDArray[Any]:
 
 
 def _times(values: Any, kind: str) -> NDArray[Any]:
-    unit = {"datetime": "datetime64[ns]", "timedelta": "timedelta64[ns]"}[kind]
+    unit = f"{kind}64[ns]"
     if getattr(getattr(values, "dt", None), "tz", None) is not None:
         values = values.dt.tz_convert("UTC").dt.tz_localize(None)
     times = np.asarray(values)
-    if times.dtype.kind not in "mMO":
+    if times.dtype == object:
+        times = np.array(["NaT" if _is_missing(cell) else cell for cell in times], unit)
+    if times.dtype.kind != np.dtype(unit).kind:
         raise TypeError(f"its cells are of dtype {times.dtype}")
     return times.astype(unit).astype(np.int64)
 
