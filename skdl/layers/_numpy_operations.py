@@ -20,9 +20,30 @@ __all__ = ["NumpyOperations"]
 
 # Beyond, mish is x itself in float32, and the square of the exponential would overflow.
 _MISH_IS_X = np.float32(20.0)
+# Up to so many, OpenBLAS computes in the thread that calls it. Others take longer to wake than the
+# product takes; on a busy machine, all wait for the one that is not scheduled.
+_MULTIPLICATIONS = 2**18
 # Klambauer et al. 2017, "Self-normalizing neural networks", Eq. 14.
 _SELU_SCALE = np.float32(1.0507009873554805)
 _SELU_ALPHA = np.float32(1.6732632423543772)
+
+
+def _product(a: Value, b: Value) -> Value:
+    """Return a product of matrices, some rows at a time, so that each is left to one thread."""
+    n_rows, n_inside = a.shape[-2:]
+    at_once = max(1, _MULTIPLICATIONS // max(1, n_inside * b.shape[-1]))
+    if n_rows <= at_once:
+        return np.matmul(a, b)
+    result = np.empty((*a.shape[:-1], b.shape[-1]), np.float32)
+    for start in range(0, n_rows, at_once):
+        part = np.s_[..., start : start + at_once, :]
+        np.matmul(a[part], b, out=result[part])
+    return result
+
+
+def _expm1(x: Value) -> Value:
+    # np.expm1 has no vectorised loop. Both are right to 6e-8, where the function is near 0 too.
+    return np.exp(x) - np.float32(1.0)
 
 
 def _float32(x: Value) -> Any:
@@ -82,10 +103,10 @@ class NumpyOperations(Operations):
         return np.logaddexp(x, np.float32(0.0))
 
     def elu(self, x: Value) -> Value:
-        return np.where(x > 0, x, np.expm1(np.minimum(x, np.float32(0.0))))
+        return np.where(x > 0, x, _expm1(np.minimum(x, np.float32(0.0))))
 
     def selu(self, x: Value) -> Value:
-        negative = _SELU_ALPHA * np.expm1(np.minimum(x, np.float32(0.0)))
+        negative = _SELU_ALPHA * _expm1(np.minimum(x, np.float32(0.0)))
         return _SELU_SCALE * np.where(x > 0, x, negative)
 
     def mish(self, x: Value) -> Value:
@@ -128,13 +149,14 @@ class NumpyOperations(Operations):
         return x.max(axes)
 
     def matmul(self, a: Value, b: Value) -> Value:
-        if a.ndim > 2 and b.ndim == 2:
-            # One product of all, where NumPy would take one for each row.
-            return (a.reshape(-1, a.shape[-1]) @ b).reshape(*a.shape[:-1], b.shape[-1])
-        return np.matmul(a, b)
+        if b.ndim > 2:
+            return np.matmul(a, b)
+        # One product of all, where NumPy would take one for each row.
+        rows = a.reshape(-1, a.shape[-1])
+        return _product(rows, b).reshape(*a.shape[:-1], b.shape[-1])
 
     def matmul_by_group(self, x: Value, kernels: Value) -> Value:
-        return np.matmul(x.transpose(1, 0, 2), kernels).transpose(1, 0, 2)
+        return _product(x.transpose(1, 0, 2), kernels).transpose(1, 0, 2)
 
     def convolution(self, x: Value, kernel: Value, bias: Value, padding: str) -> Value:
         sides = kernel.shape[:-2]
