@@ -22,8 +22,15 @@ __all__ = ["add_inputs"]
 _DTYPES = {"number": "float64", "string": "string", "datetime": "int64", "timedelta": "int64"}
 
 
-def add_inputs(graph: Graph, X: Any) -> Table:
+def add_inputs(graph: Graph, X: Any, features: Sequence[str] | None = None) -> Table:
     """Add one input for each column of a DataFrame, or one for an array, as a table.
+
+    Parameters
+    ----------
+    graph : Graph
+    X : DataFrame or array-like
+    features : sequence of str, optional
+        Names of the columns in ``fit``, in whose order the table is to have them.
 
     Raises
     ------
@@ -31,7 +38,7 @@ def add_inputs(graph: Graph, X: Any) -> Table:
         If there are no rows, or a column holds what no input can.
     """
     if hasattr(X, "columns") and hasattr(X, "shape"):
-        return _add_columns(graph, X)
+        return _add_columns(graph, X, features)
     if sparse.issparse(X):
         raise ExportError(
             "to_onnx: X is sparse, but ONNX takes dense rows. Expected X.toarray(), of some rows."
@@ -55,8 +62,10 @@ def _check_rows(n_rows: int) -> None:
         )
 
 
-def _add_columns(graph: Graph, X: Any) -> Table:
+def _add_columns(graph: Graph, X: Any, features: Sequence[str] | None) -> Table:
     names = list(X.columns)
+    if features is not None and set(features) <= set(names):
+        names = [name for name in names if names.count(name) > 1] or list(features)
     if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise ExportError(
             f"to_onnx: the columns of X are called {names[:5]}. Expected names that are text, "

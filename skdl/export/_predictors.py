@@ -56,7 +56,9 @@ def emit_predictor(graph: Graph, estimator: Any, table: Table) -> Prediction:
 
 def _pipeline(graph: Graph, pipeline: Pipeline, table: Table) -> Prediction:
     for _, step in pipeline.steps[:-1]:
-        table = emit_transformer(graph, step, table)
+        # Samplers of imbalanced-learn leave the rows to predict alone.
+        if not hasattr(step, "fit_resample"):
+            table = emit_transformer(graph, step, table)
     return emit_predictor(graph, pipeline.steps[-1][1], table)
 
 

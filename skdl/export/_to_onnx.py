@@ -125,7 +125,7 @@ def to_onnx(
     check_is_fitted(estimator)
     register_converters()
     graph = Graph()
-    table = add_inputs(graph, X)
+    table = add_inputs(graph, X, getattr(estimator, "feature_names_in_", None))
     prediction = emit_predictor(graph, estimator, table)
     outputs = _outputs(graph, prediction)
     model = graph.model(outputs)

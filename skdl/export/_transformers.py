@@ -7,6 +7,7 @@ raises one. All other steps are left to skl2onnx.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
@@ -368,11 +369,10 @@ def _rows_of_levels(
 
 
 def _transformed(step: Any, X: NDArray[Any]) -> NDArray[np.float64]:
-    # Column names and containers are no concern here.
-    from sklearn.base import BaseEstimator
-
-    twin = BaseEstimator.__new__(type(step))
-    vars(twin).update({k: v for k, v in vars(step).items() if k != "feature_names_in_"})
+    # Column names and containers are no concern here; the user's own encoder is not touched.
+    twin = copy.deepcopy(step)
+    if hasattr(twin, "feature_names_in_"):
+        del twin.feature_names_in_
     if hasattr(twin, "set_output"):
         twin.set_output(transform="default")
     kinds = {categories.dtype for categories in step.categories_}

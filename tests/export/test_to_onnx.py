@@ -253,6 +253,22 @@ def test_columns_may_stand_in_another_order(table, species, path):
     np.testing.assert_array_equal(OnnxModel(path).predict(turned), pipeline.predict(table))
 
 
+def test_rows_in_another_order_and_with_more_columns(table, species, path):
+    pipeline = make_pipeline(columns(), classifier()).fit(table, species)
+    turned = table[table.columns[::-1]].assign(other=[object()] * len(table))
+    assert_same(pipeline, turned, path)
+
+
+def test_samplers_have_no_part_in_prediction(iris, path):
+    pytest.importorskip("imblearn")
+    from imblearn.over_sampling import RandomOverSampler
+    from imblearn.pipeline import make_pipeline as make_sampling_pipeline
+
+    X, y = iris
+    steps = (RandomOverSampler(random_state=0), classifier())
+    assert_same(make_sampling_pipeline(StandardScaler(), *steps).fit(X, y), X, path)
+
+
 def test_plain_onnxruntime_predicts_a_row(tabular, table, path):
     to_onnx(tabular, table, path)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])

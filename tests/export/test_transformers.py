@@ -202,6 +202,13 @@ def test_unknown_categories_that_an_encoder_refuses_are_refused_by_the_graph(ste
         run(FRAME.assign(**{column: value}))
 
 
+def test_an_encoder_keeps_its_kind_of_output():
+    step = OneHotEncoder(sparse_output=False).set_output(transform="pandas").fit(FRAME)
+    exported(step, FRAME)
+    assert isinstance(step.transform(FRAME), pd.DataFrame)
+    assert list(step.feature_names_in_) == list(FRAME)
+
+
 def test_frames_inside_a_pipeline():
     columns = make_column_transformer(
         (OrdinalEncoder(), ["letter"]), ("passthrough", ["number"]), verbose_feature_names_out=False
