@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-__all__ = ["check_not_forked", "without_retracing_warning"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    # Takes the arguments of a function as one tuple.
+    CallOfTensors: TypeAlias = Callable[[tuple[object, ...]], Any]
+
+__all__ = ["call_of_tensors", "check_not_forked", "without_retracing_warning"]
 
 _fork = {"after_tensorflow": False}
 
@@ -63,3 +69,19 @@ def without_retracing_warning(function: Any) -> Any:
     """
     function._omit_frequent_tracing_warning = True
     return function
+
+
+def call_of_tensors(concrete: Any) -> CallOfTensors:
+    """Return a call of a concrete function that takes its arguments, all tensors, as they are.
+
+    The public call binds names and checks types, which takes longer than an epoch of a small
+    network. Where the attributes below are gone, it is used after all.
+    """
+    import tensorflow as tf
+
+    inference = getattr(concrete, "inference_fn", None)
+    if inference is None or not hasattr(inference, "call_preflattened"):
+        return lambda arguments: concrete(*arguments)
+    captured = list(concrete.captured_inputs)
+    call: Callable[[list[object]], Any] = inference.call_preflattened
+    return lambda arguments: call(tf.nest.flatten(arguments) + captured)

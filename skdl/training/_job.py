@@ -12,7 +12,7 @@ from skdl.layers import blueprint_of
 from skdl.training._settings import Schedule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
     from scipy import sparse
@@ -93,11 +93,13 @@ class Job:
     weights : sequence of ndarray, optional
         Initial weights in the order of ``keras.Model.get_weights``; drawn from the seed by default.
     held_out : Rows, optional
-        Rows that are scored after each epoch for the observers alone: they steer nothing, and
-        the history does not hold them (see `Member.held_out`).
+        Rows that are scored after epochs for the observers alone: they steer nothing, and the
+        history does not hold them (see `Member.held_out`).
     held_out_score : callable, optional
         Takes predictions of the held-out rows, of shape (n_rows, n_outputs) in the target's
         units, and returns a number, reported as ``"score"``.
+    held_out_epochs : collection of int, optional
+        After which epochs of this job, from 1, the held-out rows are scored; all by default.
     observers : sequence of Observer
         Told of every epoch of this job.
     keep_optimizer_state : bool
@@ -126,10 +128,16 @@ class Job:
     weights: Sequence[NDArray[np.float32]] | None = None
     held_out: Rows | None = None
     held_out_score: Callable[[NDArray[np.float32]], float] | None = None
+    held_out_epochs: Collection[int] | None = None
     observers: Sequence[Observer] = ()
     keep_optimizer_state: bool = False
     owner: str = "fit"
     call: object = None
+
+    def scores_held_out(self, n_epochs: int) -> bool:
+        """Tell whether its held-out rows are scored after so many epochs of it."""
+        epochs = self.held_out_epochs
+        return self.held_out is not None and (epochs is None or n_epochs in epochs)
 
     @property
     def may_end_early(self) -> bool:

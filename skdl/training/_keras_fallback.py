@@ -219,14 +219,16 @@ def _follower(member: Member) -> Any:
 
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             del epoch
-            if job.held_out is not None:
-                member.held_out = _held_out(self.model, job)
+            is_scored = job.scores_held_out(member.n_epochs_here + 1)
+            member.held_out = _held_out(self.model, job) if is_scored else {}
             # A model of the user's may report what it likes.
             logs = logs or {}
             own = list(logs) if is_opaque else member.log_names()
             _check_monitor(job, own)
             if member.end_epoch(_ordered(logs, own)):
                 member.best_state = member.current_state()[:2]
+            # Fits that Keras trains come one after another; there is nobody to wait for.
+            member.come_to_rung(member.n_epochs_here)
             self.model.stop_training = self.model.stop_training or member.stopped
 
     return Follower()

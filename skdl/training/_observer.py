@@ -26,7 +26,8 @@ class ObservedMember(Protocol):
     last_epoch : int
         Number of epochs after which it ends at the latest.
     held_out : dict of str to float
-        Loss, metrics and score of the held-out rows after the last epoch.
+        Loss, metrics and score of the held-out rows after the last epoch; empty where they were
+        not scored.
     stopped : bool
         Whether it has trained for the last time.
     error : BaseException or None
@@ -105,9 +106,13 @@ class Observer:
     may_end_early : bool
         Whether it is likely to end jobs long before their last epoch, so that what pays only over
         many epochs, such as compiling, is put off.
+    rungs : sequence of int
+        Numbers of epochs after which the job waits until all that train at the same time have come
+        as far; then `on_rung` is called.
     """
 
     may_end_early = False
+    rungs: Sequence[int] = ()
 
     def on_train_begin(self, member: ObservedMember) -> None:
         """Act before the first epoch."""
@@ -126,6 +131,9 @@ class Observer:
 
         What is written into `logs` reaches the history.
         """
+
+    def on_rung(self, member: ObservedMember, n_epochs: int) -> None:
+        """Act at a rung, once all jobs that train at the same time have come to it or ended."""
 
     def on_train_end(self, member: ObservedMember) -> None:
         """Act after the last epoch, the best weights restored if that was asked for."""

@@ -6,21 +6,22 @@ import contextlib
 import itertools
 import logging
 import math
-import traceback
 import warnings
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from skdl._compat_tensorflow import check_not_forked
 from skdl.exceptions import SingleRowBatchWarning
 from skdl.training._keras_fallback import train_with_keras, why_not_in_graph
-from skdl.training._signals import AbortParallelCall, InterruptedFit, InterruptedTrainingError
+from skdl.training._part import Part
+from skdl.training._signals import AbortParallelCall, InterruptedFit
 from skdl.training.engine._member import Member, end_abandoned_calls
-from skdl.training.engine._plan import fit_together, split_by_memory, worth_compiling
-from skdl.training.engine._stack import Stack, stack_key
+from skdl.training.engine._plan import fit_together, split_by_memory
+from skdl.training.engine._stack import stack_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
 
     from skdl.training._job import Job
     from skdl.training._progress import StackProgress
@@ -61,22 +62,21 @@ def train(
     outcomes: list[Trained | BaseException | None] = [None] * len(jobs)
     with _learned_by_one_alone(len(jobs)):
         position, groups = _members(jobs, outcomes)
-        parts = [p for group in groups.values() for p in split_by_memory(group, memory_limit)]
-        for part, coming in _prepared(parts, memory_limit):
-            try:
-                _run(coming.result(), progress, should_stop)
-                found = [_outcome(member) for member in part]
-            except InterruptedTrainingError:
-                raise
-            except KeyboardInterrupt as interrupt:
-                raise part[0].interrupted(interrupt) from None
-            except Exception as error:  # noqa: BLE001 - belongs to this stack alone
-                found = [_failure(member, error) for member in part]
-            for member, outcome in zip(part, found, strict=True):
-                outcomes[position[member]] = outcome
+        parts = [
+            Part(members)
+            for group in groups.values()
+            for members in split_by_memory(group, memory_limit)
+        ]
+        # What others are to be compared with at a rung must have come there too.
+        for rung in (*_rungs(position), math.inf):
+            for part in _prepared(parts, memory_limit):
+                part.run(rung, progress, should_stop)
+                end_abandoned_calls(position)
+            _judge(parts, rung)
             end_abandoned_calls(position)
-            # Its tensors must be free before the next but one is prepared.
-            del coming
+        for part in parts:
+            for member, outcome in zip(part.members, part.outcomes or [], strict=True):
+                outcomes[position[member]] = outcome
     return outcomes  # type: ignore[return-value]
 
 
@@ -136,58 +136,48 @@ def _warn_of_single_rows(job: Job) -> None:
     )
 
 
-def _prepared(
-    parts: list[list[Member]], memory_limit: float
-) -> Iterator[tuple[list[Member], Future[Stack]]]:
-    """Yield the members of each stack and the stack to come; while one runs, the next compiles."""
+def _rungs(members: Iterable[Member]) -> list[int]:
+    """Return after how many epochs members wait for each other, in rising order."""
+    return sorted({rung for member in members for rung in member.rungs})
+
+
+def _judge(parts: Sequence[Part], rung: float) -> None:
+    """Let observers judge the members that have come to a rung, now that all are there."""
+    for part in parts:
+        for member in part.running:
+            member.come_to_rung(rung)
+        part.end_if_over()
+
+
+def _prepared(parts: Sequence[Part], memory_limit: float) -> Iterator[Part]:
+    """Yield the parts that go on, ready to run; while one runs, the next compiles."""
+    going = [part for part in parts if part.outcomes is None and part.running]
     pool = ThreadPoolExecutor(1, thread_name_prefix="skdl-compile")
     try:
-        following: Future[Stack] | None = None
-        for part, after in itertools.zip_longest(parts, parts[1:]):
-            coming = following or pool.submit(_ready, part)
-            is_room = after is not None and fit_together([part, after], memory_limit)
-            following = pool.submit(_ready, after) if is_room else None
-            yield part, coming
-            del coming
+        following: Future[None] | None = None
+        for part, after in itertools.zip_longest(going, going[1:]):
+            coming, following = following, None
+            if not part.is_ready:
+                try:
+                    if len(going) == 1:
+                        part.make_ready()  # a thread would cost a small fit a tenth of its time
+                    else:
+                        (coming or pool.submit(part.make_ready)).result()
+                except Exception as error:  # noqa: BLE001 - belongs to this stack alone
+                    part.fail(error)
+                    continue
+            if after is not None and not after.is_ready and _is_room(parts, after, memory_limit):
+                following = pool.submit(after.make_ready)
+            yield part
+            # Its tensors must be free before the next is prepared.
+            if part.is_ready and after is not None and not _is_room(parts, after, memory_limit):
+                part.rest()
     finally:
         # After Ctrl-C nobody waits for what is still to be compiled.
         pool.shutdown(cancel_futures=True)
 
 
-def _ready(members: list[Member]) -> Stack:
-    stack = Stack(members, compiled=worth_compiling(members))
-    stack.prepare()
-    return stack
-
-
-def _run(
-    stack: Stack, progress: StackProgress | None, should_stop: Callable[[], bool] | None
-) -> None:
-    if progress is not None:
-        progress.start(len(stack.members), max(m.job.epochs for m in stack.members))
-    try:
-        for n_running in stack.epochs():
-            if progress is not None:
-                progress.advance(n_running)
-            if should_stop is not None and should_stop():
-                raise InterruptedTrainingError("training was stopped from outside")
-    except KeyboardInterrupt:
-        stack.return_state()
-        raise
-    finally:
-        if progress is not None:
-            progress.stop()
-
-
-def _outcome(member: Member) -> Trained | BaseException:
-    result = member.finish()
-    return member.error if member.error is not None else result
-
-
-def _failure(member: Member, error: Exception) -> BaseException:
-    """End a member whose stack failed, so that nothing keeps the stack's tensors."""
-    member.fetch = member.store = None
-    traceback.clear_frames(error.__traceback__)
-    member.error = error
-    member.observe("on_failure")
-    return error
+def _is_room(parts: Sequence[Part], after: Part, memory_limit: float) -> bool:
+    """Tell whether a part may be held beside those whose stacks stand."""
+    held = [part.running for part in parts if part.is_ready and part is not after]
+    return fit_together([*held, after.running], memory_limit)

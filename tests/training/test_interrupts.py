@@ -150,10 +150,9 @@ def test_program_that_was_cut_short_is_not_used_again(name, diabetes, monkeypatc
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        function = "_traced_prediction" if name == "_prediction" else name
         for program in list(_program._programs.values()):
-            if hasattr(program, function):
-                patch.setattr(program, function, cut_short)
+            if hasattr(program, name):
+                patch.setattr(program, name, cut_short)
         with pytest.raises(KeyboardInterrupt):
             other.predict(X) if name == "_prediction" else MLPRegressor(**PLAIN).fit(X, y)
         left = {id(program) for program in _program._programs.values()}
@@ -175,7 +174,7 @@ def test_program_with_an_error_stays(diabetes, monkeypatch):
 
     with monkeypatch.context() as patch:
         for program in _program._programs.values():
-            patch.setattr(program, "_traced_prediction", failed)
+            patch.setattr(program, "_prediction", failed)
         programs = list(_program._programs.values())
         with pytest.raises(ValueError, match="out of memory"):
             model.predict(X)

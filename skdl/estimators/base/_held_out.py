@@ -20,7 +20,7 @@ from skdl.estimators.base._fit_context import FitContext
 from skdl.estimators.base._training_data import TrainingData
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -47,6 +47,9 @@ class HeldOutScoring(FitContext):
         ``scorer(estimator, X, y, **score_params)`` as scikit-learn's; computed each epoch.
     score_params : dict, default=None
         Its further arguments.
+    epochs : collection of int, optional
+        After which epochs, from 1, the rows are scored, where nothing ends the fit earlier; after
+        each by default.
     observers : sequence of Observer, default=()
         Told of the epochs as well, after the held-out rows are scored.
     name : str, default=None
@@ -74,6 +77,7 @@ class HeldOutScoring(FitContext):
         *,
         scorer: Callable[..., float] | None = None,
         score_params: Mapping[str, Any] | None = None,
+        epochs: Collection[int] | None = None,
         observers: Sequence[Observer] = (),
         name: str | None = None,
     ) -> None:
@@ -84,6 +88,7 @@ class HeldOutScoring(FitContext):
         self._y = y
         self._scorer = scorer
         self._score_params = dict(score_params or {})
+        self._epochs = epochs
         self._observers = observers
 
     def attach(self, network: Any, job: Job) -> None:
@@ -98,6 +103,9 @@ class HeldOutScoring(FitContext):
             self.problem = f"{type(error).__name__}: {error}"
             _log.info("held-out rows are not scored each epoch: %s", self.problem)
             return
+        if job.early_stopping is None and not job.observers:
+            # Of a fit that something may end early, the last scores are wanted, wherever that is.
+            job.held_out_epochs = self._epochs
         if self._scorer is not None:
             job.held_out_score = self._scoring(self._scorer, network, around, X)
         job.observers = [*job.observers, self, *self._observers]

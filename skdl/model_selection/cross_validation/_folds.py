@@ -21,7 +21,7 @@ from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection._networks import nested_networks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -118,6 +118,7 @@ class Folds:
         n_jobs: int | None = None,
         verbose: int = 0,
         epoch_scorer: Callable[..., float] | None = None,
+        epochs: Collection[int] | None = None,
         observers: Sequence[Observer] = (),
     ) -> list[Fold]:
         """Fit and score clones of an estimator, one for each split.
@@ -132,6 +133,8 @@ class Folds:
             From 1 on, lockstep shows its progress; from 2 on, scikit-learn tells of each fold.
         epoch_scorer : callable, default=None
             Scores the held-out rows of the networks after each epoch.
+        epochs : collection of int, optional
+            After which epochs only, see `HeldOutScoring`.
         observers : sequence of Observer, default=()
             Told of the epochs of all networks.
 
@@ -142,12 +145,17 @@ class Folds:
         """
         X = self._lazy_rows if isinstance(estimator, TakesLazyRows) else self.X
         fold = functools.partial(
-            self._fold, X=X, verbose=verbose, epoch_scorer=epoch_scorer, observers=observers
+            self._fold,
+            X=X,
+            verbose=verbose,
+            epoch_scorer=epoch_scorer,
+            epochs=epochs,
+            observers=observers,
         )
         arguments = ((clone(estimator), i, *split) for i, split in enumerate(self.splits))
         if not nested_networks(estimator):
             # There are no epochs to be told of, and other processes could not tell.
-            fold = functools.partial(fold, epoch_scorer=None, observers=())
+            fold = functools.partial(fold, epoch_scorer=None, epochs=None, observers=())
             run = parallel.delayed(fold)
             return list(parallel.Parallel(n_jobs=n_jobs)(run(*each) for each in arguments))
         run = delayed(with_sklearn_config(fold))
@@ -167,6 +175,7 @@ class Folds:
         X: Any,
         verbose: int,
         epoch_scorer: Callable[..., float] | None,
+        epochs: Collection[int] | None,
         observers: Sequence[Observer],
     ) -> Fold:
         X_test, y_test = safe_split(estimator, X, self.y, test, train)
@@ -176,6 +185,7 @@ class Folds:
             y_test,
             scorer=epoch_scorer,
             score_params=check_method_params(self.X, dict(self.score_params), indices=test),
+            epochs=epochs,
             observers=observers,
             name=f"fold_{number:02d}",
         )

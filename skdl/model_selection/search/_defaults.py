@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     import numpy as np
     from optuna.samplers import BaseSampler
 
-__all__ = ["make_pruner", "make_sampler", "max_epochs"]
+__all__ = ["make_pruner", "make_sampler", "max_epochs", "size_of_round"]
+
+# Enough that the first round can be judged, and few for a sampler to suggest at once.
+_TRIALS_OF_A_RACE = 12
 
 
 def max_epochs(estimator: Any) -> int | None:
@@ -98,3 +101,21 @@ def make_pruner(
     }
     schedule = schedules.pop() if len(schedules) == 1 else "constant"
     return RacingPruner(rungs_of(n_epochs, schedule), *rows_of_splits(splits))
+
+
+def size_of_round(trials_together: int | str, pruner: BasePruner) -> int:
+    """Return how many trials are asked for and trained at once.
+
+    Parameters
+    ----------
+    trials_together : int or "auto"
+    pruner : optuna.pruners.BasePruner
+        That of `make_pruner`.
+
+    Returns
+    -------
+    n_trials : int
+    """
+    if isinstance(trials_together, str):
+        return _TRIALS_OF_A_RACE if isinstance(pruner, RacingPruner) else 1
+    return trials_together

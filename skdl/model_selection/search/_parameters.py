@@ -68,7 +68,7 @@ _CONSTRAINTS: dict[str, Constraint] = {
         Predicate(lambda v: isinstance(v, str), "the name of a metric"),
         Predicate(callable, "a function of cv_results_"),
     ),
-    "trials_together": Integer(1, MOST, example=4),
+    "trials_together": AnyOf(OneOf("auto"), Integer(1, MOST, example=4)),
     "callbacks": AnyOf(
         OneOf(None), SequenceOf(Predicate(callable, "a function of study and trial"))
     ),

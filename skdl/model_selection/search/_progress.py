@@ -82,9 +82,11 @@ class SearchProgress:
         self._show_total()
 
     def epoch(self, number: int, epoch: int, value: float) -> None:
-        """Show how far a trial is."""
+        """Show how far a trial is; NaN is an epoch without a value."""
         if number in self._lines:
-            self._bars.update(self._lines[number], completed=epoch, note=f"{value:.4g}")
+            self._bars.update(self._lines[number], completed=epoch)
+            if not math.isnan(value):
+                self._bars.update(self._lines[number], note=f"{value:.4g}")
 
     def _count(self, trial: FrozenTrial) -> None:
         state = {TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}.get(trial.state)

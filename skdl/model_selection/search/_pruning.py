@@ -20,7 +20,7 @@ from skdl.exceptions import InvalidParameterError
 from skdl.training import Observer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import optuna
 
@@ -42,7 +42,12 @@ class MeanCurve(Observer):
     n_folds : int or None, default=None
         Number of folds; None is as many as start together.
     may_end_early : bool, default=True
-        Whether `should_prune` may return True.
+        Whether `should_prune` or `ends_at_rung` may return True.
+    rungs : sequence of int, default=()
+        Epochs after which the trial waits for others that train at the same time.
+    ends_at_rung : callable, optional
+        ``ends_at_rung(epoch)`` is called once per rung that the folds come to, when the others
+        have come to it too; it returns whether the trial ends here.
 
     Attributes
     ----------
@@ -57,8 +62,13 @@ class MeanCurve(Observer):
         n_folds: int | None = None,
         *,
         may_end_early: bool = True,
+        rungs: Sequence[int] = (),
+        ends_at_rung: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self.may_end_early = may_end_early
+        self.rungs = rungs
+        self._ends_at_rung = ends_at_rung
+        self._judged_at: set[int] = set()
         self._value_of = value_of
         self._should_prune = should_prune
         self._n_folds = n_folds
@@ -84,9 +94,22 @@ class MeanCurve(Observer):
             while values := self._next_values():
                 self._n_reported += 1
                 if self._should_prune(values, self._n_reported):
-                    for fold in self._curves:
-                        fold.abandon(TrialPruned(f"Pruned after epoch {self._n_reported}."))
+                    self._end_trial(self._n_reported)
                     return
+
+    def on_rung(self, member: ObservedMember, n_epochs: int) -> None:
+        del member
+        with self._lock:
+            # All folds come by; where one is still to be trained, it is the last that counts.
+            if n_epochs in self._judged_at or self._n_reported != n_epochs:
+                return
+            self._judged_at.add(n_epochs)
+            if self._ends_at_rung(n_epochs):
+                self._end_trial(n_epochs)
+
+    def _end_trial(self, epoch: int) -> None:
+        for fold in self._curves:
+            fold.abandon(TrialPruned(f"Pruned after epoch {epoch}."))
 
     def _next_values(self) -> list[Any]:
         """Return the folds' values of the next epoch, once all have come so far or have ended.

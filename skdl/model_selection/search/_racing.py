@@ -2,7 +2,7 @@
 
 What is hard in one fold is hard for all trials, so it is their differences on the same folds that
 tell who is ahead. A trial ends at a rung if it is behind the leader there, and if that is more than
-the folds differ among themselves.
+the folds differ among themselves. Of the trials that run side by side, at most half go on.
 """
 
 from __future__ import annotations
@@ -75,6 +75,9 @@ class RacingPruner(BasePruner):
     by the t-test for overlapping folds of Nadeau and Bengio (2003), one-sided. The leader at a
     rung is the best of all trials that came so far, whether it was pruned later or not.
 
+    Of many trials that come to a rung at the same time, the better half goes on, as in successive
+    halving (Jamieson and Talwalkar 2016, Alg. 1), and at first so many that `n_trials` end whole.
+
     Parameters
     ----------
     rungs : sequence of int
@@ -84,7 +87,8 @@ class RacingPruner(BasePruner):
     significance : float in (0, 1), default=0.15
         Chance at most that a trial as good as the leader ends at one rung.
     n_trials : int, default=5
-        Nothing ends before so many trials have been completed.
+        Nothing ends before so many trials have been completed, or twice as many have come to the
+        rung.
     """
 
     def __init__(
@@ -107,17 +111,26 @@ class RacingPruner(BasePruner):
         if own is None:
             return False
         trials = study.get_trials(deepcopy=False)
-        if sum(t.state == TrialState.COMPLETE for t in trials) < self.n_trials:
-            return False
         others = [
-            values
+            (t.state, values)
             for t in trials
             if t.number != trial.number
             and (values := _values_at(t, step)) is not None
             and len(values) == len(own)
         ]
-        if len(others) < self.n_trials:
+        n_completed = sum(t.state == TrialState.COMPLETE for t in trials)
+        is_known = len(others) >= self.n_trials and n_completed >= self.n_trials
+        if not is_known and len(others) < 2 * self.n_trials:
             return False
+        beside = [values for state, values in others if state == TrialState.RUNNING]
+        n_ahead = sum(np.nanmean(values) > np.nanmean(own) for values in beside)
+        better_half = (len(beside) + 2) // 2
+        if n_ahead >= max(better_half, self.n_trials - n_completed):
+            return True
+        return self._is_behind(own, [values for _, values in others])
+
+    def _is_behind(self, own: NDArray[np.float64], others: list[NDArray[np.float64]]) -> bool:
+        """Tell whether the best of the others is ahead by more than the folds' noise."""
         leader = max(others, key=lambda values: float(np.nanmean(values)))
         found = corrected_t_test(own, leader, self.n_train, self.n_test)
         is_behind = bool(found.difference < 0)

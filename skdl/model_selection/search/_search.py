@@ -25,7 +25,7 @@ from skdl._doc_links import DocLinkMixin
 from skdl.model_selection._arguments import check_data, checked_splits
 from skdl.model_selection._split import SHUFFLE_SEED, check_folds, splits_per_iteration
 from skdl.model_selection.cross_validation import Folds, router_of
-from skdl.model_selection.search._defaults import make_pruner, max_epochs
+from skdl.model_selection.search._defaults import make_pruner, max_epochs, size_of_round
 from skdl.model_selection.search._ensemble import ENSEMBLE, EnsembleMixin
 from skdl.model_selection.search._parameters import check_search_parameters, check_target_score
 from skdl.model_selection.search._progress import SearchProgress
@@ -107,8 +107,9 @@ class OptunaSearchCV(EnsembleMixin, DocLinkMixin, BaseSearchCV, CallbackSupportM
         another, with several). ``"auto"`` lets trials race, after 5 %, 10 %, 20 %, 40 % and 80 % of
         the epochs, no earlier than the third, or where waves of the learning rate end: one that is
         behind the best so far on the same folds, by a one-sided test for paired folds (Nadeau and
-        Bengio 2003) at 15 %, ends; while fewer than five trials have been completed, none does.
-        None lets every trial run to its end. The start is never pruned, whatever the pruner.
+        Bengio 2003) at 15 %, ends, and so does the worse half of a round. None does while fewer
+        than five have been completed and fewer than eleven are there. Networks that nothing else
+        may end are scored there alone. None prunes nothing; nothing prunes the start.
     storage : str, Path, optuna.storages.BaseStorage or None, default=None
         Where the study is kept: the URL of a database, the path of a journal file, a storage of
         Optuna, or None for memory. Processes with the same storage and `study_name` share the
@@ -136,9 +137,10 @@ class OptunaSearchCV(EnsembleMixin, DocLinkMixin, BaseSearchCV, CallbackSupportM
         best in, or a function that takes ``cv_results_`` and returns an index. With False, and a
         function as `scoring` that returns a dict, the first of its scores is maximized.
         ``"ensemble"`` averages the fold estimators of selected trials instead, see `ensemble`.
-    trials_together : int, default=1
-        Trials to ask for and train at once. Those whose networks have the same structure train
-        as one. A sampler learns less from trials that it has to suggest at the same time.
+    trials_together : int or "auto", default="auto"
+        Trials to ask for and train at once: a round, see `pruner`. Those whose networks have the
+        same structure train as one. A sampler learns less from trials that it has to suggest at
+        the same time. ``"auto"`` is 12 where trials race (``pruner="auto"``, networks), else 1.
     random_state : int, RandomState or None, default=None
         Seeds the sampler. Networks have a `random_state` of their own.
     callbacks : list of callable or None, default=None
@@ -239,7 +241,7 @@ class OptunaSearchCV(EnsembleMixin, DocLinkMixin, BaseSearchCV, CallbackSupportM
         initial_params: Sequence[Mapping[str, Any]] | None = None,
         target_score: float | None = None,
         refit: bool | str | Callable[..., int] = True,
-        trials_together: int = 1,
+        trials_together: int | str = "auto",
         random_state: int | np.random.RandomState | None = None,
         callbacks: Sequence[Callable[..., None]] | None = None,
         n_jobs: int | None = None,
@@ -387,7 +389,7 @@ class OptunaSearchCV(EnsembleMixin, DocLinkMixin, BaseSearchCV, CallbackSupportM
                     # None of it is begun in a study that is good enough already.
                     n_trials=0 if self._is_good_enough(finished_trials(study)) else n_trials,
                     timeout=self.timeout,
-                    trials_together=self.trials_together,
+                    trials_together=size_of_round(self.trials_together, pruner),
                     callbacks=self.callbacks or (),
                     on_event=on_event,
                 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from skdl._compat_optuna import set_metric_names, storage_of
 from skdl.model_selection.search._comparable import check_comparable
-from skdl.model_selection.search._defaults import make_sampler
+from skdl.model_selection.search._defaults import make_sampler, size_of_round
 from skdl.model_selection.search._start import hide_start
 from skdl.model_selection.shared_study import open_study
 
@@ -44,7 +44,7 @@ def study_of_search(search: BaseSearchCV, n_objectives: int, pruner: BasePruner)
             make_sampler(
                 given.sampler if search.sampler is None and given else search.sampler,
                 search.random_state,
-                is_parallel=search.trials_together > 1 or _is_shared(search),
+                is_parallel=size_of_round(search.trials_together, pruner) > 1 or _is_shared(search),
             )
         ),
         pruner,

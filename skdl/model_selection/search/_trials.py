@@ -27,6 +27,7 @@ from skdl.model_selection.search._pruning import MeanCurve
 from skdl.model_selection.search._racing import RacingPruner, record_rung
 from skdl.model_selection.search._start import is_start
 from skdl.model_selection.shared_study import Outcome
+from skdl.training.lockstep import MOST_WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -108,6 +109,12 @@ class Trials:
         is_by_fold_or_never = isinstance(self.pruner, NopPruner | WilcoxonPruner)
         return not is_by_fold_or_never and len(self.objectives) == 1
 
+    @property
+    def _rungs(self) -> tuple[int, ...]:
+        """Epochs after which the trials of a round are judged, all of them at once."""
+        pruner = self.pruner
+        return pruner.rungs if isinstance(pruner, RacingPruner) and self._prunes_by_epoch else ()
+
     def __call__(self, trials: list[optuna.Trial]) -> list[Outcome]:
         """Evaluate trials together; return how each ended."""
         # One after another, as a sampler looks at what it has suggested to the others.
@@ -115,8 +122,13 @@ class Trials:
         if len(suggested) == 1:
             return [self._evaluate(*suggested[0])]
         run = delayed(with_sklearn_config(self._evaluate))
+        # All folds of a trial must wait together to be judged together.
+        at_once = max(1, MOST_WAITING // len(self.folds.splits))
+        outcomes: list[Outcome] = []
         with ensure_lockstep():
-            return list(Parallel()(run(*each) for each in suggested))
+            for i in range(0, len(suggested), at_once):
+                outcomes += Parallel()(run(*each) for each in suggested[i : i + at_once])
+        return outcomes
 
     def _suggest(self, trial: optuna.Trial) -> dict[str, Any] | Outcome:
         """Return a trial's parameters, or how it ended if a function of the user's raises."""
@@ -147,6 +159,8 @@ class Trials:
             ),
             n_folds=len(self.folds.splits),
             may_end_early=self._prunes_by_epoch,
+            rungs=self._rungs,
+            ends_at_rung=lambda _: not is_first and trial.should_prune(),
         )
         outcome = params if isinstance(params, Outcome) else self._try_params(trial, params, curve)
         set_hidden_attr(trial, N_EPOCHS, curve.n_epochs)
@@ -175,6 +189,7 @@ class Trials:
             estimator,
             n_jobs=self.n_jobs,
             epoch_scorer=self._epoch_scorer if self._prunes_by_epoch else None,
+            epochs=self._rungs or None,
             observers=[curve],
         )
 
@@ -207,10 +222,10 @@ class Trials:
         # Pruners end what is NaN; left alone, it diverges and is recorded as failed.
         if not self._prunes_by_epoch or math.isnan(mean):
             return False
-        if isinstance(self.pruner, RacingPruner) and epoch in self.pruner.rungs:
-            record_rung(trial, epoch, values)
         trial.report(mean, epoch)
-        return trial.should_prune()
+        if epoch in self._rungs:
+            record_rung(trial, epoch, values)
+        return not self._rungs and trial.should_prune()
 
     def _fold_values(
         self, values: Sequence[tuple[float | None, float | None]]

@@ -48,7 +48,8 @@ class Member:
     n_epochs, n_steps : int
         Epochs run and optimizer steps taken, earlier jobs it went on from included.
     held_out : dict of str to float
-        Loss, metrics and score of the held-out rows after the last epoch.
+        Loss, metrics and score of the held-out rows after the last epoch; empty where they were
+        not scored.
     stopped : bool
         Whether it has trained for the last time.
     is_best : bool
@@ -194,6 +195,16 @@ class Member:
     def learning_rate(self, value: float) -> None:
         self._learning_rate = float(value)
 
+    @property
+    def n_epochs_here(self) -> int:
+        """Epochs run of those that its job asks for."""
+        return self.n_epochs - (self.last_epoch - self.job.epochs)
+
+    @property
+    def rungs(self) -> set[int]:
+        """Numbers of epochs after which it waits for those that train at the same time."""
+        return {rung for observer in self.observers for rung in observer.rungs}
+
     def stop(self) -> None:
         """Ask for this epoch to be the last."""
         self.stopped = True
@@ -290,6 +301,11 @@ class Member:
             raise
         except BaseException as error:  # noqa: BLE001 - given back to the caller of fit
             self.error, self.stopped = error, True
+
+    def come_to_rung(self, n_epochs: float) -> None:
+        """Let observers judge it, if it goes on and that many epochs are a rung of its own."""
+        if not self.stopped and n_epochs in self.rungs:
+            self.observe("on_rung", n_epochs)
 
     def scored(
         self, score: Callable[[NDArray[np.float32]], float], predictions: NDArray[np.float32]

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl._compat_tensorflow import without_retracing_warning
 from skdl.layers import Pass, shape_of
 from skdl.training._losses import prepared_targets
 from skdl.training._optimizers import n_slots, optimizer_step, rule_options
@@ -29,6 +28,7 @@ from skdl.training.engine._calls import (
     Units,
 )
 from skdl.training.engine._graph import Graph
+from skdl.training.engine._traced import Traced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -66,8 +66,6 @@ class Program:
         open_row = [None] * len(spec.network.input_shape)
         rows = tf.TensorSpec([None, None, *open_row], tf.float32)
         self._prediction = self._function(self._predict, _matrices(State), _vector(tf.int32), rows)
-        self._lock = threading.Lock()
-        self._traced_prediction: Any = None
         self.is_broken = False
 
     def _uncut(self, function: Callable[..., object], *arguments: object) -> Any:
@@ -91,25 +89,15 @@ class Program:
 
     def trace_training(self, call: TrainingCall) -> None:
         """Trace `train` for a call of this shape."""
-        self._uncut(self._training.get_concrete_function, call)
+        self._uncut(self._training.trace, call)
 
     def evaluate(self, call: EvaluationCall) -> Evaluation:
         """Score rows without training."""
         result: Evaluation = self._uncut(self._evaluation, call)
         return result
 
-    def _function(self, body: Callable[..., object], *signature: object) -> Any:
-        """Return a TensorFlow function; XLA compiles for given shapes, and so traces for them."""
-        import tensorflow as tf
-
-        traced = tf.function(
-            body,
-            input_signature=None if self.spec.compiled else signature,
-            autograph=False,
-            jit_compile=self.spec.compiled,
-        )
-        # A trace for each set of shapes is meant; TensorFlow would warn users of it.
-        return without_retracing_warning(traced)
+    def _function(self, body: Callable[..., object], *signature: object) -> Traced:
+        return Traced(body, signature, compiled=self.spec.compiled)
 
     def _evaluation_signature(self) -> EvaluationCall:
         import tensorflow as tf
@@ -150,18 +138,12 @@ class Program:
 
     def predict(self, state: State, dims: Tensor, x: Tensor) -> Any:
         """Return predictions ``[M, B, K]``, in the network's units, of rows ``[M, B, ...]``."""
-        if self._traced_prediction is None:
-            # Threads of a lockstep batch come here all at once; one of them traces.
-            with self._lock:
-                if self._traced_prediction is None:
-                    trace = self._prediction.get_concrete_function
-                    self._traced_prediction = self._uncut(trace)
-        return self._uncut(self._traced_prediction, state, dims, x)
+        return self._uncut(self._prediction, state, dims, x)
 
     @property
     def has_traced_prediction(self) -> bool:
         """Whether `predict` can go ahead at once."""
-        return self._traced_prediction is not None
+        return self._prediction.is_ready
 
     def _optimizer(self) -> Optimizer:
         if self.spec.optimizer is None:

@@ -43,9 +43,11 @@ class Stack:
         Of equal structure, widths, batch size and metrics.
     compiled : bool
         Whether XLA compiles the epoch, see `skdl.training.engine._plan`.
+    n_epochs : int, default=0
+        Epochs for which they have trained in another stack.
     """
 
-    def __init__(self, members: Sequence[Member], *, compiled: bool) -> None:
+    def __init__(self, members: Sequence[Member], *, compiled: bool, n_epochs: int = 0) -> None:
         import tensorflow as tf
 
         first = members[0].job
@@ -96,7 +98,7 @@ class Stack:
             row_width=self._row_width(),
             scored_alone=self._one_member_at_a_time,
         )
-        self._epoch = 0
+        self._epoch = n_epochs
         self._cut()
 
     def _programs(self) -> dict[str, Program]:
@@ -145,15 +147,15 @@ class Stack:
 
         Results stand in the members.
         """
-        for member in self.members:
-            member.observe("on_train_begin")
-        running = self._release_stopped()
-        while running:
+        if not self._epoch:
+            for member in self.members:
+                member.observe("on_train_begin")
+        while self._release_stopped():
             if self._may_compile and not self._compiled:
                 self._compile_if_worth()
             self._run_epoch()
-            running = self._release_stopped()
-            yield running
+            end_abandoned_calls(self.members)
+            yield sum(not member.stopped for member in self.members)
 
     def return_state(self) -> None:
         """Give the members their state to keep, wherever training has ended."""
@@ -199,9 +201,8 @@ class Stack:
         logs = self._train()
         for member, own in self._validate().items():
             logs[member].update({f"val_{name}": value for name, value in own.items()})
-        for member, own in self._evaluate("held_out").items():
-            member.held_out = own
         self._epoch += 1
+        self._score_held_out()
         running = [(member, own) for member, own in logs.items() if not member.stopped]
         try:
             for member, own in running:
@@ -211,6 +212,14 @@ class Stack:
             better = {member for member, _ in running if member.is_best}
             for shard in self._shards:
                 shard.update_best(better)
+
+    def _score_held_out(self) -> None:
+        running = [m for shard in self._shards for m in shard.members if not m.stopped]
+        found = {}
+        if any(member.job.scores_held_out(self._epoch) for member in running):
+            found = self._evaluate("held_out")
+        for member in running:
+            member.held_out = found.get(member, {})
 
     def _train(self) -> dict[Member, dict[str, float]]:
         """Train for an epoch; return what each member reports of it."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from skdl.training._trained import Trained
 
 __all__ = [
+    "MOST_WAITING",
     "Rendezvous",
     "Task",
     "current_call",
@@ -181,6 +182,7 @@ class Rendezvous:
         self._lock = threading.Lock()
         self._queue: collections.deque[Task] = collections.deque()
         self._waiting: list[_Waiting] = []
+        self._trained: collections.deque[_Waiting] = collections.deque()
         self._running = 0
         self._is_training = False
         self._closed = False
@@ -243,7 +245,9 @@ class Rendezvous:
             self._advance()
         own.wakes.wait()
         if own.batch is not None:
+            own.wakes.clear()
             self._lead(own.batch)
+            own.wakes.wait()
         if isinstance(own.outcome, BaseException):
             raise own.outcome
         return own.outcome  # type: ignore[return-value]
@@ -258,16 +262,16 @@ class Rendezvous:
         _log.debug("lockstep trained %d jobs together", len(batch))
         with self._lock:
             self._is_training = False
-            self._running -= 1  # the leader was counted alone; now each member is
+            self._running -= 1  # the leader runs on in its turn, as all others
             self._release(batch, outcomes)
+            self._advance()
 
     # ------------------------------------------------------------------ with the lock held
 
     def _release(self, members: list[_Waiting], outcomes: list[Any]) -> None:
         for member, outcome in zip(members, outcomes, strict=True):
             member.outcome = outcome
-            self._running += 1
-            member.wakes.set()
+            self._trained.append(member)
 
     def _has_room(self) -> bool:
         if self._is_training or self._running >= self._most_running:
@@ -278,11 +282,19 @@ class Rendezvous:
         return sum(array.nbytes for array in arrays.values()) < self._memory_limit
 
     def _advance(self) -> None:
-        """Start tasks that have room; when none can run on, train what waits."""
+        """Let those run that have room; when none can run on, train what waits.
+
+        Of hundreds of fits that have been trained, each gets its turn: threads that all run at
+        once do little but hand the interpreter to each other.
+        """
+        while self._trained and self._running < self._most_running:
+            self._running += 1
+            self._trained.popleft().wakes.set()
         while self._queue and self._has_room():
             self._running += 1
             threading.Thread(target=_run, args=(self._queue.popleft(),), daemon=True).start()
-        if self._running == 0 and self._waiting and not self._is_training:
+        is_idle = self._running == 0 and not self._trained
+        if is_idle and self._waiting and not self._is_training:
             batch, self._waiting = sorted(self._waiting, key=lambda w: w.task.place), []
             self._is_training = True
             self._running = 1

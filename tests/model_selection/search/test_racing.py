@@ -173,7 +173,115 @@ def test_what_is_left_in_the_study_is_json_without_nan():
     assert not study.trials[0].user_attrs
 
 
+# ---------------------------------------------------------------- rounds
+
+
+def round_of(study, n_trials, gap=0.0):
+    """Return trials that run side by side, each ahead of the next in some folds alone."""
+    noise = np.array([3.0, -3.1, 3.0, -3.1, 0.0])
+    trials = [study.ask() for _ in range(n_trials)]
+    for i, trial in enumerate(trials):
+        at_rung(trial, 3, EASY_AND_HARD + np.roll(noise, i) * (1 + i) - gap * i)
+    return trials
+
+
+def test_of_a_round_the_better_half_goes_on():
+    study = study_with(race(n_trials=2), EASY_AND_HARD - 9, EASY_AND_HARD - 9)
+    trials = round_of(study, 8, gap=0.01)
+    assert [trial.should_prune() for trial in trials] == [False] * 4 + [True] * 4
+
+
+def test_at_first_so_many_go_on_that_enough_are_completed():
+    study = study_with(race(n_trials=4))
+    trials = round_of(study, 9, gap=0.01)
+    assert [trial.should_prune() for trial in trials] == [False] * 5 + [True] * 4
+    study = study_with(race(n_trials=4))
+    trials = round_of(study, 9, gap=0.01)
+    for trial in trials[6:]:
+        study.tell(trial, state=TrialState.PRUNED)
+    assert [trial.should_prune() for trial in trials[:6]] == [False] * 4 + [True] * 2
+
+
+def test_a_round_in_which_few_came_to_the_rung_judges_nobody():
+    study = study_with(race(n_trials=4))
+    assert not any(trial.should_prune() for trial in round_of(study, 8, gap=50.0))
+    study = study_with(race(n_trials=4))
+    assert sum(trial.should_prune() for trial in round_of(study, 9, gap=50.0)) == 8
+
+
 # ---------------------------------------------------------------- in a search
+
+
+@pytest.fixture
+def searched(diabetes):
+    """Return a function that searches rates for networks of two structures and two widths."""
+
+    def search(estimator_params=None, **options):
+        X, y = diabetes[0][:120, :4], diabetes[1][:120]
+        space = {
+            "learning_rate": FloatDistribution(1e-4, 0.03, log=True),
+            "hidden_units": [(4,), (3, 3), (6,)],
+        }
+        estimator = MLPRegressor((4,), epochs=12, batch_size=20, random_state=0)
+        estimator.set_params(**estimator_params or {})
+        options = {"n_trials": 12, "cv": 3, "random_state": 0, "refit": False} | options
+        with warnings.catch_warnings(), skdl.lockstep() as session:
+            warnings.simplefilter("ignore")
+            return OptunaSearchCV(estimator, space, **options).fit(X, y), session.batches
+
+    return search
+
+
+def test_trials_of_a_round_are_judged_by_what_all_have_reached(searched):
+    fitted, batches = searched()
+    assert batches == [36]
+    trials = fitted.study_.trials
+    at_first = {t.number: np.mean(t.system_attrs["skdl:rungs"]["3"]) for t in trials}
+    assert len(at_first) == 12
+    better_half = sorted(at_first, key=at_first.get, reverse=True)[:6]
+    for trial in trials:
+        n_epochs = trial.system_attrs["skdl:n_epochs"] / 3
+        assert n_epochs in {3, 6, 12}
+        assert list(trial.intermediate_values) == [n for n in (3, 6) if n <= n_epochs]
+        if n_epochs > 3 and trial.number:  # the start goes on in any case
+            assert trial.number in better_half
+    assert trials[0].state == TrialState.COMPLETE
+    assert sum(t.state == TrialState.PRUNED for t in trials) >= 6
+
+
+def test_values_in_a_race_are_those_of_trials_alone(searched):
+    together, _ = searched(pruner="auto")
+    alone, batches = searched(pruner=None, sampler=optuna.samplers.RandomSampler(seed=0))
+    assert batches == [3] * 12  # without a race, one after another
+    guesses = together.cv_results_["params"][1:]
+    never = optuna.pruners.ThresholdPruner(lower=-1e12)
+    again, _ = searched(pruner=never, initial_params=guesses, trials_together=1)
+    for one, other in zip(together.study_.trials, again.study_.trials, strict=True):
+        assert one.params == other.params
+        values = [other.intermediate_values[e] for e in one.intermediate_values]
+        np.testing.assert_allclose(list(one.intermediate_values.values()), values, rtol=1e-4)
+    assert alone.cv_results_["state"].tolist() == ["complete"] * 12
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [{"early_stopping": True}, {"callbacks": skdl.training.Observer()}],
+    ids=lambda e: next(iter(e)),
+)
+def test_what_may_end_between_rungs_is_scored_after_each_epoch(ends, searched):
+    fitted, _ = searched(n_trials=2, estimator_params=ends)
+    for trial in fitted.study_.trials:
+        assert len(trial.intermediate_values) == trial.system_attrs["skdl:n_epochs"] / 3
+
+
+def test_hundreds_of_trials_race_at_once(searched):
+    """More fits than may wait: those of a trial stay together."""
+    fitted, batches = searched(n_trials=200, trials_together=200, cv=3)
+    assert sum(batches) == 600
+    assert all(n % 3 == 0 for n in batches)
+    states = fitted.cv_results_["state"]
+    assert 2 <= (states == "complete").sum() <= 30
+    assert (fitted.cv_results_["n_epochs"] >= 9).all()
 
 
 def test_values_at_rungs_are_the_folds_own(diabetes):

@@ -264,7 +264,7 @@ def test_data_frames(data):
 def test_iterations_repeat_the_folds(data):
     with skdl.lockstep() as session:
         fitted = searched(n_trials=2, n_iterations=2, refit=False).fit(*data)
-    assert session.batches == [6, 6]
+    assert session.batches == [12]  # both trials in one round
     assert fitted.n_splits_ == 6
     assert "split5_test_score" in fitted.cv_results_
     same = searched(n_trials=2, cv=IteratedKFold(3, 2, random_state=0)).fit(*data)
@@ -463,7 +463,7 @@ def test_callbacks_see_each_trial_and_may_stop_the_search(data):
         if len(seen) == 2:
             study.stop()
 
-    fitted = searched(n_trials=5, callbacks=[callback]).fit(*data)
+    fitted = searched(n_trials=5, trials_together=1, callbacks=[callback]).fit(*data)
     assert seen == [(0, "COMPLETE"), (1, "COMPLETE")]
     assert len(fitted.cv_results_["params"]) == 2
 
@@ -537,7 +537,8 @@ class TestCallbacksOfScikitLearn:
         assert callback.ended == [*trials, ("search", 0), refit, ("fit", 0), "teardown"]
 
     def test_they_may_stop_the_search(self, data):
-        fitted = searched(n_trials=5).set_callbacks(self.Recording(stop_after=2)).fit(*data)
+        search = searched(n_trials=5, trials_together=1)
+        fitted = search.set_callbacks(self.Recording(stop_after=2)).fit(*data)
         assert len(fitted.cv_results_["params"]) == 2
 
     def test_teardown_comes_after_an_error_too(self, data):

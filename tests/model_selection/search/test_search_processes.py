@@ -30,7 +30,7 @@ from skdl import MLPRegressor
 from skdl.model_selection import OptunaSearchCV
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-storage, side_file, n_trials = sys.argv[1:]
+storage, side_file, n_trials, pruner, epochs = sys.argv[1:]
 
 def slowly(X):
     time.sleep(0.05)
@@ -43,12 +43,13 @@ def callback(study, trial):
 X = np.random.default_rng(0).normal(size=(60, 3))
 y = X[:, 0] - 2 * X[:, 1]
 model = make_pipeline(
-    FunctionTransformer(slowly), MLPRegressor((4,), epochs=4, learning_rate=0.05, random_state=0)
+    FunctionTransformer(slowly),
+    MLPRegressor((4,), epochs=int(epochs), learning_rate=0.05, random_state=0),
 )
 search = OptunaSearchCV(
     model, {"mlpregressor__l2": FloatDistribution(1e-4, 1.0, log=True)}, n_trials=int(n_trials),
     cv=3, random_state=0, storage=storage, study_name="shared", callbacks=[callback],
-    pruner=None, refit=False, start_trial=False,
+    pruner=pruner if pruner == "auto" else None, refit=False, start_trial=False,
 )
 try:
     search.fit(X, y)
@@ -82,10 +83,11 @@ class Team:
         self.storage, self.side_file, self.stack = storage, side_file, stack
         self.workers = []
 
-    def start(self, n_workers, n_trials=N_TRIALS):
+    def start(self, n_workers, n_trials=N_TRIALS, pruner="", epochs=4):
+        arguments = [self.storage, self.side_file, n_trials, pruner, epochs]
         for _ in range(n_workers):
             worker = subprocess.Popen(
-                [sys.executable, "-c", WORKER, self.storage, str(self.side_file), str(n_trials)],
+                [sys.executable, "-c", WORKER, *map(str, arguments)],
                 cwd=PROJECT,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -194,3 +196,32 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(team):
     assert not [trial for trial in trials if trial.state == TrialState.RUNNING]
     n_trials = len(complete) + 2
     team.check(team.finish(team.start(1, n_trials)), n_trials)
+
+
+@pytest.mark.slow
+def test_a_worker_is_killed_in_the_middle_of_a_round(team):
+    """Its trials, of which it has judged some, are all done again, with the same parameters."""
+    racing = {"pruner": "auto", "epochs": 2000}
+    (killed,) = team.start(1, **racing)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    judged = []
+    while not judged:
+        assert time.monotonic() < deadline, "no trial has come to a rung"
+        assert killed.poll() is None, killed.communicate()
+        time.sleep(0.05)
+        if Path(team.storage).exists() or not team.storage.endswith(".log"):
+            with contextlib.suppress(KeyError):  # there is no study yet
+                judged = [t for t in team.trials() if "skdl:rungs" in t.system_attrs]
+    killed.send_signal(signal.SIGKILL)
+    killed.wait(timeout=PATIENCE_SECONDS)
+    under_way = [t for t in team.trials() if t.state == TrialState.RUNNING]
+    assert len(under_way) == N_TRIALS
+    team.finish(team.start(1, pruner="auto", epochs=40))
+    trials = team.trials()
+    counted = [trial for trial in trials if is_counted(trial)]
+    assert len(counted) == N_TRIALS
+    assert {t.state for t in counted} == {TrialState.COMPLETE, TrialState.PRUNED}
+    for trial in under_way:
+        assert trials[trial.number].state == TrialState.FAIL
+        (again,) = [t for t in counted if t.user_attrs.get(RETRY_OF) == trial.number]
+        assert again.params == trial.params

@@ -185,9 +185,8 @@ def test_automatic_pruner_lets_those_go_on_that_are_ahead(data):
     """Each rate here is better than a lower one, in every fold."""
     first_five = (0.01, 0.005, 0.004, 0.003, 0.002)  # of which none is pruned
     space, sampler = rates(*first_five, 0.001, 0.02, BAD, 0.03)
-    fitted = searched(network(epochs=12), space, n_trials=9, sampler=sampler, pruner="auto").fit(
-        *data
-    )
+    options = {"sampler": sampler, "pruner": "auto", "trials_together": 1}
+    fitted = searched(network(epochs=12), space, n_trials=9, **options).fit(*data)
     results = fitted.cv_results_
     states = ["pruned", "complete", "pruned", "complete"]
     assert list(results["state"]) == ["complete"] * 5 + states

@@ -235,7 +235,8 @@ def test_automatic_pruner_waits_for_five_trials(data):
     bad, worse = 1e-5, 1e-6
     sampler = InOrder(None, bad, worse, bad, worse, worse, worse)
     space = {"learning_rate": FloatDistribution(1e-7, 1)}
-    fitted = searched(network(epochs=6), space, n_trials=7, sampler=sampler).fit(*data)
+    search = searched(network(epochs=6), space, n_trials=7, sampler=sampler, trials_together=1)
+    fitted = search.fit(*data)
     assert list(fitted.cv_results_["state"]) == ["complete"] * 5 + ["pruned"] * 2
     assert fitted.cv_results_["n_epochs"][5] == 9
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from joblib import Parallel, delayed
 
 from skdl import MLPRegressor
-from skdl.training import Observer, _train, train
+from skdl.training import Observer, _part, _train, train
 from skdl.training.lockstep import lockstep
 from tests.checks import PLAIN_OR_XLA
 
@@ -57,7 +57,7 @@ def jobs(diabetes, events):
 
 @pytest.fixture(params=PLAIN_OR_XLA, ids=["plain", "xla"])
 def compiled(request, monkeypatch):
-    monkeypatch.setattr(_train, "worth_compiling", lambda members: request.param)
+    monkeypatch.setattr(_part, "worth_compiling", lambda *_: request.param)
     return request.param
 
 
@@ -66,7 +66,7 @@ def stacks(monkeypatch, events):
     """Have stacks record when they are made, and return weak references to them."""
     made = []
 
-    class Recorded(_train.Stack):
+    class Recorded(_part.Stack):
         def __init__(self, members, **options):
             gc.collect()
             self.others = sum(other() is not None for other in made)
@@ -78,7 +78,7 @@ def stacks(monkeypatch, events):
             events.append(f"{self.width} is prepared beside {self.others}")
             super().prepare()
 
-    monkeypatch.setattr(_train, "Stack", Recorded)
+    monkeypatch.setattr(_part, "Stack", Recorded)
     return made
 
 
@@ -100,21 +100,21 @@ def test_results_are_those_of_each_stack_alone(compiled, jobs):
 
 def test_the_next_stack_is_prepared_while_one_trains(compiled, jobs, events, stacks, monkeypatch):
     is_prepared = {width: threading.Event() for width in WIDTHS}
-    run, ready = _train._run, _train._ready
+    run, make_ready = _part.Part.run, _part.Part.make_ready
 
-    def ready_and_told(members):
-        stack = ready(members)
-        is_prepared[stack.width].set()
-        return stack
+    def ready_and_told(part):
+        make_ready(part)
+        is_prepared[width_of(part.members[0].job.network)].set()
 
-    def run_once_the_next_is_ready(stack, *arguments):
-        if stack.width + 1 in is_prepared:
+    def run_once_the_next_is_ready(part, *arguments):
+        following = width_of(part.members[0].job.network) + 1
+        if following in is_prepared:
             # Would wait for ever if nobody prepared it meanwhile.
-            assert is_prepared[stack.width + 1].wait(30)
-        run(stack, *arguments)
+            assert is_prepared[following].wait(30)
+        run(part, *arguments)
 
-    monkeypatch.setattr(_train, "_ready", ready_and_told)
-    monkeypatch.setattr(_train, "_run", run_once_the_next_is_ready)
+    monkeypatch.setattr(_part.Part, "make_ready", ready_and_told)
+    monkeypatch.setattr(_part.Part, "run", run_once_the_next_is_ready)
     train(jobs)
     # Never more than two at a time: the one that trains and the next.
     assert [event for event in events if "prepared" in event] == [
@@ -170,8 +170,8 @@ def test_a_stack_that_fails_fails_alone(method, width, jobs, events, monkeypatch
     expected = each_stack_alone(jobs)
     events.clear()
     error = MemoryError("says the test") if width == 3 else out_of_memory()
-    function = getattr(_train.Stack, method)
-    monkeypatch.setattr(_train.Stack, method, failing(function, width, error))
+    function = getattr(_part.Stack, method)
+    monkeypatch.setattr(_part.Stack, method, failing(function, width, error))
     outcomes = train(jobs)
     for job, outcome, other in zip(jobs, outcomes, expected, strict=True):
         if width_of(job.network) == width:
@@ -188,7 +188,7 @@ def test_a_stack_that_failed_is_not_kept_while_others_train(
 ):
     monkeypatch.setattr(_train, "fit_together", lambda parts, limit: False)
     monkeypatch.setattr(
-        _train.Stack, method, failing(getattr(_train.Stack, method), 3, out_of_memory())
+        _part.Stack, method, failing(getattr(_part.Stack, method), 3, out_of_memory())
     )
     outcomes = train(jobs)  # kept: errors hold on to what their frames held
     assert isinstance(outcomes[0], tf.errors.ResourceExhaustedError)
@@ -198,7 +198,7 @@ def test_a_stack_that_failed_is_not_kept_while_others_train(
 
 
 def test_a_stack_that_fails_under_lockstep_reaches_its_own_folds(diabetes, monkeypatch):
-    monkeypatch.setattr(_train.Stack, "prepare", failing(_train.Stack.prepare, 4, out_of_memory()))
+    monkeypatch.setattr(_part.Stack, "prepare", failing(_part.Stack.prepare, 4, out_of_memory()))
 
     def outcome(width):
         try:
@@ -223,7 +223,7 @@ def test_no_thread_stays(jobs):
 
 def test_ctrl_c_while_stacks_are_compiled(jobs, events, monkeypatch):
     begun = []
-    prepare = _train.Stack.prepare
+    prepare = _part.Stack.prepare
 
     def slowly(self):
         begun.append(width_of(self.network))
@@ -231,7 +231,7 @@ def test_ctrl_c_while_stacks_are_compiled(jobs, events, monkeypatch):
         prepare(self)
 
     may_go_on = threading.Event()
-    monkeypatch.setattr(_train.Stack, "prepare", slowly)
+    monkeypatch.setattr(_part.Stack, "prepare", slowly)
 
     def interrupted(self, timeout=None):
         may_go_on.set()

@@ -1,0 +1,81 @@
+"""TensorFlow functions, called without the checks that cost small networks half of a fit."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from skdl._compat_tensorflow import call_of_tensors, without_retracing_warning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from skdl._compat_tensorflow import CallOfTensors
+
+__all__ = ["Traced"]
+
+
+class Traced:
+    """A function of tensors, traced at its first call and then called as it is.
+
+    TensorFlow matches every argument of every call against the signature, which takes longer than
+    an epoch of a small network. Here the arguments are always of the same kind: only shapes
+    differ, and only XLA, which compiles for given ones, must be asked by them.
+
+    Parameters
+    ----------
+    body : callable
+        Takes and returns (named tuples of) tensors.
+    signature : tuple
+        What it takes, shapes left open.
+    compiled : bool
+        By XLA, for the shapes of each call.
+    """
+
+    def __init__(
+        self, body: Callable[..., object], signature: tuple[object, ...], *, compiled: bool
+    ) -> None:
+        import tensorflow as tf
+
+        self._by_shape = compiled
+        function = tf.function(
+            body,
+            input_signature=None if compiled else signature,
+            autograph=False,
+            jit_compile=compiled,
+        )
+        # A trace for each set of shapes is meant; TensorFlow would warn users of it.
+        self._function = without_retracing_warning(function)
+        self._calls: dict[object, CallOfTensors] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, *arguments: object) -> Any:
+        """Call the function; tensors only."""
+        return self._call_for(arguments)(arguments)
+
+    def trace(self, *arguments: object) -> None:
+        """Trace it for a call like this one, any call where shapes are open."""
+        self._call_for(arguments)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has been traced."""
+        return bool(self._calls)
+
+    def _call_for(self, arguments: tuple[object, ...]) -> CallOfTensors:
+        key = self._shapes(arguments) if self._by_shape else None
+        call = self._calls.get(key)
+        if call is None:
+            # Threads of a lockstep batch come here all at once; one of them traces.
+            with self._lock:
+                call = self._calls.get(key)
+                if call is None:
+                    given = arguments if self._by_shape else ()
+                    concrete = self._function.get_concrete_function(*given)
+                    call = self._calls[key] = call_of_tensors(concrete)
+        return call
+
+    def _shapes(self, arguments: tuple[object, ...]) -> tuple[object, ...]:
+        import tensorflow as tf
+
+        return tuple(tuple(tensor.shape) for tensor in tf.nest.flatten(arguments))

@@ -1,0 +1,130 @@
+"""Jobs that wait for each other at rungs: nobody goes on before all have been judged."""
+
+import numpy as np
+import pytest
+
+from skdl import MLPRegressor
+from skdl.training import Observer, _part, train
+from tests.checks import PLAIN_OR_XLA
+
+WIDTHS = (3, 4, 5)
+EPOCHS = 6
+RUNGS = (2, 4)
+
+
+class Racer(Observer):
+    """Tells of epochs and rungs; may give up at one."""
+
+    may_end_early = True
+    rungs = RUNGS
+
+    def __init__(self, events, name, gives_up_at=None):
+        self.events, self.name, self.gives_up_at = events, name, gives_up_at
+
+    def on_train_begin(self, member):
+        self.events.append((self.name, "begins"))
+
+    def on_epoch_end(self, member, epoch, logs):
+        self.events.append((self.name, epoch + 1))
+
+    def on_rung(self, member, n_epochs):
+        self.events.append((self.name, f"rung {n_epochs}"))
+        if n_epochs == self.gives_up_at:
+            member.abandon(ValueError(f"{self.name} gives up"))
+
+    def on_train_end(self, member):
+        self.events.append((self.name, "ends"))
+
+
+@pytest.fixture(params=PLAIN_OR_XLA, ids=["plain", "xla"])
+def compiled(request, monkeypatch):
+    monkeypatch.setattr(_part, "worth_compiling", lambda *_: request.param)
+    return request.param
+
+
+@pytest.fixture
+def make_jobs(diabetes):
+    """Return a function that makes two jobs for each of three stacks."""
+
+    def jobs(events=None, gives_up=(), **options):
+        found = []
+        for width in WIDTHS:
+            for seed in range(2):
+                options = {"dropout": 0.2, "batch_norm": "before_activation", **options}
+                estimator = MLPRegressor((width,), epochs=EPOCHS, random_state=seed, **options)
+                job = estimator._make_job(*diabetes)
+                name = f"{width}{'ab'[seed]}"
+                if events is not None:
+                    job.observers = [Racer(events, name, RUNGS[0] if name in gives_up else None)]
+                job.call = object()
+                found.append(job)
+        return found
+
+    return jobs
+
+
+NAMES = [f"{width}{letter}" for width in WIDTHS for letter in "ab"]
+
+
+def each_stack_alone(jobs):
+    return [outcome for i in range(0, len(jobs), 2) for outcome in train(jobs[i : i + 2])]
+
+
+def assert_equal(found, expected):
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.weights, other.weights)
+        np.testing.assert_array_equal(one.statistics, other.statistics)
+        assert one.history == other.history
+
+
+def test_all_come_to_a_rung_before_any_is_judged(make_jobs):
+    events = []
+    train(make_jobs(events))
+    expected = []
+    for start, stop in zip((0, *RUNGS), (*RUNGS, EPOCHS), strict=True):
+        for pair in (NAMES[i : i + 2] for i in range(0, 6, 2)):
+            if not start:
+                expected += [(name, "begins") for name in pair]
+            expected += [(n, epoch) for epoch in range(start + 1, stop + 1) for n in pair]
+            if stop == EPOCHS:
+                expected += [(name, "ends") for name in pair]
+        if stop < EPOCHS:
+            expected += [(name, f"rung {stop}") for name in NAMES]
+    assert events == expected
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"early_stopping": True, "patience": 1, "learning_rate": 0.1}]
+)
+@pytest.mark.parametrize("fits", [True, False], ids=["side by side", "one stack in memory"])
+def test_waiting_changes_nothing(compiled, fits, options, make_jobs, monkeypatch):
+    expected = each_stack_alone(make_jobs(**options))
+    if not fits:
+        monkeypatch.setattr("skdl.training._train.fit_together", lambda *_: False)
+    found = train(make_jobs([], **options))
+    assert len({outcome.n_epochs for outcome in expected}) > bool(options)
+    assert_equal(found, expected)
+
+
+def test_those_who_give_up_at_a_rung_end_there_and_others_go_on(compiled, make_jobs):
+    expected = each_stack_alone(make_jobs())
+    events = []
+    found = train(make_jobs(events, gives_up={"3b", "4a", "4b"}))
+    for name, outcome, own in zip(NAMES, found, expected, strict=True):
+        epochs = [what for who, what in events if who == name and isinstance(what, int)]
+        if name in {"3b", "4a", "4b"}:
+            assert str(outcome.reason) == f"{name} gives up"
+            assert max(epochs) == RUNGS[0]
+        else:
+            assert max(epochs) == EPOCHS
+            # One that trains on alone is rounded as one alone is.
+            np.testing.assert_allclose(outcome.weights, own.weights, rtol=0, atol=1e-5)
+
+
+def test_fits_that_keras_trains_are_judged_where_they_stand(diabetes):
+    events = []
+    # There is no stacked rule of this one.
+    job = MLPRegressor((3,), epochs=3, optimizer="ftrl")._make_job(*diabetes)
+    job.observers = [Racer(events, "k")]
+    train([job])
+    assert events == [("k", "begins"), ("k", 1), ("k", 2), ("k", "rung 2"), ("k", 3), ("k", "ends")]
