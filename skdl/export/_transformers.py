@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
 __all__ = ["apply_function", "emit_transformer"]
 
-_FLOATS = {"float64", "float32"}
-
 
 def emit_transformer(graph: Graph, step: Any, table: Table) -> Table:
     """Add what a fitted transformer does, and return the table that comes out.
@@ -309,13 +307,13 @@ def _imputed_numbers(graph: Graph, step: SimpleImputer, table: Table) -> Table:
     kept = np.flatnonzero(~np.isnan(fills))
     if len(kept) < width and not step.keep_empty_features:
         filled = graph.node("Gather", filled, kept, axis=1)
-    parts = _as_before(graph, filled, table)
-    parts = (Block(parts[0].value, len(kept), parts[0].kind),)
+    (before,) = _as_before(graph, filled, table)
+    block = Block(before.value, len(kept), before.kind)
     if not step.add_indicator:
-        return parts
+        return (block,)
     shown = np.asarray(step.indicator_.features_, np.int64)
     indicators = graph.cast(graph.node("Gather", gaps, shown, axis=1), "float64")
-    return (*parts, Block(indicators, len(shown), "float64"))
+    return block, Block(indicators, len(shown), "float64")
 
 
 # ------------------------------------------------------------------------- categories
@@ -328,20 +326,9 @@ def _encoder(graph: Graph, step: OneHotEncoder | OrdinalEncoder, table: Table) -
         rows, unknown = _rows_of_levels(step, i)
         levels = list(step.categories_[i])
         own = graph.column(block, column)
-        parts.append(_looked_up_block(graph, type(step).__name__, own, levels, rows, unknown))
+        value = looked_up(graph, type(step).__name__, own, levels, rows, unknown)
+        parts.append(Block(value, rows.shape[1], "float64"))
     return tuple(parts)
-
-
-def _looked_up_block(
-    graph: Graph,
-    owner: str,
-    block: Block,
-    levels: list[Any],
-    rows: NDArray[Any],
-    unknown: NDArray[Any] | None,
-) -> Block:
-    value = looked_up(graph, owner, block, levels, rows, unknown)
-    return Block(value, rows.shape[1], "float64")
 
 
 def _rows_of_levels(
