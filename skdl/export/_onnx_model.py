@@ -82,9 +82,16 @@ class OnnxModel:
             )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = n_threads
-        self.session_ = onnxruntime.InferenceSession(
-            str(self._path), options, providers=["CPUExecutionProvider"]
-        )
+        refusals = onnxruntime.capi.onnxruntime_pybind11_state
+        try:
+            self.session_ = onnxruntime.InferenceSession(
+                str(self._path), options, providers=["CPUExecutionProvider"]
+            )
+        except (refusals.Fail, refusals.InvalidGraph, refusals.InvalidProtobuf) as error:
+            raise ValueError(
+                f"OnnxModel: {str(self._path)!r} is no ONNX file, or a damaged one: {error}. "
+                "Expected one that skdl.export.to_onnx wrote."
+            ) from error
         held = self.session_.get_modelmeta().custom_metadata_map.get(_METADATA)
         if held is None:
             raise ValueError(
