@@ -109,10 +109,10 @@ def start():
     """Return a function that starts a server process and waits until it is ready."""
     with contextlib.ExitStack() as stack:
 
-        def started(code, *arguments, cwd=None):
+        def started(code, *arguments, cwd=None, python=sys.executable):
             address = f"http://127.0.0.1:{(port := free_port())}"
             process = subprocess.Popen(
-                [sys.executable, "-c", code, *map(str, arguments), "--port", str(port)],
+                [python, "-c", code, *map(str, arguments), "--port", str(port)],
                 cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             )  # fmt: skip
             stack.callback(process.communicate)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tomllib
+import venv
 from pathlib import Path
 
 import httpx
@@ -35,8 +36,26 @@ def folder(penguins, tmp_path_factory):
 
 
 def test_it_runs_on_its_own(folder, penguins, start):
+    check_requests(folder, penguins, *start(ALONE, "penguins.onnx", cwd=folder))
+
+
+@pytest.mark.slow
+def test_it_runs_in_an_environment_of_its_requirements_alone(folder, penguins, start, tmp_path):
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = next((tmp_path / "venv").glob("*/python*"))
+    done = subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", "-r", folder / "requirements.txt"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        pytest.skip(f"pip cannot install here: {done.stderr[-200:]}")
+    started = start(ALONE, "penguins.onnx", cwd=folder, python=python)
+    check_requests(folder, penguins, *started)
+
+
+def check_requests(folder, penguins, process, address):
+    """Send the example requests, and stop the server."""
     pipeline, X = penguins
-    process, address = start(ALONE, "penguins.onnx", cwd=folder)
     request = (folder / "request.json").read_bytes()
     answer = httpx.post(f"{address}/predict", content=request).json()
     expected = pipeline.predict_proba(X[:2])
