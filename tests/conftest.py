@@ -56,7 +56,7 @@ def shuffled_rows(loader, n_rows):
     return read_only(StandardScaler().fit_transform(X[rows]), y[rows])
 
 
-# Tests make millions of objects that live long, and a look at all of them takes a tenth of a second.
+# Tests make millions of objects that live long; a look at all of them takes a tenth of a second.
 gc.set_threshold(700, 10, 100)
 
 
