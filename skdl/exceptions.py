@@ -7,6 +7,7 @@ __all__ = [
     "DivergenceWarning",
     "DuplicateRowsWarning",
     "EarlyStoppingDataWarning",
+    "ExportError",
     "InvalidParameterError",
     "MigrationWarning",
     "NoImprovementWarning",
@@ -68,6 +69,10 @@ class DuplicateRowsWarning(UserWarning):
 
 class EarlyStoppingDataWarning(UserWarning):
     """The rows held out for early stopping could not be chosen as asked."""
+
+
+class ExportError(ValueError):
+    """An estimator cannot be exported, or an exported file predicts something else."""
 
 
 class NoImprovementWarning(UserWarning):

@@ -6,22 +6,30 @@ what the rules say of all layers of a network.
 
 from skdl.layers._any_keras import KerasRule
 from skdl.layers._blueprint import Blueprint, Layout, PlacedLayer, blueprint_of
+from skdl.layers._forward_pass import ForwardPass
 from skdl.layers._keras_model import keras_model
-from skdl.layers._rule import LayerContext, Pass, Rule, Variable
+from skdl.layers._numpy_operations import NumpyOperations
+from skdl.layers._operations import Operations, Value
+from skdl.layers._rule import LayerContext, NoForwardPassError, Pass, Rule, Variable
 from skdl.layers._scaling import robust_units, smoothly_clipped
 from skdl.layers._shapes import Shape, concatenated, shape_of, size
 from skdl.layers._summary import LayerSummary, layer_summaries
 
 __all__ = [
     "Blueprint",
+    "ForwardPass",
     "KerasRule",
     "LayerContext",
     "LayerSummary",
     "Layout",
+    "NoForwardPassError",
+    "NumpyOperations",
+    "Operations",
     "Pass",
     "PlacedLayer",
     "Rule",
     "Shape",
+    "Value",
     "Variable",
     "blueprint_of",
     "concatenated",

@@ -5,7 +5,10 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from skdl.layers._rule import Rule, Variable, of_single_rows
+import numpy as np
+
+from skdl.layers._activation_formulas import ACTIVATION_FORMULAS
+from skdl.layers._rule import NoForwardPassError, Rule, Variable, of_single_rows
 from skdl.layers._scaling import scaled_units
 from skdl.networks import PACKAGE, Layer, plain_function
 
@@ -15,7 +18,8 @@ if TYPE_CHECKING:
     import keras
     from tensorflow import Tensor
 
-    from skdl.layers._rule import LayerContext
+    from skdl.layers._operations import Operations, Value
+    from skdl.layers._rule import Arrays, LayerContext
     from skdl.layers._shapes import Shape
 
 __all__ = ["ActivationRule", "ParametricActivationRule", "mish"]
@@ -48,6 +52,24 @@ class ActivationRule(Rule):
         if isinstance(function, str):
             return keras.activations.get(function)(x), []
         return of_single_rows(function, x), []
+
+    def passes_through(self, layer: Layer) -> bool:
+        return layer.kind == "Activation" and bool(layer["function"] == "linear")
+
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        del weights
+        function = layer["function"]
+        name = function if isinstance(function, str) else getattr(function, "__name__", "")
+        formula = ACTIVATION_FORMULAS.get(name)
+        if formula is None or not (isinstance(function, str) or _is_of_keras(function)):
+            raise NoForwardPassError(
+                f"the activation {name or function!r} is one that only Keras can compute"
+            )
+        return formula(ops, x)
+
+
+def _is_of_keras(function: object) -> bool:
+    return str(getattr(function, "__module__", "")).startswith("keras.")
 
 
 def mish(x: Tensor) -> Tensor:
@@ -122,3 +144,9 @@ class ParametricActivationRule(ActivationRule):
         (weight,) = context.variables
         bent, _ = super().apply(layer, x, context)
         return x + scaled_units(bent - x, 1.0 + weight), []
+
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        (weight,) = weights
+        bent = super().forward(ops, layer, weights, x)
+        share = np.float32(1.0) + weight
+        return ops.add(x, ops.multiply(ops.subtract(bent, x), share))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdl._compat_keras import flat_layers
+from skdl.layers._activation_formulas import KERAS_LAYER_FORMULAS
 from skdl.layers._rule import LayerContext, Rule, Variable, of_single_rows
 from skdl.layers._shapes import Shape, size
 from skdl.networks import KerasObject, preserved_generators
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tensorflow import Tensor
 
+    from skdl.layers._operations import Operations, Value
+    from skdl.layers._rule import Arrays
     from skdl.networks import Layer, OperationCall
 
 __all__ = ["KerasRule", "ModelRule", "OperationRule", "keras_rule"]
@@ -108,6 +111,15 @@ class KerasRule(Rule):
             member = tf.nest.map_structure(lambda tensor: tensor[0], (x, *context.variables))
             return one(member)[None], []
         return tf.vectorized_map(one, (x, *context.variables)), []
+
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        described = json.loads(layer["layer"].config)
+        formula = KERAS_LAYER_FORMULAS.get(described["class_name"])
+        is_of_keras = str(described.get("module", "")).startswith("keras")
+        formula = formula if is_of_keras and not described.get("registered_name") else None
+        if formula is None:
+            return super().forward(ops, layer, weights, x)
+        return formula(ops, x, weights, described["config"])
 
 
 class AloneKerasRule(KerasRule):

@@ -42,6 +42,10 @@ class AugmentationRule(Rule):
         drawn = changing.get_random_transformation(rows, training=True, seed=seed)
         return as_before(changing.transform_images(rows, drawn, training=True), x), []
 
+    def passes_through(self, layer: Layer) -> bool:
+        del layer
+        return True
+
 
 @functools.lru_cache(maxsize=64)
 def _built(layer: Layer) -> Any:

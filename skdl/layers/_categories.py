@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tensorflow import Tensor
 
-    from skdl.layers._rule import LayerContext
+    from skdl.layers._operations import Operations, Value
+    from skdl.layers._rule import Arrays, LayerContext
     from skdl.layers._shapes import Shape
     from skdl.networks import Layer
 
@@ -131,6 +132,18 @@ class CategoriesRule(Rule):
             parts.append(vectors * known)
         return tf.concat(parts, -1), []
 
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        n_numeric, one_hot = layer["n_numeric"], layer["one_hot"]
+        parts = [ops.columns(x, 0, n_numeric)] if n_numeric else []
+        for i, n_levels in enumerate(one_hot, n_numeric):
+            parts.append(ops.one_hot(ops.columns(x, i, i + 1), n_levels))
+        for i, table in enumerate(weights, n_numeric + len(one_hot)):
+            # Level 0, an unknown one, stands for zeros.
+            with_unknown = np.concatenate([np.zeros_like(table[:1]), table])
+            vectors = ops.take(with_unknown, ops.columns(x, i, i + 1))
+            parts.append(ops.flat_rows(vectors))
+        return ops.concatenate(parts)
+
 
 @functools.cache
 def _missing_numbers() -> type[keras.layers.Layer]:
@@ -194,3 +207,14 @@ class MissingValuesRule(Rule):
         shown = [tf.cast(is_missing[..., i : i + 1], tf.float32) for i in layer["shown"]]
         filled = tf.where(is_missing, value[:, None, :], numbers)
         return tf.concat([filled, rest, *shown], -1), []
+
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        (value,) = weights
+        n_numeric = layer["n_numeric"]
+        numbers, rest = ops.columns(x, 0, n_numeric), ops.columns(x, n_numeric, None)
+        is_missing = ops.is_nan(numbers)
+        parts = [ops.where(is_missing, value, numbers), rest]
+        if layer["shown"]:
+            gaps = ops.as_float(is_missing)
+            parts += [ops.columns(gaps, i, i + 1) for i in layer["shown"]]
+        return ops.concatenate(parts)

@@ -12,7 +12,9 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from skdl.layers._rule import LayerContext, Rule, Variable, by_row, penalty_of_kernel
+import numpy as np
+
+from skdl.layers._rule import Affine, LayerContext, Rule, Variable, by_row, penalty_of_kernel
 from skdl.layers._shapes import Shape, n_row_axes, size
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
     from tensorflow import Tensor
 
+    from skdl.layers._operations import Operations, Value
+    from skdl.layers._rule import Arrays
     from skdl.networks import Layer
 
 __all__ = [
@@ -155,6 +159,25 @@ class ConvRule(Rule):
     def penalty(self, variables: list[Tensor], scalars: dict[str, Tensor]) -> Tensor | float:
         return penalty_of_kernel(variables[0], scalars)
 
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        kernel, bias = weights
+        return ops.convolution(x, kernel, bias, layer["padding"])
+
+    def behind_affine(self, layer: Layer, weights: Arrays, affine: Affine) -> Arrays | None:
+        if layer["padding"] == "same" and affine.offset.any():
+            return None  # the zeros around the image would have to be others
+        kernel, bias = (array.astype(np.float64) for array in weights)
+        n_channels = kernel.shape[-2]
+        factor, offset = (np.broadcast_to(array, n_channels) for array in affine)
+        bias = bias + offset @ kernel.sum(tuple(range(self.n_axes)))
+        return [(kernel * factor[:, None]).astype(np.float32), bias.astype(np.float32)]
+
+    def before_affine(self, layer: Layer, weights: Arrays, affine: Affine) -> Arrays | None:
+        del layer
+        kernel, bias = (array.astype(np.float64) for array in weights)
+        bias = bias * affine.factor + affine.offset
+        return [(kernel * affine.factor).astype(np.float32), bias.astype(np.float32)]
+
 
 class PoolingRule(Rule):
     """The largest or the mean value of each window; what is left over at the edge falls away."""
@@ -192,11 +215,16 @@ class PoolingRule(Rule):
         reduce = {"max": tf.reduce_max, "average": tf.reduce_mean}[self.kind]
         return reduce(blocks, [3 + 2 * axis for axis in range(self.n_axes)])
 
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        del weights
+        return ops.pooling(x, pair(layer["pool_size"], self.n_axes), self.kind)
+
 
 class GlobalPoolingRule(Rule):
     """The largest or the mean value of each channel."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, n_axes: int, kind: str) -> None:
+        self.n_axes = n_axes
         self.kind = kind
 
     def output_shape(self, layer: Layer, shape: Shape) -> tuple[int, ...]:
@@ -209,6 +237,11 @@ class GlobalPoolingRule(Rule):
         del layer, context
         pool = {"max": tf.reduce_max, "average": tf.reduce_mean}[self.kind]
         return pool(x, list(range(2, len(x.shape) - 1))), []
+
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        del layer, weights
+        axes = tuple(range(1, 1 + self.n_axes))
+        return ops.largest(x, axes) if self.kind == "max" else ops.mean(x, axes)
 
 
 class FlattenRule(Rule):
@@ -225,6 +258,10 @@ class FlattenRule(Rule):
         shape = tf.shape(x)
         return tf.reshape(x, [shape[0], shape[1], tf.reduce_prod(shape[2:])]), []
 
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        del layer, weights
+        return ops.flat_rows(x)
+
 
 class RescalingRule(Rule):
     """``x * scale``."""
@@ -236,3 +273,11 @@ class RescalingRule(Rule):
     def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
         del context
         return x * layer["scale"], []
+
+    def as_affine(self, layer: Layer, weights: Arrays) -> Affine:
+        del weights
+        return Affine(np.float64(layer["scale"]), np.float64(0.0))
+
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        del weights
+        return ops.multiply(x, float(layer["scale"]))

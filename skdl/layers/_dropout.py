@@ -39,3 +39,7 @@ class DropoutRule(Rule):
         threshold = tf.cast(tf.cast(rate * 2.0**24, tf.uint32) * 256, tf.uint32)
         kept = context.run.noise(context.position, shape_of(x)[1:]) >= threshold
         return tf.where(kept, x / (1.0 - rate), tf.zeros([], x.dtype)), []
+
+    def passes_through(self, layer: Layer) -> bool:
+        del layer
+        return True

@@ -9,7 +9,8 @@ from skdl.layers._rule import Rule, Variable
 if TYPE_CHECKING:
     from tensorflow import Tensor
 
-    from skdl.layers._rule import LayerContext
+    from skdl.layers._operations import Operations, Value
+    from skdl.layers._rule import Arrays, LayerContext
     from skdl.layers._shapes import Shape
     from skdl.networks import Layer
 
@@ -42,3 +43,8 @@ class EmbeddingRule(Rule):
         # XLA takes the nearest row for a number outside the table; the plain graph raises.
         is_inside = (index >= 0) & (index < tf.shape(table)[1])
         return tf.where(is_inside[..., None], found, tf.constant(float("nan"))), []
+
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        del layer
+        (table,) = weights
+        return ops.take(table, x)

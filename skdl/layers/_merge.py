@@ -12,6 +12,8 @@ from skdl.layers._rule import LayerContext, Rule
 if TYPE_CHECKING:
     from tensorflow import Tensor
 
+    from skdl.layers._operations import Operations, Value
+    from skdl.layers._rule import Arrays
     from skdl.networks import Layer
 
 __all__ = ["ConcatenateRule", "MergeRule"]
@@ -42,6 +44,19 @@ class MergeRule(Rule):
         merged = functools.reduce(combine, x)
         return (merged / len(x) if self.kind == "Average" else merged), []
 
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        del layer, weights
+        combine = {
+            "Add": ops.add,
+            "Average": ops.add,
+            "Maximum": ops.maximum,
+            "Minimum": ops.minimum,
+            "Multiply": ops.multiply,
+            "Subtract": ops.subtract,
+        }[self.kind]
+        merged = functools.reduce(combine, x)
+        return ops.multiply(merged, 1.0 / len(x)) if self.kind == "Average" else merged
+
 
 class ConcatenateRule(Rule):
     """One behind the other along the last axis."""
@@ -55,3 +70,7 @@ class ConcatenateRule(Rule):
 
         del layer, context
         return tf.concat(x, -1), []
+
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        del layer, weights
+        return ops.concatenate(x)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from skdl.layers._rule import Rule, Variable, by_row
+import numpy as np
+
+from skdl.layers._rule import Affine, Rule, Variable, by_row
 from skdl.layers._shapes import concatenated, n_row_axes, shape_of
 
 if TYPE_CHECKING:
@@ -13,7 +15,8 @@ if TYPE_CHECKING:
 
     from tensorflow import Tensor
 
-    from skdl.layers._rule import LayerContext
+    from skdl.layers._operations import Operations, Value
+    from skdl.layers._rule import Arrays, LayerContext
     from skdl.layers._shapes import Shape
     from skdl.networks import Layer
 
@@ -104,6 +107,19 @@ class BatchNormalizationRule(Rule):
 
         return normalised(x, gamma, beta)
 
+    def as_affine(self, layer: Layer, weights: Arrays) -> Affine:
+        *trained, moving_mean, moving_variance = (array.astype(np.float64) for array in weights)
+        scale, center = self._has(layer)
+        factor = 1.0 / np.sqrt(moving_variance + self._epsilon(layer))
+        if scale:
+            factor = factor * trained[0]
+        offset = -moving_mean * factor
+        return Affine(factor, offset + trained[-1] if center else offset)
+
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        factor, offset = (array.astype(np.float32) for array in self.as_affine(layer, weights))
+        return ops.add(ops.multiply(x, factor), offset)
+
 
 class LayerNormalizationRule(Rule):
     """Normalisation of each row, or each position of it, over its last axis (Ba et al. 2016)."""
@@ -128,6 +144,14 @@ class LayerNormalizationRule(Rule):
         if layer["scale"]:
             x *= by_unit[0]
         return (x + by_unit[-1] if layer["center"] else x), []
+
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        centred = ops.subtract(x, ops.mean(x, (-1,), keep_axes=True))
+        variance = ops.mean(ops.multiply(centred, centred), (-1,), keep_axes=True)
+        x = ops.divide(centred, ops.sqrt(ops.add(variance, float(layer["epsilon"]))))
+        if layer["scale"]:
+            x = ops.multiply(x, weights[0])
+        return ops.add(x, weights[-1]) if layer["center"] else x
 
 
 def _by_unit(values: Tensor, x: Tensor) -> Any:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tensorflow import Tensor
 
-    from skdl.layers._rule import LayerContext
+    from skdl.layers._operations import Operations, Value
+    from skdl.layers._rule import Arrays, LayerContext
     from skdl.layers._shapes import Shape
     from skdl.networks import Layer
 
@@ -147,6 +148,22 @@ class PeriodicEmbeddingRule(NumericColumnsRule):
             return flat(tf.nn.relu(mixed)), []
         return flat(tf.concat([x[..., None], mixed], -1)), []
 
+    def forward_of_numbers(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        form, frequency = layer["form"], weights[0]
+        column = ops.new_axis(x, 2)
+        angles = ops.multiply(column, np.float32(2.0 * math.pi) * frequency)
+        if form == "pbld":
+            waves = ops.cos(ops.add(angles, weights[1]))
+        else:
+            waves = ops.concatenate([ops.sin(angles), ops.cos(angles)])
+        if form == "periodic":
+            return ops.flat_rows(waves)
+        weight, bias = weights[-2:]
+        mixed = ops.add(ops.matmul_by_group(waves, weight), bias)
+        if form == "plr":
+            return ops.flat_rows(ops.maximum(mixed, 0.0))
+        return ops.flat_rows(ops.concatenate([column, mixed]))
+
 
 @functools.cache
 def _piecewise_linear_embedding() -> type[keras.layers.Layer]:
@@ -218,6 +235,12 @@ class PiecewiseLinearEmbeddingRule(NumericColumnsRule):
         values = (x[..., None] - start) * slope
         kept = [tf.reshape(part, [shape_of(part)[0], -1]) for part in context.variables]
         return flat(tf.maximum(tf.minimum(values, high), low)), kept
+
+    def forward_of_numbers(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        del layer
+        start, slope, low, high = weights
+        values = ops.multiply(ops.subtract(ops.new_axis(x, 2), start), slope)
+        return ops.flat_rows(ops.maximum(ops.minimum(values, high), low))
 
 
 def flat(values: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import keras
     from tensorflow import Tensor
 
-    from skdl.layers._rule import LayerContext
+    from skdl.layers._operations import Operations, Value
+    from skdl.layers._rule import Arrays, LayerContext
     from skdl.layers._shapes import Shape
     from skdl.networks import Layer
 
@@ -91,4 +92,15 @@ class NumericColumnsRule(Rule):
         self, layer: Layer, x: Tensor, context: LayerContext
     ) -> tuple[Tensor, list[Tensor]]:
         """Return what the columns of numbers become, and variables that are not trained."""
+        raise NotImplementedError
+
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        n_numeric = layer.get("n_numeric")
+        if n_numeric is None:
+            return self.forward_of_numbers(ops, layer, weights, x)
+        numbers, rest = ops.columns(x, 0, n_numeric), ops.columns(x, n_numeric, None)
+        return ops.concatenate([self.forward_of_numbers(ops, layer, weights, numbers), rest])
+
+    def forward_of_numbers(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        """Return what the columns of numbers become in prediction, as `forward`."""
         raise NotImplementedError

@@ -10,22 +10,28 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from skdl.layers._shapes import Shape, concatenated, shape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Sequence
 
     import keras
-    import numpy as np
     from numpy.typing import NDArray
     from tensorflow import Tensor
 
+    from skdl.layers._operations import Operations, Value
     from skdl.networks import Layer
 
+    Arrays = Sequence[NDArray[np.float32]]
+
 __all__ = [
+    "Affine",
     "LayerContext",
+    "NoForwardPassError",
     "Pass",
     "Rule",
     "Variable",
@@ -36,6 +42,27 @@ __all__ = [
 
 # Keras classes of our own are made and registered once, whatever thread asks first.
 _making_classes = threading.RLock()
+
+
+class NoForwardPassError(NotImplementedError):
+    """Only Keras knows what a layer computes; the message names the layer."""
+
+
+class Affine(NamedTuple):
+    """What multiplies and shifts the last axis: ``x * factor + offset``.
+
+    Parameters
+    ----------
+    factor, offset : ndarray of shape (n,), or number, float64
+    """
+
+    factor: NDArray[np.float64] | np.float64
+    offset: NDArray[np.float64] | np.float64
+
+    @property
+    def does_nothing(self) -> bool:
+        """Whether it changes no number."""
+        return bool((self.factor == 1).all() and (self.offset == 0).all())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -257,6 +284,47 @@ class Rule:
         """Return what the layer adds to the loss, ``[M]`` or 0."""
         del variables, scalars
         return 0.0
+
+    # ------------------------------------------------------------------ in prediction, for one
+
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        """Return outputs of one network, without TensorFlow.
+
+        Parameters
+        ----------
+        ops : Operations
+        layer : Layer
+        weights : sequence of ndarray
+            In the order of `variables`, without a member axis.
+        x : value of shape [B, ...], or list of them
+            Inputs; a list for a layer that takes several tensors.
+
+        Raises
+        ------
+        NoForwardPassError
+            If only Keras knows what the layer computes.
+        """
+        del ops, weights, x
+        raise NoForwardPassError(f"{self.summary(layer)} is a layer that only Keras can compute")
+
+    def passes_through(self, layer: Layer) -> bool:
+        """Tell whether it hands on its inputs as they are in prediction."""
+        return self.does_nothing(layer)
+
+    def as_affine(self, layer: Layer, weights: Arrays) -> Affine | None:
+        """Return the factor and offset that the layer amounts to in prediction, if it does."""
+        del weights
+        return Affine(np.float64(1.0), np.float64(0.0)) if self.passes_through(layer) else None
+
+    def behind_affine(self, layer: Layer, weights: Arrays, affine: Affine) -> Arrays | None:
+        """Return weights with which it computes the same without `affine` in front of it."""
+        del layer
+        return weights if affine.does_nothing else None
+
+    def before_affine(self, layer: Layer, weights: Arrays, affine: Affine) -> Arrays | None:
+        """Return weights with which it computes what `affine` makes of its outputs."""
+        del layer
+        return weights if affine.does_nothing else None
 
 
 def by_row(values: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 
 from skdl.layers._on_numbers import NumericColumnsRule, numeric_columns_layer
 from skdl.layers._quantiles import column_quantiles
-from skdl.layers._rule import Rule, Variable
+from skdl.layers._rule import Affine, Rule, Variable
 from skdl.layers._shapes import shape_of
 from skdl.networks import CLIP, PACKAGE
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tensorflow import Tensor
 
-    from skdl.layers._rule import LayerContext
+    from skdl.layers._operations import Operations, Value
+    from skdl.layers._rule import Arrays, LayerContext
     from skdl.layers._shapes import Shape
     from skdl.networks import Layer
 
@@ -107,6 +108,13 @@ class SmoothClipRule(NumericColumnsRule):
         z = (x - center[:, None, :]) * factor[:, None, :]
         return z * tf.math.rsqrt(1.0 + tf.square(z / CLIP)), context.variables
 
+    def forward_of_numbers(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        del layer
+        center, factor = weights
+        z = ops.multiply(ops.subtract(x, center), factor)
+        share = ops.multiply(z, 1.0 / CLIP)
+        return ops.divide(z, ops.sqrt(ops.add(ops.multiply(share, share), 1.0)))
+
 
 @functools.cache
 def _feature_scale() -> type[keras.layers.Layer]:
@@ -151,6 +159,13 @@ class FeatureScaleRule(Rule):
     def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
         (weight,) = context.variables
         return x * (1.0 + layer["gain"] * weight[:, None, :]), []
+
+    def as_affine(self, layer: Layer, weights: Arrays) -> Affine:
+        (weight,) = weights
+        return Affine(1.0 + layer["gain"] * weight.astype(np.float64), np.float64(0.0))
+
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        return ops.multiply(x, self.as_affine(layer, weights).factor.astype(np.float32))
 
 
 def scaled_units(x: Tensor, factor: Tensor) -> Tensor:

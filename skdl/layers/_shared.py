@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl.layers._rule import Rule, Variable, penalty_of_kernel
+from skdl.layers._rule import Affine, Rule, Variable, penalty_of_kernel
 from skdl.layers._shapes import concatenated, shape_of
 from skdl.networks import PACKAGE, shared_variables
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tensorflow import Tensor
 
-    from skdl.layers._rule import LayerContext
+    from skdl.layers._operations import Operations, Value
+    from skdl.layers._rule import Arrays, LayerContext
     from skdl.layers._shapes import Shape
     from skdl.networks import Layer
 
@@ -158,6 +159,31 @@ class SharedDenseRule(Rule):
     def penalty(self, variables: list[Tensor], scalars: dict[str, Tensor]) -> Tensor | float:
         return penalty_of_kernel(variables[1], scalars)
 
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        before, kernel, behind, bias = weights
+        if not layer["is_first"]:
+            products = ops.matmul(ops.multiply(x, np.float32(1.0) + before), kernel)
+        elif _is_embedded(layer):
+            products = _forward_of_embedded(ops, x, before, kernel, layer)
+        else:
+            products = ops.matmul(ops.multiply(ops.new_axis(x, 1), before), kernel)
+        return ops.add(ops.multiply(products, np.float32(1.0) + behind), bias)
+
+    def behind_affine(self, layer: Layer, weights: Arrays, affine: Affine) -> Arrays | None:
+        del layer
+        if affine.offset.any():
+            return None
+        before, kernel, behind, bias = weights
+        factor = np.broadcast_to(affine.factor, len(kernel))
+        return [before, (kernel * factor[:, None]).astype(np.float32), behind, bias]
+
+    def before_affine(self, layer: Layer, weights: Arrays, affine: Affine) -> Arrays | None:
+        del layer
+        before, kernel, behind, bias = weights
+        factors = (1.0 + behind.astype(np.float64)) * affine.factor - 1.0
+        offsets = bias.astype(np.float64) * affine.factor + affine.offset
+        return [before, kernel, factors.astype(np.float32), offsets.astype(np.float32)]
+
 
 def _is_embedded(layer: Layer) -> bool:
     """Tell whether factors of a shared layer are for features that became several inputs."""
@@ -193,6 +219,27 @@ def _products_of_embedded(
         return products
     rest = x[:, :, None, end:] * factors[:, None, :, n_features:]
     return products + _products(rest, kernel[:, end:])
+
+
+def _forward_of_embedded(
+    ops: Operations,
+    x: Value,
+    factors: NDArray[np.float32],
+    kernel: NDArray[np.float32],
+    layer: Layer,
+) -> Value:
+    """Return ``(x * r) W``, ``[B, k, n]``, as `_products_of_embedded` does for many members."""
+    width, n_numeric = layer["embedding_width"], layer["n_numeric"]
+    n_features = factors.shape[1] if n_numeric is None else n_numeric
+    end = n_features * width
+    numbers = ops.rows_of_shape(ops.columns(x, 0, end), (n_features, width))
+    own_kernel = kernel[:end].reshape(n_features, width, -1)
+    by_feature = ops.matmul_by_group(numbers, own_kernel)
+    products = ops.matmul(np.ascontiguousarray(factors[:, :n_features]), by_feature)
+    if end == len(kernel):
+        return products
+    rest = ops.new_axis(ops.columns(x, end, None), 1)
+    return ops.add(products, ops.matmul(ops.multiply(rest, factors[:, n_features:]), kernel[end:]))
 
 
 @functools.cache
@@ -281,6 +328,11 @@ class SharedHeadsRule(Rule):
 
     def penalty(self, variables: list[Tensor], scalars: dict[str, Tensor]) -> Tensor | float:
         return penalty_of_kernel(variables[0], scalars)
+
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        del layer
+        kernel, bias = weights
+        return ops.add(ops.matmul_by_group(x, kernel), bias)
 
 
 @functools.cache

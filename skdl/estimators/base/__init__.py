@@ -1,10 +1,20 @@
 """What all estimators share; the names here are all that other packages may use of it."""
 
 from skdl.estimators.base._describe_space import describe_space
+from skdl.estimators.base._described_prediction import (
+    CategoryColumn,
+    DescribedPrediction,
+    NumericColumn,
+    TargetForm,
+)
 from skdl.estimators.base._fit_conditions import FitOverrides
 from skdl.estimators.base._held_out import HeldOutScoring
 from skdl.estimators.base._keras_names import monitor_mode
-from skdl.estimators.base._network_estimator import BaseNetwork, max_epochs_of
+from skdl.estimators.base._network_estimator import (
+    BaseNetwork,
+    described_prediction,
+    max_epochs_of,
+)
 from skdl.estimators.base._parameters import CONSTRAINTS
 from skdl.estimators.base._public_estimator import PublicEstimatorMixin
 from skdl.estimators.base._search_space import Choice, Number
@@ -12,12 +22,17 @@ from skdl.estimators.base._search_space import Choice, Number
 __all__ = [
     "CONSTRAINTS",
     "BaseNetwork",
+    "CategoryColumn",
     "Choice",
+    "DescribedPrediction",
     "FitOverrides",
     "HeldOutScoring",
     "Number",
+    "NumericColumn",
     "PublicEstimatorMixin",
+    "TargetForm",
     "describe_space",
+    "described_prediction",
     "max_epochs_of",
     "monitor_mode",
 ]

@@ -23,6 +23,7 @@ from skdl._validation import (
     SequenceOf,
 )
 from skdl.estimators.base import _keras_names as names
+from skdl.estimators.base._described_prediction import TargetForm
 from skdl.estimators.base._network_estimator import BaseNetwork, plainly_named
 from skdl.estimators.base._parameters import loss_constraint
 from skdl.estimators.base._search_space import Choice, Number
@@ -225,6 +226,11 @@ class ClassTargets(Targets):
         if self.is_multilabel:
             return (probabilities > _THRESHOLD).astype(int)
         return self.classes[probabilities.argmax(1)]
+
+    def described(self) -> TargetForm:
+        return TargetForm(
+            not self.is_multilabel, classes=self.classes, is_multilabel=self.is_multilabel
+        )
 
 
 # What each attribute may be in files.

@@ -27,6 +27,7 @@ from skdl.estimators.base._callback_parameters import (
     with_callback_parameters,
 )
 from skdl.estimators.base._callbacks import reported_fit
+from skdl.estimators.base._described_prediction import DescribedPrediction
 from skdl.estimators.base._fit_conditions import FitOverrides
 from skdl.estimators.base._held_out import HeldOutScoring
 from skdl.estimators.base._job import described_job
@@ -46,11 +47,12 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
+    from skdl.estimators.base._described_prediction import InputForm
     from skdl.estimators.base._targets import Output
     from skdl.networks import Network
     from skdl.training import Job, Optimizer, Rows, Schedule
 
-__all__ = ["BaseNetwork", "max_epochs_of", "plainly_named"]
+__all__ = ["BaseNetwork", "described_prediction", "max_epochs_of", "plainly_named"]
 
 MethodT = TypeVar("MethodT", bound="Callable[..., Any]")
 
@@ -108,6 +110,10 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
     def _to_inputs(self, rows: Any) -> Any:
         """Return checked rows as what the trained network computes from, if that is more."""
         return rows
+
+    def _input_form(self) -> InputForm | None:
+        """Return how rows become inputs of the trained network; None if no data can say it."""
+        return None
 
     def _described(self, X: Any, seed: int) -> dict[str, Any]:
         """Return the arguments of `Job` that say what is trained: network, optimizer, metrics."""
@@ -416,3 +422,17 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
 def max_epochs_of(network: BaseNetwork) -> int:
     """Return the epochs that a fit of a network has at most."""
     return network._max_epochs
+
+
+def described_prediction(network: BaseNetwork) -> DescribedPrediction | None:
+    """Return what a fitted network predicts by as plain data; None if no data can say it."""
+    check_is_fitted(network)
+    inputs, targets = network._input_form(), network._targets.described()
+    if inputs is None or targets is None:
+        return None
+    from skdl.layers import blueprint_of
+
+    trained = network._trained
+    layout = blueprint_of(trained.network).layout
+    arrays = layout.split(trained.weights, trained.statistics)
+    return DescribedPrediction(inputs, trained.network, arrays, targets)

@@ -12,6 +12,7 @@ from sklearn.exceptions import DataConversionWarning
 from skdl._plain_data import any_value, count, instance, truth
 from skdl._validation import Boolean, Constraint, Real
 from skdl.estimators.base import _keras_names as names
+from skdl.estimators.base._described_prediction import TargetForm
 from skdl.estimators.base._network_estimator import BaseNetwork, plainly_named
 from skdl.estimators.base._parameters import loss_constraint
 from skdl.estimators.base._search_space import Choice, Number
@@ -201,6 +202,9 @@ class RegressionTargets(Targets):
     def decode(self, outputs: NDArray[np.float32]) -> NDArray[np.float64]:
         values = outputs * self.scale + self.offset
         return values if self.is_multioutput else values[:, 0]
+
+    def described(self) -> TargetForm:
+        return TargetForm(not self.is_multioutput, scale=self.scale, offset=self.offset)
 
 
 # What each attribute may be in files.

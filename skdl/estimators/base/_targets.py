@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skdl._plain_data import Check
+    from skdl.estimators.base._described_prediction import TargetForm
     from skdl.networks import Loss
 
 __all__ = ["Output", "Targets", "as_columns", "known_loss", "register_targets"]
@@ -115,6 +116,10 @@ class Targets(ABC):
     @abstractmethod
     def decode(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
         """Return predictions in the form of the targets in ``fit``."""
+
+    def described(self) -> TargetForm | None:
+        """Return what `decode` does as plain data; None if no data can say it."""
+        return None
 
 
 def register_targets(kind: type[Targets], checks: Mapping[str, Check]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from skdl._validation import AnyOf, Constraint, Integer, OneOf, Predicate, Real, SequenceOf
 from skdl.estimators.base import _keras_names as names
+from skdl.estimators.base._described_prediction import InputForm
 from skdl.estimators.base._network_estimator import BaseNetwork
 from skdl.estimators.base._parameters import (
     CONSTRAINTS,
@@ -87,6 +88,9 @@ class BaseCNN(ImageRows, BaseNetwork):
         if reset:
             self._check_blocks(X.shape)
         return images
+
+    def _input_form(self) -> InputForm:
+        return InputForm(self.image_shape_)
 
     def _check_activation(self) -> None:
         # A layer may be made for images alone, and so may a function without dense layers.

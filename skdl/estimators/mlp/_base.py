@@ -10,6 +10,7 @@ from scipy import sparse
 from skdl._validation import AnyOf, Boolean, Constraint, Integer, OneOf, Real
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._auto_sizes import auto_hidden_units, auto_n_bins, auto_numeric_embedding
+from skdl.estimators.base._described_prediction import InputForm
 from skdl.estimators.base._network_estimator import BaseNetwork
 from skdl.estimators.base._parameters import CONSTRAINTS, units_per_layer
 from skdl.estimators.base._search_space import Choice, Number
@@ -238,6 +239,12 @@ class BaseMLP(BaseNetwork):
             n_missing = np.isnan(X[:, :n_numeric]).sum(0)
             self._with_gaps = tuple(np.flatnonzero(n_missing >= _LEAST_GAPS_TO_SHOW).tolist())
         return super()._to_network_rows(X, reset=reset)
+
+    def _input_form(self) -> InputForm:
+        row_shape = self._trained.network.input_shape
+        if self._encoder is not None:
+            return InputForm(row_shape, columns=self._encoder.described_columns())
+        return InputForm(row_shape, offsets=self._offsets)
 
     def _outputs(self, X: Any) -> NDArray[np.float32]:
         outputs = super()._outputs(X)

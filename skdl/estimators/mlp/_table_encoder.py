@@ -28,6 +28,7 @@ from skdl._plain_data import (
     truth,
 )
 from skdl._validation import show
+from skdl.estimators.base._described_prediction import CategoryColumn, NumericColumn
 from skdl.estimators.mlp._column_kinds import (
     as_pandas,
     days,
@@ -114,6 +115,12 @@ class Numbers:
         is_number = self.kind == "number"
         return (numbers(values) if is_number else days(values, self.origin)) - self.offset
 
+    def described(self) -> NumericColumn:
+        """Return it as plain data."""
+        origin = 0 if self.origin is None else self.origin.as_unit("ns").value
+        kind: Any = self.kind
+        return NumericColumn(self.column, kind, origin, self.offset)
+
     def difference(self, values: pd.Series) -> tuple[str, str, str] | None:
         """Return what the column held in ``fit``, what it holds now, and what it should."""
         if values.isna().all():
@@ -160,9 +167,17 @@ class Category:
             levels, seen = [*levels, None], [*seen, True]
         return cls(column, tuple(levels), np.array(seen, bool))
 
+    def described(self) -> CategoryColumn:
+        """Return it as plain data."""
+        return CategoryColumn(self.column, self._numbers())
+
+    def _numbers(self) -> dict[Any, int]:
+        """Return the number of each level that ``fit`` saw."""
+        return {v: i for i, v in enumerate(self.levels, 1) if self.seen[i - 1]}
+
     def codes(self, values: pd.Series) -> NDArray[np.float32]:
         """Return the number of each value, 0 for those that ``fit`` did not see."""
-        number = {v: i for i, v in enumerate(self.levels, 1) if self.seen[i - 1]}
+        number = self._numbers()
         is_missing = values.isna().to_numpy()
         codes = np.array([number.get(v, 0) for v in values.tolist()], np.float32)
         codes[is_missing] = number.get(None, 0)
@@ -256,6 +271,13 @@ class TableEncoder:
     def embedded(self) -> tuple[int, ...]:
         """Numbers of levels of the categories of many."""
         return tuple(len(category.levels) for category in self.many)
+
+    def described_columns(self) -> tuple[NumericColumn | CategoryColumn, ...]:
+        """Return what `encoded` makes of each column, in the order of the result's columns."""
+        return (
+            *(own.described() for own in self.numbers),
+            *(category.described() for category in (*self.few, *self.many)),
+        )
 
     def encoded(self, owner: str, X: Any) -> NDArray[np.float32]:
         """Return a DataFrame as an array of shape (n_samples, n_features).

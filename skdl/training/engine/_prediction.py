@@ -15,6 +15,7 @@ from skdl.layers import blueprint_of, keras_model, size
 from skdl.training._losses import activated
 from skdl.training._trained import Trained
 from skdl.training.engine._calls import State
+from skdl.training.engine._numpy_prediction import numpy_predictor
 from skdl.training.engine._program import program_for
 from skdl.training.engine._program_spec import ProgramSpec
 from skdl.training.engine._row_pool import bucket
@@ -41,6 +42,9 @@ _predictors: weakref.WeakKeyDictionary[Trained, _Predictor | _KerasPredictor] = 
 def predict(trained: Trained, X: Any) -> Any:
     """Return the network's outputs in its own units.
 
+    Few rows of a perceptron are predicted by NumPy, others by TensorFlow, see
+    `skdl.training.engine._numpy_prediction`.
+
     Parameters
     ----------
     trained : Trained
@@ -53,6 +57,10 @@ def predict(trained: Trained, X: Any) -> Any:
         For an opaque network, what the Keras model gives.
     """
     check_not_forked("predict")
+    shape = getattr(X, "shape", None)
+    by_numpy = None if shape is None else numpy_predictor(trained, shape[0])
+    if by_numpy is not None:
+        return by_numpy(X)
     predictor = _predictors.get(trained)
     if predictor is None:
         # Values that the user's code reads from outside are those of the first call after a fit, as

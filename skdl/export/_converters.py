@@ -1,0 +1,147 @@
+"""Our networks for users of skl2onnx, and for its converters of estimators that hold them."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+
+from skdl._extras import needs_extra
+from skdl.estimators import CNNClassifier, CNNRegressor, MLPClassifier, MLPRegressor
+from skdl.exceptions import ExportError
+from skdl.export._graph import Block, Graph
+from skdl.export._networks import emit_network
+
+__all__ = ["register_converters"]
+
+_OPTIONS = {
+    "zipmap": [True, False, "columns"],
+    "nocl": [True, False],
+    "output_class_labels": [False, True],
+    "raw_scores": [False],
+}
+
+
+@functools.cache
+def register_converters() -> None:
+    """Teach skl2onnx the MLPs and CNNs, inside any estimator that it knows.
+
+    `to_onnx` does so itself; call it for ``skl2onnx.to_onnx`` of your own. Rows are one tensor
+    there: columns of text are encoded by the steps in front.
+
+    Raises
+    ------
+    ImportError
+        If skl2onnx is not installed (``pip install "skdl[export]"``).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdl import MLPClassifier
+    >>> from skdl.export import register_converters
+    >>> register_converters()
+    >>> import skl2onnx
+    >>> X, y = load_iris(return_X_y=True)
+    >>> network = MLPClassifier(16, epochs=2, random_state=0).fit(X, y)
+    >>> model = skl2onnx.to_onnx(network, X[:1].astype("float32"), options={"zipmap": False})
+    >>> [output.name for output in model.graph.output]
+    ['label', 'probabilities']
+    """
+    with needs_extra("export", "skdl.export"):
+        from skl2onnx import update_registered_converter
+    for kind in (MLPClassifier, MLPRegressor, CNNClassifier, CNNRegressor):
+        of_classes = issubclass(kind, MLPClassifier | CNNClassifier)
+        update_registered_converter(
+            kind,
+            f"Skdl{kind.__name__}",
+            _shape_of_classes if of_classes else _shape_of_numbers,
+            _convert,
+            options=_OPTIONS if of_classes else None,
+        )
+
+
+def _shape_of_classes(operator: Any) -> None:
+    from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
+
+    estimator = operator.raw_operator
+    is_text = estimator.classes_.dtype.kind in "OU"
+    is_multilabel = estimator.n_outputs_ > 1
+    n_rows = operator.inputs[0].get_first_dimension()
+    n_classes = len(estimator.classes_)
+    label_type = StringTensorType if is_text else Int64TensorType
+    operator.outputs[0].type = label_type([n_rows, n_classes] if is_multilabel else [n_rows])
+    operator.outputs[1].type = FloatTensorType([n_rows, n_classes])
+
+
+def _shape_of_numbers(operator: Any) -> None:
+    from skl2onnx.common.data_types import FloatTensorType
+
+    n_rows = operator.inputs[0].get_first_dimension()
+    operator.outputs[0].type = FloatTensorType([n_rows, operator.raw_operator.n_outputs_])
+
+
+def _convert(scope: Any, operator: Any, container: Any) -> None:
+    """Add the nodes of a network to the container of skl2onnx."""
+    from skl2onnx.common.data_types import DoubleTensorType
+
+    network = operator.raw_operator
+    if len(operator.inputs) != 1:
+        raise ExportError(
+            f"{type(network).__name__}: skl2onnx hands it {len(operator.inputs)} tensors. Expected "
+            "one; skdl.export.to_onnx takes the columns of DataFrames."
+        )
+    graph = Graph()
+    source = operator.inputs[0]
+    kind: Any = "float64" if isinstance(source.type, DoubleTensorType) else "float32"
+    given = source.full_name
+    if not isinstance(source.type, DoubleTensorType):
+        given = graph.cast(given, "float32")
+    width = int(np.prod(source.type.shape[1:]))
+    prediction = emit_network(graph, network, (Block(given, width, kind),))
+    value = graph.cast(prediction.value, "float32")
+    results = {value: operator.outputs[-1].full_name}
+    if is_classifier(network):
+        results[_label(graph, network, prediction.value)] = operator.outputs[0].full_name
+    _copy(graph, scope, container, results)
+
+
+def _label(graph: Graph, network: Any, probabilities: str) -> str:
+    if network.n_outputs_ > 1:
+        return graph.cast(graph.node("Greater", probabilities, np.float64(0.5)), "int64")
+    number = graph.node("ArgMax", probabilities, axis=1, keepdims=0)
+    is_text = network.classes_.dtype.kind in "OU"
+    labels = network.classes_.astype(object if is_text else np.int64)
+    return graph.node("Gather", labels, number, axis=0)
+
+
+def _copy(graph: Graph, scope: Any, container: Any, results: dict[str, str]) -> None:
+    """Add nodes and constants under names that skl2onnx has not given away."""
+    from onnx import helper, numpy_helper
+
+    names: dict[str, str] = {}
+    for tensor in graph.initializers:
+        names[tensor.name] = scope.get_unique_variable_name(tensor.name)
+        array = numpy_helper.to_array(tensor)
+        values = array.ravel().tolist()
+        container.add_initializer(names[tensor.name], tensor.data_type, list(array.shape), values)
+    for node in graph.nodes:
+        names[node.output[0]] = scope.get_unique_variable_name(node.output[0])
+        attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        container.add_node(
+            node.op_type,
+            [names.get(name, name) for name in node.input],
+            [names[node.output[0]]],
+            op_domain=node.domain,
+            op_version=graph.opsets[node.domain],
+            name=scope.get_unique_operator_name(node.op_type),
+            **attributes,
+        )
+    for tensor, output in results.items():
+        container.add_node(
+            "Identity",
+            [names[tensor]],
+            [output],
+            name=scope.get_unique_operator_name("Identity"),
+        )

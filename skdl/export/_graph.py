@@ -1,0 +1,284 @@
+"""An ONNX graph while it is being written: nodes, constants and inputs with unique names."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from skdl._extras import needs_extra
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    __all__ = ["MISSING_TEXT", "OPSETS", "Block", "Graph", "InputColumn", "Kind", "Table"]
+
+# ONNX has no missing texts; the empty one stands for them.
+MISSING_TEXT = ""
+# Of the standard operators and those of ai.onnx.ml: 19 is the first in which texts can be compared.
+OPSETS = {"": 19, "ai.onnx.ml": 3}
+# Of the file format, as of the release that brought opset 19.
+_IR_VERSION = 9
+
+Kind: TypeAlias = Literal["float64", "float32", "int64", "uint8", "string"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """Columns of a table that stand in one tensor.
+
+    Parameters
+    ----------
+    value : str
+        Name of the tensor of shape [N, width]; of images [N, ...].
+    width : int
+        Numbers of one row.
+    kind : Kind
+    names : tuple of (str or None)
+        Of the columns, where they are known.
+    sources : tuple of (str or None)
+        Inputs of the graph that the columns are, where they still are.
+    row_shape : tuple of int, optional
+        Of one row, where it has more than one axis.
+    fills : tuple of str
+        Of columns of text, what the missing text stands for, where it was imputed: the tensor
+        itself still holds gaps, see `Graph.joined`.
+    """
+
+    value: str
+    width: int
+    kind: Kind
+    names: tuple[str | None, ...] = ()
+    sources: tuple[str | None, ...] = ()
+    row_shape: tuple[int, ...] | None = None
+    fills: tuple[str, ...] = ()
+
+    def name_of(self, column: int) -> str | None:
+        """Return the name of one column."""
+        return self.names[column] if self.names else None
+
+    def source_of(self, column: int) -> str | None:
+        """Return the input that one column is."""
+        return self.sources[column] if self.sources else None
+
+
+Table: TypeAlias = "tuple[Block, ...]"
+
+
+@dataclasses.dataclass
+class InputColumn:
+    """One input of the graph, as the file's metadata describe it.
+
+    Parameters
+    ----------
+    name : str
+    kind : {"number", "string", "datetime", "timedelta", "array"}
+    dtype : str
+        Of the tensor.
+    shape : list of int
+        Of one row.
+    levels : list, optional
+        What a column of categories may hold; None in it stands for a missing value.
+    refuses_others : bool
+        Whether other levels are an error.
+    fills_gaps : bool
+        Whether missing values are filled before levels are looked up.
+    """
+
+    name: str
+    kind: str
+    dtype: str
+    shape: list[int]
+    levels: list[Any] | None = None
+    refuses_others: bool = False
+    fills_gaps: bool = False
+
+
+class Graph:
+    """Nodes and constants, added in the order in which they run."""
+
+    def __init__(self) -> None:
+        with needs_extra("export", "skdl.export"):
+            import onnx
+        self._onnx = onnx
+        self.nodes: list[Any] = []
+        self.initializers: list[Any] = []
+        self.inputs: list[InputColumn] = []
+        self.opsets = dict(OPSETS)
+        self._names: dict[tuple[Any, ...], str] = {}
+        self._count = 0
+
+    # ------------------------------------------------------------------ writing
+
+    def new_name(self, stem: str) -> str:
+        """Return a name that no other tensor has."""
+        self._count += 1
+        return f"{stem}_{self._count}"
+
+    def node(self, operator: str, *inputs: Any, domain: str = "", **attributes: Any) -> str:
+        """Add a node and return the name of its output; arrays as inputs become constants."""
+        output = self.new_name(operator.lower())
+        names = [value if isinstance(value, str) else self.constant(value) for value in inputs]
+        self.nodes.append(
+            self._onnx.helper.make_node(
+                operator, names, [output], name=output, domain=domain, **attributes
+            )
+        )
+        return output
+
+    def constant(self, values: Any) -> str:
+        """Add a constant, or find it, and return its name; objects are texts."""
+        array = np.ascontiguousarray(values).reshape(np.shape(values))
+        content = tuple(array.ravel()) if array.dtype == object else array.tobytes()
+        key = (array.dtype.str, array.shape, content)
+        name = self._names.get(key)
+        if name is None:
+            name = self._names[key] = self.new_name("constant")
+            self.initializers.append(self._onnx.numpy_helper.from_array(array, name))
+        return name
+
+    def integers(self, *values: int) -> str:
+        """Add a constant vector of int64."""
+        return self.constant(np.array(values, np.int64))
+
+    def cast(self, value: str, kind: str) -> str:
+        """Return a tensor in another type."""
+        return self.node("Cast", value, to=self.element_type(kind))
+
+    def element_type(self, kind: str) -> int:
+        """Return ONNX's number for a type."""
+        types = self._onnx.TensorProto
+        return int({
+            "float64": types.DOUBLE, "float32": types.FLOAT, "int64": types.INT64,
+            "uint8": types.UINT8, "string": types.STRING, "bool": types.BOOL,
+        }[kind])  # fmt: skip
+
+    def merge(self, model: Any, inputs: Sequence[str]) -> list[str]:
+        """Add the nodes of a model that takes these tensors; return the names of its outputs."""
+        prefix = self.new_name("part")
+        renamed = dict(zip((i.name for i in model.graph.input), inputs, strict=True))
+
+        def new(name: str) -> str:
+            return renamed.get(name, f"{prefix}_{name}") if name else ""
+
+        for tensor in model.graph.initializer:
+            copy = type(tensor)()
+            copy.CopyFrom(tensor)
+            copy.name = new(tensor.name)
+            self.initializers.append(copy)
+        for node in model.graph.node:
+            copy = type(node)()
+            copy.CopyFrom(node)
+            copy.name = f"{prefix}_{node.name}"
+            del copy.input[:], copy.output[:]
+            copy.input.extend(map(new, node.input))
+            copy.output.extend(map(new, node.output))
+            self.nodes.append(copy)
+        for opset in model.opset_import:
+            self.opsets[opset.domain] = max(self.opsets.get(opset.domain, 0), opset.version)
+        return [new(output.name) for output in model.graph.output]
+
+    # ------------------------------------------------------------------ inputs and blocks
+
+    def add_input(self, column: InputColumn) -> Block:
+        """Add an input, and return the block that it is."""
+        self.inputs.append(column)
+        width = int(np.prod(column.shape))
+        kind: Any = column.dtype
+        has_one = len(column.shape) == 1
+        named = (column.name,) if width == 1 and column.kind != "array" else ()
+        return Block(
+            column.name, width, kind, named, named, None if has_one else tuple(column.shape)
+        )
+
+    def say_levels(self, source: str | None, levels: list[Any], *, refuses_others: bool) -> None:
+        """Note what an input of categories may hold, where a column still is an input."""
+        for column in self.inputs:
+            if column.name == source:
+                column.levels = levels
+                column.refuses_others = refuses_others
+
+    def say_filled(self, source: str | None) -> None:
+        """Note that missing values of an input are filled."""
+        for column in self.inputs:
+            column.fills_gaps |= column.name == source
+
+    def joined(self, table: Table, kind: Kind) -> str:
+        """Return all columns of a table as one tensor ``[N, width]``."""
+        parts = [
+            self._filled(block) if block.kind == kind else self.cast(block.value, kind)
+            for block in table
+        ]
+        return parts[0] if len(parts) == 1 else self.node("Concat", *parts, axis=1)
+
+    def _filled(self, block: Block) -> str:
+        """Return a block's tensor with its gaps filled."""
+        if not block.fills:
+            return block.value
+        is_missing = self.node("Equal", block.value, np.array([MISSING_TEXT], object))
+        return self.node("Where", is_missing, np.array(block.fills, object), block.value)
+
+    def columns(self, block: Block, columns: Sequence[int]) -> Block:
+        """Return some columns of a block, in this order."""
+        if list(columns) == list(range(block.width)):
+            return block
+        return Block(
+            self.node("Gather", block.value, self.integers(*columns), axis=1),
+            len(columns),
+            block.kind,
+            tuple(block.name_of(column) for column in columns),
+            tuple(block.source_of(column) for column in columns),
+            fills=tuple(block.fills[column] for column in columns) if block.fills else (),
+        )
+
+    def column(self, block: Block, column: int) -> Block:
+        """Return one column of a block."""
+        return self.columns(block, [column])
+
+    # ------------------------------------------------------------------ the finished model
+
+    def model(self, outputs: Sequence[tuple[str, str, str, list[Any]]]) -> Any:
+        """Return the model.
+
+        Parameters
+        ----------
+        outputs : sequence of (tensor, name, kind, shape)
+        """
+        helper = self._onnx.helper
+        self._prune({tensor for tensor, *_ in outputs})
+        values = [
+            helper.make_tensor_value_info(
+                column.name, self.element_type(column.dtype), ["rows", *column.shape]
+            )
+            for column in self.inputs
+        ]
+        results = []
+        for tensor, name, kind, shape in outputs:
+            self.nodes.append(helper.make_node("Identity", [tensor], [name], name=name))
+            results.append(
+                helper.make_tensor_value_info(name, self.element_type(kind), ["rows", *shape])
+            )
+        graph = helper.make_graph(self.nodes, "skdl", values, results, self.initializers)
+        used = {node.domain for node in self.nodes} | {""}
+        opsets = [
+            helper.make_opsetid(domain, version)
+            for domain, version in self.opsets.items()
+            if domain in used
+        ]
+        model = helper.make_model(
+            graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="skdl"
+        )
+        self._onnx.checker.check_model(model)
+        return model
+
+    def _prune(self, needed: set[str]) -> None:
+        """Take off nodes, constants and inputs that none of these tensors depends on."""
+        kept = []
+        for node in reversed(self.nodes):
+            if needed & set(node.output):
+                kept.append(node)
+                needed |= set(node.input)
+        self.nodes = kept[::-1]
+        self.initializers = [tensor for tensor in self.initializers if tensor.name in needed]
+        self.inputs = [column for column in self.inputs if column.name in needed]

@@ -1,0 +1,167 @@
+"""Our own networks as nodes: from the rows that users pass to probabilities, or numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skdl.estimators.base import CategoryColumn, described_prediction
+from skdl.exceptions import ExportError
+from skdl.export._levels import numbered
+from skdl.export._onnx_operations import OnnxOperations
+from skdl.layers import ForwardPass, NoForwardPassError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skdl.estimators.base import DescribedPrediction, NumericColumn, TargetForm
+    from skdl.export._graph import Block, Graph, Table
+
+__all__ = ["Prediction", "emit_network"]
+
+_NANOSECONDS_A_DAY = 86_400e9
+# How NumPy writes a missing date as a number.
+_NO_TIME = np.iinfo(np.int64).min
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a predictor adds to a graph.
+
+    Parameters
+    ----------
+    value : str
+        Tensor of float64: probabilities ``[N, n_classes]``, or numbers ``[N, n_outputs]``.
+    width : int
+        Its columns.
+    is_flat : bool
+        Whether `predict` returns one axis.
+    classes : ndarray, optional
+        Labels of a classifier.
+    is_multilabel : bool
+        Whether each column is the probability of one label, of several.
+    threshold : float, optional
+        From which probability of the second class on it is predicted; 0.5 by default.
+    """
+
+    value: str
+    width: int
+    is_flat: bool = True
+    classes: NDArray[Any] | None = None
+    is_multilabel: bool = False
+    threshold: float | None = None
+
+
+def emit_network(graph: Graph, network: Any, table: Table) -> Prediction:
+    """Add what a fitted network predicts.
+
+    Raises
+    ------
+    ExportError
+        If it has layers or inputs that a file cannot hold.
+    """
+    owner = type(network).__name__
+    described = described_prediction(network)
+    if described is None:
+        raise ExportError(
+            f"{owner}: what it computes is written in Keras, not in layers of skdl. Expected one "
+            "of the MLPs or CNNs; for the Keras model alone, model_.export(path, format='onnx')."
+        )
+    operations = OnnxOperations(graph)
+    if described.inputs.columns is None:
+        rows = _inputs(graph, owner, described, table)
+    else:
+        rows = _encoded(graph, owner, described.inputs.columns, table, operations)
+    try:
+        outputs = ForwardPass(described.network, described.arrays)(operations, rows)
+    except NoForwardPassError as error:
+        raise ExportError(
+            f"{owner}: {error}. Expected layers and activations that Keras knows by name, such as "
+            "activation='relu'; for the Keras model alone, without the steps around it, "
+            "model_.export(path, format='onnx')."
+        ) from error
+    return _prediction(graph, graph.cast(outputs, "float64"), described.targets)
+
+
+def _prediction(graph: Graph, outputs: str, targets: TargetForm) -> Prediction:
+    if targets.classes is None:
+        scale = np.asarray(targets.scale, np.float64)
+        value = graph.node("Add", graph.node("Mul", outputs, scale), targets.offset)
+        return Prediction(value, scale.size, targets.is_flat)
+    n_classes = len(targets.classes)
+    if targets.is_multilabel:
+        value = outputs
+    elif n_classes == 2:
+        value = graph.node("Concat", graph.node("Sub", np.float64(1.0), outputs), outputs, axis=1)
+    else:
+        total = graph.node("ReduceSum", outputs, graph.integers(1), keepdims=1)
+        value = graph.node("Div", outputs, total)
+    return Prediction(value, n_classes, targets.is_flat, targets.classes, targets.is_multilabel)
+
+
+def _inputs(graph: Graph, owner: str, described: DescribedPrediction, table: Table) -> str:
+    """Return the network's inputs, float32 and in its shape."""
+    form = described.inputs
+    texts = [block for block in table if block.kind == "string"]
+    if texts:
+        raise ExportError(
+            f"{owner}: columns {[n for b in texts for n in b.names]} hold text, but numbers in "
+            "fit. Expected X as in fit."
+        )
+    if len(table) == 1 and table[0].row_shape is not None:
+        block = table[0]
+        rows = graph.cast(block.value, "float32") if block.kind != "float32" else block.value
+    elif form.offsets is None:
+        rows = graph.joined(table, "float32")
+    else:
+        rows = graph.node("Sub", graph.joined(table, "float64"), form.offsets)
+        rows = graph.cast(rows, "float32")
+    given = table[0].row_shape or (sum(block.width for block in table),)
+    if given == form.row_shape:
+        return rows
+    return graph.node("Reshape", rows, graph.integers(0, *form.row_shape))
+
+
+def _encoded(
+    graph: Graph,
+    owner: str,
+    columns: tuple[NumericColumn | CategoryColumn, ...],
+    table: Table,
+    operations: OnnxOperations,
+) -> str:
+    """Return the columns of a DataFrame as its encoder would: numbers, then numbers of levels."""
+    where = [(block, column) for block in table for column in range(block.width)]
+    numbers, categories = [], []
+    for own in columns:
+        single = graph.column(*where[own.column])
+        if isinstance(own, CategoryColumn):
+            categories.append(numbered(graph, owner, single, own.numbers))
+        else:
+            numbers.append(_number(graph, owner, single, own))
+    parts = [(value, 1) for value in categories]
+    if numbers:
+        joined = numbers[0] if len(numbers) == 1 else graph.node("Concat", *numbers, axis=1)
+        parts.insert(0, (graph.cast(joined, "float32"), len(numbers)))
+    return operations.joined(parts)
+
+
+def _number(graph: Graph, owner: str, block: Block, own: NumericColumn) -> str:
+    """Return one column of numbers, dates or durations in float64."""
+    kinds = {"number": "numbers", "date": "dates", "duration": "durations"}
+    is_time = block.kind == "int64"
+    if block.kind == "string" or (own.kind != "number") != is_time:
+        raise ExportError(
+            f"{owner}: column {block.name_of(0)!r} held {kinds[own.kind]} in fit. Expected "
+            "the same in X, of a dtype that says so (pd.to_numeric, pd.to_datetime, "
+            "pd.to_timedelta)."
+        )
+    value = graph.joined((block,), "int64" if is_time else "float64")
+    if is_time:
+        is_missing = graph.node("Equal", value, np.int64(_NO_TIME))
+        # Subtracted as whole nanoseconds, of which float64 does not hold all since 1970.
+        since = graph.node("Sub", value, np.int64(own.origin))
+        days = graph.node("Div", graph.cast(since, "float64"), np.float64(_NANOSECONDS_A_DAY))
+        value = graph.node("Where", is_missing, np.float64(np.nan), days)
+    return graph.node("Sub", value, np.float64(own.offset)) if own.offset else value

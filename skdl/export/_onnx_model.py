@@ -1,0 +1,269 @@
+"""Predictions from an exported file, with onnxruntime and NumPy alone.
+
+This module imports nothing else of skdl, so that a copy of it runs where skdl is not installed.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import os
+
+    from numpy.typing import NDArray
+
+__all__ = ["OnnxModel"]
+
+_METADATA = "skdl"
+_MISSING_TYPES = {"NAType", "NaTType", "NoneType"}
+# ONNX has no missing texts; the empty one stands for them.
+_MISSING_TEXT = ""
+_MOST_SHOWN = 5
+
+
+class OnnxModel:
+    """A model in a file that `to_onnx` wrote, ready to predict.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    n_threads : int, default=1
+        Threads of onnxruntime for one call; rows of small networks are not worth more.
+
+    Attributes
+    ----------
+    metadata_ : dict
+        What the file says of itself: inputs with names, kinds and levels, classes, versions, when
+        it was written, and the largest difference from the estimator.
+    classes_ : ndarray of shape (n_classes,)
+        Of classifiers, the labels in the order of the columns of `predict_proba`.
+    session_ : onnxruntime.InferenceSession
+        For calls of your own.
+
+    See Also
+    --------
+    to_onnx : Writes such files.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn.datasets import load_iris
+    >>> from skdl import MLPClassifier
+    >>> from skdl.export import OnnxModel, to_onnx
+    >>> X, y = load_iris(return_X_y=True)
+    >>> network = MLPClassifier(16, epochs=5, random_state=0).fit(X, y)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "iris.onnx"
+    ...     report = to_onnx(network, X, path)
+    ...     model = OnnxModel(path)
+    >>> bool((model.predict(X) == network.predict(X)).all())
+    True
+    """
+
+    def __init__(self, path: str | os.PathLike[str], n_threads: int = 1) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise ImportError(
+                "OnnxModel needs the package 'onnxruntime', which is not installed. Install it "
+                'with pip install onnxruntime, or pip install "skdl[export]".'
+            ) from error
+        self._path = Path(path)
+        if not self._path.is_file():
+            raise FileNotFoundError(
+                f"OnnxModel: there is no file {str(self._path)!r}. Expected one that "
+                "skdl.export.to_onnx wrote."
+            )
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = n_threads
+        self.session_ = onnxruntime.InferenceSession(
+            str(self._path), options, providers=["CPUExecutionProvider"]
+        )
+        held = self.session_.get_modelmeta().custom_metadata_map.get(_METADATA)
+        if held is None:
+            raise ValueError(
+                f"OnnxModel: {str(self._path)!r} was not written by skdl.export.to_onnx, as its "
+                "metadata lack 'skdl'. Expected such a file; use onnxruntime for others."
+            )
+        self.metadata_: dict[str, Any] = json.loads(held)
+        if "classes" in self.metadata_:
+            self.classes_ = np.array(self.metadata_["classes"])
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict as the exported estimator's ``predict`` does.
+
+        Parameters
+        ----------
+        X : DataFrame, dict of columns, or array-like of shape (n_samples, ...)
+            Rows in the form in which ``to_onnx`` was given them. Columns are found by name; others
+            than those of the file are left aside.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+
+        Raises
+        ------
+        ValueError
+            If a column is missing, holds something else, or holds a category that the estimator
+            refuses.
+        """
+        is_classifier = self.metadata_["task"] == "classification"
+        result = self._run("label" if is_classifier else "prediction", X)
+        if is_classifier:
+            return result.astype(self.classes_.dtype) if result.dtype == object else result
+        return result
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Predict the probability of each class.
+
+        Parameters
+        ----------
+        X : DataFrame, dict of columns, or array-like of shape (n_samples, ...)
+            As in `predict`.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes), float64
+            Columns follow ``classes_``.
+
+        Raises
+        ------
+        AttributeError
+            If the file holds a regressor.
+        ValueError
+            As in `predict`.
+        """
+        if self.metadata_["task"] != "classification":
+            raise AttributeError(
+                f"OnnxModel: {str(self._path)!r} holds a regressor, which has no predict_proba. "
+                "Use predict."
+            )
+        return self._run("probabilities", X)
+
+    def _run(self, output: str, X: Any) -> NDArray[Any]:
+        result: NDArray[Any] = self.session_.run([output], self.inputs(X))[0]
+        return result
+
+    def inputs(self, X: Any) -> dict[str, NDArray[Any]]:
+        """Return rows as what onnxruntime takes: one array for each input of the file.
+
+        Parameters
+        ----------
+        X : DataFrame, dict of columns, or array-like of shape (n_samples, ...)
+            As in `predict`.
+
+        Returns
+        -------
+        inputs : dict of str to ndarray
+        """
+        described = self.metadata_["inputs"]
+        if described[0]["kind"] == "array":
+            return {described[0]["name"]: _rows(described[0], X)}
+        missing = [own["name"] for own in described if not _has(X, own["name"])]
+        if missing:
+            raise ValueError(
+                f"OnnxModel: X has no columns {_listed(missing)}. Expected a DataFrame, or a dict "
+                f"of columns, with {_listed([own['name'] for own in described])}."
+            )
+        return {own["name"]: _cells(own, X[own["name"]]) for own in described}
+
+
+def _has(X: Any, name: str) -> bool:
+    names = X.columns if hasattr(X, "columns") else X if isinstance(X, dict) else ()
+    return name in names
+
+
+def _rows(described: dict[str, Any], X: Any) -> NDArray[Any]:
+    rows = np.asarray(X, described["dtype"])
+    shape = tuple(described["shape"])
+    if rows.shape[1:] != shape:
+        raise ValueError(
+            f"OnnxModel: rows of X have shape {rows.shape[1:]}. Expected {shape}, as those that "
+            "to_onnx was given."
+        )
+    return rows
+
+
+def _cells(described: dict[str, Any], values: Any) -> NDArray[Any]:
+    """Return one column ``[N, 1]`` in the type of its input."""
+    name, kind = described["name"], described["kind"]
+    try:
+        column = {"number": _numbers, "string": _texts}.get(kind, _times)(values, kind)
+    except (TypeError, ValueError) as error:
+        nouns = {
+            "number": "numbers", "string": "text", "datetime": "dates", "timedelta": "durations",
+        }  # fmt: skip
+        raise ValueError(
+            f"OnnxModel: column {name!r} does not hold {nouns[kind]}: {error}. Expected "
+            f"{nouns[kind]}, as the rows that to_onnx was given."
+        ) from error
+    if described.get("refuses_others"):
+        _check_levels(described, column)
+    return column[:, None]
+
+
+def _check_levels(described: dict[str, Any], column: NDArray[Any]) -> None:
+    levels = described["levels"]
+    is_text = column.dtype == object
+    missing = _MISSING_TEXT if is_text else np.nan
+    known = [missing if level is None else level for level in levels]
+    known += [missing] if described.get("fills_gaps") else []
+    is_known = (
+        np.isin(column.astype(str), np.array(known, str)) if is_text else np.isin(column, known)
+    )
+    if not is_text and None in levels:
+        is_known |= np.isnan(column)
+    if not is_known.all():
+        unknown = column[~is_known].tolist()
+        raise ValueError(
+            f"OnnxModel: column {described['name']!r} holds {_listed(unknown)}, which the encoder "
+            f"did not see in fit and refuses. Expected one of {_listed(levels)}; to let others "
+            "pass, fit the encoder with handle_unknown other than 'error' and export again."
+        )
+
+
+def _is_missing(cell: Any) -> bool:
+    return type(cell).__name__ in _MISSING_TYPES or (isinstance(cell, float) and np.isnan(cell))
+
+
+def _numbers(values: Any, kind: str) -> NDArray[Any]:
+    del kind
+    dtype = getattr(values, "dtype", None)
+    if getattr(dtype, "kind", "O") in "fiub" and isinstance(dtype, np.dtype):
+        return np.asarray(values, np.float64)
+    return np.array([np.nan if _is_missing(cell) else float(cell) for cell in values], np.float64)
+
+
+def _texts(values: Any, kind: str) -> NDArray[Any]:
+    del kind
+    cells = [_MISSING_TEXT if _is_missing(cell) else cell for cell in values]
+    wrong = [cell for cell in cells if not isinstance(cell, str)]
+    if wrong:
+        raise TypeError(f"{wrong[0]!r} is of type {type(wrong[0]).__name__}")
+    column = np.empty(len(cells), object)
+    column[:] = cells
+    return column
+
+
+def _times(values: Any, kind: str) -> NDArray[Any]:
+    unit = f"{kind}64[ns]"
+    if getattr(getattr(values, "dt", None), "tz", None) is not None:
+        values = values.dt.tz_convert("UTC").dt.tz_localize(None)
+    times = np.asarray(values)
+    if times.dtype == object:
+        times = np.array(["NaT" if _is_missing(cell) else cell for cell in times], unit)
+    if times.dtype.kind != np.dtype(unit).kind:
+        raise TypeError(f"its cells are of dtype {times.dtype}")
+    return times.astype(unit).astype(np.int64)
+
+
+def _listed(names: list[Any]) -> str:
+    more = len(names) - _MOST_SHOWN
+    return f"{names[:_MOST_SHOWN]}" + (f" and {more} more" if more > 0 else "")

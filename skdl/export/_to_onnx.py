@@ -1,0 +1,239 @@
+"""A whole estimator, all steps in front of its networks included, as one ONNX file."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import importlib.metadata
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skdl._extras import needs_extra
+from skdl.exceptions import ExportError
+from skdl.export._converters import register_converters
+from skdl.export._graph import Graph
+from skdl.export._inputs import add_inputs
+from skdl.export._onnx_model import OnnxModel
+from skdl.export._predictors import emit_predictor
+
+if TYPE_CHECKING:
+    import os
+
+    from numpy.typing import NDArray
+
+    from skdl.export._networks import Prediction
+
+__all__ = ["OnnxExport", "to_onnx"]
+
+_THRESHOLD = 0.5
+_PACKAGES = ("skdl", "scikit-learn", "onnx", "skl2onnx", "onnxruntime", "numpy")
+
+
+class OnnxExport(NamedTuple):
+    """What `to_onnx` wrote.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    largest_difference : float
+        Between the file and the estimator on the rows given: of probabilities, or of a regressor's
+        predictions in multiples of the largest of each output.
+    n_rows : int
+        Rows that were compared.
+    n_bytes : int
+        Size of the file.
+    inputs : tuple of str
+        Names of the inputs that the file takes.
+    """
+
+    path: Path
+    largest_difference: float
+    n_rows: int
+    n_bytes: int
+    inputs: tuple[str, ...]
+
+
+def to_onnx(
+    estimator: Any, X: Any, path: str | os.PathLike[str], *, tolerance: float = 1e-5
+) -> OnnxExport:
+    """Write a fitted estimator, with all steps of its pipeline, as one ONNX file.
+
+    The file predicts what the estimator does, without TensorFlow, scikit-learn and pandas: it is
+    compared with ``predict_proba`` or ``predict`` on the rows given before it is written.
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted MLP or CNN of skdl, or what holds some: a pipeline with steps of scikit-learn, a
+        `KFoldEnsembleClassifier` or the like, a search, a ``TransformedTargetRegressor``, or a
+        ``CalibratedClassifierCV``.
+    X : DataFrame or array-like of shape (n_samples, ...)
+        Rows as ``predict`` takes them. Each column of a DataFrame becomes an input of its own,
+        by name; an array becomes the input ``X``.
+    path : str or path-like
+        Where to write; by custom it ends in ``.onnx``.
+    tolerance : float > 0, default=1e-5
+        Largest difference allowed on `X`: of probabilities, or of a regressor's predictions in
+        multiples of the largest of each output.
+
+    Returns
+    -------
+    report : OnnxExport
+        The path, the largest difference, the size and the inputs.
+
+    Raises
+    ------
+    ExportError
+        If a part of the estimator cannot be exported, or the file's predictions differ by more
+        than the tolerance. No file is written then.
+    ImportError
+        If onnx, onnxruntime or skl2onnx are not installed (``pip install "skdl[export]"``).
+    NotFittedError
+        If the estimator is not fitted.
+
+    See Also
+    --------
+    OnnxModel : Predicts from the file, with onnxruntime and NumPy alone.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skdl import MLPRegressor
+    >>> from skdl.export import to_onnx
+    >>> X, y = load_diabetes(as_frame=True, return_X_y=True)
+    >>> network = MLPRegressor(16, epochs=5, random_state=0)
+    >>> pipeline = make_pipeline(StandardScaler(), network).fit(X, y)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report = to_onnx(pipeline, X, Path(folder) / "diabetes.onnx")
+    >>> report.largest_difference < 1e-5
+    True
+    >>> report.inputs[:3]
+    ('age', 'sex', 'bmi')
+    """
+    if not tolerance > 0:
+        raise ExportError(f"to_onnx: tolerance={tolerance!r}. Expected a number > 0, such as 1e-5.")
+    check_is_fitted(estimator)
+    register_converters()
+    graph = Graph()
+    table = add_inputs(graph, X, getattr(estimator, "feature_names_in_", None))
+    prediction = emit_predictor(graph, estimator, table)
+    outputs = _outputs(graph, prediction)
+    model = graph.model(outputs)
+    path = Path(path)
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / "model.onnx"
+        metadata = _metadata(graph, estimator, prediction)
+        _write(model, metadata, draft)
+        difference = _compared(estimator, X, OnnxModel(draft), prediction, tolerance)
+        metadata |= {"largest_difference": difference, "n_rows_compared": len(X)}
+        _write(model, metadata, path)
+    names = tuple(column.name for column in graph.inputs)
+    return OnnxExport(path, difference, len(X), path.stat().st_size, names)
+
+
+def _write(model: Any, metadata: dict[str, Any], path: Path) -> None:
+    with needs_extra("export", "skdl.export"):
+        import onnx
+    onnx.helper.set_model_props(model, {"skdl": json.dumps(metadata)})
+    path.write_bytes(model.SerializeToString())
+
+
+def _outputs(graph: Graph, prediction: Prediction) -> list[tuple[str, str, str, list[Any]]]:
+    """Return the outputs of the graph: tensors, names, types and shapes of a row."""
+    if prediction.classes is None:
+        if not prediction.is_flat:
+            return [(prediction.value, "prediction", "float64", [prediction.width])]
+        flat = graph.node("Squeeze", prediction.value, graph.integers(1))
+        return [(flat, "prediction", "float64", [])]
+    probabilities = (prediction.value, "probabilities", "float64", [prediction.width])
+    if prediction.is_multilabel:
+        above = graph.node("Greater", prediction.value, np.float64(_THRESHOLD))
+        label = graph.cast(above, "int64")
+        return [(label, "label", "int64", [prediction.width]), probabilities]
+    if prediction.threshold is None:
+        number = graph.node("ArgMax", prediction.value, axis=1, keepdims=0)
+    else:
+        second = graph.node("Gather", prediction.value, np.int64(1), axis=1)
+        above = graph.node("GreaterOrEqual", second, np.float64(prediction.threshold))
+        number = graph.cast(above, "int64")
+    labels, kind = _labels(prediction.classes)
+    label = graph.node("Gather", labels, number, axis=0)
+    return [(label, "label", kind, []), probabilities]
+
+
+def _labels(classes: NDArray[Any]) -> tuple[NDArray[Any], str]:
+    """Return labels as an array that ONNX can hold, and its type."""
+    if classes.dtype.kind == "b":
+        return classes, "bool"
+    if classes.dtype.kind in "iu":
+        return classes.astype(np.int64), "int64"
+    if classes.dtype.kind == "f":
+        return classes.astype(np.float64), "float64"
+    cells = classes.tolist()
+    if not all(isinstance(cell, str) for cell in cells):
+        raise ExportError(
+            f"to_onnx: the classes are {cells[:5]}, of types that ONNX does not have. Expected "
+            "text, integers, booleans or numbers."
+        )
+    return np.array(cells, object), "string"
+
+
+def _metadata(graph: Graph, estimator: Any, prediction: Prediction) -> dict[str, Any]:
+    is_classifier = prediction.classes is not None
+    metadata = {
+        "format": 1,
+        "task": "classification" if is_classifier else "regression",
+        "estimator": type(estimator).__name__,
+        "inputs": [dataclasses.asdict(column) for column in graph.inputs],
+        "exported": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "versions": {name: _version(name) for name in _PACKAGES},
+    }
+    if prediction.classes is not None:
+        metadata["classes"] = prediction.classes.tolist()
+    return metadata
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+# ------------------------------------------------------------------------- the comparison
+
+
+def _compared(
+    estimator: Any, X: Any, model: OnnxModel, prediction: Prediction, tolerance: float
+) -> float:
+    """Return the largest difference between file and estimator, or refuse it."""
+    if prediction.classes is None:
+        expected = np.asarray(estimator.predict(X), np.float64)
+        size = np.abs(expected).max(0)
+        found = model.predict(X)
+        errors = np.abs(found.reshape(expected.shape) - expected) / np.where(size > 0, size, 1.0)
+    else:
+        expected = np.asarray(estimator.predict_proba(X), np.float64)
+        errors = np.abs(model.predict_proba(X) - expected)
+    errors = errors.reshape(len(expected), -1).max(1)
+    difference, row = float(errors.max()), int(errors.argmax())
+    if not difference <= tolerance:
+        of_what = "largest prediction" if prediction.classes is None else "probability"
+        raise ExportError(
+            f"to_onnx: the file differs from {type(estimator).__name__} by {difference:.2g} of the "
+            f"{of_what} in row {row} of X, and by more than {tolerance:g} in "
+            f"{int((~(errors <= tolerance)).sum())} of {len(errors)} rows. Expected at most "
+            f"tolerance={tolerance:g}. Look for a step that computes in float32 where scikit-learn "
+            "takes float64, or pass a larger tolerance."
+        )
+    return difference

@@ -1,0 +1,165 @@
+"""Predictions from a file: what comes in, and what is refused."""
+
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+import skdl
+from skdl.export import OnnxModel, _onnx_model, to_onnx
+
+
+@pytest.fixture(scope="session")
+def file(tabular, table, tmp_path_factory):
+    path = tmp_path_factory.mktemp("export") / "tabular.onnx"
+    to_onnx(tabular, table, path)
+    return path
+
+
+def test_a_dict_of_lists_and_one_of_arrays(file, tabular, table):
+    model = OnnxModel(file)
+    expected = tabular.predict_proba(table)
+    lists = {name: table[name].tolist() for name in table.columns}
+    arrays = {name: table[name].to_numpy() for name in table.columns}
+    for rows in (lists, arrays):
+        np.testing.assert_allclose(model.predict_proba(rows), expected, rtol=0, atol=1e-6)
+
+
+def test_a_row_alone(file, tabular, table):
+    found = OnnxModel(file).predict_proba(table.iloc[[5]])
+    np.testing.assert_allclose(found, tabular.predict_proba(table.iloc[[5]]), rtol=0, atol=1e-6)
+
+
+def test_missing_values_of_every_kind(file, tabular, table):
+    gone = table.head(4).astype(object)
+    for row, missing in enumerate([None, np.nan, pd.NA, pd.NaT]):
+        gone.loc[row, ["length", "sex"]] = missing
+    known = table.head(4).copy()
+    known["length"] = np.nan
+    known["sex"] = pd.Series([None] * 4, dtype=object)
+    np.testing.assert_allclose(
+        OnnxModel(file).predict_proba(gone), tabular.predict_proba(known), rtol=0, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X: X.drop(columns=["sex", "mass"]), r"X has no columns \['mass', 'sex'\]"),
+        (lambda X: X.assign(length="long"), "column 'length' does not hold numbers"),
+        (lambda X: X.assign(island=3), "column 'island' does not hold text: 3 is of type int"),
+        (lambda X: X.assign(seen=1.5), "column 'seen' does not hold dates"),
+        (lambda X: X.assign(stay="long"), "column 'stay' does not hold durations"),
+        (lambda X: X.to_numpy(), r"X has no columns \['length', .* and 4 more"),
+    ],
+    ids=["missing", "text", "numbers", "date", "duration", "array"],
+)
+def test_columns_that_hold_something_else(change, message, file, table):
+    with pytest.raises(ValueError, match=message):
+        OnnxModel(file).predict(change(table))
+
+
+def test_levels_that_the_encoder_refuses_are_named(table, species, tmp_path):
+    encoder = make_column_transformer((OneHotEncoder(), ["island", "grade"]))
+    network = skdl.MLPClassifier(4, epochs=1, random_state=0)
+    pipeline = make_pipeline(encoder, network).fit(table, species)
+    to_onnx(pipeline, table, tmp_path / "model.onnx")
+    model = OnnxModel(tmp_path / "model.onnx")
+    with pytest.raises(ValueError, match=r"'island' holds \['Mars'\].*one of \['Biscoe'"):
+        model.predict(table.head(1).assign(island="Mars"))
+    with pytest.raises(ValueError, match=r"'grade' holds \[9\.0\].*handle_unknown"):
+        model.predict(table.head(1).assign(grade=9))
+
+
+def test_rows_of_another_shape(iris, tmp_path):
+    X, y = iris
+    to_onnx(skdl.MLPClassifier(4, epochs=1).fit(X, y), X, tmp_path / "model.onnx")
+    with pytest.raises(ValueError, match=r"rows of X have shape \(3,\)\. Expected \(4,\)"):
+        OnnxModel(tmp_path / "model.onnx").predict(X[:, :3])
+
+
+def test_a_regressor_has_no_probabilities(diabetes, tmp_path):
+    X, y = diabetes
+    to_onnx(skdl.MLPRegressor(4, epochs=1).fit(X, y), X, tmp_path / "model.onnx")
+    model = OnnxModel(tmp_path / "model.onnx")
+    assert not hasattr(model, "classes_")
+    with pytest.raises(AttributeError, match=r"holds a regressor.*Use predict\."):
+        model.predict_proba(X)
+
+
+def test_no_file_and_a_file_of_others(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no file.*to_onnx wrote"):
+        OnnxModel(tmp_path / "none.onnx")
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    other = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
+    node = onnx.helper.make_node("Identity", ["x"], ["y"])
+    graph = onnx.helper.make_graph([node], "other", [value], [other])
+    onnx.save(onnx.helper.make_model(graph, ir_version=9), tmp_path / "other.onnx")
+    with pytest.raises(ValueError, match=r"was not written by skdl\.export\.to_onnx"):
+        OnnxModel(tmp_path / "other.onnx")
+
+
+def test_a_missing_onnxruntime_says_what_to_install(file, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ImportError, match="pip install onnxruntime"):
+        OnnxModel(file)
+
+
+PREDICT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from onnx_model import OnnxModel
+
+model = OnnxModel(sys.argv[2])
+rows = dict(np.load(sys.argv[3], allow_pickle=True))
+np.save(sys.argv[4], model.predict_proba(rows))
+imported = {"skdl", "tensorflow", "keras", "sklearn", "scipy", "pandas", "onnx", "joblib"}
+assert not imported & set(sys.modules), imported & set(sys.modules)
+"""
+
+
+def predict_elsewhere(python, file, table, folder):
+    """Predict in another Python by a copy of the module, from columns as NumPy has them."""
+    shutil.copy(_onnx_model.__file__, folder / "onnx_model.py")
+    np.savez(folder / "rows.npz", **{name: table[name].to_numpy() for name in table.columns})
+    done = subprocess.run(
+        [python, "-c", PREDICT, folder, file, folder / "rows.npz", folder / "found.npy"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return np.load(folder / "found.npy")
+
+
+def test_a_copy_of_the_module_needs_numpy_and_onnxruntime_alone(file, tabular, table, tmp_path):
+    plain = table.astype({"island": object, "sex": object, "grade": int})
+    plain["sex"] = plain["sex"].where(plain["sex"].notna(), None)
+    found = predict_elsewhere(sys.executable, file, plain, tmp_path)
+    np.testing.assert_allclose(found, tabular.predict_proba(table), rtol=0, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_an_environment_of_onnxruntime_and_numpy_alone(file, tabular, table, tmp_path):
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    if not python.is_file():
+        python = Path(tmp_path / "venv" / "Scripts" / "python.exe")
+    done = subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", "onnxruntime", "numpy"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        pytest.skip(f"pip cannot install here: {done.stderr[-200:]}")
+    plain = table.astype({"island": object, "sex": object, "grade": int})
+    plain["sex"] = plain["sex"].where(plain["sex"].notna(), None)
+    found = predict_elsewhere(python, file, plain, tmp_path)
+    np.testing.assert_allclose(found, tabular.predict_proba(table), rtol=0, atol=1e-6)
