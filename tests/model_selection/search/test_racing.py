@@ -284,7 +284,6 @@ def test_more_trials_than_may_wait_race_in_parts(searched, monkeypatch):
     assert (fitted.cv_results_["n_epochs"] >= 9).all()
 
 
-
 def test_values_at_rungs_are_the_folds_own(diabetes):
     X, y = diabetes[0][:80, :4], diabetes[1][:80]
     space = {"learning_rate": FloatDistribution(0.01, 0.02)}
