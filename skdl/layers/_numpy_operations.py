@@ -20,25 +20,11 @@ __all__ = ["NumpyOperations"]
 
 # Beyond, mish is x itself in float32, and the square of the exponential would overflow.
 _MISH_IS_X = np.float32(20.0)
-# Up to so many, OpenBLAS computes in the thread that calls it. Others take longer to wake than the
-# product takes; on a busy machine, all wait for the one that is not scheduled.
-_MULTIPLICATIONS = 2**18
+# Of one product, which OpenBLAS then computes in the thread that calls it.
+_MOST_MULTIPLICATIONS = 2**18
 # Klambauer et al. 2017, "Self-normalizing neural networks", Eq. 14.
 _SELU_SCALE = np.float32(1.0507009873554805)
 _SELU_ALPHA = np.float32(1.6732632423543772)
-
-
-def _product(a: Value, b: Value) -> Value:
-    """Return a product of matrices, some rows at a time, so that each is left to one thread."""
-    n_rows, n_inside = a.shape[-2:]
-    at_once = max(1, _MULTIPLICATIONS // max(1, n_inside * b.shape[-1]))
-    if n_rows <= at_once:
-        return np.matmul(a, b)
-    result = np.empty((*a.shape[:-1], b.shape[-1]), np.float32)
-    for start in range(0, n_rows, at_once):
-        part = np.s_[..., start : start + at_once, :]
-        np.matmul(a[part], b, out=result[part])
-    return result
 
 
 def _expm1(x: Value) -> Value:
@@ -149,14 +135,14 @@ class NumpyOperations(Operations):
         return x.max(axes)
 
     def matmul(self, a: Value, b: Value) -> Value:
-        if b.ndim > 2:
-            return np.matmul(a, b)
-        # One product of all, where NumPy would take one for each row.
-        rows = a.reshape(-1, a.shape[-1])
-        return _product(rows, b).reshape(*a.shape[:-1], b.shape[-1])
+        # Row by row: what BLAS makes of a row in a larger product depends on the other rows, on
+        # where it stands, and on threads that take longer to wake than the product.
+        if b.ndim == 2 and (a.ndim == 2 or a.shape[-2] * b.size > _MOST_MULTIPLICATIONS):
+            return np.matmul(a[..., None, :], b)[..., 0, :]
+        return np.matmul(a, b)
 
     def matmul_by_group(self, x: Value, kernels: Value) -> Value:
-        return _product(x.transpose(1, 0, 2), kernels).transpose(1, 0, 2)
+        return np.matmul(x[..., None, :], kernels)[..., 0, :]
 
     def convolution(self, x: Value, kernel: Value, bias: Value, padding: str) -> Value:
         sides = kernel.shape[:-2]

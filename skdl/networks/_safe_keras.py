@@ -152,9 +152,9 @@ def check_keras_config(
         If it does; the message says what it names.
     """
     config = _parsed(written)
-    if own_class and type(config) is dict:
-        config = config.get("config")
-    _check(config, lambdas, 0)
+    if type(config) is not dict or not {"class_name", "config"} <= set(config):
+        raise refused(f"the Keras configuration {show(config)}", "a class and its arguments")
+    _check(config["config"] if own_class else config, lambdas, 0)
 
 
 def check_operation_call(written: str) -> None:

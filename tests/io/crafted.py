@@ -266,6 +266,11 @@ def keras_model_as_parameter(archive):
     }  # fmt: skip
 
 
+@crafted("a class and its arguments")
+def name_in_the_place_of_a_configuration(archive):
+    keras_layer(archive, "keras.layers", "Dense", {})["config"] = '"Dense"'
+
+
 @crafted("'evil' of 'keras.losses'")
 def name_that_keras_does_not_have(archive):
     archive.attribute("optimizer")[1] = {

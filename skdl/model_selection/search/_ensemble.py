@@ -32,11 +32,6 @@ class EnsembleMixin:
     study_: optuna.Study
     _library: Library | None
 
-    def __getstate__(self) -> Any:
-        # What all trials have trained, and the rows to select by, are no part of the result.
-        state: Any = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_library"}
-
     def _begin_library(self, estimator: Any, folds: Folds) -> Library | None:
         """Return where trials are kept for an ensemble, if there is to be one."""
         self._library = None

@@ -487,14 +487,16 @@ class OptunaSearchCV(EnsembleMixin, PublicEstimatorMixin, BaseSearchCV, Callback
         """Number of features seen in fit."""
         return int(super().n_features_in_)
 
+    def _kept_state(self) -> dict[str, Any]:
+        # What all trials have trained, and the rows to select by, are no part of the result.
+        state = super()._kept_state()
+        return {name: value for name, value in state.items() if name != "_library"}
+
     def _plain_state(self) -> dict[str, Any]:
-        # A library holds the rows that the search was given, and scorers are functions.
-        left_out = {"_library", "scorer_"}
+        # Scorers are functions, and are found again by `scoring`.
         state = super()._plain_state()
-        kept = {name: value for name, value in state.items() if name not in left_out}
-        if "study_" in kept:
-            kept["study_"] = SavedStudy.of(self.study_)
-        return kept
+        state.pop("scorer_", None)
+        return state | ({"study_": SavedStudy.of(self.study_)} if "study_" in state else {})
 
     def _set_state(self, state: dict[str, Any]) -> None:
         super()._set_state(state)

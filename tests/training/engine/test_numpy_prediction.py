@@ -58,6 +58,25 @@ def test_the_number_of_rows_decides(iris):
     np.testing.assert_array_equal(network.predict_proba(few), network.predict_proba(few))
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"hidden_units": (37, 51)},
+        {"hidden_units": 300, "shared_members": 3, "numeric_embedding": "plr"},
+        {"shared_members": 2, "numeric_embedding": "piecewise_linear"},
+    ],
+    ids=["plain", "waves", "bins"],
+)
+def test_a_row_is_predicted_alike_in_any_company(parameters, diabetes):
+    X, y = diabetes
+    network = skdl.MLPRegressor(**{"hidden_units": 16, **SHORT, **parameters}).fit(X, y)
+    whole = network.predict(X[:100])
+    rng = np.random.default_rng(0)
+    for n_rows in (1, 2, 3, 17, 64, 100):
+        rows = rng.permutation(100)[:n_rows]
+        np.testing.assert_array_equal(network.predict(X[rows]), whole[rows])
+
+
 def bent(x):
     return x * 2
 
