@@ -6,14 +6,18 @@ Needs penguins.csv in ``../shared/data`` or in the folder that ``SKDL_DATA`` nam
 bench_export.py is exported and served by ``python -m skdl.serving`` on this machine, one worker.
 Clients keep their connections and wait for each answer before they send the next request, so the
 load is bounded; they share the machine with the server. CPU time of the server is the number that
-other work on the machine disturbs least. A run fails if any request does, or if memory grows by
-more than 5 % after the first tenth of the requests.
+other work on the machine disturbs least. A run fails if any request does, or if the memory of our
+server grows by more than 5 % after the first tenth of the requests.
+
+MLServer, in an environment of its own (``pip install mlserver onnxruntime``), serves the same file
+by the same protocol if ``--mlserver`` names that environment's Python.
 """
 
 import argparse
 import concurrent.futures
 import http.client
 import json
+import os
 import socket
 import statistics
 import subprocess
@@ -33,8 +37,39 @@ from _harness import (
     write_report,
 )
 
+# A runtime for MLServer, which has none for ONNX: what its documentation says a user has to write.
+MLSERVER_RUNTIME = """
+import numpy as np
+import onnxruntime
+from mlserver import MLModel
+from mlserver.codecs import NumpyCodec, StringCodec
+from mlserver.types import InferenceResponse
+
+
+class Onnx(MLModel):
+    async def load(self):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(self.settings.parameters.uri, options)
+        return True
+
+    async def predict(self, payload):
+        rows = {}
+        for tensor in payload.inputs:
+            is_text = tensor.datatype == "BYTES"
+            gap, dtype = ("", object) if is_text else (np.nan, np.float64)
+            cells = [gap if cell is None else cell for cell in tensor.data]
+            rows[tensor.name] = np.array(cells, dtype).reshape(tensor.shape)
+        label, probabilities = self.session.run(["label", "probabilities"], rows)
+        outputs = [
+            StringCodec.encode_output("label", label.tolist()),
+            NumpyCodec.encode_output("probabilities", probabilities),
+        ]
+        return InferenceResponse(model_name=self.name, outputs=outputs)
+"""
 VERSIONS_OF = ("skdl", "fastapi", "uvicorn", "onnxruntime", "numpy")
 HOST = "127.0.0.1"
+PEER = "MLServer: "
 WAYS = {
     "records 1": "records, 1 row",
     "records 100": "records, 100 rows",
@@ -79,20 +114,49 @@ def body_of(way, rows):
     return "/v2/models/penguins/infer", json.dumps({"inputs": inputs})
 
 
-def started(model):
+def free_ports(n_ports):
+    """Return ports that nobody listens on."""
+    listeners = [socket.create_server((HOST, 0)) for _ in range(n_ports)]
+    ports = [listener.getsockname()[1] for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    return ports
+
+
+def mlserver_command(python, model, ports):
+    """Write what MLServer needs beside the model, and return the command that starts it."""
+    folder = Path(model).parent
+    settings = {
+        "host": HOST, "parallel_workers": 0, "debug": False,
+        "http_port": ports[0], "grpc_port": ports[1], "metrics_port": ports[2],
+    }  # fmt: skip
+    own = {
+        "name": "penguins", "implementation": "runtime.Onnx", "parameters": {"uri": str(model)},
+    }  # fmt: skip
+    (folder / "settings.json").write_text(json.dumps(settings))
+    (folder / "model-settings.json").write_text(json.dumps(own))
+    (folder / "runtime.py").write_text(MLSERVER_RUNTIME)
+    return [str(Path(python).with_name("mlserver")), "start", "."]
+
+
+def started(model, mlserver):
     """Start a server, wait until it is ready, and return its process and its port."""
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        port = listener.getsockname()[1]
+    ports = free_ports(3)
+    port = ports[0]
+    ours = [sys.executable, "-m", "skdl.serving", model, "--port", str(port)]
+    # The root is on the path of our processes alone: MLServer's Python has packages of its own.
     process = subprocess.Popen(
-        [sys.executable, "-m", "skdl.serving", model, "--port", str(port)],
-        cwd=ROOT,
+        mlserver_command(mlserver, model, ports) if mlserver else ours,
+        cwd=Path(model).parent if mlserver else ROOT,
+        env=os.environ | {"PYTHONPATH": "" if mlserver else str(ROOT)},
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     for _ in range(600):
         try:
-            ask(http.client.HTTPConnection(HOST, port, timeout=5), "/v2/health/ready", None)
-        except OSError:
+            path = "/v2/models/penguins/ready"
+            ask(http.client.HTTPConnection(HOST, port, timeout=5), path, None)
+        except (OSError, RuntimeError):
             time.sleep(0.1)
         else:
             return process, port
@@ -134,9 +198,9 @@ def loaded(port, way, rows, n_requests, n_clients):
     return seconds, time.perf_counter() - begun
 
 
-def measured(model, way, rows, n_requests, n_clients):
+def measured(model, way, rows, n_requests, n_clients, mlserver=None):
     """Serve in a fresh process, and return what a table says of one way to ask."""
-    process, port = started(model)
+    process, port = started(model, mlserver)
     try:
         server = psutil.Process(process.pid)
         loaded(port, way, rows, n_requests // 10, n_clients)
@@ -147,7 +211,7 @@ def measured(model, way, rows, n_requests, n_clients):
     finally:
         process.terminate()
         process.wait(60)
-    if grown > MOST_GROWTH * memory:
+    if not mlserver and grown > MOST_GROWTH * memory:
         msg = f"{way}: the server grew by {grown} bytes, from {memory}"
         raise RuntimeError(msg)
     return {
@@ -165,7 +229,7 @@ def report(results, n_clients):
     """Return the table as Markdown."""
     lines = [
         [
-            WAYS[way],
+            way,
             f"{own['n_requests']:,}",
             f"{own['requests_per_second']:,.0f}",
             format_seconds(own["p50"]),
@@ -194,6 +258,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--requests", type=int, default=10_000, help="in each row of the table")
     parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--mlserver", metavar="PYTHON", help="of an environment with MLServer")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table here too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here")
     arguments = parser.parse_args()
@@ -203,7 +268,10 @@ def main():
         model = str(Path(folder) / "penguins.onnx")
         for way, label in WAYS.items():
             print(f"  {label} …", file=sys.stderr, flush=True)
-            results[way] = measured(model, way, rows, arguments.requests, arguments.clients)
+            options = (rows, arguments.requests, arguments.clients)
+            results[label] = measured(model, way, *options)
+            if arguments.mlserver and way.startswith("tensors"):
+                results[PEER + label] = measured(model, way, *options, arguments.mlserver)
     write_report(arguments, report(results, arguments.clients), results)
 
 
