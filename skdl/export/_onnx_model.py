@@ -222,11 +222,12 @@ def _check_levels(described: dict[str, Any], column: NDArray[Any]) -> None:
     missing = _MISSING_TEXT if is_text else np.nan
     known = [missing if level is None else level for level in levels]
     known += [missing] if described.get("fills_gaps") else []
-    is_known = (
-        np.isin(column.astype(str), np.array(known, str)) if is_text else np.isin(column, known)
-    )
-    if not is_text and None in levels:
-        is_known |= np.isnan(column)
+    if is_text:
+        texts = set(known)
+        is_known = np.array([cell in texts for cell in column], bool)
+    else:
+        is_known = np.isin(column, known)
+        is_known |= np.isnan(column) & (None in levels)
     if not is_known.all():
         unknown = column[~is_known].tolist()
         raise ValueError(

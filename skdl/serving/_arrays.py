@@ -35,7 +35,7 @@ def flat(data: list[Any], shape: Sequence[int], what: str) -> list[Any]:
         If the lists have other lengths.
     """
     n_expected = math.prod(shape)
-    if any(isinstance(part, list) for part in data):
+    if list in set(map(type, data)):
         lengths = {len(data)}
         for axis, n in enumerate(shape):
             if lengths - {n}:

@@ -213,9 +213,11 @@ def _number_values(cells: list[Any], datatype: str, what: str) -> NDArray[Any]:
         return integers(cells, _INTEGERS[datatype], what)
     check_types(cells, {int, float, type(None)}, what, "a number, or null where it is missing")
     values = numbers(cells, what)
+    if datatype == "FP64":
+        return values
     limit = np.finfo(_FLOATS[datatype]).max
     if (np.abs(values) > limit).any():
         raise RefusedError(
-            f"{what} holds a number beyond {limit:.3g}, which {datatype} cannot hold."
+            f"{what} holds a number beyond {limit:.3g}. Expected numbers that {datatype} can hold."
         )
     return values.astype(_FLOATS[datatype])

@@ -133,9 +133,10 @@ class ServedModel:
     def _check_finite(
         self, name: str, values: NDArray[Any], arrays: dict[str, NDArray[Any]]
     ) -> None:
-        is_finite = np.isfinite(values).reshape(len(values), -1).all(1)
+        is_finite = np.isfinite(values)
         if is_finite.all():
             return
+        is_finite = is_finite.reshape(len(values), -1).all(1)
         row = int(is_finite.argmin())
         gaps = [
             column

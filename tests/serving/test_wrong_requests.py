@@ -138,7 +138,9 @@ WRONG = {
     "beyond the datatype": (
         TENSORS, inputs(tensor("mass", [128], "INT8")), 400, "Expected an integer from -128 to 127",
     ),
-    "beyond half precision": (TENSORS, inputs(tensor("mass", [7e4], "FP16")), 400, "FP16 cannot"),
+    "beyond half precision": (
+        TENSORS, inputs(tensor("mass", [7e4], "FP16")), 400, "Expected numbers that FP16 can hold",
+    ),
     "a gap among tensors": (TENSORS, inputs(tensor("mass", [None])), 400, '"mass" is missing'),
     "an unknown output": (TENSORS, inputs(outputs=[{"name": "y"}]), 400, 'no outputs "y"'),
     "outputs that are none": (TENSORS, inputs(outputs=3), 400, "'outputs' is no list of objects"),
