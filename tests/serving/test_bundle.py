@@ -42,7 +42,8 @@ def test_it_runs_on_its_own(folder, penguins, start):
 @pytest.mark.slow
 def test_it_runs_in_an_environment_of_its_requirements_alone(folder, penguins, start, tmp_path):
     venv.create(tmp_path / "venv", with_pip=True)
-    python = next((tmp_path / "venv").glob("*/python*"))
+    scripts = "Scripts" if sys.platform == "win32" else "bin"
+    python = tmp_path / "venv" / scripts / "python"
     done = subprocess.run(
         [python, "-m", "pip", "install", "--quiet", "-r", folder / "requirements.txt"],
         capture_output=True, text=True, check=False,
