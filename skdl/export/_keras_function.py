@@ -45,6 +45,8 @@ class KerasFunction:
         What the estimator says of them.
     of_classes : bool
         Whether these are probabilities.
+    unit : float
+        Of a regressor's targets, the largest of all outputs.
     """
 
     model: keras.Model
@@ -52,6 +54,7 @@ class KerasFunction:
     rows: Any
     expected: NDArray[Any]
     of_classes: bool
+    unit: float = 1.0
 
     def changed(self, found: NDArray[Any]) -> NDArray[np.bool_] | None:
         """Return the rows for which a file predicts another class; None for numbers."""
@@ -122,7 +125,8 @@ def _of_described(
     of_classes = is_classifier(estimator)
     expected = estimator.predict_proba(X) if of_classes else estimator.predict(X)
     expected = np.asarray(expected, np.float64).reshape(len(X), -1)
-    return KerasFunction(model, call, np.asarray(X, np.float32), expected, of_classes)
+    unit = 1.0 if of_classes else float(np.max(np.asarray(targets.scale, np.float64)))
+    return KerasFunction(model, call, np.asarray(X, np.float32), expected, of_classes, unit)
 
 
 def _predictions(outputs: Any, targets: TargetForm) -> dict[str, Any]:
@@ -130,8 +134,10 @@ def _predictions(outputs: Any, targets: TargetForm) -> dict[str, Any]:
     import tensorflow as tf
 
     if targets.classes is None:
-        scale, offset = (np.asarray(own, np.float32) for own in (targets.scale, targets.offset))
-        return {"prediction": outputs * scale + offset}
+        scale, offset = (np.asarray(own, np.float64) for own in (targets.scale, targets.offset))
+        # In this order, constants of float16 round the result by a share of its spread.
+        shifted = outputs + (offset / scale).astype(np.float32)
+        return {"prediction": shifted * scale.astype(np.float32)}
     if not targets.is_multilabel and len(targets.classes) == 2:
         outputs = tf.concat([1.0 - outputs, outputs], axis=1)
     return {"probabilities": outputs}
@@ -145,6 +151,8 @@ def _of_user_model(estimator: Any, X: Any) -> KerasFunction:
     is_plain = len(tensors) == 1 and len(model.outputs) == 1 and not isinstance(inputs, dict)
     if is_plain:
         inputs = np.asarray(inputs, tensors[0].dtype)
+    elif not isinstance(inputs, dict | list | tuple):
+        inputs = np.asarray(inputs, np.float32)
     expected = model.predict(inputs, verbose=0)
     is_plain &= isinstance(expected, np.ndarray)
 

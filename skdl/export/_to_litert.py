@@ -139,6 +139,12 @@ def to_litert(
             f"to_litert: the Keras model of {type(estimator).__name__} has several inputs or "
             "outputs. Expected one of each; use tf.lite.TFLiteConverter on model_."
         )
+    if quantize == "float16" and function.unit > np.finfo(np.float16).max:
+        raise ExportError(
+            f"to_litert: quantize='float16' holds numbers up to {np.finfo(np.float16).max:,.0f}, "
+            f"but the targets of {type(estimator).__name__} have a scale of {function.unit:,.0f}. "
+            "Expected targets in larger units, such as y / 1000 in fit; or use 'int8'."
+        )
     rows = None
     if quantize == "int8":
         rows = checked_representative("to_litert", representative, function.rows)

@@ -6,6 +6,7 @@ import tempfile
 import numpy as np
 import onnx
 import pytest
+from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -39,17 +40,17 @@ def kernels(path):
 
 
 def test_kernels_become_int8_with_a_scale_for_each_channel(iris, iris_network, path):
-    X, y = iris
+    X, _ = iris
     report = to_onnx(iris_network, X, path, quantize="int8")
     assert sorted(kernels(path)["int8"]) == [(4, 64), (64, 3), (64, 64)]
     assert "float32" not in kernels(path)
     initializers = {own.name: own for own in onnx.load(path).graph.initializer}
-    # Symmetric int8: the largest weight of a channel is 127 or -127, and its scale is a 127th of it.
+    # Seven bits: the largest weight of a channel is 64 or -64, and its scale is a 64th of it.
     (name,) = [n for n, own in initializers.items() if n.endswith("_quantized")
                and list(own.dims) == [4, 64]]  # fmt: skip
     scale = onnx.numpy_helper.to_array(initializers[name.replace("_quantized", "_scale")])
     kernel = iris_network.model_.get_weights()[0]
-    np.testing.assert_allclose(scale, np.abs(kernel).max(0) / 127, rtol=0.01)
+    np.testing.assert_allclose(scale, np.abs(kernel).max(0) / 64, rtol=1e-5)
     changed = (OnnxModel(path).predict(X) != iris_network.predict(X)).mean()
     assert report.quantization_error == changed <= 0.02
     found = OnnxModel(path).predict_proba(X)
@@ -74,27 +75,23 @@ def test_a_regressor_in_its_units(diabetes, path):
     X, y = diabetes
     y = y * 1000 + 5000
     network = skdl.MLPRegressor(**WIDE).fit(X, y)
-    report = to_onnx(network, X, path, quantize="int8", representative=X[:100], tolerance=0.05)
+    report = to_onnx(network, X, path, quantize="int8", representative=X[:100])
     expected = network.predict(X)
     error = np.sqrt(np.mean((OnnxModel(path).predict(X) - expected) ** 2)) / expected.std()
     assert report.quantization_error == pytest.approx(error)
-    assert error > 1e-4
+    # By arithmetic with saturation, which some processors have for 8 bits, it is 0.09.
+    assert 1e-4 < error < 0.02
 
 
 def test_steps_in_front_stay_in_floats(table, species, path):
     X = table[["mass", "year", "island"]]
-    columns = skdl_columns()
+    columns = make_column_transformer(
+        (StandardScaler(), ["mass", "year"]), (OneHotEncoder(), ["island"])
+    )
     pipeline = make_pipeline(columns, skdl.MLPClassifier(**WIDE)).fit(X, species)
     report = to_onnx(pipeline, X, path, quantize="int8", tolerance=0.05)
     assert report.inputs == ("mass", "year", "island")
     assert all(64 in shape for shape in kernels(path)["int8"])
-
-
-def skdl_columns():
-    from sklearn.compose import make_column_transformer
-
-    return make_column_transformer((StandardScaler(), ["mass", "year"]),
-                                   (OneHotEncoder(), ["island"]))  # fmt: skip
 
 
 def test_convolutions_and_shared_members_become_int8(rng_images, path):
@@ -130,9 +127,7 @@ def test_no_temporary_files_are_left(iris, iris_network, tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     to_onnx(iris_network, iris[0], tmp_path / "model.onnx", quantize="int8")
-    assert [own.name for own in tmp_path.iterdir()] == ["temporary", "model.onnx"] or (
-        {own.name for own in tmp_path.iterdir()} == {"temporary", "model.onnx"}
-    )
+    assert {own.name for own in tmp_path.iterdir()} == {"temporary", "model.onnx"}
     assert list(folder.iterdir()) == []
 
 
