@@ -147,7 +147,7 @@ def _of_user_model(estimator: Any, X: Any) -> KerasFunction:
     model = estimator.model_
     encoder = getattr(estimator, "feature_encoder_", None)
     inputs = X if encoder is None else encoder.transform(X)
-    tensors = model.inputs or ()
+    tensors = list(model.inputs or [])
     is_plain = len(tensors) == 1 and len(model.outputs) == 1 and not isinstance(inputs, dict)
     if is_plain:
         inputs = np.asarray(inputs, tensors[0].dtype)

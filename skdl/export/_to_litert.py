@@ -31,6 +31,7 @@ __all__ = ["LitertExport", "to_litert"]
 
 _SIGNATURE = "serving_default"
 _QUANTIZE = ("float16", "int8")
+_LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
 
 
 class LitertExport(NamedTuple):
@@ -139,9 +140,9 @@ def to_litert(
             f"to_litert: the Keras model of {type(estimator).__name__} has several inputs or "
             "outputs. Expected one of each; use tf.lite.TFLiteConverter on model_."
         )
-    if quantize == "float16" and function.unit > np.finfo(np.float16).max:
+    if quantize == "float16" and function.unit > _LARGEST_FLOAT16:
         raise ExportError(
-            f"to_litert: quantize='float16' holds numbers up to {np.finfo(np.float16).max:,.0f}, "
+            f"to_litert: quantize='float16' holds numbers up to {_LARGEST_FLOAT16:,.0f}, "
             f"but the targets of {type(estimator).__name__} have a scale of {function.unit:,.0f}. "
             "Expected targets in larger units, such as y / 1000 in fit; or use 'int8'."
         )

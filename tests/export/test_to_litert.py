@@ -81,7 +81,7 @@ def test_litert_gives_predictions_in_their_units(quantize, diabetes, diabetes_ne
     expected = diabetes_network.predict(X)
     error = np.sqrt(np.mean((litert_of(path, X)[:, 0] - expected) ** 2)) / expected.std()
     assert report.quantization_error == pytest.approx(error, rel=1e-3)
-    assert 0 < error < {"int8": 0.05, "float16": 1e-3}[quantize]
+    assert 0 < error < {"int8": 0.05, "float16": 5e-3}[quantize]
 
 
 @pytest.mark.slow
