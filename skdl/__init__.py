@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from skdl import exceptions as exceptions
     from skdl import export as export
     from skdl import inspection as inspection
+    from skdl import io as io
     from skdl import model_selection as model_selection
     from skdl.estimators import (
         CNNClassifier,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0.dev0"
 
-_SUBMODULES = ["estimators", "exceptions", "export", "inspection", "model_selection"]
+_SUBMODULES = ["estimators", "exceptions", "export", "inspection", "io", "model_selection"]
 _MODULE_OF = {
     "CNNClassifier": "skdl.estimators",
     "CNNRegressor": "skdl.estimators",

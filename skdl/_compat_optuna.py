@@ -7,6 +7,8 @@ Optuna's own loop can neither evaluate several trials in one call nor keep a bud
 from __future__ import annotations
 
 import contextlib
+import logging
+import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ __all__ = [
     "study_id",
     "study_without",
     "trial_id",
+    "untold_storage",
 ]
 
 # Where Optuna keeps what a trial was enqueued with.
@@ -48,6 +51,25 @@ def storage_of(study: optuna.Study) -> BaseStorage:
     lost, so several processes could not share one budget.
     """
     return study._storage
+
+
+@contextlib.contextmanager
+def untold_storage() -> Iterator[None]:
+    """Let this thread make a study in memory without a line in the log.
+
+    The name of the logger is private. Without it, who loads a search would be told of a new study.
+    """
+    thread = threading.get_ident()
+    logger = logging.getLogger("optuna.storages._in_memory")
+
+    def is_told(record: logging.LogRecord) -> bool:
+        return record.thread != thread
+
+    logger.addFilter(is_told)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_told)
 
 
 def study_id(study: optuna.Study) -> int:

@@ -11,28 +11,15 @@ import functools
 import importlib.metadata
 import os
 
-__all__ = ["DocLinkMixin", "documentation_url"]
+__all__ = ["documentation_url", "page_of"]
 
 
-class DocLinkMixin:
-    """Lets the question mark of a diagram lead to the estimator's page, where it is published."""
-
-    # The four names below are for developers of estimators, see ``help(BaseEstimator)``.
-
-    @property
-    def _doc_link_module(self) -> str:
-        # scikit-learn makes no link for an estimator that comes from elsewhere.
-        return "skdl" if documentation_url() else ""
-
-    @property
-    def _doc_link_template(self) -> str:
-        return f"{documentation_url()}/generated/{{page}}.html"
-
-    def _doc_link_url_param_generator(self) -> dict[str, str]:
-        package, room, *_ = type(self).__module__.split(".")
-        # The names of `skdl.estimators` are documented as those of `skdl`.
-        home = package if room == "estimators" else f"{package}.{room}"
-        return {"page": f"{home}.{type(self).__name__}"}
+def page_of(kind: type) -> str:
+    """Return the name of a public class's page."""
+    package, room, *_ = kind.__module__.split(".")
+    # The names of `skdl.estimators` are documented as those of `skdl`.
+    home = package if room == "estimators" else f"{package}.{room}"
+    return f"{home}.{kind.__name__}"
 
 
 @functools.lru_cache(maxsize=1)

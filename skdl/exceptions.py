@@ -12,6 +12,7 @@ __all__ = [
     "MigrationWarning",
     "NoImprovementWarning",
     "SingleRowBatchWarning",
+    "UnsafeFileError",
 ]
 
 
@@ -49,6 +50,13 @@ class DivergenceError(RuntimeError):
             "Expected a finite number. Try a learning_rate ten times smaller, inputs of unit "
             "scale (StandardScaler), or an optimizer with clipnorm=1.0."
         )
+
+
+class UnsafeFileError(ValueError):
+    """A file of `skdl.io` is damaged, or holds what only its writer could vouch for.
+
+    Nothing of such a file is run, and nothing of it is kept.
+    """
 
 
 class DivergenceWarning(UserWarning):

@@ -48,7 +48,7 @@ def _not_strict(case):
 def _with_speed(case, is_slow):
     values = getattr(case, "values", case)
     marks = [*getattr(case, "marks", ())]
-    if is_slow(values[0], values[1].func.__name__):
+    if is_slow(values[0], values[1]):
         marks.append(pytest.mark.slow)
     return pytest.param(*values, marks=marks)
 
@@ -56,7 +56,8 @@ def _with_speed(case, is_slow):
 def scikit_learn_checks(estimators, expected_failed_checks=None, is_slow=None):
     """Return what `parametrize_with_checks` returns, named alike in every process.
 
-    Slow tests are those of which `is_slow` says so, given an estimator and the name of a check.
+    Slow tests are those of which `is_slow` says so, given an estimator and a check, which is a
+    `functools.partial`.
     """
     checks = parametrize_with_checks(estimators, expected_failed_checks=expected_failed_checks)
 

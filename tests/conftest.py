@@ -56,6 +56,10 @@ def shuffled_rows(loader, n_rows):
     return read_only(StandardScaler().fit_transform(X[rows]), y[rows])
 
 
+# Tests make millions of objects that live long; a look at all of them takes a tenth of a second.
+gc.set_threshold(700, 10, 100)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def traced_programs_out_of_the_way():
     """Spare later garbage collections the programs of earlier modules, which stay in caches.

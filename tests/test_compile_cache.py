@@ -9,8 +9,8 @@ import pytest
 from skdl import _compile_cache
 
 FIT = """
-import numpy as np, skdl, skdl.training._train
-skdl.training._train.worth_compiling = lambda members, n_epochs=0: True
+import numpy as np, skdl, skdl.training._part
+skdl.training._part.worth_compiling = lambda members, n_epochs=0: True
 X = np.random.default_rng(0).normal(size=(40, 3))
 network = skdl.MLPRegressor(4, epochs=2, random_state=0).fit(X, X[:, 0])
 print(network.predict(X).tobytes().hex())

@@ -159,6 +159,7 @@ def own_instance(Estimator):
 # The checks' rows have as few as two features: a signal that can be halved once.
 SMALL_CNN = {"conv_blocks": 1, "filters": 8, "hidden_units": 64}
 OFF_DEFAULT_MLP = {
+    "hidden_units": (6,),  # with all that is below, each layer takes a second to trace
     "hidden_layers": 1,
     "input_dropout": 0.05,
     "input_batch_norm": True,
@@ -314,13 +315,23 @@ def own_methods(Estimator):
     ]
 
 
-# The regressor's checks beside those that are a regressor's are slow tests: the classifier's stand
-# for them.
+def another_stands_for(estimator, check):
+    """Tell whether a check is made again here with little that is new, and so is a slow test."""
+    name = check.func.__name__
+    if isinstance(estimator, skdl.MLPRegressor) and "regressor" not in name:
+        return True  # the same of the classifier
+    if check.keywords.get("readonly_memmap"):
+        return True  # writable rows; that none are written to is check_readonly_memmap_input
+    # Sparse arrays and weights of dense rows.
+    return name in {
+        "check_estimator_sparse_matrix",
+        "check_sample_weight_equivalence_on_sparse_data",
+    }
+
+
 @scikit_learn_checks(
     [small(E) for E in [*ESTIMATORS, *TRANSFORMERS] if E not in LATER],
-    is_slow=lambda estimator, name: (
-        isinstance(estimator, skdl.MLPRegressor) and "regressor" not in name
-    ),
+    is_slow=another_stands_for,
 )
 def test_scikit_learn_checks_with_default_parameters(estimator, check):
     check(estimator)

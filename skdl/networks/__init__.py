@@ -31,7 +31,9 @@ from skdl.networks._network import Layer, Network
 from skdl.networks._object_kinds import PACKAGE
 from skdl.networks._operation import OperationCall
 from skdl.networks._outside import UserFunction, described_code, plain_function
+from skdl.networks._plain import LAYER_ARGUMENTS, SavedObject
 from skdl.networks._read_keras import CannotReadError, Reading, read_layers
+from skdl.networks._safe_keras import MOST_PER_ROW, check_keras_config, check_sizes
 from skdl.networks._sizes import (
     CLIP,
     category_width,
@@ -46,7 +48,9 @@ __all__ = [
     "CLIP",
     "CROSSENTROPY",
     "HUBER",
+    "LAYER_ARGUMENTS",
     "LOSS_FORMULAS",
+    "MOST_PER_ROW",
     "PACKAGE",
     "SHORT_NAMES",
     "SQUARED_ERROR",
@@ -61,10 +65,13 @@ __all__ = [
     "Network",
     "OperationCall",
     "Reading",
+    "SavedObject",
     "UserFunction",
     "UserModel",
     "augmentation_layers",
     "category_width",
+    "check_keras_config",
+    "check_sizes",
     "cnn",
     "described_code",
     "described_object",

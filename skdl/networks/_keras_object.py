@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from skdl.networks._object_kinds import Family, KerasThing
 
 __all__ = [
+    "Container",
     "KerasObject",
     "described_object",
     "let_sklearn_clone",
@@ -255,7 +256,7 @@ def let_sklearn_clone() -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Container(Description):
+class Container(Description):
     """A list, tuple or dict of described values."""
 
     kind: type
@@ -268,9 +269,9 @@ def _described(value: object) -> Any:
 
     if isinstance(value, list | tuple | dict) and _has_objects(value):
         if isinstance(value, dict):
-            return _Container(dict, tuple((key, _described(part)) for key, part in value.items()))
+            return Container(dict, tuple((key, _described(part)) for key, part in value.items()))
         sequence = tuple if isinstance(value, tuple) else list
-        return _Container(sequence, tuple(map(_described, value)))
+        return Container(sequence, tuple(map(_described, value)))
     if is_object_of_keras(value) and hasattr(value, "get_config"):
         return described_object(value)
     if callable(value):
@@ -301,7 +302,7 @@ def _built(value: object) -> Any:
         return value.build()
     if isinstance(value, UserFunction):
         return value.function
-    if isinstance(value, _Container):
+    if isinstance(value, Container):
         if value.kind is dict:
             return {key: _built(part) for key, part in value.parts}
         return value.kind(map(_built, value.parts))

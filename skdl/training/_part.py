@@ -111,9 +111,12 @@ class Part:
             self.outcomes = [_outcome(member) for member in self.members]
 
     def fail(self, error: Exception) -> None:
-        """End all members."""
+        """End all members that have not ended and given their state back."""
         self._stack, self._epochs = None, iter(())
-        self.outcomes = [_failure(member, error) for member in self.members]
+        self.outcomes = [
+            _outcome(member) if member.stopped and member.fetch is None else _failure(member, error)
+            for member in self.members
+        ]
 
 
 def _outcome(member: Member) -> Trained | BaseException:
@@ -126,6 +129,6 @@ def _failure(member: Member, error: Exception) -> BaseException:
     member.fetch = member.store = None
     member.stopped = True
     traceback.clear_frames(error.__traceback__)
-    member.error = error
+    member.error = member.error or error
     member.observe("on_failure")
-    return error
+    return member.error

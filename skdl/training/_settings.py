@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Literal
 
+from skdl._plain_data import instance, number, pairs, register, text, truth
+from skdl.networks import KerasObject
+
 if TYPE_CHECKING:
     from collections.abc import Hashable
-
-    from skdl.networks import KerasObject
 
 __all__ = ["EarlyStopping", "Optimizer", "Schedule"]
 
@@ -79,3 +80,15 @@ class Schedule:
     monitor: str = "loss"
     mode: Literal["min", "max"] = "min"
     patience: int = 5
+
+
+register(
+    Optimizer,
+    {
+        "kind": text,
+        "scalars": pairs(number),
+        "options": pairs(truth),
+        "learning_rate": lambda value: number(value) or isinstance(value, KerasObject),
+        "source": instance(KerasObject),
+    },
+)

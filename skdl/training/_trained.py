@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skdl._plain_data import (
+    instance,
+    items,
+    mapping,
+    natural,
+    number,
+    optional,
+    refused,
+    register,
+)
+from skdl.exceptions import UnsafeFileError
+from skdl.layers import blueprint_of, size
+from skdl.networks import MOST_PER_ROW, Network, check_sizes
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
-
-    from skdl.networks import Network
 
 __all__ = ["Trained"]
 
@@ -49,3 +62,72 @@ class Trained:
     n_steps: int = 0
     slots: tuple[NDArray[np.float32], ...] = ()
     learning_rate: float | None = None
+
+
+# Layers that only Keras itself can tell the weights of.
+_OF_KERAS = frozenset({"Keras", "Operation"})
+
+
+def _is_flat(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == np.float32 and value.ndim == 1
+
+
+def _is_history(value: Any) -> bool:
+    return mapping(lambda own: type(own) is list)(value)
+
+
+def _read_trained(**values: Any) -> Trained:
+    """Return what was read, if its weights are those that its layers have."""
+    trained = Trained(**values)
+    layers = trained.network.layers
+    if not any(layer.kind in _OF_KERAS for layer in layers):
+        _check_sizes(trained)
+    for layer in layers:
+        if layer.kind == "Keras":
+            n_weights = len(trained.weights) + len(trained.statistics)
+            check_sizes(layer["layer"].config, n_weights)
+    return trained
+
+
+def _check_sizes(trained: Trained) -> None:
+    try:
+        blueprint = blueprint_of(trained.network)
+        widest = max(blueprint.row_sizes)
+        layout = blueprint.layout
+        sizes = [sum(size(v.shape) for v in layout.part(trainable=t)) for t in (True, False)]
+        shapes = blueprint.row_shapes
+    except UnsafeFileError:
+        raise
+    except Exception as error:
+        raise refused(
+            f"layers that do not fit one another ({type(error).__name__}: {error})",
+            "for each layer inputs of a shape that it takes",
+        ) from error
+    if widest > MOST_PER_ROW or any(n < 0 for shape in shapes for n in shape):
+        raise refused(
+            f"a network in which one row becomes {widest:,} numbers",
+            f"at most {MOST_PER_ROW:,} in any layer, and shapes without negative lengths",
+        )
+    held = [len(trained.weights), len(trained.statistics)]
+    if held != sizes:
+        raise refused(
+            f"{held[0]:,} weights and {held[1]:,} statistics",
+            f"{sizes[0]:,} and {sizes[1]:,}, as its layers have",
+        )
+
+
+register(
+    Trained,
+    {
+        "network": instance(Network),
+        "weights": _is_flat,
+        "statistics": _is_flat,
+        "history": _is_history,
+        "n_epochs": natural,
+        "best_epoch": natural,
+        "n_steps": natural,
+        "slots": items(instance(np.ndarray)),
+        "learning_rate": optional(number),
+    },
+    read=_read_trained,
+)

@@ -9,7 +9,7 @@ from skdl.layers._augmentation import _seed_class
 from skdl.layers._registry import rule_of
 from skdl.layers._rule import LayerContext, Pass
 from skdl.networks import Layer, Loss, augmentation_layers, cnn
-from skdl.training import EarlyStopping, Job, Rows, _train, predict, train
+from skdl.training import EarlyStopping, Job, Rows, _part, predict, train
 from skdl.training._initial_weights import initial_weights
 from skdl.training._optimizers import describe_optimizer
 from skdl.training.engine._plan import worth_compiling
@@ -23,7 +23,7 @@ LABELS = Loss("categorical_crossentropy", (("label_smoothing", 0.0),), "one_hot"
 @pytest.fixture(params=PLAIN_OR_XLA, ids=["plain", "xla"])
 def compiled(request, monkeypatch):
     """Whether XLA compiles every stack, by the worth of compiling."""
-    monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: request.param)
+    monkeypatch.setattr(_part, "worth_compiling", lambda members, n_epochs=0: request.param)
     return request.param
 
 
@@ -76,7 +76,7 @@ def learned_by_keras(job):
     """Return the model and history that Keras' own fit makes of a job."""
     model = keras_model(job.network)
     model.set_weights(initial_weights(job))
-    model.compile(robust_adam(), job.network.loss.to_keras(), jit_compile=False)
+    model.compile(robust_adam(), job.network.loss.to_keras(), run_eagerly=True)
     validation = job.validation and (
         job.validation.X,
         np.eye(3)[job.validation.y[:, 0].astype(int)],
@@ -194,9 +194,11 @@ def test_company_changes_no_bit_in_the_plain_graph(parameters):
     assert not np.allclose(alone[0].weights, alone[1].weights)
 
 
+# Compiles for seconds. What it does to companies is seen in training/engine/test_company too.
+@pytest.mark.slow
 @pytest.mark.parametrize("parameters", [{}, REGULARISED], ids=["plain", "regularised"])
 def test_company_changes_nothing_but_rounding_under_xla(parameters, monkeypatch):
-    monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: True)
+    monkeypatch.setattr(_part, "worth_compiling", lambda members, n_epochs=0: True)
     X, y = data_of("image")
     network = network_of("image", **parameters)
     jobs = [

@@ -17,10 +17,12 @@ from tests.checks import slow_but, slow_case
 
 ROWS, VALID = slice(0, 75), slice(75, 110)  # 16 does not divide 75: the last batch has 11 rows
 
+EPOCHS = 2  # of five steps each
+
 PLAIN = {
     "hidden_units": 8,
     "batch_size": 16,
-    "epochs": 5,
+    "epochs": EPOCHS,
     "shuffle": False,
     "random_state": 0,
 }
@@ -83,13 +85,18 @@ def keras_twin(estimator, X, y, loss, optimizer=None, **fit_params):
     estimator.fit(X, y, **fit_params)
     twin = keras.models.clone_model(estimator.model_)
     twin.set_weights(weights)
-    twin.compile(optimizer or keras.optimizers.Adam(0.01), loss, jit_compile=False)
+    compiled_for_few_steps(twin, optimizer or keras.optimizers.Adam(0.01), loss)
     return twin
+
+
+def compiled_for_few_steps(model, optimizer, loss, **arguments):
+    """Compile without a graph, whose tracing costs more than the ten steps."""
+    model.compile(optimizer, loss, run_eagerly=True, **arguments)
 
 
 def fit_twin(twin, X, targets, **fit_params):
     return twin.fit(
-        X, targets, batch_size=16, epochs=5, shuffle=False, verbose=0, **fit_params
+        X, targets, batch_size=16, epochs=EPOCHS, shuffle=False, verbose=0, **fit_params
     ).history
 
 
@@ -102,7 +109,7 @@ def keras_outputs(estimator, X):
 
 
 def assert_equal_predictions(estimator, twin, X):
-    expected = twin.predict(X, verbose=0)
+    expected = np.asarray(twin(X))
     np.testing.assert_allclose(keras_outputs(estimator, X), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -389,7 +396,7 @@ def test_scaled_target_comes_back_in_its_own_units(diabetes):
     twin = keras_twin(ours, X[ROWS], y[ROWS], averaged(keras.losses.MeanSquaredError))
     mean, std = y[ROWS].mean(), y[ROWS].std()
     fit_twin(twin, X[ROWS], (y[ROWS, None] - mean) / std)
-    expected = mean + std * twin.predict(X, verbose=0)[:, 0]
+    expected = mean + std * np.asarray(twin(X))[:, 0]
     np.testing.assert_allclose(ours.predict(X), expected, rtol=1e-4)
 
 
@@ -414,7 +421,7 @@ def test_metrics_of_both_sides(kind, metrics, iris, regression):
         X, y, targets = classification_task(kind, iris)
         ours, loss = classifier(metrics=metrics), keras.losses.CategoricalCrossentropy
     twin = keras_twin(ours, X[ROWS], y[ROWS], averaged(loss), X_val=X[VALID], y_val=y[VALID])
-    twin.compile(keras.optimizers.Adam(0.01), averaged(loss), metrics=metrics, jit_compile=False)
+    compiled_for_few_steps(twin, keras.optimizers.Adam(0.01), averaged(loss), metrics=metrics)
     history = fit_twin(twin, X[ROWS], targets[ROWS], validation_data=(X[VALID], targets[VALID]))
     assert ours.history_.keys() == history.keys()
     for name, values in history.items():

@@ -11,7 +11,9 @@ from sklearn.model_selection import GridSearchCV
 
 from skdl import KerasClassifier, KerasRegressor, MLPClassifier, MLPRegressor
 from skdl.exceptions import InvalidParameterError
-from tests.checks import slow_but
+from skdl.layers import keras_model
+from skdl.training import initial_weights
+from tests.checks import slow_but, slow_case
 
 # Keras 3.15 with NumPy 2.4, in whatever reads a Keras variable as an array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy")
@@ -129,18 +131,11 @@ def regressor(callbacks, **params):
 
 def twin_of(estimator, data, optimizer=None):
     """Return a Keras model with the weights that an estimator begins with."""
-    weights = []
-    fitted = clone(estimator).set_params(epochs=1)
-
-    class Keep(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
-            weights.extend(self.model.get_weights())
-
-    fitted.set_params(callbacks=[Keep()]).fit(**data)
-    model = keras.models.clone_model(fitted.model_)
-    model.set_weights(weights)
+    job = clone(estimator)._make_job(data["X"], data["y"])
+    model = keras_model(job.network)
+    model.set_weights(initial_weights(job))
     model.compile(
-        optimizer or keras.optimizers.Adam(0.01), "mse", metrics=["mae"], jit_compile=False
+        optimizer or keras.optimizers.Adam(0.01), "mse", metrics=["mae"], run_eagerly=True
     )
     return model
 
@@ -161,7 +156,7 @@ def assert_as_keras(estimator, model, data, callbacks):
     assert estimator.history_.keys() == history.keys()
     for name, values in history.items():
         np.testing.assert_allclose(estimator.history_[name], values, rtol=1e-3, err_msg=name)
-    expected = model.predict(data["X"], verbose=0)[:, 0]
+    expected = np.asarray(model(data["X"]))[:, 0]
     np.testing.assert_allclose(estimator.predict(data["X"]), expected, rtol=1e-3, atol=1e-4)
 
 
@@ -395,8 +390,14 @@ class Shared(Recorder):
         return type(self)(self.calls)
 
 
-@pytest.mark.parametrize("batches", [False, True], ids=["graph", "keras.Model.fit"])
-@pytest.mark.parametrize("name", ["a writer", "LearningRateScheduler"])
+@pytest.mark.parametrize(
+    ("name", "batches"),
+    slow_but(
+        [(name, b) for name in ("a writer", "LearningRateScheduler") for b in (False, True)],
+        ("a writer", True),
+        ("LearningRateScheduler", False),
+    ),
+)
 def test_history_holds_what_callbacks_write(name, batches, data, tmp_path):
     def callbacks():
         return [CALLBACKS[name](tmp_path), *[OnBatches()] * batches]
@@ -417,7 +418,7 @@ def test_history_holds_what_callbacks_write(name, batches, data, tmp_path):
         )
 
 
-@pytest.mark.parametrize("batches", [False, True], ids=["graph", "keras.Model.fit"])
+@pytest.mark.parametrize("batches", [False, slow_case(case=True)], ids=["graph", "keras.Model.fit"])
 def test_a_whole_fit_that_was_saved_leaves_only_the_rest_to_train(batches, data, tmp_path):
     # The user deletes nothing: half of the epochs are done, then a fit of all of them begins.
     def callbacks(calls):

@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics import log_loss, mean_squared_error
 
 from skdl import MLPClassifier, MLPRegressor
+from tests.checks import slow_but
 
 # Wide and fast against few noisy rows: overfits within some epochs.
 OVERFITS = {
@@ -116,7 +117,7 @@ def test_held_out_rows_are_not_learned_from():
     assert model.history_["val_loss"][-1] > 0.1
 
 
-@pytest.mark.parametrize("Estimator", [MLPRegressor, MLPClassifier])
+@pytest.mark.parametrize("Estimator", slow_but([MLPRegressor, MLPClassifier], MLPClassifier))
 def test_a_group_stays_on_one_side_of_the_split(Estimator):
     # The only feature that differs is the group's own: learnable unless the group is held out.
     rng = np.random.default_rng(0)
@@ -139,7 +140,7 @@ def test_a_group_stays_on_one_side_of_the_split(Estimator):
     assert apart["val_loss"][-1] > 0.3
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", slow_but(range(4), 0, 1))
 def test_inner_split_is_stratified(seed):
     # Rows are alike, so the network can learn nothing but the share of each class: the two
     # losses meet at its entropy if, and only if, both sides hold the same share.

@@ -8,13 +8,14 @@ from scipy import sparse
 from skdl import MLPClassifier, MLPRegressor
 from skdl.estimators.base._training_data import TrainingData
 from skdl.layers import keras_model
-from skdl.training import Observer, _train, train
+from skdl.training import Observer, _part, train
 from skdl.training.engine import _shard
 from skdl.training.engine._row_pool import batches
 from tests.checks import PLAIN_OR_XLA
 
 N_TRAIN = 90
-MODES = ["plain", "xla", "keras"]
+# XLA compiles for seconds, and what it compiles are the operations of the plain graph.
+MODES = ["plain", pytest.param("xla", marks=pytest.mark.slow), "keras"]
 # Where it is enough to see them all now and then.
 MODES_OF_SLOW_RUNS = [
     "plain",
@@ -45,7 +46,7 @@ class Recorder(Observer):
 def mode(request, monkeypatch):
     """Train in the plain graph, under XLA or by Keras."""
     monkeypatch.setattr(
-        _train, "worth_compiling", lambda members, n_epochs=0: request.param == "xla"
+        _part, "worth_compiling", lambda members, n_epochs=0: request.param == "xla"
     )
     return request.param
 
@@ -55,12 +56,12 @@ def stacks(monkeypatch):
     """Return a list to which every stack that is made is appended as the number of its members."""
     sizes = []
 
-    class Recorded(_train.Stack):
+    class Recorded(_part.Stack):
         def __init__(self, members, **options):
             sizes.append(len(members))
             super().__init__(members, **options)
 
-    monkeypatch.setattr(_train, "Stack", Recorded)
+    monkeypatch.setattr(_part, "Stack", Recorded)
     return sizes
 
 
@@ -251,7 +252,7 @@ def test_with_and_without_held_out_rows_bits_are_the_same(mode, n_fits, diabetes
 
 @pytest.mark.parametrize("compiled", PLAIN_OR_XLA, ids=["plain", "xla"])
 def test_a_whole_stack_with_and_without_held_out_rows(compiled, diabetes, stacks, monkeypatch):
-    monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: compiled)
+    monkeypatch.setattr(_part, "worth_compiling", lambda members, n_epochs=0: compiled)
 
     def outcomes(*, held_out):
         jobs, recorders = zip(

@@ -10,6 +10,7 @@ from sklearn.model_selection import RepeatedKFold, cross_val_predict, cross_vali
 
 from skdl import KerasClassifier, KerasRegressor, lockstep
 from skdl.layers import keras_model
+from tests.checks import slow_but
 
 # Keras 3.15 with NumPy 2.4, in whatever reads a Keras variable as an array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy")
@@ -197,7 +198,9 @@ def test_models_train_as_in_keras(name, rows, log):
     np.testing.assert_allclose(ours.history_["val_loss"], history["val_loss"], rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", LEFT_TO_KERAS)
+@pytest.mark.parametrize(
+    "name", slow_but(LEFT_TO_KERAS, "one layer twice", "rows meet", "bias regulariser", "lambda")
+)
 def test_what_the_graph_cannot_do_goes_to_keras_and_says_why(name, rows, log):
     X, y = rows
     build, reason = LEFT_TO_KERAS[name]

@@ -16,6 +16,7 @@ from skdl.estimators.base._network_estimator import (
     max_epochs_of,
 )
 from skdl.estimators.base._parameters import CONSTRAINTS
+from skdl.estimators.base._public_estimator import PublicEstimatorMixin
 from skdl.estimators.base._search_space import Choice, Number
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "HeldOutScoring",
     "Number",
     "NumericColumn",
+    "PublicEstimatorMixin",
     "TargetForm",
     "describe_space",
     "described_prediction",

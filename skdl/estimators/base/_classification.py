@@ -12,6 +12,7 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from skdl._data_checks import check_known_labels, check_two_classes
+from skdl._plain_data import any_value, count, instance, optional, truth
 from skdl._validation import (
     AnyOf,
     Constraint,
@@ -26,14 +27,22 @@ from skdl.estimators.base._described_prediction import TargetForm
 from skdl.estimators.base._network_estimator import BaseNetwork, plainly_named
 from skdl.estimators.base._parameters import loss_constraint
 from skdl.estimators.base._search_space import Choice, Number
-from skdl.estimators.base._targets import Output, Targets, as_columns, known_loss
+from skdl.estimators.base._targets import Output, Targets, as_columns, known_loss, register_targets
 from skdl.exceptions import InvalidParameterError
 from skdl.networks import KerasObject, Loss, formula_of_loss_name, loss_names
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["CLASSIFIER_CONSTRAINTS", "N_BINARY", "ClassTargets", "ClassificationNetwork"]
+    from skdl._plain_data import Check
+
+__all__ = [
+    "CLASSIFIER_CONSTRAINTS",
+    "CLASS_TARGET_CHECKS",
+    "N_BINARY",
+    "ClassTargets",
+    "ClassificationNetwork",
+]
 
 N_BINARY = 2
 _THRESHOLD = 0.5
@@ -222,6 +231,20 @@ class ClassTargets(Targets):
         return TargetForm(
             not self.is_multilabel, classes=self.classes, is_multilabel=self.is_multilabel
         )
+
+
+# What each attribute may be in files.
+CLASS_TARGET_CHECKS: dict[str, Check] = {
+    "_loss": any_value,
+    "_label_smoothing": any_value,
+    "_class_weight": any_value,
+    "_announced": optional(instance(np.ndarray)),
+    "n_outputs": count,
+    "is_multilabel": truth,
+    "classes": instance(np.ndarray),
+    "_factors": instance(np.ndarray),
+}
+register_targets(ClassTargets, CLASS_TARGET_CHECKS)
 
 
 class ClassificationNetwork(ClassifierMixin, BaseNetwork):

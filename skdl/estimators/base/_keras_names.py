@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import inspect
 import json
 import sys
 from typing import TYPE_CHECKING, Any, Literal
 
+from skdl._plain_data import is_inspecting
 from skdl.networks import (
     CROSSENTROPY,
     SHORT_NAMES,
     KerasObject,
+    SavedObject,
     described_object,
     preserved_generators,
 )
@@ -174,24 +175,16 @@ def pickled(value: Any) -> Any:
     """Return an attribute as it is pickled: descriptions in the place of objects of Keras."""
     if type(value) in {list, tuple} and any(map(_is_object, value)):
         return type(value)(map(pickled, value))
-    return _Pickled(described_object(value)) if _is_object(value) else value
+    return SavedObject(described_object(value)) if _is_object(value) else value
 
 
 def unpickled(value: Any) -> Any:
     """Undo `pickled`."""
-    if isinstance(value, _Pickled):
-        with preserved_generators():
-            return value.described.build()
-    if type(value) in {list, tuple} and any(isinstance(part, _Pickled) for part in value):
+    if isinstance(value, SavedObject):
+        return value if is_inspecting() else value.build()
+    if type(value) in {list, tuple} and any(isinstance(part, SavedObject) for part in value):
         return type(value)(map(unpickled, value))
     return value
-
-
-@dataclasses.dataclass(frozen=True)
-class _Pickled:
-    """A parameter in a pickle."""
-
-    described: KerasObject
 
 
 def described_optimizer(optimizer: Any, learning_rate: Any) -> Optimizer:

@@ -18,7 +18,6 @@ from sklearn.utils.validation import check_is_fitted
 from skdl._compat import CallbackSupportMixin, with_callbacks
 from skdl._compat_tensorflow import check_not_forked
 from skdl._data_checks import check_outputs
-from skdl._doc_links import DocLinkMixin
 from skdl._validation import Constraint, check_parameters
 from skdl.estimators.base import _diagram as diagram
 from skdl.estimators.base import _keras_names as names
@@ -34,11 +33,13 @@ from skdl.estimators.base._held_out import HeldOutScoring
 from skdl.estimators.base._job import described_job
 from skdl.estimators.base._other_libraries import name_bad_arguments, unknown_parameter
 from skdl.estimators.base._parameters import CONSTRAINTS, as_list, check_learning_rate
+from skdl.estimators.base._public_estimator import PublicEstimatorMixin
 from skdl.estimators.base._search_space import Choice, Number
+from skdl.estimators.base._targets import Targets
 from skdl.estimators.base._training_data import TrainingData, checked_rows, rows_in_place
 from skdl.estimators.base._user_functions import check_activation
 from skdl.networks import let_sklearn_clone
-from skdl.training import InterruptedFit
+from skdl.training import InterruptedFit, Trained
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,9 +48,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skdl.estimators.base._described_prediction import InputForm
-    from skdl.estimators.base._targets import Output, Targets
+    from skdl.estimators.base._targets import Output
     from skdl.networks import Network
-    from skdl.training import Job, Optimizer, Rows, Schedule, Trained
+    from skdl.training import Job, Optimizer, Rows, Schedule
 
 __all__ = ["BaseNetwork", "described_prediction", "max_epochs_of", "plainly_named"]
 
@@ -62,7 +63,7 @@ def plainly_named(method: MethodT) -> MethodT:
     return method
 
 
-class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of estimators that are one Keras network."""
 
     callbacks: Any
@@ -76,6 +77,7 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
     }
 
     _targets: Targets
+    _kinds_of_state: ClassVar[dict[str, Any]] = {"_trained": Trained, "_targets": Targets}
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -400,15 +402,15 @@ class BaseNetwork(DocLinkMixin, CallbackSupportMixin, BaseEstimator, metaclass=A
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_trained")
 
-    def __getstate__(self) -> dict[str, Any]:
+    def _kept_state(self) -> dict[str, Any]:
         # The Keras model is built anew when it is asked for; callbacks hold models and open files.
-        state = super().__getstate__()
+        state = super()._kept_state()
         left_out = {"_keras_model", "callbacks_"}
         # Keras' own pickles of losses and metrics forget arguments, or are refused.
         return {name: names.pickled(value) for name, value in state.items() if name not in left_out}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__({name: names.unpickled(value) for name, value in state.items()})
+    def _set_state(self, state: dict[str, Any]) -> None:
+        super()._set_state({name: names.unpickled(value) for name, value in state.items()})
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -9,13 +9,14 @@ import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import DataConversionWarning
 
+from skdl._plain_data import any_value, count, instance, truth
 from skdl._validation import Boolean, Constraint, Real
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._described_prediction import TargetForm
 from skdl.estimators.base._network_estimator import BaseNetwork, plainly_named
 from skdl.estimators.base._parameters import loss_constraint
 from skdl.estimators.base._search_space import Choice, Number
-from skdl.estimators.base._targets import Output, Targets, as_columns
+from skdl.estimators.base._targets import Output, Targets, as_columns, register_targets
 from skdl.networks import (
     HUBER,
     Loss,
@@ -28,7 +29,14 @@ from skdl.networks import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["REGRESSOR_CONSTRAINTS", "RegressionNetwork", "RegressionTargets"]
+    from skdl._plain_data import Check
+
+__all__ = [
+    "NUMBER_TARGET_CHECKS",
+    "REGRESSOR_CONSTRAINTS",
+    "RegressionNetwork",
+    "RegressionTargets",
+]
 
 REGRESSOR_CONSTRAINTS: dict[str, Constraint] = {
     "loss": loss_constraint(loss_names(of_classes=False), of_classes=False),
@@ -197,6 +205,20 @@ class RegressionTargets(Targets):
 
     def described(self) -> TargetForm:
         return TargetForm(not self.is_multioutput, scale=self.scale, offset=self.offset)
+
+
+# What each attribute may be in files.
+NUMBER_TARGET_CHECKS: dict[str, Check] = {
+    "_loss": any_value,
+    "_scaling": any_value,
+    "_huber_delta": any_value,
+    "_quantile": any_value,
+    "n_outputs": count,
+    "is_multioutput": truth,
+    "offset": instance(np.ndarray),
+    "scale": instance(np.ndarray),
+}
+register_targets(RegressionTargets, NUMBER_TARGET_CHECKS)
 
 
 class RegressionNetwork(MultiOutputMixin, RegressorMixin, BaseNetwork):

@@ -15,15 +15,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 from sklearn.exceptions import DataConversionWarning
 
+from skdl._plain_data import register, text
 from skdl.networks import formula_of_loss_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
+    from skdl._plain_data import Check
     from skdl.estimators.base._described_prediction import TargetForm
     from skdl.networks import Loss
 
-__all__ = ["Output", "Targets", "as_columns", "known_loss"]
+__all__ = ["Output", "Targets", "as_columns", "known_loss", "register_targets"]
 
 
 def known_loss(loss: Any, *, of_classes: bool) -> str | None:
@@ -116,6 +120,24 @@ class Targets(ABC):
     def described(self) -> TargetForm | None:
         """Return what `decode` does as plain data; None if no data can say it."""
         return None
+
+
+def register_targets(kind: type[Targets], checks: Mapping[str, Check]) -> None:
+    """Say what targets of a class are made of in files.
+
+    Parameters
+    ----------
+    kind : type
+    checks : mapping of str to callable
+        Its attributes, the owner apart, see `skdl._plain_data.register`.
+    """
+
+    def read(**attributes: Any) -> Targets:
+        targets = object.__new__(kind)
+        vars(targets).update(attributes)
+        return targets
+
+    register(kind, {"owner": text, **checks}, read=read, may_lack=kind.learned)
 
 
 def as_columns(y: NDArray[Any], *, warn: bool) -> NDArray[Any]:

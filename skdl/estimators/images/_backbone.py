@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from skdl._plain_data import (
+    count,
+    instance,
+    items,
+    mapping,
+    natural,
+    number,
+    one_of,
+    optional,
+    register,
+    sequence,
+    text,
+)
 from skdl.estimators.images._model_copies import from_json, functions_of
 from skdl.estimators.images._row_cache import RowCache
-from skdl.networks import preserved_generators
+from skdl.networks import check_keras_config, check_sizes, preserved_generators
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -268,3 +282,44 @@ def _sources(node: Any) -> list[str]:
     if isinstance(node, list | tuple):
         return [name for value in node for name in _sources(value)]
     return []
+
+
+_MODULE = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def _is_preprocessing(value: Any) -> bool:
+    return callable(value) or (text(value) and bool(_MODULE.fullmatch(value)))
+
+
+def _is_saved_model(value: Any) -> bool:
+    return (
+        type(value) is tuple
+        and len(value) == len(("configuration", "weights"))
+        and text(value[0])
+        and sequence(instance(np.ndarray))(value[1])
+    )
+
+
+def _read_extractor(**state: Any) -> Extractor:
+    config, weights = state["_saved"]
+    check_keras_config(config, lambdas=frozenset(state["_functions"]))
+    check_sizes(config, sum(array.size for array in weights))
+    extractor = object.__new__(Extractor)
+    extractor.__setstate__({**state, "_model": None})
+    return extractor
+
+
+register(
+    Extractor,
+    {
+        "_saved": _is_saved_model,
+        "_functions": mapping(callable),
+        "_image_size": optional(items(count)),
+        "_scale": number,
+        "_preprocessing": optional(_is_preprocessing),
+        "pooling": one_of("average", "max", None),
+        "_max_bytes": natural,
+    },
+    write=lambda own: {k: v for k, v in own.__getstate__().items() if k != "_model"},
+    read=_read_extractor,
+)

@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdl._doc_links import DocLinkMixin
 from skdl._validation import (
     RANDOM_STATE,
     AnyOf,
@@ -22,6 +21,8 @@ from skdl._validation import (
     check_parameters,
 )
 from skdl.estimators.base._parameters import CALLABLE, is_keras
+from skdl.estimators.base._public_estimator import PublicEstimatorMixin
+from skdl.estimators.images._backbone import Extractor
 from skdl.estimators.images._chosen_backbone import extractor_for, is_name
 from skdl.estimators.images._image_shape import AXES_OF_SPACE, IMAGE_SHAPE, ImageRows
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
     import keras
     from numpy.typing import NDArray
-
-    from skdl.estimators.images._backbone import Extractor
 
 __all__ = ["BACKBONE_CONSTRAINTS", "BackboneRows", "PretrainedFeatures"]
 
@@ -68,6 +67,7 @@ class BackboneRows(ImageRows):
     pooling: Any
     random_state: Any
     _extractor: Extractor
+    _kinds_of_state: ClassVar[dict[str, Any]] = {"_extractor": Extractor}
 
     def _images(self, X: NDArray[Any], *, reset: bool) -> NDArray[Any]:
         """Return rows as images; the backbone is got ready where `reset`."""
@@ -104,7 +104,11 @@ class BackboneRows(ImageRows):
 
 
 class PretrainedFeatures(
-    DocLinkMixin, BackboneRows, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    BackboneRows,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    PublicEstimatorMixin,
+    BaseEstimator,
 ):
     """Features of images by a pretrained Keras network: a transformer for any pipeline.
 

@@ -12,6 +12,7 @@ import inspect
 import re
 from typing import TYPE_CHECKING, Any
 
+from skdl._plain_data import any_value, mapping, register
 from skdl._validation import show
 from skdl.estimators.base._callback_parameters import with_values
 from skdl.estimators.base._user_functions import first_line
@@ -231,3 +232,8 @@ def loss_name(loss: Any) -> str | None:
         return name
     # A word begins at each capital that follows or precedes a small letter.
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+register(
+    CompileArguments, {"params": mapping(any_value)}, write=lambda own: {"params": dict(own.params)}
+)

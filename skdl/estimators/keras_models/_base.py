@@ -204,9 +204,9 @@ class UserModelEstimator(UserModelParameters):
         super()._set_fitted(trained)
         self.history_ = History(trained.history)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def _kept_state(self) -> dict[str, Any]:
         self._adopt_weights()
-        state = super().__getstate__()
+        state = super()._kept_state()
         # Files name no classes beside the estimator's own and those of plain data.
         made_anew = {
             name
@@ -216,8 +216,8 @@ class UserModelEstimator(UserModelParameters):
         state = {name: value for name, value in state.items() if name not in made_anew}
         return state | ({"history_": dict(state["history_"])} if "history_" in state else {})
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+    def _set_state(self, state: dict[str, Any]) -> None:
+        super()._set_state(state)
         if "_trained" in state:
             self.history_ = History(self.history_)
             self.__dict__.setdefault("feature_encoder_", RowEncoder())

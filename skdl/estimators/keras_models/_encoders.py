@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from skdl._plain_data import instance, register
+from skdl.estimators.base._targets import Targets
+
 if TYPE_CHECKING:
     from skdl.estimators.keras_models._targets import UserModelTargets
 
@@ -86,3 +89,7 @@ class TargetEncoder(TransformerMixin, BaseEstimator):
 
     def __hash__(self) -> int:
         return hash(type(self.targets))
+
+
+register(RowEncoder, {})
+register(TargetEncoder, {"targets": instance(Targets)})

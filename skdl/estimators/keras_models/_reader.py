@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from skdl._compat_keras import compile_arguments, compiled_with, excludes_from_weight_decay
+from skdl._plain_data import any_value, instance, optional, register, text
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._parameters import as_list, is_keras
 from skdl.estimators.keras_models._arguments import CompileArguments, copied, same_loss
@@ -354,3 +355,14 @@ def _opaque_optimizer(optimizer: Any) -> Optimizer:
     except Exception:  # noqa: BLE001 - an optimizer of the user's own, or none
         return Optimizer("Keras", (), (), 0.0, KerasObject("optimizers", ""))
     return dataclasses.replace(described, kind="Keras")
+
+
+register(
+    Built,
+    {
+        "owner": text,
+        "sample": any_value,
+        "compiling": optional(instance(CompileArguments)),
+        "given": any_value,
+    },
+)

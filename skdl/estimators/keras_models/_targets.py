@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import numpy as np
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import type_of_target
 
-from skdl.estimators.base._classification import N_BINARY, ClassTargets
-from skdl.estimators.base._regression import RegressionTargets
-from skdl.estimators.base._targets import Output, Targets
+from skdl._plain_data import any_value, one_of, truth
+from skdl.estimators.base._classification import CLASS_TARGET_CHECKS, N_BINARY, ClassTargets
+from skdl.estimators.base._regression import NUMBER_TARGET_CHECKS, RegressionTargets
+from skdl.estimators.base._targets import Output, Targets, register_targets
 from skdl.estimators.keras_models._losses import Meaning, loss_target
 from skdl.estimators.keras_models._scikeras import is_one_hot
 
@@ -201,6 +202,16 @@ class EncodedTargets(Targets):
         """Return what the encoder gives for probabilities."""
         return self.encoder.inverse_transform(outputs, return_proba=True)
 
+
+register_targets(UserModelNumbers, NUMBER_TARGET_CHECKS)
+register_targets(
+    UserModelClasses,
+    {**CLASS_TARGET_CHECKS, "is_one_hot": truth, "meaning": one_of(*get_args(Meaning))},
+)
+register_targets(
+    EncodedTargets,
+    {"_are_classes": truth, "_class_weight": any_value, "encoder": any_value},
+)
 
 UserModelTargets = UserModelNumbers | UserModelClasses | EncodedTargets
 

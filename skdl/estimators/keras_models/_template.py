@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdl._compat_keras import flat_layers
+from skdl._plain_data import any_value, mapping, register, sequence, text
 from skdl.networks import preserved_generators, reseeded
 
 if TYPE_CHECKING:
@@ -206,3 +207,10 @@ def _same(one: Any, other: Any) -> bool:
         return bool(np.all(one == other)) and np.shape(one) == np.shape(other)
     except Exception:  # noqa: BLE001 - objects of the user's
         return False
+
+
+register(
+    LookedAt,
+    {"entries": mapping(any_value), "seen": sequence(text)},
+    write=lambda own: dict(zip(("entries", "seen"), own.__reduce__()[1], strict=True)),
+)

@@ -443,8 +443,8 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
             inner = self._inner_model = keras.Model(inputs, outputs)
         return inner
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
+    def _kept_state(self) -> dict[str, Any]:
+        state = super()._kept_state()
         return {name: value for name, value in state.items() if name != "_inner_model"}
 
     def __sklearn_tags__(self) -> Any:

@@ -64,6 +64,10 @@ class BaseMLP(BaseNetwork):
     """What the two perceptrons share: the network that their parameters describe."""
 
     _preset: ClassVar[dict[str, Any]]
+    _kinds_of_state: ClassVar[dict[str, Any]] = {
+        "_encoder": (TableEncoder, type(None)),
+        "_offsets": (np.ndarray, type(None)),
+    }
     _encoder: TableEncoder | None = None
     _offsets: NDArray[np.float64] | None = None
     # Rows to train on, set before the network is described.

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdl._data_checks import naming
-from skdl._doc_links import DocLinkMixin
+from skdl.estimators.base._public_estimator import PublicEstimatorMixin
 from skdl.layers import robust_units, smoothly_clipped
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["SmoothClipScaler"]
 
 
-class SmoothClipScaler(DocLinkMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class SmoothClipScaler(OneToOneFeatureMixin, TransformerMixin, PublicEstimatorMixin, BaseEstimator):
     """Robust scaling with smooth clipping: networks see outliers, but none far away.
 
     A column x becomes z / √(1 + (z / 3)²) with z = (x − median) / (distance of the quartiles),

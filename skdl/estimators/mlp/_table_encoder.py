@@ -7,11 +7,27 @@ refused: its values would all be unknown levels, or wrong numbers, without a wor
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from skdl._plain_data import (
+    any_value,
+    cannot_save,
+    instance,
+    items,
+    natural,
+    number,
+    one_of,
+    optional,
+    refused,
+    register,
+    text,
+    truth,
+)
+from skdl._validation import show
 from skdl.estimators.base._described_prediction import CategoryColumn, NumericColumn
 from skdl.estimators.mlp._column_kinds import (
     as_pandas,
@@ -29,6 +45,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
+
+    from skdl._plain_data import Check
 
 __all__ = ["TableEncoder", "other_columns"]
 
@@ -294,6 +312,75 @@ class TableEncoder:
                 found.setdefault(difference, []).append(X.columns[own.column])
         if found:
             raise ValueError(f"{owner}: " + " ".join(map(_told, found.items())))
+
+
+def _read_time(kind: Any, value: int, unit: str, zone: str | None) -> Any:
+    try:
+        if kind is pd.Timedelta:
+            return pd.Timedelta(np.array(value).astype(f"timedelta64[{unit}]")[()])
+        moment = pd.Timestamp(np.array(value).astype(f"datetime64[{unit}]")[()])
+        return moment if zone is None else moment.tz_localize("UTC").tz_convert(zone)
+    except (TypeError, ValueError, OverflowError, KeyError) as error:
+        raise refused(f"the time {value} {unit} {zone or ''}", "a time of pandas") from error
+
+
+def _written_time(moment: Any) -> dict[str, Any]:
+    zone = getattr(moment, "tz", None)
+    written = {
+        "value": int(moment.asm8.view("i8")),
+        "unit": moment.unit,
+        "zone": zone and str(zone),
+    }
+    try:
+        is_same = _read_time(type(moment), **written) == moment
+    except ValueError:
+        is_same = False
+    if not is_same:
+        raise cannot_save(
+            f"The time {moment!r} in a column of categories",
+            "Give it a time zone by name (pd.Series.dt.tz_convert), or pickle the estimator.",
+        )
+    return written
+
+
+def _read_category(column: int, levels: tuple[Any, ...], seen: NDArray[Any]) -> Category:
+    if seen.dtype != bool or seen.shape != (len(levels),):
+        raise refused(
+            f"a column of {len(levels)} categories with seen={show(seen)}", "True or False for each"
+        )
+    return Category(column, levels, seen)
+
+
+_TIME: dict[str, Check] = {
+    "value": lambda value: type(value) is int and abs(value) < 2**63,
+    "unit": one_of("s", "ms", "us", "ns"),
+    "zone": optional(text),
+}
+for _kind in (pd.Timestamp, pd.Timedelta):
+    register(_kind, _TIME, write=_written_time, read=functools.partial(_read_time, _kind))
+register(
+    Numbers,
+    {
+        "column": natural,
+        "kind": one_of(*_NOUNS),
+        "origin": optional(instance(pd.Timestamp)),
+        "has_zone": truth,
+        "offset": number,
+    },
+)
+register(
+    Category,
+    {"column": natural, "levels": items(any_value), "seen": instance(np.ndarray)},
+    read=_read_category,
+)
+register(
+    TableEncoder,
+    {
+        "numbers": items(instance(Numbers)),
+        "few": items(instance(Category)),
+        "many": items(instance(Category)),
+    },
+)
 
 
 def _told(item: tuple[tuple[str, str, str], list[Any]]) -> str:

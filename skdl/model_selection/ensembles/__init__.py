@@ -1,5 +1,6 @@
 """Ensembles of networks that are trained together."""
 
+from skdl._public_path import say_public_path
 from skdl.model_selection.ensembles._averaging import (
     AveragingClassifier,
     AveragingRegressor,
@@ -20,3 +21,5 @@ __all__ = [
     "TrialEnsembleRegressor",
     "aligned_probabilities",
 ]
+
+say_public_path(globals())

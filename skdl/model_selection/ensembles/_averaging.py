@@ -29,8 +29,8 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from skdl._doc_links import DocLinkMixin
 from skdl._validation import RANDOM_STATE, Constraint, Integer, Predicate, check_parameters
+from skdl.estimators.base import PublicEstimatorMixin
 from skdl.model_selection._arguments import MOST, check_data
 from skdl.model_selection._lockstep import ensure_lockstep
 from skdl.model_selection._networks import nested_networks
@@ -98,7 +98,7 @@ def aligned_probabilities(
     return aligned
 
 
-class BaseAveraging(DocLinkMixin, MetaEstimatorMixin, BaseEstimator, ABC):
+class BaseAveraging(MetaEstimatorMixin, PublicEstimatorMixin, BaseEstimator, ABC):
     """Base of ensembles whose members are clones with random states of their own."""
 
     _constraints: ClassVar[dict[str, Constraint]]

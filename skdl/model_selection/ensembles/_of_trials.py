@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skdl.estimators.base import PublicEstimatorMixin
 from skdl.model_selection.ensembles._averaging import aligned_probabilities
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["TrialEnsembleClassifier", "TrialEnsembleRegressor"]
 
 
-class BaseTrialEnsemble(BaseEstimator):
+class BaseTrialEnsemble(PublicEstimatorMixin, BaseEstimator):
     """Base of weighted means over trials, each the mean of its fold estimators.
 
     Its members are fitted already.
@@ -32,6 +33,9 @@ class BaseTrialEnsemble(BaseEstimator):
     selection_score : float
         Mean over the folds that the members were selected by.
     """
+
+    # They are made by a search, and have no page of their own.
+    _doc_link_module = ""
 
     def __init__(
         self,

@@ -68,8 +68,10 @@ class EnsembleMixin:
         Raises
         ------
         InvalidParameterError
-            If `size` is not as described, if the search was made without ``refit="ensemble"``, or
-            if no completed trial was evaluated by this process.
+            If `size` is not as described, if the search was made without ``refit="ensemble"`` or
+            comes out of a pickle, or if no completed trial was evaluated by this process.
+        ValueError
+            If no mean of trials has a score that is a number.
 
         Warns
         -----
@@ -82,7 +84,8 @@ class EnsembleMixin:
         if library is None:
             raise InvalidParameterError(
                 f"{_OWNER}: ensemble() needs what the trials have trained, which is kept with "
-                "refit='ensemble' alone. Expected a search that was fitted with it."
+                "refit='ensemble' alone, and in no pickle. Expected a search that was fitted with "
+                "it in this process; best_estimator_ is the ensemble that was selected then."
             )
         complete = self.study_.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         n_elsewhere = sum(trial.number not in library for trial in complete)

@@ -134,6 +134,8 @@ class Library:
                 ],
                 axis=0,
             )
+            if np.isnan(found).all():
+                raise ValueError(_told("the score of every mean is NaN on the held-out rows"))
             best = int(np.nanargmax(found))
             chosen.append(best)
             reached.append(float(found[best]))

@@ -53,20 +53,15 @@ class Graph:
 
     def _shapes(self, dims: Tensor, *, trainable: bool) -> list[Any]:
         """Return each variable's shape: open numbers from `dims`, or given ones under XLA."""
+        import tensorflow as tf
+
         variables = self.blueprint.layout.part(trainable=trainable)
         if self.spec.is_static:
             return [list(v.shape) for v in variables]
-        start = (
-            0
-            if trainable
-            else sum(len(v.shape) for v in self.blueprint.layout.part(trainable=True))
-        )
-        shapes = []
-        for variable in variables:
-            stop = start + len(variable.shape)
-            shapes.append(dims[start:stop])
-            start = stop
-        return shapes
+        trained = self.blueprint.layout.part(trainable=True)
+        every = [*trained, *self.blueprint.layout.part(trainable=False)]
+        shapes = tf.split(dims, [len(v.shape) for v in every], num=len(every))
+        return list(shapes[: len(trained)] if trainable else shapes[len(trained) :])
 
     def _sizes(self, shapes: list[Any]) -> Any:
         """Return the number of elements of each shape."""
@@ -91,8 +86,9 @@ class Graph:
                 continue
             shapes = self._shapes(dims, trainable=trainable)
             parts = tf.split(flat, self._sizes(shapes), axis=1, num=len(variables))
+            members = shape_of(flat)[:1]
             for variable, part, shape in zip(variables, parts, shapes, strict=True):
-                tensor = tf.reshape(part, concatenated(shape_of(flat)[:1], shape))
+                tensor = tf.reshape(part, concatenated(members, shape))
                 known = variable.shape if self.spec.is_static else [None] * len(variable.shape)
                 tensor.set_shape([None, *known])
                 tensors[variable] = tensor

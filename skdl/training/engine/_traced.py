@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from skdl._compat_tensorflow import call_of_tensors, without_retracing_warning
+from skdl.training.engine._garbage import full_collections_put_off
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +72,8 @@ class Traced:
                 call = self._calls.get(key)
                 if call is None:
                     given = arguments if self._by_shape else ()
-                    concrete = self._function.get_concrete_function(*given)
+                    with full_collections_put_off():
+                        concrete = self._function.get_concrete_function(*given)
                     call = self._calls[key] = call_of_tensors(concrete)
         return call
 

@@ -199,7 +199,7 @@ def test_early_stopping_and_warm_start_of_what_keras_trains(data):
     assert steps == 4 * 5
 
 
-@pytest.mark.parametrize("copied", ["pickle", "deepcopy"])
+@pytest.mark.parametrize("copied", slow_but(["pickle", "deepcopy"], "pickle"))
 def test_copies_of_what_keras_trained_predict_the_same(copied, data):
     X, y = data
     ours = regressor(build_net).fit(X, y)

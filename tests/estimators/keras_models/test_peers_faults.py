@@ -12,6 +12,7 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.model_selection import cross_val_score
 
 from skdl import MLPClassifier, MLPRegressor
+from tests.checks import slow_but
 
 SMALL = {"hidden_units": 4, "epochs": 2, "random_state": 0}
 
@@ -68,7 +69,7 @@ def test_floats_may_follow_integers(iris):
     assert not np.allclose(model.predict(X + 0.5), model.predict(X))
 
 
-@pytest.mark.parametrize("Estimator", [MLPRegressor, MLPClassifier])
+@pytest.mark.parametrize("Estimator", slow_but([MLPRegressor, MLPClassifier], MLPClassifier))
 def test_rows_held_out_are_not_the_tail(Estimator):
     # Rows are alike, so all that is learned is the target's mean (the classes' shares): the
     # tail of sorted rows would be far from it, and its loss far above the training loss.
@@ -114,7 +115,7 @@ def test_predictions_print_nothing(iris, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("Estimator", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize("Estimator", slow_but([MLPClassifier, MLPRegressor], MLPClassifier))
 def test_folds_do_not_grow(Estimator, iris):
     def resident_mib():
         gc.collect()

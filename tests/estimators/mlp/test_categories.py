@@ -13,7 +13,7 @@ import skdl
 from skdl import MLPClassifier, MLPRegressor
 from skdl.estimators.mlp._table_encoder import TableEncoder
 from skdl.model_selection import KFoldEnsembleRegressor
-from skdl.training import _train
+from skdl.training import _part
 from tests.checks import PLAIN_OR_XLA, slow_but
 
 PLAIN = {"hidden_units": 6, "hidden_layers": 1, "batch_size": 16, "epochs": 4, "random_state": 0}
@@ -81,7 +81,7 @@ def test_predictions_are_those_of_numpy_and_of_the_keras_model(table):
     expected = numpy_prediction(network, X)
     np.testing.assert_allclose(network.predict(X), expected, atol=1e-5)
     encoded = network._encoder.encoded("MLP", X)
-    theirs = network.model_.predict(encoded, verbose=0)[:, 0]
+    theirs = np.asarray(network.model_(encoded))[:, 0]
     np.testing.assert_allclose(theirs * network.target_scale_ + network.target_offset_, expected,
                                atol=1e-5)  # fmt: skip
 
@@ -102,10 +102,10 @@ def test_learns_what_keras_learns(form, table):
     network = MLPRegressor(**WITH_GAPS | settings, callbacks=[InitialWeights()]).fit(X, y)
     twin = keras.models.clone_model(network.model_)
     twin.set_weights(initial)
-    twin.compile(keras.optimizers.Adam(0.01), keras.losses.MeanSquaredError(), jit_compile=False)
+    twin.compile(keras.optimizers.Adam(0.01), keras.losses.MeanSquaredError(), run_eagerly=True)
     encoded = network._encoder.encoded("MLP", X)
     twin.fit(encoded, y, batch_size=16, epochs=4, shuffle=False, verbose=0)
-    theirs = twin.predict(encoded, verbose=0)[:, 0]
+    theirs = np.asarray(twin(encoded))[:, 0]
     np.testing.assert_allclose(network.predict(X), theirs, rtol=1e-3, atol=1e-4)
 
 
@@ -118,7 +118,7 @@ def test_learns_from_categories(table):
 @pytest.mark.parametrize("compiled", PLAIN_OR_XLA, ids=["plain", "xla"])
 def test_each_member_equals_its_fit_alone(compiled, table, monkeypatch):
     X, y = table
-    monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: compiled)
+    monkeypatch.setattr(_part, "worth_compiling", lambda members, n_epochs=0: compiled)
     networks = [
         MLPRegressor(**WITH_GAPS | {"random_state": i, "dropout": 0.1 * i}) for i in range(3)
     ]

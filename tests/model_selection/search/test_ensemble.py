@@ -26,6 +26,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from skdl import MLPClassifier
 from skdl.exceptions import InvalidParameterError, NoImprovementWarning
 from skdl.model_selection import OptunaSearchCV
+from skdl.model_selection.search import _ensemble
 
 ALPHA = {"alpha": FloatDistribution(1e-3, 1e3, log=True)}
 STRENGTH = {"logisticregression__C": FloatDistribution(1e-4, 1e3, log=True)}
@@ -74,13 +75,25 @@ def by_hand(predictions, score, size):
 # ---------------------------------------------------------------- the selection
 
 
-@pytest.mark.parametrize("size", [1, 3, 20])
-@pytest.mark.parametrize(
-    "scoring", ["neg_root_mean_squared_error", "r2", "neg_median_absolute_error"]
+@pytest.fixture
+def five_at_refit(monkeypatch):
+    """Select 5 trials at refit, not 50, where each costs calls of the scorer."""
+    monkeypatch.setattr(_ensemble.EnsembleMixin.ensemble, "__defaults__", (5,))
+
+
+@pytest.fixture(
+    scope="module", params=["neg_root_mean_squared_error", "r2", "neg_median_absolute_error"]
 )
-def test_selection_is_that_of_caruana_for_numbers(scoring, size, numbers):
+def search_by_number(request, numbers):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_ensemble.EnsembleMixin.ensemble, "__defaults__", (5,))
+        return searched(Ridge(), ALPHA, numbers, scoring=request.param, cv=KFold(4))
+
+
+@pytest.mark.parametrize("size", [1, 3, 20])
+def test_selection_is_that_of_caruana_for_numbers(search_by_number, size, numbers):
     X, y = numbers
-    search = searched(Ridge(), ALPHA, numbers, scoring=scoring, cv=KFold(4))
+    search, scoring = search_by_number, search_by_number.scoring
     splits = list(KFold(4).split(X))
     alphas = [trial.params.get("alpha", 1.0) for trial in search.study_.trials]
     predictions = np.empty((len(alphas), len(y)))
@@ -105,6 +118,7 @@ def test_selection_is_that_of_caruana_for_numbers(scoring, size, numbers):
 
 
 @pytest.mark.parametrize("scoring", ["neg_log_loss", "accuracy", "roc_auc_ovr"])
+@pytest.mark.usefixtures("five_at_refit")
 def test_score_is_that_of_the_searchs_own_scorer(scoring, classes):
     X, y = classes
     pipe = make_pipeline(StandardScaler(), LogisticRegression())
@@ -142,14 +156,16 @@ def test_selection_of_sixty_trials_takes_no_call_of_the_scorer(numbers):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("scoring", [None, "neg_log_loss", "accuracy", "roc_auc"])
+@pytest.mark.usefixtures("five_at_refit")
 def test_two_classes_are_scored_at_once_as_one_by_one(scoring, weighted, classes):
     X, y = classes
     y = np.where(y == "a", "yes", "no")
     weights = {"sample_weight": np.linspace(0.5, 2, len(y))} if weighted else {}
     # To a pipeline, without metadata routing, weights do not come.
     model, space = LogisticRegression(), {"C": FloatDistribution(1e-4, 1e3, log=True)}
-    named = searched(model, space, (X, y), weights, scoring=scoring, cv=3)
-    called = searched(model, space, (X, y), weights, scoring=check_scoring(model, scoring), cv=3)
+    named = searched(model, space, (X, y), weights, scoring=scoring, cv=3, n_trials=6)
+    scorer = check_scoring(model, scoring)
+    called = searched(model, space, (X, y), weights, scoring=scorer, cv=3, n_trials=6)
     assert called._library._metric is None
     assert (named._library._metric is None) == (scoring == "roc_auc" and weighted)
     for size in (1, 5):
@@ -168,6 +184,7 @@ def test_two_classes_are_scored_at_once_as_one_by_one(scoring, weighted, classes
         "neg_root_mean_squared_error",
     ],
 )
+@pytest.mark.usefixtures("five_at_refit")
 def test_weighted_numbers_are_scored_at_once_as_one_by_one(scoring, numbers):
     weights = {"sample_weight": np.linspace(0.5, 2, 120)}
     named = searched(Ridge(), ALPHA, numbers, weights, scoring=scoring)
@@ -234,7 +251,6 @@ def test_networks_in_whole_pipelines(penguins_like):
     copy = pickle.loads(pickle.dumps(search))
     np.testing.assert_array_equal(copy.predict_proba(X), search.predict_proba(X))
     assert list(search.feature_names_in_ if hasattr(search, "feature_names_in_") else X) == list(X)
-    assert copy.ensemble(2).weights == search.ensemble(2).weights
     complete = {t.number for t in search.study_.trials if t.state.name == "COMPLETE"}
     assert set(search.ensemble_weights_) <= complete
 
@@ -257,6 +273,7 @@ def test_targets_that_are_transformed_are_predicted_in_their_units(numbers):
     assert abs(search.predict(X).mean() - y.mean()) < 30
 
 
+@pytest.mark.usefixtures("five_at_refit")
 def test_several_targets(numbers):
     X, y = numbers
     search = searched(Ridge(), ALPHA, (X, np.c_[y, -y]), scoring="neg_mean_squared_error")
@@ -271,6 +288,7 @@ def test_splits_that_overlap_or_leave_rows_out(numbers):
     assert search.ensemble(1).selection_score == pytest.approx(search.best_score_)
 
 
+@pytest.mark.usefixtures("five_at_refit")
 def test_weights_of_rows_and_scorers_with_arguments(numbers):
     scoring = make_scorer(mean_pinball_loss, greater_is_better=False, alpha=0.9)
     search = searched(
@@ -282,6 +300,7 @@ def test_weights_of_rows_and_scorers_with_arguments(numbers):
 # ---------------------------------------------------------------- what is told
 
 
+@pytest.mark.usefixtures("five_at_refit")
 def test_trials_of_earlier_runs_are_left_out_with_a_word(numbers, tmp_path):
     kept = {"storage": f"sqlite:///{tmp_path / 's.db'}", "study_name": "s", "scoring": "r2"}
     searched(Ridge(), ALPHA, numbers, n_trials=3, **kept)
@@ -361,3 +380,21 @@ def test_failed_folds_leave_a_trial_out(numbers):
         search.fit(X, y)
     failed = [t.number for t in search.study_.trials if t.params["alpha"] == 10.0]
     assert not set(failed) & set(search.ensemble_weights_)
+
+
+def test_score_of_every_mean_is_nan(numbers):
+    def scoring(estimator, X, y):
+        return estimator.score(X, y) if isinstance(estimator, Ridge) else np.nan
+
+    with pytest.raises(ValueError, match="score of every mean is NaN"):
+        searched(Ridge(), ALPHA, numbers, n_trials=3, scoring=scoring)
+
+
+def test_pickle_holds_neither_rows_nor_trials_that_were_not_selected(numbers):
+    search = searched(Ridge(), ALPHA, numbers, n_trials=6)
+    again = pickle.loads(pickle.dumps(search))
+    assert "_library" in vars(search)
+    assert "_library" not in vars(again)
+    np.testing.assert_array_equal(again.predict(numbers[0]), search.predict(numbers[0]))
+    with pytest.raises(InvalidParameterError, match="in no pickle"):
+        again.ensemble()

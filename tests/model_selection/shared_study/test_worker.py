@@ -20,6 +20,7 @@ from skdl.model_selection.shared_study import (
 )
 from skdl.model_selection.shared_study._heartbeat import SIGNATURE, process_identity
 from skdl.model_selection.shared_study._worker import RETRY_OF
+from tests.checks import slow_but
 
 ELSEWHERE = {"host": "elsewhere", "pid": 1, "processes": "another machine", "lease_seconds": 0.4}
 
@@ -94,10 +95,10 @@ def test_a_look_is_at_new_trials_only(any_study, monkeypatch):
         return is_counted(trial)
 
     monkeypatch.setattr(_worker, "is_counted", count)
-    run_study(any_study, x_of, n_trials=40)
-    # Three looks at each: at all of those before it too, that were some 2,400.
-    assert n_seen < 40 * 6
-    assert n_counted(any_study) == 40
+    run_study(any_study, x_of, n_trials=20)
+    # Three looks at each: at all of those before it too, that were some 600.
+    assert n_seen < 20 * 6
+    assert n_counted(any_study) == 20
 
 
 def test_second_run_adds_what_is_missing_and_a_third_nothing(reopen):
@@ -510,8 +511,17 @@ def run_until_write(study, number, monkeypatch):
             run_study(study, x_of, n_trials=len(POINTS))
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 4])
-@pytest.mark.parametrize("is_suggested", [True, False])
+@pytest.mark.parametrize(
+    ("number", "is_suggested"),
+    slow_but(
+        [(number, suggested) for number in (1, 2, 3, 4) for suggested in (True, False)],
+        # Each write and each kind once.
+        (1, True),
+        (2, False),
+        (3, True),
+        (4, False),
+    ),
+)
 def test_no_parameters_are_lost_with_whoever_records_a_loss(
     reopen_grid, dead_process, monkeypatch, number, is_suggested
 ):

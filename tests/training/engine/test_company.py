@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 import skdl
 from skdl import MLPRegressor
 from skdl.exceptions import DivergenceError
-from skdl.training import _train
+from skdl.training import _part
 from skdl.training.engine import _stack
 from tests.checks import PLAIN_OR_XLA
 
@@ -40,12 +40,12 @@ def stack_sizes(monkeypatch):
     """Return a list to which the size of every stack trained from now on is appended."""
     sizes = []
 
-    class Recorded(_train.Stack):
+    class Recorded(_part.Stack):
         def __init__(self, members, **options):
             sizes.append(len(members))
             super().__init__(members, **options)
 
-    monkeypatch.setattr(_train, "Stack", Recorded)
+    monkeypatch.setattr(_part, "Stack", Recorded)
     return sizes
 
 
@@ -116,7 +116,7 @@ def fifty_different_fits():
 def test_each_of_50_members_equals_its_job_alone(compiled, n_cores, stack_sizes, monkeypatch):
     # Three cores get 17, 17 and 16 members, and a place that stays vacant.
     monkeypatch.setattr(_stack, "n_cores", lambda: n_cores)
-    monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: compiled)
+    monkeypatch.setattr(_part, "worth_compiling", lambda members, n_epochs=0: compiled)
     fits = fifty_different_fits()
     together = fitted_together(fits)
     assert stack_sizes == [50]
@@ -141,7 +141,7 @@ def test_each_of_50_members_equals_its_job_alone(compiled, n_cores, stack_sizes,
 def test_plain_and_compiled_graph_agree(monkeypatch):
     fits = fifty_different_fits()[:3]
     plain = fitted_together(fits)
-    monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: True)
+    monkeypatch.setattr(_part, "worth_compiling", lambda members, n_epochs=0: True)
     for one, other in zip(fitted_together(fits), plain, strict=True):
         assert one.n_iter_ == other.n_iter_
         assert distance(one, other) < TOLERANCE
@@ -160,7 +160,7 @@ def some_fits(n_fits, **params):
 @pytest.mark.parametrize("compiled", PLAIN_OR_XLA, ids=["plain", "xla"])
 @pytest.mark.parametrize("batch_norm", [None, "before_activation"])
 def test_diverging_member_hurts_nobody_else(batch_norm, compiled, stack_sizes, monkeypatch):
-    monkeypatch.setattr(_train, "worth_compiling", lambda members, n_epochs=0: compiled)
+    monkeypatch.setattr(_part, "worth_compiling", lambda members, n_epochs=0: compiled)
     rates = [1e-3, 1e25, 1e-3]
     fits = some_fits(3, learning_rate=rates, batch_norm=batch_norm, optimizer="sgd")
     together = fitted_together(fits)

@@ -121,6 +121,23 @@ def test_those_who_give_up_at_a_rung_end_there_and_others_go_on(compiled, make_j
             np.testing.assert_allclose(outcome.weights, own.weights, rtol=0, atol=1e-5)
 
 
+def test_a_stack_that_fails_after_a_rung_leaves_those_who_had_ended_as_they_were(
+    make_jobs, monkeypatch
+):
+    run_epoch = _part.Stack._run_epoch
+
+    def failing(self):
+        if self._epoch >= RUNGS[0] + 1 and len(self.members) == 1:
+            raise MemoryError("says the test")
+        run_epoch(self)
+
+    monkeypatch.setattr(_part.Stack, "_run_epoch", failing)
+    found = dict(zip(NAMES, train(make_jobs([], gives_up={"3b"})), strict=True))
+    assert isinstance(found["3a"], MemoryError)
+    assert str(found["3b"].reason) == "3b gives up"
+    assert found["4a"].n_epochs == EPOCHS
+
+
 def test_fits_that_keras_trains_are_judged_where_they_stand(diabetes):
     events = []
     # There is no stacked rule of this one.

@@ -46,6 +46,7 @@ import skdl
 from skdl import MLPClassifier, MLPRegressor
 from skdl.exceptions import DivergenceError
 from skdl.training.lockstep import _backend, _rendezvous
+from tests.checks import slow_but, slow_case
 
 TINY = {"hidden_units": 4, "epochs": 2, "learning_rate": 0.01, "random_state": 0}
 RATES = {"mlpregressor__learning_rate": [0.001, 0.01, 0.1]}
@@ -197,7 +198,7 @@ def by_calibration(X, y):
         (by_permutation_test, [6] * 3),  # each task fits fold after fold
         (by_bagging, [20]),
         (by_multi_output, [3]),
-        (by_rfecv, [4] * 3),  # each task fits with 3, 2 and 1 features
+        slow_case((by_rfecv, [4] * 3)),  # each task fits with 3, 2 and 1 features
         (by_nested_search, [4 * 3 * 2, 4]),
         (by_one_vs_rest, [3]),
         (by_stacking, [2, 2 * 5]),
@@ -311,7 +312,7 @@ def test_small_memory_limit_gives_several_batches_and_the_same_scores(regression
     np.testing.assert_allclose(found, cross_val_score(regressor(), *regression, cv=10), rtol=1e-3)
 
 
-@pytest.mark.parametrize("most", [2, 5])
+@pytest.mark.parametrize("most", slow_but([2, 5], 2))
 def test_more_fits_than_may_wait_are_trained_batch_by_batch(most, regression, monkeypatch):
     expected = by_repeated_k_fold(*regression)
     for module in (_backend, _rendezvous):
@@ -703,7 +704,9 @@ def test_lockstep_inside_each_process_of_loky(fresh_python):
     assert "equal" in fresh_python(textwrap.dedent(IN_WORKERS)).stdout
 
 
-@pytest.mark.parametrize("function", [by_repeated_k_fold, by_nested_search])
+@pytest.mark.parametrize(
+    "function", slow_but([by_repeated_k_fold, by_nested_search], by_nested_search)
+)
 def test_threads_without_lockstep_give_what_one_after_the_other_gives(function, regression):
     with parallel_config(backend="threading", n_jobs=4):
         in_threads = function(*regression)
