@@ -11,16 +11,30 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from skdl.export._converters import register_converters
     from skdl.export._onnx_model import OnnxModel
+    from skdl.export._to_litert import LitertExport, to_litert
     from skdl.export._to_onnx import OnnxExport, to_onnx
+    from skdl.export._to_saved_model import to_saved_model
 
 _MODULE_OF = {
+    "LitertExport": "_to_litert",
     "OnnxExport": "_to_onnx",
     "OnnxModel": "_onnx_model",
     "register_converters": "_converters",
+    "to_litert": "_to_litert",
     "to_onnx": "_to_onnx",
+    "to_saved_model": "_to_saved_model",
 }
 
-__all__ = ["OnnxExport", "OnnxModel", "register_converters", "to_onnx"]
+
+__all__ = [
+    "LitertExport",
+    "OnnxExport",
+    "OnnxModel",
+    "register_converters",
+    "to_litert",
+    "to_onnx",
+    "to_saved_model",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -12,10 +12,12 @@ from skdl._extras import needs_extra
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    __all__ = ["MISSING_TEXT", "OPSETS", "Block", "Graph", "InputColumn", "Kind", "Table"]
+    __all__ = ["MERGED", "MISSING_TEXT", "OPSETS", "Block", "Graph", "InputColumn", "Kind", "Table"]
 
 # ONNX has no missing texts; the empty one stands for them.
 MISSING_TEXT = ""
+# Begins the names of nodes that `Graph.merge` adds.
+MERGED = "part_"
 # Of the standard operators and those of ai.onnx.ml: 19 is the first in which texts can be compared.
 OPSETS = {"": 19, "ai.onnx.ml": 3}
 # Of the file format, as of the release that brought opset 19.
@@ -156,7 +158,7 @@ class Graph:
 
     def merge(self, model: Any, inputs: Sequence[str]) -> list[str]:
         """Add the nodes of a model that takes these tensors; return the names of its outputs."""
-        prefix = self.new_name("part")
+        prefix = self.new_name(MERGED.rstrip("_"))
         renamed = dict(zip((i.name for i in model.graph.input), inputs, strict=True))
 
         def new(name: str) -> str:
