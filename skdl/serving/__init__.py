@@ -8,7 +8,7 @@ server.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from skdl._extras import needs_extra
 from skdl._public_path import say_public_path
@@ -94,7 +94,9 @@ def bundle(
     folder: str | os.PathLike[str],
     *,
     name: str = "model",
-    tolerance: float = 1e-5,
+    quantize: Literal["int8"] | None = None,
+    representative: Any = None,
+    tolerance: float | None = None,
 ) -> OnnxExport:
     """Write a folder that serves a fitted estimator on its own.
 
@@ -112,7 +114,11 @@ def bundle(
         Where to write; it is made, or is empty.
     name : str, default="model"
         Of the file, and in the addresses of the server.
-    tolerance : float > 0, default=1e-5
+    quantize : {"int8"}, optional
+        Write the networks' kernels as int8, as in ``to_onnx``.
+    representative : DataFrame or array-like of shape (n_samples, ...), optional
+        Rows to take the ranges of values from with `quantize`; `X` by default.
+    tolerance : float > 0, optional
         Largest difference allowed on `X`, as in ``to_onnx``.
 
     Returns
@@ -153,7 +159,10 @@ def bundle(
     """
     from skdl.serving._bundle import write_bundle
 
-    return write_bundle(estimator, X, Path(folder), name=name, tolerance=tolerance)
+    return write_bundle(
+        estimator, X, Path(folder), name=name,
+        quantize=quantize, representative=representative, tolerance=tolerance,
+    )  # fmt: skip
 
 
 say_public_path(globals())

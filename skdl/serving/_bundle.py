@@ -70,10 +70,8 @@ its options.
 """
 
 
-def write_bundle(
-    estimator: Any, X: Any, folder: Path, *, name: str, tolerance: float
-) -> OnnxExport:
-    """Write the folder that `skdl.serving.bundle` promises."""
+def write_bundle(estimator: Any, X: Any, folder: Path, *, name: str, **options: Any) -> OnnxExport:
+    """Write the folder that `skdl.serving.bundle` promises; options go to `to_onnx`."""
     if not name.isidentifier():
         raise ExportError(
             f"bundle: name={name!r} is no name for a file and an address. Expected letters, digits "
@@ -85,7 +83,7 @@ def write_bundle(
             "new or empty: nothing is written over."
         )
     with tempfile.TemporaryDirectory() as draft:
-        report = to_onnx(estimator, X, Path(draft) / f"{name}.onnx", tolerance=tolerance)
+        report = to_onnx(estimator, X, Path(draft) / f"{name}.onnx", **options)
         content = report.path.read_bytes()
         model = OnnxModel(report.path)
     folder.mkdir(parents=True, exist_ok=True)

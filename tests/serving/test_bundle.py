@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import onnx
 import pytest
 
 from skdl.exceptions import ExportError
@@ -110,6 +111,16 @@ def test_a_name_that_is_none(name, penguins, tmp_path):
     with pytest.raises(ExportError, match=r"no name for a file and an address.*'penguins'"):
         bundle(*penguins, tmp_path / "new", name=name)
     assert not (tmp_path / "new").exists()
+
+
+def test_int8(folder, penguins, tmp_path):
+    report = bundle(*penguins, tmp_path / "new", quantize="int8", tolerance=0.5)
+    assert report.path.name == "model.onnx"
+    model = onnx.load(report.path)
+    kinds = {tensor.data_type for tensor in model.graph.initializer}
+    assert onnx.TensorProto.INT8 in kinds
+    float_model = onnx.load(folder / "penguins.onnx")
+    assert onnx.TensorProto.INT8 not in {t.data_type for t in float_model.graph.initializer}
 
 
 def test_a_failed_export_leaves_no_folder(penguins, tmp_path):

@@ -64,7 +64,7 @@ WRONG = {
         RECORDS, json.dumps({"rows": [ROW, without("mass")]}), 400,
         'row 1 lacks the columns "mass". Expected exactly',
     ),
-    "an unknown column": (RECORDS, rows(lenght=1), 400, 'unknown columns "lenght"'),
+    "an unknown column": (RECORDS, rows(lengths=1), 400, 'unknown columns "lengths"'),
     "text for a number": (
         RECORDS, rows({}, {"mass": "3750"}), 400,
         "row 1 of column 'mass' holds \"3750\". Expected a number, or null",
