@@ -12,6 +12,7 @@ from skdl.training.engine import _numpy_prediction, _prediction
 from skdl.training.engine._numpy_prediction import MOST_ROWS, numpy_predictor
 
 SHORT = {"epochs": 2, "random_state": 0}
+from tests.checks import slow_case
 
 
 def both_ways(network, X, monkeypatch):
@@ -28,10 +29,12 @@ def both_ways(network, X, monkeypatch):
     "parameters",
     [
         {},
-        {"activation": "selu", "batch_norm": "before_activation", "hidden_units": 200},
+        slow_case({"activation": "selu", "batch_norm": "before_activation", "hidden_units": 200}),
         {"activation": "mish", "parametric_activation": True, "shared_members": 4,
          "numeric_embedding": "piecewise_linear", "n_bins": 40, "feature_scale": True},
-        {"activation": "gelu", "numeric_embedding": "plr", "input_scaling": "smooth_clip"},
+        slow_case(
+            {"activation": "gelu", "numeric_embedding": "plr", "input_scaling": "smooth_clip"}
+        ),
     ],
     ids=["plain", "wide", "shared", "waves"],
 )  # fmt: skip
