@@ -27,7 +27,7 @@ from skdl import MLPClassifier
 from skdl.exceptions import InvalidParameterError, NoImprovementWarning
 from skdl.model_selection import OptunaSearchCV
 from skdl.model_selection.search import _ensemble
-from tests.checks import slow_but
+from tests.checks import slow_but, slow_case
 
 ALPHA = {"alpha": FloatDistribution(1e-3, 1e3, log=True)}
 STRENGTH = {"logisticregression__C": FloatDistribution(1e-4, 1e3, log=True)}
@@ -155,7 +155,7 @@ def test_selection_of_sixty_trials_takes_no_call_of_the_scorer(numbers):
     assert fast.ensemble(3).selection_score == pytest.approx(slow.ensemble(3).selection_score)
 
 
-@pytest.mark.parametrize("weighted", slow_but([False, True], True))
+@pytest.mark.parametrize("weighted", [slow_case(case=False), True])
 @pytest.mark.parametrize(
     "scoring", slow_but([None, "neg_log_loss", "accuracy", "roc_auc"], "neg_log_loss", "roc_auc")
 )

@@ -10,9 +10,9 @@ from sklearn.preprocessing import StandardScaler
 import skdl
 from skdl.training.engine import _numpy_prediction, _prediction
 from skdl.training.engine._numpy_prediction import MOST_ROWS, numpy_predictor
+from tests.checks import slow_case
 
 SHORT = {"epochs": 2, "random_state": 0}
-from tests.checks import slow_case
 
 
 def both_ways(network, X, monkeypatch):
