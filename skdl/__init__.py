@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from skdl import inspection as inspection
     from skdl import io as io
     from skdl import model_selection as model_selection
+    from skdl import serving as serving
     from skdl.estimators import (
         CNNClassifier,
         CNNRegressor,
@@ -42,7 +43,15 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0.dev0"
 
-_SUBMODULES = ["estimators", "exceptions", "export", "inspection", "io", "model_selection"]
+_SUBMODULES = [
+    "estimators",
+    "exceptions",
+    "export",
+    "inspection",
+    "io",
+    "model_selection",
+    "serving",
+]
 _MODULE_OF = {
     "CNNClassifier": "skdl.estimators",
     "CNNRegressor": "skdl.estimators",

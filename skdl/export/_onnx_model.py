@@ -82,9 +82,16 @@ class OnnxModel:
             )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = n_threads
-        self.session_ = onnxruntime.InferenceSession(
-            str(self._path), options, providers=["CPUExecutionProvider"]
-        )
+        refusals = onnxruntime.capi.onnxruntime_pybind11_state
+        try:
+            self.session_ = onnxruntime.InferenceSession(
+                str(self._path), options, providers=["CPUExecutionProvider"]
+            )
+        except (refusals.Fail, refusals.InvalidGraph, refusals.InvalidProtobuf) as error:
+            raise ValueError(
+                f"OnnxModel: {str(self._path)!r} is no ONNX file, or a damaged one: {error}. "
+                "Expected one that skdl.export.to_onnx wrote."
+            ) from error
         held = self.session_.get_modelmeta().custom_metadata_map.get(_METADATA)
         if held is None:
             raise ValueError(
@@ -215,11 +222,12 @@ def _check_levels(described: dict[str, Any], column: NDArray[Any]) -> None:
     missing = _MISSING_TEXT if is_text else np.nan
     known = [missing if level is None else level for level in levels]
     known += [missing] if described.get("fills_gaps") else []
-    is_known = (
-        np.isin(column.astype(str), np.array(known, str)) if is_text else np.isin(column, known)
-    )
-    if not is_text and None in levels:
-        is_known |= np.isnan(column)
+    if is_text:
+        texts = set(known)
+        is_known = np.array([cell in texts for cell in column], bool)
+    else:
+        is_known = np.isin(column, known)
+        is_known |= np.isnan(column) & (None in levels)
     if not is_known.all():
         unknown = column[~is_known].tolist()
         raise ValueError(

@@ -108,6 +108,22 @@ def test_no_file_and_a_file_of_others(tmp_path):
         OnnxModel(tmp_path / "other.onnx")
 
 
+def test_a_file_that_is_cut(file, tmp_path):
+    cut = tmp_path / "cut.onnx"
+    cut.write_bytes(file.read_bytes()[:-500])
+    with pytest.raises(ValueError, match=r"is no ONNX file, or a damaged one.*to_onnx wrote"):
+        OnnxModel(cut)
+
+
+def test_the_name_at_the_door_is_the_public_one(fresh_python):
+    done = fresh_python(
+        "import sys\n"
+        "from skdl.export import OnnxModel\n"
+        "print(OnnxModel.__module__, {'sklearn', 'pandas', 'tensorflow'} & set(sys.modules))"
+    )
+    assert done.stdout.strip() == "skdl.export set()"
+
+
 def test_a_missing_onnxruntime_says_what_to_install(file, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ImportError, match="pip install onnxruntime"):

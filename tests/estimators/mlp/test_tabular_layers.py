@@ -222,17 +222,21 @@ def kept_in(weights):
     return InitialWeights()
 
 
+EPOCHS_BESIDE_KERAS = 3
+STEPS_BESIDE_KERAS = EPOCHS_BESIDE_KERAS * 5  # 75 rows in batches of 16
+
+
 def assert_equal_to_keras(params, optimizer, X, y, callbacks=()):
     initial = []
-    settings = {"shuffle": False, "target_scaling": False, "learning_rate": 0.01, "epochs": 3}
+    settings = {"shuffle": False, "target_scaling": False, "learning_rate": 0.01}
+    settings["epochs"] = EPOCHS_BESIDE_KERAS
     network = MLPRegressor(**PLAIN | SIZES | settings | params, callbacks=[kept_in(initial)])
     network.fit(X[:75], y[:75])
     twin = keras.models.clone_model(network.model_)
     twin.set_weights(initial)
     twin.compile(optimizer, keras.losses.MeanSquaredError(), run_eagerly=True)
-    twin.fit(
-        X[:75], y[:75], batch_size=16, epochs=3, shuffle=False, verbose=0, callbacks=[*callbacks]
-    )
+    settings = {"batch_size": 16, "epochs": EPOCHS_BESIDE_KERAS, "shuffle": False, "verbose": 0}
+    twin.fit(X[:75], y[:75], callbacks=[*callbacks], **settings)
     theirs = np.asarray(twin(X))[:, 0]
     np.testing.assert_allclose(network.predict(X), theirs, rtol=1e-3, atol=1e-4)
     assert np.abs(theirs - theirs.mean()).max() > 0.1
@@ -276,8 +280,7 @@ def test_weight_decay_goes_with_optimizers_of_any_kind(rows):
 
 
 def test_cosine_is_the_cosine_decay_of_keras(rows):
-    steps = 6 * 5  # 75 rows in batches of 16
-    rate = keras.optimizers.schedules.CosineDecay(0.01, steps)
+    rate = keras.optimizers.schedules.CosineDecay(0.01, STEPS_BESIDE_KERAS)
     params = {"learning_rate_schedule": "cosine"}
     assert_equal_to_keras(params, keras.optimizers.Adam(rate), *rows)
 
@@ -291,7 +294,7 @@ def test_coslog4_sets_the_rate_of_every_step(rows):
         step = 0
 
         def on_train_batch_begin(self, batch, logs=None):
-            self.model.optimizer.learning_rate = 0.01 * coslog4(ByStep.step / 30)
+            self.model.optimizer.learning_rate = 0.01 * coslog4(ByStep.step / STEPS_BESIDE_KERAS)
             ByStep.step += 1
 
     params = {"learning_rate_schedule": "coslog4"}

@@ -27,6 +27,7 @@ from skdl import MLPClassifier
 from skdl.exceptions import InvalidParameterError, NoImprovementWarning
 from skdl.model_selection import OptunaSearchCV
 from skdl.model_selection.search import _ensemble
+from tests.checks import slow_but, slow_case
 
 ALPHA = {"alpha": FloatDistribution(1e-3, 1e3, log=True)}
 STRENGTH = {"logisticregression__C": FloatDistribution(1e-4, 1e3, log=True)}
@@ -154,8 +155,10 @@ def test_selection_of_sixty_trials_takes_no_call_of_the_scorer(numbers):
     assert fast.ensemble(3).selection_score == pytest.approx(slow.ensemble(3).selection_score)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("scoring", [None, "neg_log_loss", "accuracy", "roc_auc"])
+@pytest.mark.parametrize("weighted", [slow_case(case=False), True])
+@pytest.mark.parametrize(
+    "scoring", slow_but([None, "neg_log_loss", "accuracy", "roc_auc"], "neg_log_loss", "roc_auc")
+)
 @pytest.mark.usefixtures("five_at_refit")
 def test_two_classes_are_scored_at_once_as_one_by_one(scoring, weighted, classes):
     X, y = classes
@@ -176,13 +179,17 @@ def test_two_classes_are_scored_at_once_as_one_by_one(scoring, weighted, classes
 
 @pytest.mark.parametrize(
     "scoring",
-    [
-        None,
+    slow_but(
+        [
+            None,
+            "r2",
+            "neg_mean_squared_error",
+            "neg_mean_absolute_error",
+            "neg_root_mean_squared_error",
+        ],
         "r2",
-        "neg_mean_squared_error",
         "neg_mean_absolute_error",
-        "neg_root_mean_squared_error",
-    ],
+    ),
 )
 @pytest.mark.usefixtures("five_at_refit")
 def test_weighted_numbers_are_scored_at_once_as_one_by_one(scoring, numbers):

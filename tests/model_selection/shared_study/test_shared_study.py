@@ -18,7 +18,6 @@ from optuna.trial import TrialState
 
 from skdl.model_selection.shared_study import is_counted, open_study
 from skdl.model_selection.shared_study._worker import RETRY_OF
-from tests.checks import slow_but
 
 PROJECT = Path(__file__).resolve().parents[3]
 N_TRIALS = 40
@@ -186,7 +185,8 @@ def kill(worker):
     assert worker.wait(timeout=PATIENCE_SECONDS) == -signal.SIGKILL
 
 
-@pytest.mark.parametrize(("n_workers", "together"), slow_but([(2, 1), (4, 3)], (2, 1)))
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_workers", "together"), [(2, 1), (4, 3)])
 def test_processes_share_the_trials(team, n_workers, together):
     workers = team.start(n_workers, together=together)
     team.finish(workers)

@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 import skdl
 from skdl.training.engine import _numpy_prediction, _prediction
 from skdl.training.engine._numpy_prediction import MOST_ROWS, numpy_predictor
+from tests.checks import slow_case
 
 SHORT = {"epochs": 2, "random_state": 0}
 
@@ -28,10 +29,12 @@ def both_ways(network, X, monkeypatch):
     "parameters",
     [
         {},
-        {"activation": "selu", "batch_norm": "before_activation", "hidden_units": 200},
+        slow_case({"activation": "selu", "batch_norm": "before_activation", "hidden_units": 200}),
         {"activation": "mish", "parametric_activation": True, "shared_members": 4,
          "numeric_embedding": "piecewise_linear", "n_bins": 40, "feature_scale": True},
-        {"activation": "gelu", "numeric_embedding": "plr", "input_scaling": "smooth_clip"},
+        slow_case(
+            {"activation": "gelu", "numeric_embedding": "plr", "input_scaling": "smooth_clip"}
+        ),
     ],
     ids=["plain", "wide", "shared", "waves"],
 )  # fmt: skip
