@@ -157,7 +157,8 @@ def check_near(
         raise ExportError(
             f"{function}: the quantized file {what}. Expected at most tolerance={tolerance:g} "
             f"{'of them' if changed is None else 'of the rows'}. Pass more rows of the training "
-            "data as representative, a larger tolerance, or quantize=None."
+            "data as representative, clip outliers of the inputs (skdl.SmoothClipScaler), which "
+            "leave the other values few steps of int8, raise the tolerance, or pass quantize=None."
         )
     return Difference(largest, error)
 

@@ -94,11 +94,16 @@ def test_steps_in_front_stay_in_floats(table, species, path):
     assert all(64 in shape for shape in kernels(path)["int8"])
 
 
-def test_convolutions_and_shared_members_become_int8(rng_images, path):
+def test_convolutions_become_int8(rng_images, path):
     X, y = rng_images
     network = skdl.CNNClassifier(filters=8, image_shape=(8, 8), epochs=2, random_state=0)
     to_onnx(network.fit(X, y), X, path, quantize="int8", tolerance=0.1)
     assert any(len(shape) == 4 for shape in kernels(path)["int8"])
+
+
+@pytest.mark.slow
+def test_kernels_of_shared_members_become_int8_with_one_scale(rng_images, path):
+    X, y = rng_images
     network = skdl.MLPClassifier(**{**WIDE, "epochs": 2}, shared_members=3)
     to_onnx(network.fit(X, y), X, path, quantize="int8", tolerance=0.1)
     assert any(shape[0] == 3 for shape in kernels(path)["int8"])

@@ -134,6 +134,7 @@ def test_saved_models_give_the_numbers_of_the_estimator(diabetes, diabetes_netwo
     np.testing.assert_allclose(served["prediction"][:, 0], diabetes_network.predict(X), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_saved_models_of_two_classes(breast_cancer, path):
     X, y = breast_cancer
     network = skdl.MLPClassifier(**SHORT).fit(X, y)
@@ -172,6 +173,7 @@ def two_inputs():
     return keras.Model(inputs, keras.layers.Dense(1)(joined))
 
 
+@pytest.mark.slow
 def test_a_model_of_two_inputs(iris, path):
     X, _ = iris
     network = OfTwoInputs(two_inputs, loss="mse", epochs=1, random_state=0).fit(X, X[:, 0])
