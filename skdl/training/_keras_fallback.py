@@ -14,7 +14,7 @@ from skdl.networks import preserved_generators
 from skdl.training._compiled_model import compiled_model
 from skdl.training._keras_callbacks import KerasCallbacks, has_batch_hooks
 from skdl.training._optimizers import is_elementwise
-from skdl.training.engine._member import Member
+from skdl.training.engine._member import Member, come_to_rung
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -219,7 +219,8 @@ def _follower(member: Member) -> Any:
 
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             del epoch
-            is_scored = job.scores_held_out(member.n_epochs_here + 1)
+            n_epochs = 1 + member.n_epochs - (member.last_epoch - job.epochs)
+            is_scored = job.scores_held_out(n_epochs)
             member.held_out = _held_out(self.model, job) if is_scored else {}
             # A model of the user's may report what it likes.
             logs = logs or {}
@@ -228,7 +229,7 @@ def _follower(member: Member) -> Any:
             if member.end_epoch(_ordered(logs, own)):
                 member.best_state = member.current_state()[:2]
             # Fits that Keras trains come one after another; there is nobody to wait for.
-            member.come_to_rung(member.n_epochs_here)
+            come_to_rung(member, n_epochs)
             self.model.stop_training = self.model.stop_training or member.stopped
 
     return Follower()

@@ -15,7 +15,7 @@ from skdl.exceptions import SingleRowBatchWarning
 from skdl.training._keras_fallback import train_with_keras, why_not_in_graph
 from skdl.training._part import Part
 from skdl.training._signals import AbortParallelCall, InterruptedFit
-from skdl.training.engine._member import Member, end_abandoned_calls
+from skdl.training.engine._member import Member, come_to_rung, end_abandoned_calls
 from skdl.training.engine._plan import fit_together, split_by_memory
 from skdl.training.engine._stack import stack_key
 
@@ -145,7 +145,7 @@ def _judge(parts: Sequence[Part], rung: float) -> None:
     """Let observers judge the members that have come to a rung, now that all are there."""
     for part in parts:
         for member in part.running:
-            member.come_to_rung(rung)
+            come_to_rung(member, rung)
         part.end_if_over()
 
 

@@ -67,7 +67,6 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
     """Base of estimators that are one Keras network."""
 
     callbacks: Any
-
     _constraints: ClassVar[dict[str, Constraint]] = CONSTRAINTS
     # What scikit-learn's checks of arrays should let through.
     _accepted_rows: ClassVar[dict[str, Any]] = {
@@ -75,7 +74,6 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         "accept_large_sparse": False,
         "dtype": np.float32,
     }
-
     _targets: Targets
     _kinds_of_state: ClassVar[dict[str, Any]] = {"_trained": Trained, "_targets": Targets}
 
@@ -113,7 +111,6 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
 
     def _input_form(self) -> InputForm | None:
         """Return how rows become inputs of the trained network; None if no data can say it."""
-        return None
 
     def _described(self, X: Any, seed: int) -> dict[str, Any]:
         """Return the arguments of `Job` that say what is trained: network, optimizer, metrics."""

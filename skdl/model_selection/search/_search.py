@@ -21,14 +21,12 @@ from skdl._compat_sklearn import (
     scorers_by_name,
     scorers_of_search,
 )
-from skdl.estimators.base import PublicEstimatorMixin
 from skdl.model_selection._arguments import check_data, checked_splits
 from skdl.model_selection._split import SHUFFLE_SEED, check_folds, splits_per_iteration
 from skdl.model_selection.cross_validation import Folds, router_of
 from skdl.model_selection.search._defaults import make_pruner, max_epochs, size_of_round
 from skdl.model_selection.search._ensemble import ENSEMBLE, EnsembleMixin
 from skdl.model_selection.search._parameters import check_search_parameters, check_target_score
-from skdl.model_selection.search._plain_study import SavedStudy
 from skdl.model_selection.search._progress import SearchProgress
 from skdl.model_selection.search._results import (
     check_outcome,
@@ -38,6 +36,7 @@ from skdl.model_selection.search._results import (
     metrics_of_scorers,
     metrics_of_trials,
 )
+from skdl.model_selection.search._saved_search import SavedSearchMixin
 from skdl.model_selection.search._sklearn_callbacks import SearchTasks
 from skdl.model_selection.search._space import check_function, make_space
 from skdl.model_selection.search._start import fixed_guesses, make_start, place_of_start
@@ -65,7 +64,7 @@ _OWNER = "OptunaSearchCV"
 
 
 # The mixin is a base of scikit-learn's class too, from 1.9 on.
-class OptunaSearchCV(EnsembleMixin, PublicEstimatorMixin, BaseSearchCV, CallbackSupportMixin):
+class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupportMixin):
     """Search for good parameters with Optuna; all folds of a trial train side by side.
 
     A search of scikit-learn's kind, for use wherever ``GridSearchCV`` stands. The folds of a trial
@@ -486,23 +485,6 @@ class OptunaSearchCV(EnsembleMixin, PublicEstimatorMixin, BaseSearchCV, Callback
     def n_features_in_(self) -> int:
         """Number of features seen in fit."""
         return int(super().n_features_in_)
-
-    def _kept_state(self) -> dict[str, Any]:
-        # What all trials have trained, and the rows to select by, are no part of the result.
-        state = super()._kept_state()
-        return {name: value for name, value in state.items() if name != "_library"}
-
-    def _plain_state(self) -> dict[str, Any]:
-        # Scorers are functions, and are found again by `scoring`.
-        state = super()._plain_state()
-        state.pop("scorer_", None)
-        return state | ({"study_": SavedStudy.of(self.study_)} if "study_" in state else {})
-
-    def _set_state(self, state: dict[str, Any]) -> None:
-        super()._set_state(state)
-        if hasattr(self, "multimetric_") and not hasattr(self, "scorer_"):
-            scorers = scorers_of_search(self)[0]
-            self.scorer_ = scorers_by_name(scorers) if is_multimetric(scorers) else scorers
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return who gets which metadata.

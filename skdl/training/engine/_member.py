@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from skdl.networks import KerasObject
     from skdl.training._job import Job
 
-__all__ = ["Member", "end_abandoned_calls"]
+__all__ = ["Member", "come_to_rung", "end_abandoned_calls"]
 
 # Products of larger weights overflow float32.
 _LARGEST = float(np.sqrt(np.finfo(np.float32).max))
@@ -196,11 +196,6 @@ class Member:
         self._learning_rate = float(value)
 
     @property
-    def n_epochs_here(self) -> int:
-        """Epochs run of those that its job asks for."""
-        return self.n_epochs - (self.last_epoch - self.job.epochs)
-
-    @property
     def rungs(self) -> set[int]:
         """Numbers of epochs after which it waits for those that train at the same time."""
         return {rung for observer in self.observers for rung in observer.rungs}
@@ -301,11 +296,6 @@ class Member:
             raise
         except BaseException as error:  # noqa: BLE001 - given back to the caller of fit
             self.error, self.stopped = error, True
-
-    def come_to_rung(self, n_epochs: float) -> None:
-        """Let observers judge it, if it goes on and that many epochs are a rung of its own."""
-        if not self.stopped and n_epochs in self.rungs:
-            self.observe("on_rung", n_epochs)
 
     def scored(
         self, score: Callable[[NDArray[np.float32]], float], predictions: NDArray[np.float32]
@@ -420,6 +410,12 @@ class Member:
             slots=tuple(np.array(s) for s in slots) if self.job.keep_optimizer_state else (),
             learning_rate=self._learning_rate,
         )
+
+
+def come_to_rung(member: Member, n_epochs: float) -> None:
+    """Let observers judge a member that goes on, if so many epochs are a rung of its own."""
+    if not member.stopped and n_epochs in member.rungs:
+        member.observe("on_rung", n_epochs)
 
 
 def end_abandoned_calls(members: Iterable[Member]) -> None:
