@@ -51,6 +51,11 @@ class Layer:
         """Return one argument, or `default` where it is not given."""
         return dict(self.config).get(name, default)
 
+    @property
+    def is_model(self) -> bool:
+        """Whether it is a whole model that only Keras can run."""
+        return self.kind == "Model"
+
     def now(self) -> Layer:
         """Return it with what the user's code in it reads from outside now, or itself."""
         config = tuple((name, now(value)) for name, value in self.config)
@@ -96,7 +101,7 @@ class Network:
     @property
     def is_opaque(self) -> bool:
         """Whether the engine cannot look inside, so that only Keras can train and predict."""
-        return self.layers[0].kind == "Model"
+        return self.layers[0].is_model
 
     @property
     def is_shared(self) -> bool:

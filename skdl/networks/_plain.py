@@ -452,7 +452,7 @@ def _read_network(
                 f"a network of {len(layers)} layers that take the tensors {show(inputs)}",
                 "for each layer tensors that stand before it",
             )
-    if any(layer.kind == "Model" for layer in layers) and (len(layers) > 1 or source is None):
+    if any(layer.is_model for layer in layers) and (len(layers) > 1 or source is None):
         raise refused("a network with a whole model as a layer", "a model alone")
     return Network(input_shape, layers, output_activation, loss, inputs, source)
 

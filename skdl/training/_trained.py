@@ -64,10 +64,6 @@ class Trained:
     learning_rate: float | None = None
 
 
-# Layers that only Keras itself can tell the weights of.
-_OF_KERAS = frozenset({"Keras", "Operation"})
-
-
 def _is_flat(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype == np.float32 and value.ndim == 1
 
@@ -80,12 +76,12 @@ def _read_trained(**values: Any) -> Trained:
     """Return what was read, if its weights are those that its layers have."""
     trained = Trained(**values)
     layers = trained.network.layers
-    if not any(layer.kind in _OF_KERAS for layer in layers):
+    # Of what Keras or a function of tensors computes, only Keras itself can tell the weights.
+    of_keras = [layer.get("layer") for layer in layers]
+    if not any(of_keras) and not any(layer.get("call") for layer in layers):
         _check_sizes(trained)
-    for layer in layers:
-        if layer.kind == "Keras":
-            n_weights = len(trained.weights) + len(trained.statistics)
-            check_sizes(layer["layer"].config, n_weights)
+    for described in filter(None, of_keras):
+        check_sizes(described.config, len(trained.weights) + len(trained.statistics))
     return trained
 
 
