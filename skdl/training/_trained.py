@@ -63,6 +63,11 @@ class Trained:
     slots: tuple[NDArray[np.float32], ...] = ()
     learning_rate: float | None = None
 
+    @property
+    def arrays(self) -> list[NDArray[np.float32]]:
+        """Weights and statistics in the order of ``keras.Model.get_weights``."""
+        return blueprint_of(self.network).layout.split(self.weights, self.statistics)
+
 
 def _is_flat(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype == np.float32 and value.ndim == 1

@@ -373,12 +373,8 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         return model
 
     def _keras_weights(self) -> list[NDArray[np.float32]]:
-        """Return the trained weights and statistics in Keras' order."""
-        from skdl.layers import blueprint_of
-
-        trained = self._trained
-        layout = blueprint_of(trained.network).layout
-        return layout.split(trained.weights, trained.statistics)
+        """Return the weights of the Keras model in its order."""
+        return self._trained.arrays
 
     def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
         return diagram.fitted_attributes_html(self, doc_link)
@@ -427,9 +423,5 @@ def described_prediction(network: BaseNetwork) -> DescribedPrediction | None:
     inputs, targets = network._input_form(), network._targets.described()
     if inputs is None or targets is None:
         return None
-    from skdl.layers import blueprint_of
-
     trained = network._trained
-    layout = blueprint_of(trained.network).layout
-    arrays = layout.split(trained.weights, trained.statistics)
-    return DescribedPrediction(inputs, trained.network, arrays, targets)
+    return DescribedPrediction(inputs, trained.network, trained.arrays, targets)

@@ -100,8 +100,8 @@ class BasePretrainedCNN(BackboneRows, BaseNetwork):
             head.output_activation,
             head.loss,
         )
-        of_head = blueprint_of(head).layout.split(trained.weights, trained.statistics)
-        weights, statistics = blueprint_of(network).layout.join([*tail.get_weights(), *of_head])
+        arrays = [*tail.get_weights(), *trained.arrays]
+        weights, statistics = blueprint_of(network).layout.join(arrays)
         start = dataclasses.replace(
             trained, network=network, weights=weights, statistics=statistics, slots=(),
             learning_rate=None,
@@ -139,7 +139,7 @@ class BasePretrainedCNN(BackboneRows, BaseNetwork):
             return dataclasses.replace(
                 trained, history=tuned.history, n_epochs=tuned.n_epochs, n_steps=tuned.n_steps
             )
-        arrays = blueprint_of(tuned.network).layout.split(tuned.weights, tuned.statistics)
+        arrays = tuned.arrays
         n_of_tail = len(tail.weights)
         tail.set_weights(arrays[:n_of_tail])
         self._extractor = self._extractor.with_tail(tail)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from skdl.layers import ForwardPass, NoForwardPassError, NumpyOperations, blueprint_of
+from skdl.layers import ForwardPass, NoForwardPassError, NumpyOperations
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,9 +42,7 @@ class NumpyPredictor:
     """
 
     def __init__(self, trained: Trained) -> None:
-        layout = blueprint_of(trained.network).layout
-        arrays = layout.split(trained.weights, trained.statistics)
-        self._run = ForwardPass(trained.network, arrays)
+        self._run = ForwardPass(trained.network, trained.arrays)
         # A layer that cannot says so when it is to compute.
         self(np.zeros((1, *trained.network.input_shape), np.float32))
 

@@ -138,9 +138,8 @@ class _KerasPredictor:
     _ROWS_AT_ONCE = 1024
 
     def __init__(self, trained: Trained, network: Network) -> None:
-        layout = blueprint_of(network).layout
         self._model = keras_model(network)
-        self._model.set_weights(layout.split(trained.weights, trained.statistics))
+        self._model.set_weights(trained.arrays)
         # Otherwise the activation is the model's own.
         self._activation = network.output_activation if network.loss.takes_logits else "linear"
 
