@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["needs_extra"]
+__all__ = ["installed_version", "needs_extra"]
 
 
 @contextlib.contextmanager
@@ -34,3 +35,11 @@ def needs_extra(extra: str, what: str) -> Iterator[None]:
             f"{what} needs the package {error.name!r}, which is not installed. Install it with "
             f'pip install "skdl[{extra}]".'
         ) from error
+
+
+def installed_version(package: str) -> str | None:
+    """Return the version of a package; None where it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

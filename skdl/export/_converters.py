@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -12,7 +12,10 @@ from skdl._extras import needs_extra
 from skdl.estimators import CNNClassifier, CNNRegressor, MLPClassifier, MLPRegressor
 from skdl.exceptions import ExportError
 from skdl.export._graph import Block, Graph
-from skdl.export._networks import emit_network
+from skdl.export._networks import emit_label, emit_network
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["register_converters"]
 
@@ -103,17 +106,18 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     value = graph.cast(prediction.value, "float32")
     results = {value: operator.outputs[-1].full_name}
     if is_classifier(network):
-        results[_label(graph, network, prediction.value)] = operator.outputs[0].full_name
+        label = emit_label(graph, prediction, _labels(network))
+        results[label] = operator.outputs[0].full_name
     _copy(graph, scope, container, results)
 
 
-def _label(graph: Graph, network: Any, probabilities: str) -> str:
+def _labels(network: Any) -> NDArray[Any] | None:
+    """Return labels as skl2onnx has them; None where a row may have several."""
     if network.n_outputs_ > 1:
-        return graph.cast(graph.node("Greater", probabilities, np.float64(0.5)), "int64")
-    number = graph.node("ArgMax", probabilities, axis=1, keepdims=0)
+        return None
     is_text = network.classes_.dtype.kind in "OU"
-    labels = network.classes_.astype(object if is_text else np.int64)
-    return graph.node("Gather", labels, number, axis=0)
+    labels: NDArray[Any] = network.classes_.astype(object if is_text else np.int64)
+    return labels
 
 
 def _copy(graph: Graph, scope: Any, container: Any, results: dict[str, str]) -> None:

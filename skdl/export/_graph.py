@@ -68,6 +68,11 @@ class Block:
 Table: TypeAlias = "tuple[Block, ...]"
 
 
+def places_of(table: Table) -> list[tuple[Block, int]]:
+    """Return for each column of a table its block, and its position there."""
+    return [(block, column) for block in table for column in range(block.width)]
+
+
 @dataclasses.dataclass
 class InputColumn:
     """One input of the graph, as the file's metadata describe it.

@@ -9,6 +9,7 @@ import numpy as np
 
 from skdl.estimators.base import CategoryColumn, described_prediction
 from skdl.exceptions import ExportError
+from skdl.export._graph import places_of
 from skdl.export._levels import numbered
 from skdl.export._onnx_operations import OnnxOperations
 from skdl.layers import ForwardPass, NoForwardPassError
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from skdl.estimators.base import DescribedPrediction, NumericColumn, TargetForm
     from skdl.export._graph import Block, Graph, Table
 
-__all__ = ["Prediction", "emit_network"]
+__all__ = ["Prediction", "emit_label", "emit_network"]
 
+_THRESHOLD = 0.5
 _NANOSECONDS_A_DAY = 86_400e9
 # How NumPy writes a missing date as a number.
 _NO_TIME = np.iinfo(np.int64).min
@@ -85,6 +87,35 @@ def emit_network(graph: Graph, network: Any, table: Table) -> Prediction:
     return _prediction(graph, graph.cast(outputs, "float64"), described.targets)
 
 
+def emit_label(graph: Graph, prediction: Prediction, labels: NDArray[Any] | None = None) -> str:
+    """Add which class is predicted.
+
+    Parameters
+    ----------
+    graph : Graph
+    prediction : Prediction
+        Of a classifier.
+    labels : ndarray of shape (n_classes,), optional
+        The classes, as the file is to hold them. Without them 1 for each of several labels whose
+        probability is above 0.5, else 0.
+
+    Returns
+    -------
+    label : str
+        Tensor ``[N]``, of several labels int64 ``[N, n_classes]``.
+    """
+    if labels is None:
+        above = graph.node("Greater", prediction.value, np.float64(_THRESHOLD))
+        return graph.cast(above, "int64")
+    if prediction.threshold is None:
+        number = graph.node("ArgMax", prediction.value, axis=1, keepdims=0)
+    else:
+        second = graph.node("Gather", prediction.value, np.int64(1), axis=1)
+        above = graph.node("GreaterOrEqual", second, np.float64(prediction.threshold))
+        number = graph.cast(above, "int64")
+    return graph.node("Gather", labels, number, axis=0)
+
+
 def _prediction(graph: Graph, outputs: str, targets: TargetForm) -> Prediction:
     if targets.classes is None:
         scale = np.asarray(targets.scale, np.float64)
@@ -132,7 +163,7 @@ def _encoded(
     operations: OnnxOperations,
 ) -> str:
     """Return the columns of a DataFrame as its encoder would: numbers, then numbers of levels."""
-    where = [(block, column) for block in table for column in range(block.width)]
+    where = places_of(table)
     numbers, categories = [], []
     for own in columns:
         single = graph.column(*where[own.column])

@@ -117,10 +117,14 @@ def _aligned(graph: Graph, prediction: Prediction, classes: NDArray[Any]) -> str
     """Return a member's probabilities in the columns of all classes, 0 for those it lacks."""
     if prediction.classes is None or len(prediction.classes) == len(classes):
         return prediction.value
-    own = np.searchsorted(classes, prediction.classes)
-    spread = np.zeros((len(own), len(classes)))
-    spread[np.arange(len(own)), own] = 1.0
-    return graph.node("MatMul", prediction.value, spread)
+    return _spread(graph, prediction.value, prediction.classes, classes)
+
+
+def _spread(graph: Graph, value: str, own: NDArray[Any], classes: NDArray[Any]) -> str:
+    """Return a column for each of the classes, 0 for those that are not among its own."""
+    places = np.zeros((len(own), len(classes)))
+    places[np.arange(len(own)), np.searchsorted(classes, own)] = 1.0
+    return graph.node("MatMul", value, places)
 
 
 # ------------------------------------------------------------------------- other wrappers
@@ -175,7 +179,6 @@ def _by_sigmoids(
 ) -> str:
     """Return calibrated probabilities: ``1 / (1 + exp(a p + b))`` of each (Platt 1999)."""
     slopes, shifts = (np.array([getattr(c, n) for c in calibrators]) for n in ("a_", "b_"))
-    own = np.searchsorted(classes, np.asarray(inner.classes))
     value = inner.value
     if len(classes) == 2:
         value = graph.node("Gather", value, np.array([1]), axis=1)
@@ -184,9 +187,7 @@ def _by_sigmoids(
     value = graph.node("Div", np.float64(1.0), value)
     if len(classes) == 2:
         return graph.node("Concat", graph.node("Sub", np.float64(1.0), value), value, axis=1)
-    spread = np.zeros((len(own), len(classes)))
-    spread[np.arange(len(own)), own] = 1.0
-    value = graph.node("MatMul", value, spread)
+    value = _spread(graph, value, np.asarray(inner.classes), classes)
     total = graph.node("ReduceSum", value, graph.integers(1), keepdims=1)
     return graph.node("Div", value, total)
 

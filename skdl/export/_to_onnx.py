@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import importlib.metadata
 import json
 import tempfile
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skdl._extras import needs_extra
+from skdl._extras import installed_version, needs_extra
 from skdl.exceptions import ExportError
 from skdl.export._comparison import (
     Difference,
@@ -27,6 +26,7 @@ from skdl.export._converters import register_converters
 from skdl.export._graph import Graph
 from skdl.export._inputs import add_inputs
 from skdl.export._int8 import quantized_to_int8
+from skdl.export._networks import emit_label
 from skdl.export._onnx_model import OnnxModel
 from skdl.export._predictors import emit_predictor
 
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["OnnxExport", "to_onnx"]
 
-_THRESHOLD = 0.5
 _PACKAGES = ("skdl", "scikit-learn", "onnx", "skl2onnx", "onnxruntime", "numpy")
 
 
@@ -165,12 +164,14 @@ def to_onnx(
         _write(model, metadata, draft)
         original = OnnxModel(draft)
         allowed = tolerance if quantize is None else float_tolerance(tolerance)
-        difference = _compared(estimator, X, original, allowed)
+        expected = _expected(estimator, X, prediction)
+        difference = _compared(estimator, X, expected, original, allowed)
         if quantize is not None:
             metadata["quantize"] = quantize
             model = quantized_to_int8(model, original, representative, draft.with_stem("int8"))
             _write(model, metadata, draft)
-            difference = _compared(estimator, X, OnnxModel(draft), tolerance, is_quantized=True)
+            quantized = OnnxModel(draft)
+            difference = _compared(estimator, X, expected, quantized, tolerance, is_quantized=True)
         metadata |= {"largest_difference": difference.largest, "n_rows_compared": len(X)}
         if difference.quantization_error is not None:
             metadata["quantization_error"] = difference.quantization_error
@@ -196,18 +197,10 @@ def _outputs(graph: Graph, prediction: Prediction) -> list[tuple[str, str, str, 
         return [(flat, "prediction", "float64", [])]
     probabilities = (prediction.value, "probabilities", "float64", [prediction.width])
     if prediction.is_multilabel:
-        above = graph.node("Greater", prediction.value, np.float64(_THRESHOLD))
-        label = graph.cast(above, "int64")
+        label = emit_label(graph, prediction)
         return [(label, "label", "int64", [prediction.width]), probabilities]
-    if prediction.threshold is None:
-        number = graph.node("ArgMax", prediction.value, axis=1, keepdims=0)
-    else:
-        second = graph.node("Gather", prediction.value, np.int64(1), axis=1)
-        above = graph.node("GreaterOrEqual", second, np.float64(prediction.threshold))
-        number = graph.cast(above, "int64")
     labels, kind = _labels(prediction.classes)
-    label = graph.node("Gather", labels, number, axis=0)
-    return [(label, "label", kind, []), probabilities]
+    return [(emit_label(graph, prediction, labels), "label", kind, []), probabilities]
 
 
 def _labels(classes: NDArray[Any]) -> tuple[NDArray[Any], str]:
@@ -235,32 +228,36 @@ def _metadata(graph: Graph, estimator: Any, prediction: Prediction) -> dict[str,
         "estimator": type(estimator).__name__,
         "inputs": [dataclasses.asdict(column) for column in graph.inputs],
         "exported": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        "versions": {name: _version(name) for name in _PACKAGES},
+        "versions": {name: installed_version(name) for name in _PACKAGES},
     }
     if prediction.classes is not None:
         metadata["classes"] = prediction.classes.tolist()
     return metadata
 
 
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
 # ------------------------------------------------------------------------- the comparison
 
 
+def _expected(estimator: Any, X: Any, prediction: Prediction) -> NDArray[np.float64]:
+    """Return what the estimator says of rows: probabilities, or numbers."""
+    of_classes = prediction.classes is not None
+    values = estimator.predict_proba(X) if of_classes else estimator.predict(X)
+    return np.asarray(values, np.float64)
+
+
 def _compared(
-    estimator: Any, X: Any, model: OnnxModel, tolerance: float, *, is_quantized: bool = False
+    estimator: Any,
+    X: Any,
+    expected: NDArray[np.float64],
+    model: OnnxModel,
+    tolerance: float,
+    *,
+    is_quantized: bool = False,
 ) -> Difference:
     """Return the difference between file and estimator, or refuse it."""
     owner = type(estimator).__name__
     of_classes = model.metadata_["task"] == "classification"
-    predict = "predict_proba" if of_classes else "predict"
-    expected = np.asarray(getattr(estimator, predict)(X), np.float64)
-    found = getattr(model, predict)(X)
+    found = model.predict_proba(X) if of_classes else model.predict(X)
     if not is_quantized:
         return check_equal("to_onnx", owner, expected, found, tolerance, of_classes=of_classes)
     changed = None

@@ -29,7 +29,7 @@ from sklearn.preprocessing import (
 
 from skdl.estimators import SmoothClipScaler
 from skdl.exceptions import ExportError
-from skdl.export._graph import Block, Graph, Table
+from skdl.export._graph import Block, Graph, Table, places_of
 from skdl.export._levels import is_missing, looked_up
 from skdl.export._skl2onnx import by_skl2onnx
 from skdl.networks import CLIP
@@ -139,7 +139,7 @@ def _positions(columns: Any, names: Any, n_columns: int) -> NDArray[np.int64]:
 
 def _chosen(graph: Graph, table: Table, positions: NDArray[np.int64]) -> Table:
     """Return some columns of a table, in this order."""
-    where = [(block, column) for block in table for column in range(block.width)]
+    where = places_of(table)
     parts: list[tuple[Block, list[int]]] = []
     for position in positions:
         block, column = where[position]
@@ -320,9 +320,8 @@ def _imputed_numbers(graph: Graph, step: SimpleImputer, table: Table) -> Table:
 
 
 def _encoder(graph: Graph, step: OneHotEncoder | OrdinalEncoder, table: Table) -> Table:
-    where = [(block, column) for block in table for column in range(block.width)]
     parts = []
-    for i, (block, column) in enumerate(where):
+    for i, (block, column) in enumerate(places_of(table)):
         rows, unknown = _rows_of_levels(step, i)
         levels = list(step.categories_[i])
         own = graph.column(block, column)

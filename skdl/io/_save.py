@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import io
 import json
 import os
@@ -12,6 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from skdl._extras import installed_version
 from skdl._plain_data import without_building
 from skdl._validation import show
 from skdl.exceptions import UnsafeFileError
@@ -87,13 +87,9 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    found = {package: installed_version(package) for package in _PACKAGES}
+    known = {package: version for package, version in found.items() if version is not None}
+    return {"python": platform.python_version()} | known
 
 
 def _check_loads(skops_io: Any, owner: str, data: bytes) -> None:

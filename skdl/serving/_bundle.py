@@ -6,7 +6,6 @@ TensorFlow.
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdl._extras import installed_version
 from skdl.exceptions import ExportError
 from skdl.export import OnnxModel, to_onnx
 
@@ -121,10 +121,8 @@ def _write_server(folder: Path) -> None:
 
 def _requirements() -> Iterable[str]:
     for package, least in REQUIREMENTS.items():
-        try:
-            yield f"{package}=={importlib.metadata.version(package)}"
-        except importlib.metadata.PackageNotFoundError:
-            yield f"{package}>={least}"
+        version = installed_version(package)
+        yield f"{package}>={least}" if version is None else f"{package}=={version}"
 
 
 def _text(content: dict[str, Any]) -> str:
