@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl.layers._rule import Affine, LayerContext, Rule, Variable, by_row, penalty_of_kernel
+from skdl.layers._rule import (
+    Affine,
+    LayerContext,
+    Rule,
+    Variable,
+    by_row,
+    kernel_before_affine,
+    kernel_behind_affine,
+    penalty_of_kernel,
+)
 from skdl.layers._shapes import Shape, n_row_axes, size
 
 if TYPE_CHECKING:
@@ -166,17 +175,11 @@ class ConvRule(Rule):
     def behind_affine(self, layer: Layer, weights: Arrays, affine: Affine) -> Arrays | None:
         if layer["padding"] == "same" and affine.offset.any():
             return None  # the zeros around the image would have to be others
-        kernel, bias = (array.astype(np.float64) for array in weights)
-        n_channels = kernel.shape[-2]
-        factor, offset = (np.broadcast_to(array, n_channels) for array in affine)
-        bias = bias + offset @ kernel.sum(tuple(range(self.n_axes)))
-        return [(kernel * factor[:, None]).astype(np.float32), bias.astype(np.float32)]
+        return kernel_behind_affine(weights, affine)
 
     def before_affine(self, layer: Layer, weights: Arrays, affine: Affine) -> Arrays | None:
         del layer
-        kernel, bias = (array.astype(np.float64) for array in weights)
-        bias = bias * affine.factor + affine.offset
-        return [(kernel * affine.factor).astype(np.float32), bias.astype(np.float32)]
+        return kernel_before_affine(weights, affine)
 
 
 class PoolingRule(Rule):

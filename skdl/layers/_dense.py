@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from skdl.layers._rule import Affine, Rule, Variable, by_row, penalty_of_kernel
+from skdl.layers._rule import (
+    Rule,
+    Variable,
+    by_row,
+    kernel_before_affine,
+    kernel_behind_affine,
+    penalty_of_kernel,
+)
 from skdl.layers._shapes import concatenated, n_row_axes, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from numpy.typing import NDArray
     from tensorflow import Tensor
 
     from skdl.layers._operations import Operations, Value
-    from skdl.layers._rule import Arrays, LayerContext
+    from skdl.layers._rule import Affine, Arrays, LayerContext
     from skdl.layers._shapes import Shape
     from skdl.networks import Layer
 
@@ -63,16 +67,8 @@ class DenseRule(Rule):
 
     def behind_affine(self, layer: Layer, weights: Arrays, affine: Affine) -> Arrays | None:
         del layer
-        kernel, *bias = (array.astype(np.float64) for array in weights)
-        offset = np.broadcast_to(affine.offset, len(kernel)) @ kernel + sum(bias)
-        return _as_float32(kernel * np.broadcast_to(affine.factor, len(kernel))[:, None], offset)
+        return kernel_behind_affine(weights, affine)
 
     def before_affine(self, layer: Layer, weights: Arrays, affine: Affine) -> Arrays | None:
         del layer
-        kernel, *bias = (array.astype(np.float64) for array in weights)
-        return _as_float32(kernel * affine.factor, sum(bias) * affine.factor + affine.offset)
-
-
-def _as_float32(kernel: NDArray[np.float64], bias: Any) -> Arrays:
-    bias = np.broadcast_to(bias, kernel.shape[-1])
-    return [kernel.astype(np.float32), bias.astype(np.float32)]
+        return kernel_before_affine(weights, affine)

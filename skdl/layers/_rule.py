@@ -36,6 +36,8 @@ __all__ = [
     "Rule",
     "Variable",
     "by_row",
+    "kernel_before_affine",
+    "kernel_behind_affine",
     "of_single_rows",
     "penalty_of_kernel",
 ]
@@ -345,6 +347,25 @@ def penalty_of_kernel(kernel: Tensor, scalars: dict[str, Tensor]) -> Tensor | fl
     if "l2" in scalars:
         penalty += scalars["l2"] * tf.reduce_sum(tf.square(kernel), axes)
     return penalty
+
+
+def kernel_behind_affine(weights: Arrays, affine: Affine) -> Arrays:
+    """Return a kernel, and a bias, that compute the same without `affine` in front of them."""
+    kernel, *bias = (array.astype(np.float64) for array in weights)
+    factor, offset = (np.broadcast_to(array, kernel.shape[-2]) for array in affine)
+    shift = offset @ kernel.sum(tuple(range(kernel.ndim - 2)))
+    return _kernel_and_bias(kernel * factor[:, None], shift + sum(bias))
+
+
+def kernel_before_affine(weights: Arrays, affine: Affine) -> Arrays:
+    """Return a kernel, and a bias, that compute what `affine` makes of their outputs."""
+    kernel, *bias = (array.astype(np.float64) for array in weights)
+    return _kernel_and_bias(kernel * affine.factor, sum(bias) * affine.factor + affine.offset)
+
+
+def _kernel_and_bias(kernel: NDArray[np.float64], bias: Any) -> Arrays:
+    bias = np.broadcast_to(bias, kernel.shape[-1])
+    return [kernel.astype(np.float32), bias.astype(np.float32)]
 
 
 def of_single_rows(function: Callable[..., Tensor], x: Tensor | list[Tensor]) -> Tensor:
