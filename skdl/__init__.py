@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import joblib as _joblib
 
 from skdl import _compile_cache
+from skdl._public_path import load_name as _load_name
 
 if TYPE_CHECKING:
     from typing import Any
@@ -93,11 +94,7 @@ def __getattr__(name: str) -> object:
     if name in _SUBMODULES:
         # Which also sets it here, so that this function is not called again.
         return _importlib.import_module(f"skdl.{name}")
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'skdl' has no attribute {name!r}")
-    value = getattr(_importlib.import_module(_MODULE_OF[name]), name)
-    globals()[name] = value
-    return value
+    return _load_name(globals(), name, _MODULE_OF)
 
 
 def __dir__() -> list[str]:

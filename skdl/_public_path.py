@@ -5,12 +5,36 @@ It is what pickles, skops and MLflow write down, so files can move without break
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["say_public_path"]
+__all__ = ["load_name", "say_public_path"]
+
+
+def load_name(namespace: dict[str, Any], name: str, module_of: Mapping[str, str]) -> Any:
+    """Return a public name of a package whose module is imported at the name's first use.
+
+    Parameters
+    ----------
+    namespace : dict of str to object
+        The package's ``globals()``, which then hold it.
+    name : str
+    module_of : mapping of str to str
+        Where each name is defined.
+
+    Raises
+    ------
+    AttributeError
+        If there is no such name.
+    """
+    package = namespace["__name__"]
+    if name not in module_of:
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+    value = namespace[name] = getattr(importlib.import_module(module_of[name]), name)
+    return value
 
 
 def say_public_path(namespace: Mapping[str, Any]) -> None:

@@ -5,8 +5,9 @@ Names are loaded on first use: `OnnxModel` needs none of what writes its files.
 
 from __future__ import annotations
 
-import importlib as _importlib
 from typing import TYPE_CHECKING
+
+from skdl._public_path import load_name as _load_name
 
 if TYPE_CHECKING:
     from skdl.export._converters import register_converters
@@ -16,15 +17,14 @@ if TYPE_CHECKING:
     from skdl.export._to_saved_model import to_saved_model
 
 _MODULE_OF = {
-    "LitertExport": "_to_litert",
-    "OnnxExport": "_to_onnx",
-    "OnnxModel": "_onnx_model",
-    "register_converters": "_converters",
-    "to_litert": "_to_litert",
-    "to_onnx": "_to_onnx",
-    "to_saved_model": "_to_saved_model",
+    "LitertExport": "skdl.export._to_litert",
+    "OnnxExport": "skdl.export._to_onnx",
+    "OnnxModel": "skdl.export._onnx_model",
+    "register_converters": "skdl.export._converters",
+    "to_litert": "skdl.export._to_litert",
+    "to_onnx": "skdl.export._to_onnx",
+    "to_saved_model": "skdl.export._to_saved_model",
 }
-
 
 __all__ = [
     "LitertExport",
@@ -38,12 +38,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'skdl.export' has no attribute {name!r}")
-    value = getattr(_importlib.import_module(f"skdl.export.{_MODULE_OF[name]}"), name)
+    value = _load_name(globals(), name, _MODULE_OF)
     # What `say_public_path` does where all names are loaded at once.
     value.__module__ = __name__
-    globals()[name] = value
     return value
 
 
