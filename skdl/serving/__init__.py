@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from skdl._extras import needs_extra
 from skdl._public_path import say_public_path
+from skdl.serving._settings import Settings
 
 if TYPE_CHECKING:
     import os
@@ -27,9 +28,9 @@ def create_app(
     path: str | os.PathLike[str],
     *,
     name: str | None = None,
-    max_rows: int = 10_000,
-    max_bytes: int = 16_777_216,
-    n_threads: int = 1,
+    max_rows: int = Settings.max_rows,
+    max_bytes: int = Settings.max_bytes,
+    n_threads: int = Settings.n_threads,
 ) -> FastAPI:
     """Return an application that predicts from an exported file, for a server of your own.
 
@@ -84,7 +85,6 @@ def create_app(
     """
     with needs_extra("serve", "skdl.serving"):
         from skdl.serving._app import make_app
-        from skdl.serving._settings import Settings
     return make_app(Settings(str(path), name, max_rows, max_bytes, n_threads))
 
 

@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skdl.serving._settings import Settings
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -43,9 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=8080, help="port to listen on (%(default)s)")
     for name, default, what in (
         ("workers", 1, "processes"),
-        ("threads", 1, "threads of onnxruntime for one request"),
-        ("max-rows", 10_000, "most rows of one request"),
-        ("max-bytes", 16_777_216, "most bytes of one request"),
+        ("threads", Settings.n_threads, "threads of onnxruntime for one request"),
+        ("max-rows", Settings.max_rows, "most rows of one request"),
+        ("max-bytes", Settings.max_bytes, "most bytes of one request"),
         ("stop-seconds", 30, "how long requests may go on after SIGTERM"),
     ):
         parser.add_argument(
@@ -74,7 +76,6 @@ def _serve(options: argparse.Namespace, folder: Path) -> None:
     import uvicorn
 
     from skdl.serving._served_model import ServedModel
-    from skdl.serving._settings import Settings
 
     if not options.model.is_file():
         raise FileNotFoundError(

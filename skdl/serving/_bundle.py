@@ -17,6 +17,7 @@ import numpy as np
 from skdl._extras import installed_version
 from skdl.exceptions import ExportError
 from skdl.export import OnnxModel, to_onnx
+from skdl.serving._protocol import datatype_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -154,9 +155,6 @@ def _cell(kind: str, cell: Any) -> str | float | None:
 
 
 def _tensors(described: list[dict[str, Any]], arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
-    datatypes = {
-        "float32": "FP32", "float64": "FP64", "int64": "INT64", "object": "BYTES", "uint8": "UINT8",
-    }  # fmt: skip
     inputs = []
     for own in described:
         array = arrays[own["name"]]
@@ -165,7 +163,7 @@ def _tensors(described: list[dict[str, Any]], arrays: dict[str, NDArray[Any]]) -
             {
                 "name": own["name"],
                 "shape": list(array.shape),
-                "datatype": datatypes[str(array.dtype)],
+                "datatype": datatype_of(own),
                 "data": [None if cell != cell else cell for cell in cells],  # noqa: PLR0124 - NaN
             }
         )

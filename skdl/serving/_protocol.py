@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from skdl.serving._served_model import Output, ServedModel
 
-__all__ = ["infer", "model_metadata"]
+__all__ = ["datatype_of", "infer", "model_metadata"]
 
 _INTEGERS = {
     f"{sign}INT{bits}": f"{sign.lower()}int{bits}"
@@ -47,12 +47,17 @@ _OF_DTYPE = {
 }
 
 
+def datatype_of(described: dict[str, Any]) -> str:
+    """Return what the protocol calls the type of an input."""
+    return _OF_DTYPE[described["dtype"]][0]
+
+
 def model_metadata(model: ServedModel) -> dict[str, Any]:
     """Return the answer to a request for the metadata of the model."""
     inputs = [
         {
             "name": own["name"],
-            "datatype": _OF_DTYPE[own["dtype"]][0],
+            "datatype": datatype_of(own),
             "shape": [-1, *own["shape"]],
             "parameters": {key: own[key] for key in ("kind", "levels") if own.get(key) is not None},
         }
