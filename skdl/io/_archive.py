@@ -8,14 +8,17 @@ import json
 import math
 import re
 import zipfile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skdl._validation import show
 from skdl.exceptions import UnsafeFileError
 
-__all__ = ["MANIFEST", "check_archive", "damaged", "manifest_of"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["MANIFEST", "check_archive", "damaged", "manifest_of", "objects_in"]
 
 MANIFEST = "skdl.json"
 _SCHEMA = "schema.json"
@@ -159,16 +162,7 @@ def _check_schema(schema: Any, members: set[str]) -> None:
     if type(schema) is not dict or "__loader__" not in schema:
         raise damaged(f"has no object in its {_SCHEMA}")
     known: dict[Any, dict[str, Any]] = {}
-    waiting: list[Any] = [schema]
-    while waiting:
-        node = waiting.pop()
-        if type(node) is list:
-            waiting.extend(node)
-        if type(node) is not dict:
-            continue
-        waiting.extend(node.values())
-        if "__loader__" not in node:
-            continue
+    for node in objects_in(schema):
         if not all(type(node.get(k)) is str for k in ("__class__", "__module__", "__loader__")):
             raise damaged("holds an object without the name of its class")
         if "file" in node and node["file"] not in members:
@@ -176,6 +170,19 @@ def _check_schema(schema: Any, members: set[str]) -> None:
         number = node.get("__id__")
         if number is not None and not _is_same(known.setdefault(number, node), node):
             raise damaged(f"has two objects under the number {show(number)}, perhaps in a circle")
+
+
+def objects_in(schema: Any) -> Iterator[dict[str, Any]]:
+    """Yield the descriptions of all objects in a schema."""
+    waiting: list[Any] = [schema]
+    while waiting:
+        node = waiting.pop()
+        if type(node) is list:
+            waiting.extend(node)
+        elif type(node) is dict:
+            waiting.extend(node.values())
+            if "__loader__" in node:
+                yield node
 
 
 # What is new each time that an object is written, and what only the outermost one has.

@@ -15,7 +15,7 @@ from skdl._extras import installed_version
 from skdl._plain_data import without_building
 from skdl._validation import show
 from skdl.exceptions import UnsafeFileError
-from skdl.io._archive import MANIFEST, check_archive
+from skdl.io._archive import MANIFEST, check_archive, objects_in
 from skdl.io._skops import skops_module
 
 __all__ = ["save"]
@@ -112,16 +112,11 @@ def _check_loads(skops_io: Any, owner: str, data: bytes) -> None:
 
 
 def _functions_in(data: bytes) -> list[str]:
-    found: dict[str, None] = {}
-    waiting: list[Any] = [check_archive(data)]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            waiting.extend(node.values())
-            if node.get("__loader__") in {"FunctionNode", "TypeNode"}:
-                found[f"{node['__module__']}.{node['__class__']}"] = None
-        elif isinstance(node, list):
-            waiting.extend(node)
+    found = dict.fromkeys(
+        f"{node['__module__']}.{node['__class__']}"
+        for node in objects_in(check_archive(data))
+        if node["__loader__"] in {"FunctionNode", "TypeNode"}
+    )
     return [name for name in found if not name.startswith("builtins.")]
 
 

@@ -122,16 +122,20 @@ class RacingPruner(BasePruner):
         is_known = len(others) >= self.n_trials and n_completed >= self.n_trials
         if not is_known and len(others) < 2 * self.n_trials:
             return False
-        beside = [values for state, values in others if state == TrialState.RUNNING]
-        n_ahead = sum(np.nanmean(values) > np.nanmean(own) for values in beside)
+        own_mean = float(np.nanmean(own))
+        means = [float(np.nanmean(values)) for _, values in others]
+        beside = [
+            mean
+            for (state, _), mean in zip(others, means, strict=True)
+            if state == TrialState.RUNNING
+        ]
         better_half = (len(beside) + 2) // 2
-        if n_ahead >= max(better_half, self.n_trials - n_completed):
+        if sum(mean > own_mean for mean in beside) >= max(better_half, self.n_trials - n_completed):
             return True
-        return self._is_behind(own, [values for _, values in others])
+        return self._is_behind(own, others[int(np.argmax(means))][1])
 
-    def _is_behind(self, own: NDArray[np.float64], others: list[NDArray[np.float64]]) -> bool:
-        """Tell whether the best of the others is ahead by more than the folds' noise."""
-        leader = max(others, key=lambda values: float(np.nanmean(values)))
+    def _is_behind(self, own: NDArray[np.float64], leader: NDArray[np.float64]) -> bool:
+        """Tell whether the leader is ahead by more than the folds' noise."""
         found = corrected_t_test(own, leader, self.n_train, self.n_test)
         is_behind = bool(found.difference < 0)
         # Of a single fold, nobody knows the noise.
