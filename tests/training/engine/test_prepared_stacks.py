@@ -4,7 +4,6 @@ import gc
 import threading
 import weakref
 
-import numpy as np
 import pytest
 import tensorflow as tf
 from joblib import Parallel, delayed
@@ -12,9 +11,7 @@ from joblib import Parallel, delayed
 from skdl import MLPRegressor
 from skdl.training import Observer, _part, _train, train
 from skdl.training.lockstep import lockstep
-from tests.checks import PLAIN_OR_XLA
-
-WIDTHS = (3, 4, 5)
+from tests.training.engine.stacks import WIDTHS, assert_equal, each_stack_alone
 
 
 def width_of(network):
@@ -55,12 +52,6 @@ def jobs(diabetes, events):
     return found
 
 
-@pytest.fixture(params=PLAIN_OR_XLA, ids=["plain", "xla"])
-def compiled(request, monkeypatch):
-    monkeypatch.setattr(_part, "worth_compiling", lambda *_: request.param)
-    return request.param
-
-
 @pytest.fixture
 def stacks(monkeypatch, events):
     """Have stacks record when they are made, and return weak references to them."""
@@ -80,16 +71,6 @@ def stacks(monkeypatch, events):
 
     monkeypatch.setattr(_part, "Stack", Recorded)
     return made
-
-
-def assert_equal(found, expected):
-    for one, other in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(one.weights, other.weights)
-        assert one.history == other.history
-
-
-def each_stack_alone(jobs):
-    return [outcome for i in range(0, len(jobs), 2) for outcome in train(jobs[i : i + 2])]
 
 
 def test_results_are_those_of_each_stack_alone(compiled, jobs):

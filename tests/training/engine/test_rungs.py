@@ -5,9 +5,8 @@ import pytest
 
 from skdl import MLPRegressor
 from skdl.training import Observer, _part, train
-from tests.checks import PLAIN_OR_XLA
+from tests.training.engine.stacks import WIDTHS, assert_equal, each_stack_alone
 
-WIDTHS = (3, 4, 5)
 EPOCHS = 6
 RUNGS = (2, 4)
 
@@ -36,12 +35,6 @@ class Racer(Observer):
         self.events.append((self.name, "ends"))
 
 
-@pytest.fixture(params=PLAIN_OR_XLA, ids=["plain", "xla"])
-def compiled(request, monkeypatch):
-    monkeypatch.setattr(_part, "worth_compiling", lambda *_: request.param)
-    return request.param
-
-
 @pytest.fixture
 def make_jobs(diabetes):
     """Return a function that makes two jobs for each of three stacks."""
@@ -64,17 +57,6 @@ def make_jobs(diabetes):
 
 
 NAMES = [f"{width}{letter}" for width in WIDTHS for letter in "ab"]
-
-
-def each_stack_alone(jobs):
-    return [outcome for i in range(0, len(jobs), 2) for outcome in train(jobs[i : i + 2])]
-
-
-def assert_equal(found, expected):
-    for one, other in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(one.weights, other.weights)
-        np.testing.assert_array_equal(one.statistics, other.statistics)
-        assert one.history == other.history
 
 
 def test_all_come_to_a_rung_before_any_is_judged(make_jobs):
