@@ -82,6 +82,7 @@ def described_job(
         shuffle=network._effective("shuffle"),
         schedule=Schedule() if is_partial else network._schedule(),
         early_stopping=_early_stopping(network) if stops_early else None,
+        pruning=network._pruning(0 if is_partial else network._max_epochs),
         target_scale=scale,
         target_offset=offset,
         constants=network._constants(described["network"], data) if reset else None,

@@ -9,7 +9,6 @@ import numpy as np
 from skdl._validation import AnyOf, Constraint, Integer, OneOf, Predicate, Real, SequenceOf
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._described_prediction import InputForm
-from skdl.estimators.base._network_estimator import BaseNetwork
 from skdl.estimators.base._parameters import (
     CONSTRAINTS,
     MAX_LAYERS,
@@ -17,6 +16,7 @@ from skdl.estimators.base._parameters import (
     units_per_layer,
 )
 from skdl.estimators.base._search_space import Choice, Number
+from skdl.estimators.base._sparsity import SparseNetwork
 from skdl.estimators.images._image_shape import IMAGE_SHAPE, ImageRows, is_image, side_lengths
 from skdl.networks import augmentation_layers, cnn, is_augmentation, shapes_by_block
 
@@ -58,10 +58,11 @@ CNN_CONSTRAINTS: dict[str, Constraint] = {
         ),
     ),
     "conv_dropout": CONSTRAINTS["dropout"],
+    "sparsity": CONSTRAINTS["dropout"],
 }
 
 
-class BaseCNN(ImageRows, BaseNetwork):
+class BaseCNN(ImageRows, SparseNetwork):
     """What the two convolutional networks share: shapes, and the network of the parameters."""
 
     conv_blocks: int

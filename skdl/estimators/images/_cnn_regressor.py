@@ -76,6 +76,11 @@ class CNNRegressor(BaseCNN, RegressionNetwork):
         Adds ``l1 * sum(|w|)`` over all kernels (not biases) to the loss.
     l2 : float >= 0, default=0.0
         Adds ``l2 * sum(w**2)`` over all kernels (not biases) to the loss.
+    sparsity : float in [0, 1), default=0.0
+        Share of each kernel's weights that training drives to zero and keeps there (Zhu and Gupta
+        2017, Eq. 1): after each of the first three quarters of the `epochs` the smallest weights
+        become zero, until the share is reached; in the last quarter the others make up for them.
+        Early stopping looks at this last quarter alone. ``partial_fit`` prunes nothing further.
     batch_norm : {"before_activation", "after_activation"} or None, default=None
         Batch normalisation of every convolution and hidden layer (Ioffe and Szegedy 2015), with
         a momentum of 0.9: Keras' default of 0.99 suits trainings of many thousand steps.
@@ -141,6 +146,8 @@ class CNNRegressor(BaseCNN, RegressionNetwork):
     best_epoch_ : int
         Number of epochs after which `monitor` (without `early_stopping`: the validation loss)
         was best, counted from 1; ``n_iter_`` where there were no validation rows.
+    n_nonzero_weights_ : int
+        Number of weights in the kernels of dense layers and convolutions that are not zero.
     callbacks_ : list of keras.callbacks.Callback
         Those that followed the last fit: copies of what was given, with what they saw.
     image_shape_ : tuple of int
@@ -203,6 +210,7 @@ class CNNRegressor(BaseCNN, RegressionNetwork):
         dropout: float = 0.0,
         l1: float = 0.0,
         l2: float = 0.0,
+        sparsity: float = 0.0,
         batch_norm: str | None = None,
         loss: Any = SQUARED_ERROR,
         huber_delta: float = 1.0,
@@ -244,6 +252,7 @@ class CNNRegressor(BaseCNN, RegressionNetwork):
         self.dropout = dropout
         self.l1 = l1
         self.l2 = l2
+        self.sparsity = sparsity
         self.batch_norm = batch_norm
         self.loss = loss
         self.huber_delta = huber_delta

@@ -11,9 +11,9 @@ from skdl._validation import AnyOf, Boolean, Constraint, Integer, OneOf, Real
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._auto_sizes import auto_hidden_units, auto_n_bins, auto_numeric_embedding
 from skdl.estimators.base._described_prediction import InputForm
-from skdl.estimators.base._network_estimator import BaseNetwork
 from skdl.estimators.base._parameters import CONSTRAINTS, units_per_layer
 from skdl.estimators.base._search_space import Choice, Number
+from skdl.estimators.base._sparsity import SparseNetwork
 from skdl.estimators.mlp._offsets import in_float32, large_offsets
 from skdl.estimators.mlp._table_encoder import TableEncoder, other_columns
 from skdl.exceptions import InvalidParameterError
@@ -52,6 +52,7 @@ MLP_CONSTRAINTS: dict[str, Constraint] = {
     "n_bins": AnyOf(OneOf("auto"), _COUNT),
     "feature_scale": Boolean(),
     "shared_members": Integer(1, example=8),
+    "sparsity": CONSTRAINTS["dropout"],
     "weight_decay": AnyOf(OneOf(None), Real(0, example=0.01)),
     "learning_rate_schedule": OneOf("constant", "cosine", "coslog4", "plateau"),
     "beta_2": AnyOf(OneOf(None), Real(0, 1, low_open=True, high_open=True, example=0.95)),
@@ -60,7 +61,7 @@ MLP_CONSTRAINTS: dict[str, Constraint] = {
 }
 
 
-class BaseMLP(BaseNetwork):
+class BaseMLP(SparseNetwork):
     """What the two perceptrons share: the network that their parameters describe."""
 
     _preset: ClassVar[dict[str, Any]]

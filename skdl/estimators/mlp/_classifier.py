@@ -94,6 +94,11 @@ default=None
         Share of each weight, times the learning rate, taken off in every step, apart from the
         gradient (Loshchilov and Hutter 2019); None for the optimizer's own, which is none but
         for ``"adamw"``.
+    sparsity : float in [0, 1), default=0.0
+        Share of each kernel's weights that training drives to zero and keeps there (Zhu and Gupta
+        2017, Eq. 1): after each of the first three quarters of the `epochs` the smallest weights
+        become zero, until the share is reached; in the last quarter the others make up for them.
+        Early stopping looks at this last quarter alone. ``partial_fit`` prunes nothing further.
     batch_norm : {"before_activation", "after_activation"} or None, default=None
         Batch normalisation in every hidden layer (Ioffe and Szegedy 2015), with a momentum of
         0.9: Keras' default of 0.99 suits trainings of many thousand steps.
@@ -169,6 +174,8 @@ default=None
     best_epoch_ : int
         Number of epochs after which `monitor` (without `early_stopping`: the validation loss)
         was best, counted from 1; ``n_iter_`` where there were no validation rows.
+    n_nonzero_weights_ : int
+        Number of weights in the kernels of dense layers that are not zero.
     callbacks_ : list of keras.callbacks.Callback
         Those that followed the last fit: copies of what was given, with what they saw.
     n_features_in_ : int
@@ -224,6 +231,7 @@ default=None
         l1: float = 0.0,
         l2: float = 0.0,
         weight_decay: float | None = None,
+        sparsity: float = 0.0,
         batch_norm: str | None = None,
         input_batch_norm: bool = False,
         loss: Any = CROSSENTROPY,
@@ -269,6 +277,7 @@ default=None
         self.l1 = l1
         self.l2 = l2
         self.weight_decay = weight_decay
+        self.sparsity = sparsity
         self.batch_norm = batch_norm
         self.input_batch_norm = input_batch_norm
         self.loss = loss
