@@ -30,7 +30,8 @@ class FitOverrides(FitContext):
         them where its parameters ask for early stopping.
     last_epoch : int, default=None
         Number of epochs after which training ends, without early stopping. The learning rate
-        changes as if it went on for as many as the network's parameters say.
+        changes as if it went on for as many as the network's parameters say, and so do the
+        weights that `sparsity` drives to zero; training does not end before they are.
 
     Attributes
     ----------
@@ -88,5 +89,5 @@ class FitOverrides(FitContext):
     def on_epoch_end(self, member: ObservedMember, epoch: int, logs: dict[str, float]) -> None:
         del epoch
         self._record(logs)
-        if self.last_epoch is not None and member.n_epochs >= self.last_epoch:
+        if self.last_epoch is not None and member.n_epochs >= self.last_epoch and member.is_pruned:
             member.stop()

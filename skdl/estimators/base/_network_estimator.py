@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from skdl.estimators.base._described_prediction import InputForm
     from skdl.estimators.base._targets import Output
     from skdl.networks import Network
-    from skdl.training import Job, Optimizer, Pruning, Rows, Schedule
+    from skdl.training import Job, Optimizer, Rows, Schedule
 
 __all__ = ["BaseNetwork", "described_prediction", "max_epochs_of", "plainly_named"]
 
@@ -148,10 +148,6 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         from skdl.training import Schedule
 
         return Schedule()
-
-    def _pruning(self, n_epochs: int) -> Pruning | None:
-        """Return what training drives to zero; `n_epochs` is 0 where only zeros are to be kept."""
-        del n_epochs
 
     def _constants(self, network: Network, data: TrainingData) -> Any:
         """Return what layers must know of the rows to train on, as `Job.constants`."""

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sklearn.utils.validation import check_is_fitted
 
 from skdl.estimators.base._network_estimator import BaseNetwork
-
-if TYPE_CHECKING:
-    from skdl.training import Pruning
 
 __all__ = ["SparseNetwork"]
 
@@ -19,17 +14,9 @@ class SparseNetwork(BaseNetwork):
 
     sparsity: float
 
-    def _pruning(self, n_epochs: int) -> Pruning | None:
-        from skdl.training import Pruning
-
-        if not self.sparsity:
-            return None
-        # The last quarter of the epochs makes up for what the last pruning cost.
-        return Pruning(float(self.sparsity), max(1, n_epochs * 3 // 4) if n_epochs else 0)
-
     @property
     def n_nonzero_weights_(self) -> int:
-        """Number of trained weights that are not zero in the kernels."""
+        """Number of weights in the kernels that are not zero."""
         from skdl.training import n_nonzero_weights
 
         check_is_fitted(self)

@@ -93,10 +93,11 @@ default=None
         gradient (Loshchilov and Hutter 2019); None for the optimizer's own, which is none but
         for ``"adamw"``.
     sparsity : float in [0, 1), default=0.0
-        Share of each kernel's weights that training drives to zero and keeps there (Zhu and Gupta
-        2017, Eq. 1): after each of the first three quarters of the `epochs` the smallest weights
-        become zero, until the share is reached; in the last quarter the others make up for them.
-        Early stopping looks at this last quarter alone. ``partial_fit`` prunes nothing further.
+        Share of the weights in each kernel but the output layer's (unless there is no other)
+        that training drives to zero (Zhu and Gupta 2017, Eq. 1). After each of the first three
+        quarters of the `epochs` the smallest weights become zero and stay so, more each time,
+        until the share is reached; in the last quarter the others make up for them. Early
+        stopping looks at that last quarter alone, and ``partial_fit`` prunes nothing more.
     batch_norm : {"before_activation", "after_activation"} or None, default=None
         Batch normalisation in every hidden layer (Ioffe and Szegedy 2015), with a momentum of
         0.9: Keras' default of 0.99 suits trainings of many thousand steps.

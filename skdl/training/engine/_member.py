@@ -202,6 +202,12 @@ class Member:
         self._learning_rate = float(value)
 
     @property
+    def is_pruned(self) -> bool:
+        """Whether its weights are as sparse as its job asks for."""
+        pruning = self.job.pruning
+        return pruning is None or self.n_own_epochs >= pruning.n_epochs
+
+    @property
     def rungs(self) -> set[int]:
         """Numbers of epochs after which it waits for those that train at the same time."""
         return {rung for observer in self.observers for rung in observer.rungs}
@@ -307,12 +313,6 @@ class Member:
         """Return the weights at the end of the epoch that is being run, smallest ones zero."""
         return pruned(self.job.network, weights, self._sparsity_after(self.n_own_epochs + 1))
 
-    @property
-    def _counts(self) -> bool:
-        """Whether the last epoch may be the best: its weights are as sparse as asked for."""
-        pruning = self.job.pruning
-        return pruning is None or self.n_own_epochs >= pruning.n_epochs
-
     def observe(self, hook: str, *arguments: object) -> None:
         """Tell the observers; an exception of theirs ends this member alone."""
         try:
@@ -350,7 +350,7 @@ class Member:
         improved = False
         # What an opaque model reports, nobody knows beforehand.
         monitored = self._stopper is not None and self._stopper.settings.monitor in logs
-        if self._stopper is not None and monitored and self._counts:
+        if self._stopper is not None and monitored and self.is_pruned:
             value = logs[self._stopper.settings.monitor]
             improved = self._stopper.improved(self.n_epochs, value)
             self.stopped = self.stopped or self._stopper.should_stop

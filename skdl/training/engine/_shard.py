@@ -10,6 +10,7 @@ import numpy as np
 from skdl.layers import blueprint_of
 from skdl.training._metrics import GraphMetric, HostMetric
 from skdl.training._optimizers import rule_options
+from skdl.training._pruning import pruned_kernels
 from skdl.training.engine._calls import (
     Batches,
     EvaluationCall,
@@ -126,7 +127,7 @@ class Shard:
         }
         if shared.programs["train"].spec.prunes:
             is_kernel = np.zeros(len(members[0].state[0]), bool)
-            for where in blueprint_of(job.network).kernel_slices:
+            for where in pruned_kernels(job.network):
                 is_kernel[where] = True
             self._is_kernel = tf.constant(is_kernel)
         for position, member in enumerate(self.members):

@@ -39,6 +39,8 @@ BOTH = [
     ("input_dropout", 1, r"input_dropout=1 .*\[0, 1\)"),
     ("l1", float("nan"), "l1=nan .*>= 0"),
     ("l2", -1.0, r"l2=-1\.0 .*>= 0"),
+    ("sparsity", 1.0, r"sparsity=1\.0 .*\[0, 1\)"),
+    ("sparsity", 90, r"sparsity=90 .*\[0, 1\)"),
     ("batch_norm", "before", "batch_norm='before' .*'before_activation'"),
     ("batch_norm", True, "batch_norm=True .*'after_activation'"),
     ("input_batch_norm", "yes", "input_batch_norm='yes' .*True or False"),
