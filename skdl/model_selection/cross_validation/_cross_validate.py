@@ -14,7 +14,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import check_scoring
 
-from skdl._compat_sklearn import insert_error_scores, warn_about_fit_failures
+from skdl._compat_model_selection import insert_error_scores, warn_about_fit_failures
 from skdl._validation import (
     ERROR_SCORE,
     VERBOSE,
