@@ -207,7 +207,7 @@ def _labels(classes: NDArray[Any]) -> tuple[NDArray[Any], str]:
     """Return labels as an array that ONNX can hold, and its type."""
     if classes.dtype.kind == "b":
         return classes, "bool"
-    if classes.dtype.kind in "iu":
+    if classes.dtype.kind in "iu" and classes.max() <= np.iinfo(np.int64).max:
         return classes.astype(np.int64), "int64"
     if classes.dtype.kind == "f":
         return classes.astype(np.float64), "float64"
@@ -215,7 +215,7 @@ def _labels(classes: NDArray[Any]) -> tuple[NDArray[Any], str]:
     if not all(isinstance(cell, str) for cell in cells):
         raise ExportError(
             f"to_onnx: the classes are {cells[:5]}, of types that ONNX does not have. Expected "
-            "text, integers, booleans or numbers."
+            "text, integers below 2**63, booleans or numbers."
         )
     return np.array(cells, object), "string"
 
