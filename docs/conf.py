@@ -119,6 +119,7 @@ sphinx_gallery_conf = {
             "tables",
             "images",
             "search",
+            "deployment",
             "migration",
         )
     ],
