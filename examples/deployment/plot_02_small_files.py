@@ -84,7 +84,9 @@ plt.show()
 
 # %%
 # int8 takes about a quarter, as promised, and hardly any accuracy. Zeros take as much room as other
-# numbers in the file itself, and nearly none once it is compressed.
+# numbers in the file itself, and nearly none once it is compressed. They cost about two points of
+# accuracy here, where the page must not take long: on twice the rows, a network of twice the size
+# lost 0.4 points after 10 epochs and none after 16 (see the guide on exporting).
 
 size, accuracy = files["KB"], files["accuracy"]
 compressed = files["KB compressed"]
@@ -92,7 +94,7 @@ whole, sparse = sparsities
 assert size[whole, "int8"] < 0.3 * size[whole, "float32"]
 assert abs(accuracy[whole, "int8"] - accuracy[whole, "float32"]) < 0.005
 assert compressed[sparse, "int8"] < 0.1 * compressed[whole, "float32"]
-assert accuracy[sparse, "int8"] > baseline
+assert baseline + 0.03 < accuracy[sparse, "int8"] < accuracy[whole, "int8"]
 
 # %%
 # Neither makes predictions faster: onnxruntime computes with zeros as with other numbers, and small
