@@ -1,23 +1,23 @@
-"""Networks whose kernels training can drive to zero, see `skdl.training._pruning`."""
+"""What networks whose kernels training can prune say of them, see `skdl.training._pruning`."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sklearn.utils.validation import check_is_fitted
 
-from skdl.estimators.base._network_estimator import BaseNetwork
+if TYPE_CHECKING:
+    from skdl.estimators.base._network_estimator import BaseNetwork
 
-__all__ = ["SparseNetwork"]
+__all__ = ["nonzero_weights"]
 
 
-class SparseNetwork(BaseNetwork):
-    """Base of networks with the parameter `sparsity`."""
+def _n_nonzero_weights(network: BaseNetwork) -> int:
+    """Return the number of weights in the kernels that are not zero."""
+    from skdl.training import n_nonzero_weights
 
-    sparsity: float
+    check_is_fitted(network)
+    return n_nonzero_weights(network._trained.network, network._trained.weights)
 
-    @property
-    def n_nonzero_weights_(self) -> int:
-        """Number of weights in the kernels that are not zero."""
-        from skdl.training import n_nonzero_weights
 
-        check_is_fitted(self)
-        return n_nonzero_weights(self._trained.network, self._trained.weights)
+nonzero_weights = property(_n_nonzero_weights)

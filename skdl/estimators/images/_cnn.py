@@ -9,6 +9,7 @@ import numpy as np
 from skdl._validation import AnyOf, Constraint, Integer, OneOf, Predicate, Real, SequenceOf
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._described_prediction import InputForm
+from skdl.estimators.base._network_estimator import BaseNetwork
 from skdl.estimators.base._parameters import (
     CONSTRAINTS,
     MAX_LAYERS,
@@ -16,7 +17,7 @@ from skdl.estimators.base._parameters import (
     units_per_layer,
 )
 from skdl.estimators.base._search_space import Choice, Number
-from skdl.estimators.base._sparsity import SparseNetwork
+from skdl.estimators.base._sparsity import nonzero_weights
 from skdl.estimators.images._image_shape import IMAGE_SHAPE, ImageRows, is_image, side_lengths
 from skdl.networks import augmentation_layers, cnn, is_augmentation, shapes_by_block
 
@@ -62,8 +63,10 @@ CNN_CONSTRAINTS: dict[str, Constraint] = {
 }
 
 
-class BaseCNN(ImageRows, SparseNetwork):
+class BaseCNN(ImageRows, BaseNetwork):
     """What the two convolutional networks share: shapes, and the network of the parameters."""
+
+    n_nonzero_weights_ = nonzero_weights
 
     conv_blocks: int
     filters: Any
@@ -82,6 +85,7 @@ class BaseCNN(ImageRows, SparseNetwork):
     dropout: float
     l1: float
     l2: float
+    sparsity: float
     batch_norm: Any
 
     def _to_network_rows(self, X: NDArray[Any], *, reset: bool) -> NDArray[Any]:

@@ -11,9 +11,10 @@ from skdl._validation import AnyOf, Boolean, Constraint, Integer, OneOf, Real
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._auto_sizes import auto_hidden_units, auto_n_bins, auto_numeric_embedding
 from skdl.estimators.base._described_prediction import InputForm
+from skdl.estimators.base._network_estimator import BaseNetwork
 from skdl.estimators.base._parameters import CONSTRAINTS, units_per_layer
 from skdl.estimators.base._search_space import Choice, Number
-from skdl.estimators.base._sparsity import SparseNetwork
+from skdl.estimators.base._sparsity import nonzero_weights
 from skdl.estimators.mlp._offsets import in_float32, large_offsets
 from skdl.estimators.mlp._table_encoder import TableEncoder, other_columns
 from skdl.exceptions import InvalidParameterError
@@ -61,7 +62,7 @@ MLP_CONSTRAINTS: dict[str, Constraint] = {
 }
 
 
-class BaseMLP(SparseNetwork):
+class BaseMLP(BaseNetwork):
     """What the two perceptrons share: the network that their parameters describe."""
 
     _preset: ClassVar[dict[str, Any]]
@@ -73,6 +74,7 @@ class BaseMLP(SparseNetwork):
     _offsets: NDArray[np.float64] | None = None
     # Rows to train on, set before the network is described.
     _n_train: int
+    n_nonzero_weights_ = nonzero_weights
 
     hidden_units: int | str | Sequence[int]
     hidden_layers: int
@@ -94,6 +96,7 @@ class BaseMLP(SparseNetwork):
     input_dropout: float
     l1: float
     l2: float
+    sparsity: float
     weight_decay: float | None
     batch_norm: Any
     input_batch_norm: bool

@@ -176,7 +176,7 @@ default=None
         Number of epochs after which `monitor` (without `early_stopping`: the validation loss)
         was best, counted from 1; ``n_iter_`` where there were no validation rows.
     n_nonzero_weights_ : int
-        Number of weights in the kernels of dense layers that are not zero.
+        Number of weights in the kernels of dense layers and convolutions that are not zero.
     callbacks_ : list of keras.callbacks.Callback
         Those that followed the last fit: copies of what was given, with what they saw.
     n_features_in_ : int
