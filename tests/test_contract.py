@@ -85,9 +85,10 @@ OFF_DEFAULT_CLASSIFIER = {
     "monitor": "val_accuracy",
 }
 OFF_DEFAULT_REGRESSOR = {
-    "loss": "huber",
+    "loss": "quantile",
     "huber_delta": 2.0,
     "quantile": 0.3,
+    "quantiles": [0.1, 0.4],
     "target_scaling": False,
     "metrics": ["mae"],
     "monitor": "val_mae",

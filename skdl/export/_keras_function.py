@@ -135,6 +135,9 @@ def _predictions(outputs: Any, targets: TargetForm) -> dict[str, Any]:
 
     if targets.classes is None:
         scale, offset = (np.asarray(own, np.float64) for own in (targets.scale, targets.offset))
+        if targets.median_weights is not None:
+            weights = targets.median_weights[:, None].astype(np.float32)
+            outputs = tf.linalg.matmul(tf.sort(outputs, axis=1), weights)
         # In this order, constants of float16 round the result by a share of its spread.
         shifted = outputs + (offset / scale).astype(np.float32)
         return {"prediction": shifted * scale.astype(np.float32)}

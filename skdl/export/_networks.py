@@ -44,6 +44,8 @@ class Prediction:
         Labels of a classifier.
     is_multilabel : bool
         Whether each column is the probability of one label, of several.
+    quantiles : str, optional
+        Tensor ``[N, n_quantiles]`` of float64 that stands beside `value`.
     threshold : float, optional
         From which probability of the second class on it is predicted; 0.5 by default.
     """
@@ -54,6 +56,7 @@ class Prediction:
     classes: NDArray[Any] | None = None
     is_multilabel: bool = False
     threshold: float | None = None
+    quantiles: str | None = None
 
 
 def emit_network(graph: Graph, network: Any, table: Table) -> Prediction:
@@ -119,6 +122,8 @@ def emit_label(graph: Graph, prediction: Prediction, labels: NDArray[Any] | None
 def _prediction(graph: Graph, outputs: str, targets: TargetForm) -> Prediction:
     if targets.classes is None:
         scale = np.asarray(targets.scale, np.float64)
+        if targets.median_weights is not None:
+            return _quantiles(graph, outputs, targets, targets.median_weights)
         value = graph.node("Add", graph.node("Mul", outputs, scale), targets.offset)
         return Prediction(value, scale.size, targets.is_flat)
     n_classes = len(targets.classes)
@@ -130,6 +135,19 @@ def _prediction(graph: Graph, outputs: str, targets: TargetForm) -> Prediction:
         total = graph.node("ReduceSum", outputs, graph.integers(1), keepdims=1)
         value = graph.node("Div", outputs, total)
     return Prediction(value, n_classes, targets.is_flat, targets.classes, targets.is_multilabel)
+
+
+def _quantiles(
+    graph: Graph, outputs: str, targets: TargetForm, median_weights: NDArray[np.float64]
+) -> Prediction:
+    """Return sorted quantiles, and the median that is predicted by them."""
+    # ONNX sorts by taking as many of the smallest as there are.
+    n_quantiles = graph.integers(len(median_weights))
+    ordered = graph.node("TopK", outputs, n_quantiles, n_unused=1, axis=1, largest=0, sorted=1)
+    scaled = graph.node("Mul", ordered, np.asarray(targets.scale, np.float64))
+    values = graph.node("Add", scaled, np.asarray(targets.offset, np.float64))
+    median = graph.node("MatMul", values, median_weights[:, None])
+    return Prediction(median, 1, targets.is_flat, quantiles=values)
 
 
 def _inputs(graph: Graph, owner: str, described: DescribedPrediction, table: Table) -> str:

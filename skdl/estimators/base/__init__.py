@@ -17,6 +17,7 @@ from skdl.estimators.base._network_estimator import (
 )
 from skdl.estimators.base._parameters import CONSTRAINTS
 from skdl.estimators.base._public_estimator import PublicEstimatorMixin
+from skdl.estimators.base._regression import has_quantiles, predicted_quantiles
 from skdl.estimators.base._search_space import Choice, Number
 
 __all__ = [
@@ -33,6 +34,8 @@ __all__ = [
     "TargetForm",
     "describe_space",
     "described_prediction",
+    "has_quantiles",
     "max_epochs_of",
     "monitor_mode",
+    "predicted_quantiles",
 ]

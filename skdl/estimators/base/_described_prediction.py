@@ -95,6 +95,9 @@ class TargetForm:
         Of a classifier: the labels, sorted.
     is_multilabel : bool
         Whether each output is the probability of one label, of several.
+    median_weights : ndarray of shape (n_quantiles,), optional
+        Of a regressor whose outputs are quantiles, to be sorted: what it predicts is their sum
+        with these weights.
     """
 
     is_flat: bool
@@ -102,6 +105,7 @@ class TargetForm:
     offset: NDArray[np.float64] | None = None
     classes: NDArray[Any] | None = None
     is_multilabel: bool = False
+    median_weights: NDArray[np.float64] | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -30,7 +30,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from skdl._validation import RANDOM_STATE, Constraint, Integer, Predicate, check_parameters
-from skdl.estimators.base import PublicEstimatorMixin
+from skdl.estimators.base import PublicEstimatorMixin, has_quantiles, predicted_quantiles
 from skdl.model_selection._arguments import MOST, check_data
 from skdl.model_selection._lockstep import ensure_lockstep
 from skdl.model_selection._networks import nested_networks
@@ -267,6 +267,29 @@ class AveragingRegressor(RegressorMixin, BaseAveraging):
         """
         check_is_fitted(self)
         return np.mean([member.predict(X) for member in self.estimators_], axis=0)
+
+    @available_if(lambda ensemble: has_quantiles(ensemble.estimator))
+    def predict_quantiles(self, X: Any) -> NDArray[np.float64]:
+        """Predict the mean over the members of each quantile of the target.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Rows in the form in which ``fit`` was given them.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples, n_quantiles)
+            Columns follow the members' ``quantiles``.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        """
+        check_is_fitted(self)
+        by_member = [predicted_quantiles(member, X) for member in self.estimators_]
+        return np.mean(by_member, axis=0)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

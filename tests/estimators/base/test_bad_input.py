@@ -67,6 +67,9 @@ REGRESSOR = [
     ("loss", 3, "loss=3 .*'mse'"),
     ("huber_delta", 0, "huber_delta=0 .*> 0"),
     ("quantile", 1.5, r"quantile=1\.5 .*\(0, 1\)"),
+    ("quantiles", [0.9, 0.1], r"quantiles=\[0\.9, 0\.1\] .*increasing order.*\[0\.05, 0\.5"),
+    ("quantiles", 0.5, r"quantiles=0\.5 .*a list of numbers in \(0, 1\)"),
+    ("quantiles", [0.1, 0.9], r"quantiles=\[0\.1, 0\.9\] .*loss='mse'.*loss='quantile'"),
     ("target_scaling", "standard", "target_scaling='standard' .*True or False"),
 ]
 CLASSIFIER = [
