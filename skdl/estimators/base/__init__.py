@@ -17,7 +17,11 @@ from skdl.estimators.base._network_estimator import (
 )
 from skdl.estimators.base._parameters import CONSTRAINTS
 from skdl.estimators.base._public_estimator import PublicEstimatorMixin
-from skdl.estimators.base._regression import has_quantiles, predicted_quantiles
+from skdl.estimators.base._regression import (
+    has_quantiles,
+    predicted_quantiles,
+    quantile_levels,
+)
 from skdl.estimators.base._search_space import Choice, Number
 
 __all__ = [
@@ -38,4 +42,5 @@ __all__ = [
     "max_epochs_of",
     "monitor_mode",
     "predicted_quantiles",
+    "quantile_levels",
 ]

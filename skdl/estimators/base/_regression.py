@@ -44,6 +44,7 @@ __all__ = [
     "RegressionTargets",
     "has_quantiles",
     "predicted_quantiles",
+    "quantile_levels",
 ]
 
 _SHARE = Real(0, 1, low_open=True, high_open=True, example=0.9)
@@ -312,6 +313,16 @@ def predicted_quantiles(estimator: Any, X: Any) -> NDArray[np.float64]:
     if not hasattr(estimator, "predict_quantiles"):
         return predicted_quantiles(estimator.best_estimator_, X)
     return np.asarray(estimator.predict_quantiles(X), np.float64)
+
+
+def quantile_levels(estimator: Any) -> NDArray[np.float64]:
+    """Return which quantiles an estimator predicts that has some."""
+    if isinstance(estimator, Pipeline):
+        return quantile_levels(estimator.steps[-1][1])
+    for inside in ("best_estimator_", "estimator"):
+        if hasattr(estimator, inside):
+            return quantile_levels(getattr(estimator, inside))
+    return np.array(estimator.quantiles, float)
 
 
 class RegressionNetwork(MultiOutputMixin, RegressorMixin, BaseNetwork):

@@ -17,7 +17,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from skdl._validation import Constraint, Real, check_parameters
+from skdl._validation import Constraint, OneOf, Real, check_parameters
+from skdl.estimators.base import predicted_quantiles, quantile_levels
+from skdl.exceptions import InvalidParameterError
 from skdl.model_selection.ensembles._averaging import (
     DECISION_THRESHOLD,
     IS_CLASSIFIER,
@@ -28,14 +30,17 @@ from skdl.model_selection.ensembles._averaging import (
     gives_probabilities,
 )
 from skdl.model_selection.ensembles._kfold_base import CONSTRAINTS, BaseKFoldEnsemble
-from skdl.model_selection.ensembles._out_of_fold import NO_MEMBER, cv_plus_intervals
+from skdl.model_selection.ensembles._out_of_fold import cv_plus_intervals
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["KFoldEnsembleClassifier", "KFoldEnsembleRegressor"]
 
-_COVERAGE = {"coverage": Real(0, 1, low_open=True, high_open=True, example=0.9)}
+_COVERAGE: dict[str, Constraint] = {
+    "coverage": Real(0, 1, low_open=True, high_open=True, example=0.9)
+}
+_INTERVAL: dict[str, Constraint] = {**_COVERAGE, "method": OneOf("auto", "cv+", "cqr")}
 
 
 class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
@@ -124,7 +129,9 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
         mean = by_member.mean(axis=0)
         return (mean, by_member.std(axis=0)) if return_std else mean
 
-    def predict_interval(self, X: Any, coverage: float = 0.9) -> NDArray[np.float64]:
+    def predict_interval(
+        self, X: Any, coverage: float = 0.9, method: str = "auto"
+    ) -> NDArray[np.float64]:
         """Predict intervals that hold the target of so large a share of new rows.
 
         By CV+ (Barber et al. 2021, "Predictive inference with the jackknife+", section 3):
@@ -132,9 +139,16 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
         rows that it did not learn from. For rows that are exchangeable with those of ``fit`` they
         hold the target with a probability of at least
         ``1 - 2 (1 - coverage) - sqrt(2 / n_samples)`` (Theorem 4), and in practice with one near
-        `coverage`. That is over all rows: of some groups they may hold more, of others less.
-        Networks that stop on the rows of their fold lie outside the theorem, as their errors on
-        these rows are a little too small.
+        `coverage`. That is over all rows: of some groups they may hold more, of others less, see
+        `coverage_by_group`. Networks that stop on the rows of their fold lie outside the theorem,
+        as their errors on these rows are a little too small.
+
+        Such intervals are about equally wide for all rows. Conformalized quantile regression
+        (Romano, Patterson and Candès 2019) goes by the members' quantiles instead, and is wide
+        where the targets are noisy: lower and upper quantile, each moved by how far targets of
+        the rows that a member did not learn from lie outside. The quantiles taken are those next
+        to ``(1 - coverage) / 2`` and ``(1 + coverage) / 2``. Combined over folds as by CV+, the
+        same theorem holds (Gupta, Kuchibhotla and Ramdas 2022, Theorem 2).
 
         Parameters
         ----------
@@ -142,6 +156,10 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
             Rows in the form in which ``fit`` was given them.
         coverage : float in (0, 1), default=0.9
             Share of targets that the intervals are to hold.
+        method : {"auto", "cv+", "cqr"}, default="auto"
+            Errors of predictions, or of quantiles, for which `estimator` must predict some:
+            ``MLPRegressor(loss="quantile", quantiles=[0.05, 0.5, 0.95])``. ``"auto"`` is
+            ``"cqr"`` where it does.
 
         Returns
         -------
@@ -153,21 +171,35 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
         NotFittedError
             If called before ``fit``.
         ValueError
-            If `coverage` is no share, if there are several targets, or if the splitter did not
-            hold out every row once in every iteration.
+            If `coverage` is no share, if there are several targets, if there are no quantiles but
+            `method` asks for them, or if the splitter did not hold out every row once in every
+            iteration.
         """
         check_is_fitted(self)
         owner = type(self).__name__
-        check_parameters(owner, {"coverage": coverage}, _COVERAGE)
+        check_parameters(owner, {"coverage": coverage, "method": method}, _INTERVAL)
         if self._residuals is None:
             raise ValueError(f"{owner}: intervals of several targets. Expected a single one.")
-        if (self._member_of == NO_MEMBER).any():
-            raise ValueError(
-                f"{owner}: cv={self.cv!r} does not hold out every row equally often, as CV+ asks "
-                "for. Expected a K-fold splitter."
+        self._check_every_row_held_out("CV+")
+        errors = self._quantile_residuals
+        if method == "auto":
+            method = "cv+" if errors is None else "cqr"
+        if method == "cv+":
+            predictions = np.array([member.predict(X) for member in self.fold_estimators_])
+            return cv_plus_intervals(predictions, self._member_of, self._residuals, coverage)
+        if errors is None:
+            raise InvalidParameterError(
+                f"{owner}: method='cqr' goes by quantiles, but estimator predicts none. Expected "
+                "an estimator with several, such as MLPRegressor(loss='quantile', "
+                "quantiles=[0.05, 0.5, 0.95]), or method='cv+'."
             )
-        predictions = np.array([member.predict(X) for member in self.fold_estimators_])
-        return cv_plus_intervals(predictions, self._member_of, self._residuals, coverage)
+        levels = quantile_levels(self.fold_estimators_[0])
+        low, high = (int(np.abs(levels - (1 + s * coverage) / 2).argmin()) for s in (-1, 1))
+        outside = np.maximum(-errors[:, low], errors[:, high])
+        quantiles = np.array([predicted_quantiles(m, X) for m in self.fold_estimators_])
+        return cv_plus_intervals(
+            quantiles[..., low], self._member_of, outside, coverage, upper=quantiles[..., high]
+        )
 
     def _set_target_attributes(self, y: Any) -> None:
         del y

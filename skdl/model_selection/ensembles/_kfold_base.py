@@ -26,7 +26,7 @@ from skdl._validation import (
     Predicate,
     check_parameters,
 )
-from skdl.estimators.base import FitOverrides
+from skdl.estimators.base import FitOverrides, has_quantiles, predicted_quantiles
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._arguments import MOST, check_data, checked_splits
 from skdl.model_selection._curves import mean_curve
@@ -34,7 +34,7 @@ from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection._networks import nested_networks
 from skdl.model_selection._split import IteratedKFold
 from skdl.model_selection.ensembles._averaging import BaseAveraging
-from skdl.model_selection.ensembles._out_of_fold import OutOfFoldPredictions
+from skdl.model_selection.ensembles._out_of_fold import NO_MEMBER, OutOfFoldPredictions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -196,19 +196,33 @@ class BaseKFoldEnsemble(BaseAveraging):
     def _set_out_of_fold(self, X: Any, y: Any, splits: Sequence[Any]) -> None:
         """Predict and score what each member did not see, and keep who predicted what."""
         n_rows = num_samples(X)
-        held_out = OutOfFoldPredictions(n_rows)
+        held_out, quantiles = OutOfFoldPredictions(n_rows), OutOfFoldPredictions(n_rows)
+        of_quantiles = has_quantiles(self.fold_estimators_[0])
         for i, (train, test) in enumerate(splits):
             member = self.fold_estimators_[i]
             X_test = safe_split(member, X, None, test, train)[0]
             held_out.add(i, test, self._member_predictions(member, X_test))
+            if of_quantiles:
+                quantiles.add(i, test, predicted_quantiles(member, X_test))
         self.oof_predictions_ = held_out.mean
         self._member_of = held_out.member_of
         y = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
-        self._residuals = None
+        self._residuals = self._quantile_residuals = None
         if not is_classifier(self) and self.oof_predictions_.ndim == 1:
-            self._residuals = np.abs(np.asarray(y, float).reshape(n_rows) - self.oof_predictions_)
+            numbers = np.asarray(y, float).reshape(n_rows)
+            self._residuals = np.abs(numbers - self.oof_predictions_)
+            if of_quantiles:
+                self._quantile_residuals = numbers[:, None] - quantiles.mean
         is_known = held_out.is_known
         self.oof_score_ = self._score(y[is_known], self.oof_predictions_[is_known])
+
+    def _check_every_row_held_out(self, method: str) -> None:
+        """Refuse a splitter by which some rows were predicted more often than others."""
+        if (self._member_of == NO_MEMBER).any():
+            raise ValueError(
+                f"{type(self).__name__}: cv={self.cv!r} does not hold out every row equally often, "
+                f"as {method} asks for. Expected a K-fold splitter."
+            )
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return which metadata goes where: ``groups`` to the splitter, the rest to the members.
