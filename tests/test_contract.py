@@ -81,6 +81,7 @@ OFF_DEFAULT_CLASSIFIER = {
     "loss": "focal",
     "label_smoothing": 0.1,
     "class_weight": "balanced",
+    "calibrate": "temperature",
     "metrics": ["accuracy"],
     "monitor": "val_accuracy",
 }

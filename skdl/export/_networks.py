@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl.estimators.base import CategoryColumn, described_prediction
+from skdl.estimators.base import CategoryColumn, added_to_probabilities, described_prediction
 from skdl.exceptions import ExportError
 from skdl.export._graph import places_of
 from skdl.export._levels import numbered
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from skdl.estimators.base import DescribedPrediction, NumericColumn, TargetForm
     from skdl.export._graph import Block, Graph, Table
 
-__all__ = ["Prediction", "emit_label", "emit_network"]
+__all__ = ["Prediction", "emit_label", "emit_network", "with_temperature"]
 
 _THRESHOLD = 0.5
 _NANOSECONDS_A_DAY = 86_400e9
@@ -134,7 +134,35 @@ def _prediction(graph: Graph, outputs: str, targets: TargetForm) -> Prediction:
     else:
         total = graph.node("ReduceSum", outputs, graph.integers(1), keepdims=1)
         value = graph.node("Div", outputs, total)
-    return Prediction(value, n_classes, targets.is_flat, targets.classes, targets.is_multilabel)
+    made = Prediction(value, n_classes, targets.is_flat, targets.classes, targets.is_multilabel)
+    return with_temperature(graph, made, targets.temperature)
+
+
+def with_temperature(graph: Graph, prediction: Prediction, temperature: float) -> Prediction:
+    """Add what divides the logits of a classifier's probabilities by a temperature.
+
+    Parameters
+    ----------
+    graph : Graph
+    prediction : Prediction
+    temperature : float
+        1 adds nothing.
+
+    Returns
+    -------
+    prediction : Prediction
+    """
+    if temperature == 1.0:
+        return prediction
+    by_label, value = prediction.is_multilabel, prediction.value
+    added = np.float64(added_to_probabilities(prediction.width, by_label=by_label))
+    logits = graph.node("Log", graph.node("Add", value, added))
+    if by_label:
+        others = graph.node("Log", graph.node("Sub", 1.0 + added, value))
+        logits = graph.node("Sub", logits, others)
+    logits = graph.node("Div", logits, np.float64(temperature))
+    last = graph.node("Sigmoid", logits) if by_label else graph.node("Softmax", logits, axis=1)
+    return dataclasses.replace(prediction, value=last)
 
 
 def _quantiles(

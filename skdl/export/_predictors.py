@@ -16,7 +16,7 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardSca
 
 from skdl.estimators.base import BaseNetwork
 from skdl.exceptions import ExportError
-from skdl.export._networks import Prediction, emit_network
+from skdl.export._networks import Prediction, emit_network, with_temperature
 from skdl.export._skl2onnx import converted
 from skdl.export._transformers import apply_function, emit_transformer
 from skdl.model_selection.ensembles import (
@@ -68,7 +68,10 @@ def _pipeline(graph: Graph, pipeline: Pipeline, table: Table) -> Prediction:
 def _averaged(graph: Graph, ensemble: Any, table: Table) -> Prediction:
     weight = 1.0 / len(ensemble.estimators_)
     members = [(member, weight) for member in ensemble.estimators_]
-    return _weighted_mean(graph, ensemble, members, table, keeps_quantiles=True)
+    temperature = getattr(ensemble, "temperature_", 1.0)
+    return _weighted_mean(
+        graph, ensemble, members, table, temperature=temperature, keeps_quantiles=True
+    )
 
 
 def _of_trials(graph: Graph, ensemble: Any, table: Table) -> Prediction:
@@ -102,9 +105,13 @@ def _weighted_mean(
     members: Sequence[tuple[Any, float]],
     table: Table,
     *,
+    temperature: float = 1.0,
     keeps_quantiles: bool = False,
 ) -> Prediction:
-    predictions = [emit_predictor(graph, member, table) for member, _ in members]
+    predictions = [
+        with_temperature(graph, emit_predictor(graph, member, table), temperature)
+        for member, _ in members
+    ]
     first = predictions[0]
     classes = np.asarray(ensemble.classes_) if is_classifier(ensemble) else None
     weights = [weight for _, weight in members]

@@ -14,6 +14,7 @@ from skdl.estimators.base._network_estimator import (
     BaseNetwork,
     described_prediction,
     max_epochs_of,
+    plainly_named,
 )
 from skdl.estimators.base._parameters import CONSTRAINTS
 from skdl.estimators.base._public_estimator import PublicEstimatorMixin
@@ -23,6 +24,11 @@ from skdl.estimators.base._regression import (
     quantile_levels,
 )
 from skdl.estimators.base._search_space import Choice, Number
+from skdl.estimators.base._temperature import (
+    added_to_probabilities,
+    fitted_temperature,
+    tempered,
+)
 
 __all__ = [
     "CONSTRAINTS",
@@ -36,11 +42,15 @@ __all__ = [
     "NumericColumn",
     "PublicEstimatorMixin",
     "TargetForm",
+    "added_to_probabilities",
     "describe_space",
     "described_prediction",
+    "fitted_temperature",
     "has_quantiles",
     "max_epochs_of",
     "monitor_mode",
+    "plainly_named",
     "predicted_quantiles",
     "quantile_levels",
+    "tempered",
 ]

@@ -30,7 +30,12 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from skdl._validation import RANDOM_STATE, Constraint, Integer, Predicate, check_parameters
-from skdl.estimators.base import PublicEstimatorMixin, has_quantiles, predicted_quantiles
+from skdl.estimators.base import (
+    PublicEstimatorMixin,
+    has_quantiles,
+    plainly_named,
+    predicted_quantiles,
+)
 from skdl.model_selection._arguments import MOST, check_data
 from skdl.model_selection._lockstep import ensure_lockstep
 from skdl.model_selection._networks import nested_networks
@@ -117,6 +122,7 @@ class BaseAveraging(MetaEstimatorMixin, PublicEstimatorMixin, BaseEstimator, ABC
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict by the mean of the members."""
 
+    @plainly_named
     def fit(self, X: Any, y: Any, **fit_params: Any) -> Self:
         """Fit all members on the same rows, networks in lockstep.
 
@@ -248,6 +254,7 @@ class AveragingRegressor(RegressorMixin, BaseAveraging):
 
     _constraints: ClassVar[dict[str, Constraint]] = {**_CONSTRAINTS, "estimator": IS_REGRESSOR}
 
+    @plainly_named
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict the mean of the members' predictions.
 
@@ -269,6 +276,7 @@ class AveragingRegressor(RegressorMixin, BaseAveraging):
         return np.mean([member.predict(X) for member in self.estimators_], axis=0)
 
     @available_if(lambda ensemble: has_quantiles(ensemble.estimator))
+    @plainly_named
     def predict_quantiles(self, X: Any) -> NDArray[np.float64]:
         """Predict the mean over the members of each quantile of the target.
 
@@ -279,8 +287,8 @@ class AveragingRegressor(RegressorMixin, BaseAveraging):
 
         Returns
         -------
-        quantiles : ndarray of shape (n_samples, n_quantiles)
-            Columns follow the members' ``quantiles``.
+        quantiles : ndarray of shape (n_samples, n_quantiles), float64
+            In the target's own units; columns follow the members' ``quantiles``.
 
         Raises
         ------
@@ -366,6 +374,7 @@ class AveragingClassifier(ClassifierMixin, BaseAveraging):
         return self
 
     @available_if(gives_probabilities)
+    @plainly_named
     def predict_proba(self, X: Any) -> Any:
         """Predict the mean over the members of the probability of each class.
 
@@ -392,6 +401,7 @@ class AveragingClassifier(ClassifierMixin, BaseAveraging):
             return [np.mean(output, axis=0) for output in zip(*by_member, strict=True)]
         return np.mean(by_member, axis=0)
 
+    @plainly_named
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict the class of the highest mean probability, or for multilabel targets 0 and 1.
 

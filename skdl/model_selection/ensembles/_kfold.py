@@ -18,7 +18,13 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from skdl._validation import Constraint, OneOf, Real, check_parameters
-from skdl.estimators.base import predicted_quantiles, quantile_levels
+from skdl.estimators.base import (
+    fitted_temperature,
+    plainly_named,
+    predicted_quantiles,
+    quantile_levels,
+    tempered,
+)
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection.ensembles._averaging import (
     DECISION_THRESHOLD,
@@ -33,6 +39,8 @@ from skdl.model_selection.ensembles._kfold_base import CONSTRAINTS, BaseKFoldEns
 from skdl.model_selection.ensembles._out_of_fold import cv_plus_intervals
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 __all__ = ["KFoldEnsembleClassifier", "KFoldEnsembleRegressor"]
@@ -61,6 +69,8 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
         that was best in the mean over the folds.
     random_state : int, RandomState or None, default=None
         Decides the folds, and every ``random_state`` parameter inside each member.
+    verbose : int, default=0
+        1 shows how far networks in lockstep have come, and of others that each is fitted.
 
     Attributes
     ----------
@@ -102,6 +112,7 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
 
     _constraints: ClassVar[dict[str, Constraint]] = {**CONSTRAINTS, "estimator": IS_REGRESSOR}
 
+    @plainly_named
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the mean of the members' predictions.
 
@@ -129,6 +140,7 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
         mean = by_member.mean(axis=0)
         return (mean, by_member.std(axis=0)) if return_std else mean
 
+    @plainly_named
     def predict_interval(
         self, X: Any, coverage: float = 0.9, method: str = "auto"
     ) -> NDArray[np.float64]:
@@ -230,6 +242,12 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
         that was best in the mean over the folds.
     random_state : int, RandomState or None, default=None
         Decides the folds, and every ``random_state`` parameter inside each member.
+    verbose : int, default=0
+        1 shows how far networks in lockstep have come, and of others that each is fitted.
+    calibrate : "temperature" or None, default=None
+        Divide the logits of all members by a temperature (Guo et al. 2017), that of least log
+        loss on the rows that each did not learn from. No row is lost to it. Which class a member
+        finds most probable stays as it was.
 
     Attributes
     ----------
@@ -242,6 +260,8 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
     oof_predictions_ : ndarray of shape (n_samples, n_classes)
         Of each row, the mean probabilities by members that did not learn from it; NaN where every
         member did.
+    temperature_ : float
+        By what logits are divided; 1 without `calibrate`, above 1 where members are too sure.
     oof_score_ : float
         Share of rows that these predict right. A member stopped on the same rows, so it is a
         little too good.
@@ -268,21 +288,44 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
     True
     """
 
-    _constraints: ClassVar[dict[str, Constraint]] = {**CONSTRAINTS, "estimator": IS_CLASSIFIER}
+    _constraints: ClassVar[dict[str, Constraint]] = {
+        **CONSTRAINTS,
+        "estimator": IS_CLASSIFIER,
+        "calibrate": OneOf(None, "temperature"),
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        cv: Any = 5,
+        n_iterations: int = 1,
+        refit: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        calibrate: str | None = None,
+    ) -> None:
+        super().__init__(estimator, cv, n_iterations, refit, random_state, verbose)
+        self.calibrate = calibrate
 
     @available_if(gives_probabilities)
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+    @plainly_named
+    def predict_proba(self, X: Any, return_std: bool = False) -> Any:
         """Predict the mean over the members of the probability of each class.
 
         Parameters
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
             Rows in the form in which ``fit`` was given them.
+        return_std : bool, default=False
+            Also return how much the members differ. That is their disagreement, which is high for
+            rows unlike those of ``fit``, and says nothing of noise that all of them know of.
 
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
             Columns follow ``classes_``; for multilabel targets the probability of each label.
+        std : ndarray of the same shape
+            Standard deviation over the members; only with ``return_std=True``.
 
         Raises
         ------
@@ -290,7 +333,11 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
             If called before ``fit``.
         """
         check_is_fitted(self)
-        return np.mean([self._member_predictions(m, X) for m in self.estimators_], axis=0)
+        by_member = np.array(
+            [self._combinable(m, self._member_predictions(m, X)) for m in self.estimators_]
+        )
+        mean = by_member.mean(axis=0)
+        return (mean, by_member.std(axis=0)) if return_std else mean
 
     def _set_target_attributes(self, y: Any) -> None:
         kind = type_of_target(y, input_name="y")
@@ -307,9 +354,35 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
         if isinstance(probabilities, list):
             # One array for each label, as scikit-learn's trees return them.
             return np.column_stack([label[:, -1] for label in probabilities])
+        return np.asarray(probabilities, float)
+
+    def _combinable(self, member: Any, predictions: NDArray[np.float64]) -> NDArray[np.float64]:
+        calibrated = tempered(predictions, self.temperature_, by_label=self._is_multilabel)
         if self._is_multilabel:
-            return np.asarray(probabilities, float)
-        return aligned_probabilities(probabilities, member.classes_, self.classes_)
+            return calibrated
+        return aligned_probabilities(calibrated, member.classes_, self.classes_)
+
+    def _learn_from_folds(
+        self, y: NDArray[Any], folds: Sequence[tuple[Any, NDArray[Any], NDArray[np.float64]]]
+    ) -> None:
+        self.temperature_ = 1.0
+        if self.calibrate is None:
+            return
+        shares, truths = [], []
+        for member, rows, predictions in folds:
+            if self._is_multilabel:
+                truth = y[rows]
+            else:
+                truth = np.ravel(y[rows])[:, None] == np.asarray(member.classes_)
+            # A class that a member has not learned from is no matter of temperature.
+            is_known = truth.any(axis=1) | self._is_multilabel
+            shares.append(
+                aligned_probabilities(predictions, member.classes_, self.classes_)[is_known]
+            )
+            truths.append(aligned_probabilities(truth, member.classes_, self.classes_)[is_known])
+        self.temperature_ = fitted_temperature(
+            np.concatenate(shares), np.concatenate(truths), by_label=self._is_multilabel
+        )
 
     def _score(self, y: NDArray[Any], predictions: NDArray[np.float64]) -> float:
         if self._is_multilabel:
