@@ -17,7 +17,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from skdl._validation import Constraint, OneOf, Real, check_parameters
+from skdl._validation import Boolean, Constraint, OneOf, Real, check_parameters
 from skdl.estimators.base import (
     fitted_temperature,
     plainly_named,
@@ -37,6 +37,7 @@ from skdl.model_selection.ensembles._averaging import (
 )
 from skdl.model_selection.ensembles._kfold_base import CONSTRAINTS, BaseKFoldEnsemble
 from skdl.model_selection.ensembles._out_of_fold import cv_plus_intervals
+from skdl.model_selection.ensembles._sets import adaptive_scores, cross_conformal_sets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +49,9 @@ __all__ = ["KFoldEnsembleClassifier", "KFoldEnsembleRegressor"]
 _COVERAGE: dict[str, Constraint] = {
     "coverage": Real(0, 1, low_open=True, high_open=True, example=0.9)
 }
+_SET: dict[str, Constraint] = {
+    **_COVERAGE, "size_penalty": Real(0, example=0.1), "allow_empty": Boolean()
+}  # fmt: skip
 _INTERVAL: dict[str, Constraint] = {**_COVERAGE, "method": OneOf("auto", "cv+", "cqr")}
 
 
@@ -339,6 +343,73 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
         mean = by_member.mean(axis=0)
         return (mean, by_member.std(axis=0)) if return_std else mean
 
+    @available_if(gives_probabilities)
+    @plainly_named
+    def predict_set(
+        self, X: Any, coverage: float = 0.9, *, size_penalty: float = 0.0, allow_empty: bool = False
+    ) -> NDArray[np.bool_]:
+        """Predict sets of classes that hold the true one of so large a share of new rows.
+
+        Adaptive sets (Romano, Sesia and Candès 2020) by CV+ (their Eq. 7): the most probable
+        classes, as many as it takes, with what "probable" must mean learned from the rows that
+        each member of the folds did not learn from. Whatever the members' probabilities are
+        worth, for rows that are exchangeable with those of ``fit`` the sets hold the true class
+        with a probability of at least about ``1 - 2 (1 - coverage)`` (Theorem 3), and in practice
+        with one near `coverage`. That is over all rows: see `coverage_by_group` for groups.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Rows in the form in which ``fit`` was given them.
+        coverage : float in (0, 1), default=0.9
+            Share of rows whose class the sets are to hold.
+        size_penalty : float >= 0, default=0.0
+            What each further class costs (RAPS, Angelopoulos et al. 2021, with one class free).
+            Where classes are many, 0.01 to 0.2 keep sets from becoming large.
+        allow_empty : bool, default=False
+            Where the ensemble is right more often than `coverage` asks for, exactly that share is
+            held only if sets of some rows are empty. Otherwise they hold the most probable class,
+            and the share is larger.
+
+        Returns
+        -------
+        sets : ndarray of shape (n_samples, n_classes), bool
+            Columns follow ``classes_``. Ties are broken by random numbers, the same in each call.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        ValueError
+            If an argument is not as described, if rows have several labels, or if the splitter did
+            not hold out every row once in every iteration.
+        """
+        check_is_fitted(self)
+        owner = type(self).__name__
+        given = {"coverage": coverage, "size_penalty": size_penalty, "allow_empty": allow_empty}
+        check_parameters(owner, given, _SET)
+        if self._is_multilabel:
+            raise ValueError(
+                f"{owner}: sets of several labels. Expected one column of labels, for example an "
+                "ensemble for each label."
+            )
+        self._check_every_row_held_out("CV+")
+        by_member = np.array(
+            [self._combinable(m, self._member_predictions(m, X)) for m in self.fold_estimators_]
+        )
+        rng = np.random.default_rng(self._seed)
+        n_rows = len(self._codes)
+        of_rows = adaptive_scores(self.oof_predictions_, rng.uniform(size=n_rows), size_penalty)
+        shares: NDArray[np.float64] = rng.uniform(size=by_member.shape[1])
+        sets = cross_conformal_sets(
+            by_member, self._member_of, of_rows[np.arange(n_rows), self._codes],
+            shares, coverage, size_penalty,
+        )  # fmt: skip
+        if not allow_empty:
+            empty = np.flatnonzero(~sets.any(axis=1))
+            sets[empty, self.predict_proba(X).argmax(axis=1)[empty]] = True
+        return sets
+
     def _set_target_attributes(self, y: Any) -> None:
         kind = type_of_target(y, input_name="y")
         if kind == "multiclass-multioutput":
@@ -347,7 +418,11 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
                 "column of labels or a multilabel indicator."
             )
         self._is_multilabel = kind == "multilabel-indicator"
-        self.classes_ = np.arange(y.shape[1]) if self._is_multilabel else np.unique(y)
+        if self._is_multilabel:
+            self.classes_ = np.arange(y.shape[1])
+        else:
+            self.classes_, self._codes = np.unique(y, return_inverse=True)
+            self._codes = self._codes.ravel()
 
     def _member_predictions(self, member: Any, X: Any) -> NDArray[np.float64]:
         probabilities = member.predict_proba(X)

@@ -176,6 +176,7 @@ class BaseKFoldEnsemble(BaseAveraging):
             owner, self.cv, self._splitter(y, rng), X, y, **(split_params or {})
         )
         members = self._draw_members(rng, len(splits) + (self.refit or 0))
+        self._seed = int(rng.randint(np.iinfo(np.int32).max))
         self._set_target_attributes(y)
         folds, refitted = members[: len(splits)], members[len(splits) :]
         fits = [

