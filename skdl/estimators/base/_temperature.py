@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, log_expit, log_softmax, softmax
+from scipy.special import expit, log_expit, log_softmax, logsumexp, softmax
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,14 +41,15 @@ def fitted_temperature(
 ) -> float:
     """Return the temperature of least log loss.
 
-    The loss is convex in its inverse. Targets are smoothed by ``1 / (n + 1)``, as if every row had
-    been seen once more without a label (Platt 1999, section 2.2, has a similar correction): a few
-    rows that are all predicted right do not make probabilities certain.
+    The loss of one member is convex in its inverse. Targets are smoothed by ``1 / (n + 1)``, as if
+    each row had been seen once more without a label (Platt 1999, section 2.2, has a similar
+    correction): a few rows that are all predicted right do not make probabilities certain.
 
     Parameters
     ----------
-    probabilities : ndarray of shape (n_rows, n_classes)
-        Of rows that were not learned from.
+    probabilities : ndarray of shape (n_rows, n_classes) or (n_members, n_rows, n_classes)
+        Of rows that were not learned from. Those of several members are meant to be divided by
+        one temperature, and then averaged.
     truth : ndarray of shape (n_rows, n_classes)
         1 for each row's class, or for its labels, else 0.
     by_label : bool
@@ -65,17 +66,27 @@ def fitted_temperature(
     share = 1.0 / (n_rows + 1)
     targets = truth * (1.0 - share) + share * (0.5 if by_label else 1.0 / n_columns)
     logits = _logits(probabilities, by_label=by_label)
+    logits = logits.reshape(-1, n_rows, n_columns)
 
     def mean_log_loss(log_temperature: float) -> float:
         scaled = logits / np.exp(log_temperature)
         if by_label:
-            by_row = -(targets * log_expit(scaled) + (1.0 - targets) * log_expit(-scaled)).sum(1)
+            others = (1.0 - targets) * _log_mean(log_expit(-scaled))
+            by_row = -(targets * _log_mean(log_expit(scaled)) + others).sum(1)
         else:
-            by_row = -(targets * log_softmax(scaled, axis=1)).sum(1)
+            by_row = -(targets * _log_mean(log_softmax(scaled, axis=2))).sum(1)
         return float(np.average(by_row, weights=weight))
 
     found = minimize_scalar(mean_log_loss, bounds=(-_WIDEST, _WIDEST), method="bounded")
     return float(np.exp(found.x))
+
+
+def _log_mean(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the logarithm of the mean over members of what has these logarithms."""
+    if len(logs) == 1:
+        return logs[0]
+    mean: NDArray[np.float64] = logsumexp(logs, axis=0) - np.log(len(logs))
+    return mean
 
 
 def tempered(
@@ -100,6 +111,6 @@ def tempered(
 
 def _logits(probabilities: NDArray[Any], *, by_label: bool) -> NDArray[np.float64]:
     values = np.asarray(probabilities, np.float64)
-    added = added_to_probabilities(values.shape[1], by_label=by_label)
+    added = added_to_probabilities(values.shape[-1], by_label=by_label)
     logs = np.log(values + added)
     return logs - np.log(1.0 - values + added) if by_label else logs

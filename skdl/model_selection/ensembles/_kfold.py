@@ -250,8 +250,9 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
         1 shows how far networks in lockstep have come, and of others that each is fitted.
     calibrate : "temperature" or None, default=None
         Divide the logits of all members by a temperature (Guo et al. 2017), that of least log
-        loss on the rows that each did not learn from. No row is lost to it. Which class a member
-        finds most probable stays as it was.
+        loss on the rows that each did not learn from. No row is lost to it. Their mean is less
+        sure than each of them (Ranjan and Gneiting 2010): only with ``n_iterations=2`` or more,
+        when rows have several such members, can a temperature be above 1.
 
     Attributes
     ----------
@@ -400,7 +401,7 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
         rng = np.random.default_rng(self._seed)
         n_rows = len(self._codes)
         of_rows = adaptive_scores(self.oof_predictions_, rng.uniform(size=n_rows), size_penalty)
-        shares: NDArray[np.float64] = rng.uniform(size=by_member.shape[1])
+        shares: NDArray[np.float64] = rng.uniform(size=(by_member.shape[1],))
         sets = cross_conformal_sets(
             by_member, self._member_of, of_rows[np.arange(n_rows), self._codes],
             shares, coverage, size_penalty,
@@ -443,21 +444,29 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
         self.temperature_ = 1.0
         if self.calibrate is None:
             return
-        shares, truths = [], []
+        truth = y.astype(float) if self._is_multilabel else np.eye(len(self.classes_))[self._codes]
+        by_iteration: list[NDArray[np.float64]] = []
+        n_seen = np.zeros(len(y), int)
         for member, rows, predictions in folds:
-            if self._is_multilabel:
-                truth = y[rows]
-            else:
-                truth = np.ravel(y[rows])[:, None] == np.asarray(member.classes_)
-            # A class that a member has not learned from is no matter of temperature.
-            is_known = truth.any(axis=1) | self._is_multilabel
-            shares.append(
-                aligned_probabilities(predictions, member.classes_, self.classes_)[is_known]
-            )
-            truths.append(aligned_probabilities(truth, member.classes_, self.classes_)[is_known])
-        self.temperature_ = fitted_temperature(
-            np.concatenate(shares), np.concatenate(truths), by_label=self._is_multilabel
+            aligned = predictions
+            if not self._is_multilabel:
+                aligned = aligned_probabilities(predictions, member.classes_, self.classes_)
+                # A class that a member has not learned from is no matter of temperature.
+                aligned[~np.isin(self.classes_[self._codes[rows]], member.classes_)] = np.nan
+            if n_seen[rows].max() >= len(by_iteration):
+                by_iteration.append(np.full(truth.shape, np.nan))
+            for number in np.unique(n_seen[rows]):
+                own = n_seen[rows] == number
+                by_iteration[number][rows[own]] = aligned[own]
+            n_seen[rows] += 1
+        together = np.array(by_iteration)
+        is_known = np.isfinite(together).all(axis=(0, 2))
+        found = fitted_temperature(
+            together[:, is_known], truth[is_known], by_label=self._is_multilabel
         )
+        # The mean of several members is less sure than each. Of a single iteration nothing tells
+        # by how much, and what makes single members less sure may be too much of it.
+        self.temperature_ = found if len(by_iteration) > 1 else min(found, 1.0)
 
     def _score(self, y: NDArray[Any], predictions: NDArray[np.float64]) -> float:
         if self._is_multilabel:
