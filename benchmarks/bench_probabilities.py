@@ -1,6 +1,7 @@
-"""Do intervals and prediction sets hold what they promise, and does calibration gain?
+r"""Do intervals and prediction sets hold what they promise, and does calibration gain?
 
-python benchmarks/bench_probabilities.py [--tables NAME ...] [--results FILE] [--inc FOLDER]
+python benchmarks/bench_probabilities.py [--tables NAME ...] [--splits N] [--tabular] \
+    [--results FILE] [--inc FOLDER]
 
 Ensembles of five networks, as they come but for early stopping, on random splits of each table.
 Of numbers: the share of test rows in 90 % intervals and their mean width, around means (CV+) and
@@ -10,6 +11,7 @@ again. ``--inc`` writes the tables of docs/probabilities.rst.
 """
 
 import argparse
+import functools
 import json
 import statistics
 import sys
@@ -31,8 +33,9 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
 COVERAGE = 0.9
+TABULAR = ", tabular()"
 QUANTILES = [0.05, 0.25, 0.5, 0.75, 0.95]
-MOST_TO_TRAIN, MOST_TO_TEST = 2000, 2000
+MOST_TO_TRAIN, MOST_TO_TEST = 1000, 2000
 # A class of fewer rows cannot be in every fold.
 LEAST_OF_A_CLASS = 20
 PLAIN = {"early_stopping": True, "batch_size": 128, "learning_rate": 0.003}
@@ -97,7 +100,7 @@ def read_table(name):
     return X.reset_index(drop=True), y, is_classes
 
 
-def measure_table(table, n_splits):
+def measure_table(table, n_splits, *, is_tabular):
     """Fit and score all splits of one table, in lockstep."""
     import joblib
 
@@ -108,7 +111,9 @@ def measure_table(table, n_splits):
     n_test = min(len(y) - n_train, MOST_TO_TEST)
     splitter = StratifiedShuffleSplit if is_classes else ShuffleSplit
     splits = splitter(n_splits, train_size=n_train, test_size=n_test, random_state=0)
-    measure = measure_classes if is_classes else measure_numbers
+    measure = measure_numbers
+    if is_classes:
+        measure = functools.partial(measure_classes, is_tabular=is_tabular)
     tasks = [
         joblib.delayed(measure)(X, y, train, test, seed)
         for seed, (train, test) in enumerate(splits.split(X, y))
@@ -139,33 +144,36 @@ def measure_numbers(X, y, train, test, seed):
     return found
 
 
-def measure_classes(X, y, train, test, seed):
+def measure_classes(X, y, train, test, seed, *, is_tabular):
     """Return coverage and size of sets, and the log loss without and with a temperature."""
     from sklearn.metrics import log_loss
     from sklearn.pipeline import make_pipeline
 
     import skdl
 
-    found = {}
-    network = make_pipeline(by_column(), skdl.MLPClassifier(**PLAIN))
-    for name, calibrate in (("as it is", None), ("temperature", "temperature")):
-        ensemble = skdl.model_selection.KFoldEnsembleClassifier(
-            network, random_state=seed, calibrate=calibrate
-        )
-        ensemble.fit(X.iloc[train], y[train])
-        shares = ensemble.predict_proba(X.iloc[test])
-        own = {"log loss": log_loss(y[test], shares, labels=ensemble.classes_)}
-        codes = np.searchsorted(ensemble.classes_, y[test])
-        for kind, options in (
-            ("", {}),
-            ("any size ", {"allow_empty": True}),
-            ("punished ", {"allow_empty": True, "size_penalty": 0.1}),
-        ):
-            sets = ensemble.predict_set(X.iloc[test], COVERAGE, **options)
-            own[f"{kind}coverage"] = sets[np.arange(len(codes)), codes].mean()
-            own[f"{kind}size"] = sets.sum(1).mean()
-        found[name] = {**own, "temperature": ensemble.temperature_}
-    return found
+    network = skdl.MLPClassifier.tabular() if is_tabular else skdl.MLPClassifier(**PLAIN)
+    network = make_pipeline(by_column(), network)
+    ensemble = skdl.model_selection.KFoldEnsembleClassifier(
+        network, random_state=seed, calibrate="temperature"
+    )
+    ensemble.fit(X.iloc[train], y[train])
+    found = {"temperature": ensemble.temperature_}
+    codes = np.searchsorted(ensemble.classes_, y[test])
+    for kind, options in (
+        ("", {}),
+        ("any size ", {"allow_empty": True}),
+        ("punished ", {"allow_empty": True, "size_penalty": 0.1}),
+    ):
+        sets = ensemble.predict_set(X.iloc[test], COVERAGE, **options)
+        found[f"{kind}coverage"] = sets[np.arange(len(codes)), codes].mean()
+        found[f"{kind}size"] = sets.sum(1).mean()
+    shares = ensemble.predict_proba(X.iloc[test])
+    found["calibrated"] = log_loss(y[test], shares, labels=ensemble.classes_)
+    # The same members without it.
+    ensemble.temperature_ = 1.0
+    shares = ensemble.predict_proba(X.iloc[test])
+    found["as it is"] = log_loss(y[test], shares, labels=ensemble.classes_)
+    return {"ensemble": found}
 
 
 # ------------------------------------------------------------------------------------- tables
@@ -182,48 +190,59 @@ def with_error(values, digits=3):
     return f"{statistics.mean(values):.{digits}f} ± {error:.{digits}f}"
 
 
+def counts(found):
+    """Return the rows to train on and the splits."""
+    return [f"{found['n_train']:,}", str(len(found["splits"]))]
+
+
 def rows_of_numbers(results):
     """Yield a line for each table of numbers."""
-    yield ["", "rows", "CV+ holds", "CQR holds", "width of CQR to that of CV+"]
+    yield ["", "rows", "splits", "CV+ holds", "CQR holds", "width of CQR to that of CV+"]
     for table in NUMBERS:
         if table in results:
             found = results[table]
             widths = [column(found, model, "width") for model in ("CQR", "CV+")]
             ratios = [own / other for own, other in zip(*widths, strict=True)]
             held = [with_error(column(found, m, "coverage")) for m in ("CV+", "CQR")]
-            yield [table, f"{found['n_train']:,}", *held, with_error(ratios)]
+            yield [table, *counts(found), *held, with_error(ratios)]
 
 
 def rows_of_sets(results):
     """Yield a line for each table of classes."""
-    yield ["", "rows", "sets hold", "classes", "may be empty, hold", "classes", "with penalty"]
+    heads = [
+        "sets hold",
+        "classes",
+        "may be empty: hold",
+        "classes",
+        "with penalty: hold",
+        "classes",
+    ]
+    yield ["", "rows", "splits", *heads]
     for table in CLASSES:
         if table in results:
             found = results[table]
             cells = [
-                with_error(column(found, "as it is", f"{kind}coverage"))
-                if name == "coverage"
-                else f"{statistics.mean(column(found, 'as it is', f'{kind}size')):.2f}"
-                for kind in ("", "any size ")
-                for name in ("coverage", "size")
+                with_error(column(found, "ensemble", f"{kind}{name}"), digits)
+                for kind in ("", "any size ", "punished ")
+                for name, digits in (("coverage", 3), ("size", 2))
             ]
-            last = f"{statistics.mean(column(found, 'as it is', 'punished size')):.2f}"
-            yield [table, f"{found['n_train']:,}", *cells, last]
+            yield [table, *counts(found), *cells]
 
 
 def rows_of_calibration(results):
     """Yield a line for each table of classes."""
-    yield ["", "rows", "log loss", "with temperature", "change", "temperature"]
-    for table in CLASSES:
-        if table in results:
-            found = results[table]
-            models = ("as it is", "temperature")
-            losses = [column(found, model, "log loss") for model in models]
-            changes = [100 * (own / other - 1) for other, own in zip(*losses, strict=True)]
-            means = [f"{statistics.mean(values):.4f}" for values in losses]
-            temperature = f"{statistics.mean(column(found, 'temperature', 'temperature')):.2f}"
-            change = f"{with_error(changes, 1)} %"
-            yield [table, f"{found['n_train']:,}", *means, change, temperature]
+    yield ["", "rows", "splits", "log loss", "with temperature", "change", "temperature"]
+    for name in CLASSES:
+        for table in (name, f"{name}{TABULAR}"):
+            if table in results:
+                found = results[table]
+                losses = [column(found, "ensemble", kind) for kind in ("as it is", "calibrated")]
+                changes = [100 * (own / other - 1) for other, own in zip(*losses, strict=True)]
+                means = [f"{statistics.mean(values):.4f}" for values in losses]
+                temperature = f"{statistics.mean(column(found, 'ensemble', 'temperature')):.2f}"
+                yield [
+                    table, *counts(found), *means, f"{with_error(changes, 1)} %", temperature
+                ]  # fmt: skip
 
 
 TABLES = {
@@ -248,16 +267,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--tables", nargs="+", default=known, choices=known)
     parser.add_argument("--splits", type=int, default=20)
+    parser.add_argument("--tabular", action="store_true", help="classes by MLPClassifier.tabular()")
     parser.add_argument("--results", type=Path, default=Path("probabilities.json"), metavar="FILE")
     parser.add_argument("--inc", type=Path, metavar="FOLDER", help="write the tables of the docs")
     arguments = parser.parse_args()
     results = json.loads(arguments.results.read_text()) if arguments.results.exists() else {}
     for table in arguments.tables:
-        if table not in results:
-            print(f"  {table} …", file=sys.stderr, flush=True)
-            results[table] = run_in_fresh_process(
-                __file__, task="measure_table", table=table, n_splits=arguments.splits
-            )
+        key = table + TABULAR * (arguments.tabular and table in CLASSES)
+        if key not in results:
+            print(f"  {key} …", file=sys.stderr, flush=True)
+            results[key] = run_in_fresh_process(
+                __file__, task="measure_table", table=table, n_splits=arguments.splits,
+                is_tabular=arguments.tabular,
+            )  # fmt: skip
             arguments.results.write_text(json.dumps(results, indent=1))
     for name, rows_of in TABLES.items():
         rows = list(rows_of(results))

@@ -68,7 +68,7 @@ DIFFERENT = {
     ),
     "calibrate": (
         "by rows held out, or by those of each fold",
-        [["CNNClassifier", "MLPClassifier"], ["KFoldEnsembleClassifier"]],
+        [classifiers(OURS), ["KFoldEnsembleClassifier"]],
     ),
     "groups": (
         "folds, three parts, or lines of a table",
@@ -155,7 +155,7 @@ DIFFERENT = {
     "oof_score_": ("accuracy, or R²", [[name] for name in KFOLD]),
     "temperature_": (
         "of a network, of all members",
-        [["CNNClassifier", "MLPClassifier"], ["KFoldEnsembleClassifier"]],
+        [classifiers(OURS), ["KFoldEnsembleClassifier"]],
     ),
     # -------------------------------------------------- arguments and results of methods
     "fit(**fit_params)": (

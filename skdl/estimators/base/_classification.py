@@ -291,23 +291,24 @@ class ClassificationNetwork(ClassifierMixin, BaseNetwork):
         )
 
     def _train(self, job: Job) -> Trained:
-        from skdl.training import predict
-
-        rows = job.validation
-        if self.calibrate is None:
-            return super()._train(job)
-        if rows is None:
+        if self.calibrate is not None and job.validation is None:
             raise InvalidParameterError(
                 f"{type(self).__name__}: calibrate={self.calibrate!r} needs rows that are not "
                 "learned from, and none are held out here. Expected early_stopping=True with a "
                 "monitor such as 'val_loss', X_val and y_val in fit, or calibrate=None. A "
                 "KFoldEnsembleClassifier can calibrate where the network in it does not."
             )
-        trained = super()._train(job)
+        return super()._train(job)
+
+    def _learn_after_training(self, trained: Trained, job: Job) -> None:
+        from skdl.training import predict
+
+        rows = job.validation
+        if self.calibrate is None or rows is None:
+            return
         weight = None if rows.weight is None else rows.weight[rows.rows]
-        outputs = predict(trained, rows.X[rows.rows])
+        outputs = predict(trained, self._to_inputs(rows.X[rows.rows]))
         self._targets.learn_temperature(outputs, rows.y[rows.rows], weight)
-        return trained
 
     @property
     def temperature_(self) -> float:
