@@ -48,12 +48,12 @@ if TYPE_CHECKING:
 __all__ = [
     "DECISION_THRESHOLD",
     "IS_CLASSIFIER",
-    "IS_REGRESSOR",
     "AveragingClassifier",
     "AveragingRegressor",
     "BaseAveraging",
     "aligned_probabilities",
     "gives_probabilities",
+    "is_regressor_unlike",
 ]
 
 _CONSTRAINTS: dict[str, Constraint] = {
@@ -66,10 +66,14 @@ def _is_instance(value: object, method: str) -> bool:
     return hasattr(value, method) and not isinstance(value, type)
 
 
-IS_REGRESSOR = Predicate(
-    lambda value: _is_instance(value, "predict") and not is_classifier(value),
-    "a regressor; AveragingClassifier takes classifiers",
-)
+def is_regressor_unlike(classifying: str) -> Predicate:
+    """Return the constraint on members of an ensemble beside which another takes classifiers."""
+    return Predicate(
+        lambda value: _is_instance(value, "predict") and not is_classifier(value),
+        f"a regressor; {classifying} takes classifiers",
+    )
+
+
 IS_CLASSIFIER = Predicate(
     lambda value: _is_instance(value, "predict_proba"), "a classifier with predict_proba"
 )
@@ -252,7 +256,10 @@ class AveragingRegressor(RegressorMixin, BaseAveraging):
     (442,)
     """
 
-    _constraints: ClassVar[dict[str, Constraint]] = {**_CONSTRAINTS, "estimator": IS_REGRESSOR}
+    _constraints: ClassVar[dict[str, Constraint]] = {
+        **_CONSTRAINTS,
+        "estimator": is_regressor_unlike("AveragingClassifier"),
+    }
 
     @plainly_named
     def predict(self, X: Any) -> NDArray[Any]:

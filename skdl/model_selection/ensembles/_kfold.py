@@ -29,11 +29,11 @@ from skdl.exceptions import InvalidParameterError
 from skdl.model_selection.ensembles._averaging import (
     DECISION_THRESHOLD,
     IS_CLASSIFIER,
-    IS_REGRESSOR,
     AveragingClassifier,
     AveragingRegressor,
     aligned_probabilities,
     gives_probabilities,
+    is_regressor_unlike,
 )
 from skdl.model_selection.ensembles._kfold_base import CONSTRAINTS, BaseKFoldEnsemble
 from skdl.model_selection.ensembles._out_of_fold import cv_plus_intervals
@@ -114,7 +114,21 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
     (3, 2)
     """
 
-    _constraints: ClassVar[dict[str, Constraint]] = {**CONSTRAINTS, "estimator": IS_REGRESSOR}
+    _constraints: ClassVar[dict[str, Constraint]] = {
+        **CONSTRAINTS,
+        "estimator": is_regressor_unlike("KFoldEnsembleClassifier"),
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        cv: Any = 5,
+        n_iterations: int = 1,
+        refit: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(estimator, cv, n_iterations, refit, random_state, verbose)
 
     @plainly_named
     def predict(self, X: Any, return_std: bool = False) -> Any:

@@ -170,7 +170,7 @@ class BaseKFoldEnsemble(BaseAveraging):
         if num_samples(X) <= 1:
             raise ValueError(f"{owner}: n_samples=1 cannot be split. Expected 2 rows or more.")
         if not sparse.issparse(y):
-            assert_all_finite(np.asarray(y), input_name="y")
+            _check_finite(owner, np.asarray(y))
         rng = check_random_state(self.random_state)
         splits = checked_splits(
             owner, self.cv, self._splitter(y, rng), X, y, **(split_params or {})
@@ -263,6 +263,15 @@ class BaseKFoldEnsemble(BaseAveraging):
         splitter = self.cv if hasattr(self.cv, "split") else GroupKFold()
         to_splitter = MethodMapping().add(caller="fit", callee="split")
         return super().get_metadata_routing().add(splitter=splitter, method_mapping=to_splitter)
+
+
+def _check_finite(owner: str, y: NDArray[Any]) -> None:
+    try:
+        assert_all_finite(y, input_name="y")
+    except ValueError as error:
+        raise ValueError(
+            f"{owner}: {error} Expected a target for each row: leave out rows without one."
+        ) from error
 
 
 def _joint_best_epoch(overrides: Sequence[FitOverrides]) -> int | None:

@@ -428,12 +428,35 @@ def test_cross_validation_and_pickle_work(diabetes):
         (KFoldEnsembleRegressor(Ridge(), FOLDS, n_iterations=2), r"n_iterations=2 .*IteratedKFold"),
         (KFoldEnsembleRegressor(Ridge(), refit=0), r"refit=0"),
         (KFoldEnsembleRegressor(LogisticRegression()), r"LogisticRegression\(\)"),
+        (KFoldEnsembleRegressor(LogisticRegression()), r"KFoldEnsembleClassifier takes classif"),
+        (KFoldEnsembleRegressor(Ridge(), verbose="much"), r"verbose='much'"),
+        (KFoldEnsembleClassifier(LogisticRegression(), calibrate=True), r"calibrate=True .*'temp"),
         (KFoldEnsembleClassifier(Ridge()), r"a classifier with predict_proba"),
     ],
 )
 def test_bad_parameters_are_refused_with_what_is_allowed(ensemble, message, iris):
     with pytest.raises(InvalidParameterError, match=message):
         ensemble.fit(*iris)
+
+
+def test_errors_begin_with_the_ensemble_and_name_no_base_class(diabetes):
+    X, y = diabetes
+    gaps = np.where(np.arange(150) == 3, np.nan, y)
+    with pytest.raises(ValueError, match=r"^KFoldEnsembleRegressor: .*NaN.*leave out rows"):
+        KFoldEnsembleRegressor(Ridge(), 3).fit(X, gaps)
+    for Ensemble in (KFoldEnsembleRegressor, KFoldEnsembleClassifier):
+        with pytest.raises(TypeError, match=rf"^{Ensemble.__name__}\.__init__"):
+            Ensemble(LinearRegression(), unknown=1)
+
+
+def test_verbose_shows_how_far_the_networks_are(diabetes, capsys):
+    X, y = diabetes
+    quiet, talking = (KFoldEnsembleRegressor(NETWORK, 2, verbose=v) for v in (0, 1))
+    quiet.fit(X, y)
+    assert capsys.readouterr() == ("", "")
+    talking.fit(X, y)
+    shown = capsys.readouterr()
+    assert "epoch" in shown.out + shown.err
 
 
 def test_bad_coverage_is_refused(diabetes):
