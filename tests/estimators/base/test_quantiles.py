@@ -15,7 +15,12 @@ from skdl.estimators.base import predicted_quantiles
 from skdl.exceptions import NoImprovementWarning
 from skdl.export import OnnxModel, to_onnx
 from skdl.io import load, save
-from skdl.model_selection import AveragingRegressor, OptunaSearchCV, cross_validate
+from skdl.model_selection import (
+    AveragingRegressor,
+    KFoldEnsembleRegressor,
+    OptunaSearchCV,
+    cross_validate,
+)
 
 QUANTILES = [0.1, 0.5, 0.9]
 # The standard normal distribution's.
@@ -102,6 +107,11 @@ def test_copies_and_files_keep_the_quantiles(tmp_path):
     assert clone(network).quantiles == QUANTILES
     np.testing.assert_array_equal(
         pickle.loads(pickle.dumps(network)).predict_quantiles(X), expected
+    )
+    ensemble = KFoldEnsembleRegressor(network, 2, random_state=0).fit(X, y)
+    save(ensemble, tmp_path / "ensemble.skdl")
+    np.testing.assert_array_equal(
+        load(tmp_path / "ensemble.skdl").predict_interval(X, 0.8), ensemble.predict_interval(X, 0.8)
     )
     save(network, tmp_path / "network.skdl")
     np.testing.assert_array_equal(load(tmp_path / "network.skdl").predict_quantiles(X), expected)

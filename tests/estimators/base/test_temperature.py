@@ -189,6 +189,11 @@ def test_ensemble_calibrates_the_mean_of_members_on_rows_out_of_fold(kind, tmp_p
     np.testing.assert_array_equal(ensemble.predict_proba(X), mean)
     of_rows = np.mean([tempered(r, ensemble.temperature_, by_label=by_label) for r in raw], 0)
     np.testing.assert_allclose(ensemble.oof_predictions_, of_rows, atol=1e-3)
+    save(ensemble, tmp_path / "ensemble.skdl")
+    loaded = load(tmp_path / "ensemble.skdl")
+    np.testing.assert_array_equal(loaded.predict_proba(X), mean)
+    if not by_label:
+        np.testing.assert_array_equal(loaded.predict_set(X), ensemble.predict_set(X))
     to_onnx(ensemble, X, tmp_path / "ensemble.onnx")
     probabilities = OnnxModel(tmp_path / "ensemble.onnx").predict_proba(X)
     np.testing.assert_allclose(probabilities, mean, atol=1e-5)
