@@ -19,7 +19,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdl._validation import Boolean, Constraint, OneOf, Real, check_parameters
 from skdl.estimators.base import (
-    fitted_temperature,
     plainly_named,
     predicted_quantiles,
     quantile_levels,
@@ -35,6 +34,7 @@ from skdl.model_selection.ensembles._averaging import (
     gives_probabilities,
     is_regressor_unlike,
 )
+from skdl.model_selection.ensembles._calibration import temperature_of_folds
 from skdl.model_selection.ensembles._kfold_base import CONSTRAINTS, BaseKFoldEnsemble
 from skdl.model_selection.ensembles._out_of_fold import cv_plus_intervals
 from skdl.model_selection.ensembles._sets import adaptive_scores, cross_conformal_sets
@@ -458,29 +458,18 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
         self.temperature_ = 1.0
         if self.calibrate is None:
             return
-        truth = y.astype(float) if self._is_multilabel else np.eye(len(self.classes_))[self._codes]
-        by_iteration: list[NDArray[np.float64]] = []
-        n_seen = np.zeros(len(y), int)
+        if self._is_multilabel:
+            held_out = [(rows, predictions) for _, rows, predictions in folds]
+            self.temperature_ = temperature_of_folds(held_out, y.astype(float), by_label=True)
+            return
+        held_out = []
         for member, rows, predictions in folds:
-            aligned = predictions
-            if not self._is_multilabel:
-                aligned = aligned_probabilities(predictions, member.classes_, self.classes_)
-                # A class that a member has not learned from is no matter of temperature.
-                aligned[~np.isin(self.classes_[self._codes[rows]], member.classes_)] = np.nan
-            if n_seen[rows].max() >= len(by_iteration):
-                by_iteration.append(np.full(truth.shape, np.nan))
-            for number in np.unique(n_seen[rows]):
-                own = n_seen[rows] == number
-                by_iteration[number][rows[own]] = aligned[own]
-            n_seen[rows] += 1
-        together = np.array(by_iteration)
-        is_known = np.isfinite(together).all(axis=(0, 2))
-        found = fitted_temperature(
-            together[:, is_known], truth[is_known], by_label=self._is_multilabel
-        )
-        # The mean of several members is less sure than each. Of a single iteration nothing tells
-        # by how much, and what makes single members less sure may be too much of it.
-        self.temperature_ = found if len(by_iteration) > 1 else min(found, 1.0)
+            aligned = aligned_probabilities(predictions, member.classes_, self.classes_)
+            # A class that a member has not learned from is no matter of temperature.
+            is_known = np.isin(self.classes_[self._codes[rows]], member.classes_)
+            held_out.append((rows, np.where(is_known[:, None], aligned, np.nan)))
+        truth = np.eye(len(self.classes_))[self._codes]
+        self.temperature_ = temperature_of_folds(held_out, truth, by_label=False)
 
     def _score(self, y: NDArray[Any], predictions: NDArray[np.float64]) -> float:
         if self._is_multilabel:

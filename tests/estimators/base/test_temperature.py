@@ -7,7 +7,7 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import make_classification
 from sklearn.metrics import log_loss
-from sklearn.model_selection import KFold
+from sklearn.model_selection import KFold, ShuffleSplit
 
 import skdl
 from skdl.estimators.base import fitted_temperature, tempered
@@ -216,6 +216,14 @@ def test_one_iteration_makes_probabilities_surer_but_never_less_sure(factor, exp
     np.testing.assert_allclose(
         ensemble.predict_proba(raw), tempered(raw, found, by_label=False), rtol=1e-6
     )
+
+
+def test_splitter_that_holds_some_rows_out_more_often_calibrates_on_those_it_holds_out():
+    X, y = classes(2)
+    splitter = ShuffleSplit(3, test_size=0.2, random_state=0)
+    smooth = network(label_smoothing=0.5)
+    ensemble = KFoldEnsembleClassifier(smooth, splitter, random_state=0, calibrate="temperature")
+    assert 0.2 < ensemble.fit(X, y).temperature_ < 0.9
 
 
 def test_class_that_a_member_has_not_seen_does_not_count():
