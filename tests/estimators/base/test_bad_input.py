@@ -76,7 +76,6 @@ CLASSIFIER = [
     ("loss", "crossentrpy", "loss='crossentrpy' .*'crossentropy'"),
     ("label_smoothing", 1.0, r"label_smoothing=1\.0 .*\[0, 1\)"),
     ("calibrate", "temprature", "calibrate='temprature' .*'temperature'"),
-    ("calibrate", "temperature", "calibrate='temperature' .*early_stopping=True.*X_val"),
     ("class_weight", "balancd", "class_weight='balancd' .*'balanced'"),
     ("class_weight", {"high": -1, "low": 1}, "class_weight.*-1"),
     ("class_weight", {"hgih": 1}, "class_weight.*'hgih'.*'high'"),
