@@ -23,6 +23,7 @@ from skdl.estimators.base._regression import (
     predicted_quantiles,
     quantile_levels,
 )
+from skdl.estimators.base._row_groups import RowGroups
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._temperature import (
     added_to_probabilities,
@@ -41,6 +42,7 @@ __all__ = [
     "Number",
     "NumericColumn",
     "PublicEstimatorMixin",
+    "RowGroups",
     "TargetForm",
     "added_to_probabilities",
     "describe_space",

@@ -34,6 +34,7 @@ from skdl.estimators.base._job import described_job
 from skdl.estimators.base._other_libraries import name_bad_arguments, unknown_parameter
 from skdl.estimators.base._parameters import CONSTRAINTS, as_list, check_learning_rate
 from skdl.estimators.base._public_estimator import PublicEstimatorMixin
+from skdl.estimators.base._row_groups import RowGroups
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._targets import Targets
 from skdl.estimators.base._training_data import TrainingData, checked_rows, rows_in_place
@@ -202,6 +203,8 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
             Weights of the validation rows.
         groups : array-like of shape (n_samples,), default=None
             With ``early_stopping=True``, rows of one group stay on one side of the inner split.
+            Those given to ``cross_validate``, `OptunaSearchCV` or a K-fold ensemble of skdl come
+            here by themselves, through pipelines too.
 
         Returns
         -------
@@ -224,6 +227,8 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
             last_epoch = overrides.last_epoch
             if X_val is None:
                 X_val, y_val = overrides.validation_rows(self)
+        if groups is None and X_val is None and self.early_stopping:
+            groups = RowGroups.of_rows(self, X)
         job = self._make_job(
             X, y, sample_weight, X_val, y_val, sample_weight_val, groups, initial=initial,
             may_stop=last_epoch is None,

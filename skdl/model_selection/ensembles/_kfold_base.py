@@ -26,10 +26,17 @@ from skdl._validation import (
     Predicate,
     check_parameters,
 )
-from skdl.estimators.base import FitOverrides, has_quantiles, plainly_named, predicted_quantiles
+from skdl.estimators.base import (
+    FitOverrides,
+    RowGroups,
+    has_quantiles,
+    plainly_named,
+    predicted_quantiles,
+)
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._arguments import MOST, check_data, checked_splits
 from skdl.model_selection._curves import mean_curve
+from skdl.model_selection._groups import known_groups
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection._networks import nested_networks
 from skdl.model_selection._split import IteratedKFold
@@ -172,22 +179,22 @@ class BaseKFoldEnsemble(BaseAveraging):
         if not sparse.issparse(y):
             _check_finite(owner, np.asarray(y))
         rng = check_random_state(self.random_state)
-        splits = checked_splits(
-            owner, self.cv, self._splitter(y, rng), X, y, **(split_params or {})
-        )
+        groups, split_params = known_groups(self, self.cv, X, split_params or {})
+        splits = checked_splits(owner, self.cv, self._splitter(y, rng), X, y, **split_params)
         members = self._draw_members(rng, len(splits) + (self.refit or 0))
         self._seed = int(rng.randint(np.iinfo(np.int32).max))
         self._set_target_attributes(y)
         folds, refitted = members[: len(splits)], members[len(splits) :]
         fits = [
-            (member, X, y, fit_params, split) for member, split in zip(folds, splits, strict=True)
+            (member, X, y, fit_params, split, groups)
+            for member, split in zip(folds, splits, strict=True)
         ]
         overrides = self._fit_members(fits)
         self.fold_estimators_ = self.estimators_ = folds
         self._set_out_of_fold(X, y, splits)
         self.best_epoch_ = _joint_best_epoch(overrides)
         if refitted:
-            self._fit_members([(member, X, y, fit_params, None) for member in refitted])
+            self._fit_members([(member, X, y, fit_params, None, groups) for member in refitted])
             self.estimators_ = refitted
         return self
 
@@ -292,10 +299,11 @@ def _fit_member(
     y: Any,
     fit_params: Mapping[str, Any],
     split: tuple[Any, Any] | None,
+    groups: Any,
     last_epoch: int | None,
 ) -> FitOverrides:
     if split is None:
-        with FitOverrides(member, last_epoch=last_epoch) as overrides:
+        with FitOverrides(member, last_epoch=last_epoch) as overrides, RowGroups(member, groups):
             member.fit(X, y, **fit_params)
         return overrides
     train, test = split
@@ -306,6 +314,7 @@ def _fit_member(
         labels = np.asarray(y).ravel()
         test = test[np.isin(labels[test], labels[train])]
     validation = safe_split(member, X, y, test, train)
-    with FitOverrides(member, validation=validation) as overrides:
+    groups = None if groups is None else np.asarray(groups)[train]
+    with FitOverrides(member, validation=validation) as overrides, RowGroups(member, groups):
         member.fit(X_train, y_train, **train_params)
     return overrides
