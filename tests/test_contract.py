@@ -81,13 +81,15 @@ OFF_DEFAULT_CLASSIFIER = {
     "loss": "focal",
     "label_smoothing": 0.1,
     "class_weight": "balanced",
+    "calibrate": "temperature",
     "metrics": ["accuracy"],
     "monitor": "val_accuracy",
 }
 OFF_DEFAULT_REGRESSOR = {
-    "loss": "huber",
+    "loss": "quantile",
     "huber_delta": 2.0,
     "quantile": 0.3,
+    "quantiles": [0.1, 0.4],
     "target_scaling": False,
     "metrics": ["mae"],
     "monitor": "val_mae",

@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skdl._extras import installed_version, needs_extra
+from skdl.estimators.base import predicted_quantiles
 from skdl.exceptions import ExportError
 from skdl.export._comparison import (
     Difference,
@@ -194,7 +195,10 @@ def _outputs(graph: Graph, prediction: Prediction) -> list[tuple[str, str, str, 
         if not prediction.is_flat:
             return [(prediction.value, "prediction", "float64", [prediction.width])]
         flat = graph.node("Squeeze", prediction.value, graph.integers(1))
-        return [(flat, "prediction", "float64", [])]
+        outputs: list[tuple[str, str, str, list[Any]]] = [(flat, "prediction", "float64", [])]
+        if prediction.quantiles is not None:
+            outputs.append((prediction.quantiles, "quantiles", "float64", ["quantiles"]))
+        return outputs
     probabilities = (prediction.value, "probabilities", "float64", [prediction.width])
     if prediction.is_multilabel:
         label = emit_label(graph, prediction)
@@ -232,6 +236,7 @@ def _metadata(graph: Graph, estimator: Any, prediction: Prediction) -> dict[str,
     }
     if prediction.classes is not None:
         metadata["classes"] = prediction.classes.tolist()
+    metadata["has_quantiles"] = prediction.quantiles is not None
     return metadata
 
 
@@ -242,6 +247,8 @@ def _expected(estimator: Any, X: Any, prediction: Prediction) -> NDArray[np.floa
     """Return what the estimator says of rows: probabilities, or numbers."""
     of_classes = prediction.classes is not None
     values = estimator.predict_proba(X) if of_classes else estimator.predict(X)
+    if prediction.quantiles is not None:
+        values = np.column_stack([values, predicted_quantiles(estimator, X)])
     return np.asarray(values, np.float64)
 
 
@@ -258,6 +265,8 @@ def _compared(
     owner = type(estimator).__name__
     of_classes = model.metadata_["task"] == "classification"
     found = model.predict_proba(X) if of_classes else model.predict(X)
+    if model.metadata_["has_quantiles"]:
+        found = np.column_stack([found, model.predict_quantiles(X)])
     if not is_quantized:
         return check_equal("to_onnx", owner, expected, found, tolerance, of_classes=of_classes)
     changed = None

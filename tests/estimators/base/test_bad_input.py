@@ -69,11 +69,15 @@ REGRESSOR = [
     ("loss", 3, "loss=3 .*'mse'"),
     ("huber_delta", 0, "huber_delta=0 .*> 0"),
     ("quantile", 1.5, r"quantile=1\.5 .*\(0, 1\)"),
+    ("quantiles", [0.9, 0.1], r"quantiles=\[0\.9, 0\.1\] .*increasing order.*\[0\.05, 0\.5"),
+    ("quantiles", 0.5, r"quantiles=0\.5 .*a list of numbers in \(0, 1\)"),
+    ("quantiles", [0.1, 0.9], r"quantiles=\[0\.1, 0\.9\] .*loss='mse'.*loss='quantile'"),
     ("target_scaling", "standard", "target_scaling='standard' .*True or False"),
 ]
 CLASSIFIER = [
     ("loss", "crossentrpy", "loss='crossentrpy' .*'crossentropy'"),
     ("label_smoothing", 1.0, r"label_smoothing=1\.0 .*\[0, 1\)"),
+    ("calibrate", "temprature", "calibrate='temprature' .*'temperature'"),
     ("class_weight", "balancd", "class_weight='balancd' .*'balanced'"),
     ("class_weight", {"high": -1, "low": 1}, "class_weight.*-1"),
     ("class_weight", {"hgih": 1}, "class_weight.*'hgih'.*'high'"),
