@@ -343,6 +343,15 @@ _CONVOLUTION: dict[str, Check] = {
     **_PENALTY,
 }
 _NUMERIC: dict[str, Check] = {"?n_numeric": optional(count)}
+_RECURRENT: dict[str, Check] = {
+    "units": count,
+    "?activation": one_of(*ACTIVATIONS),
+    "?go_backwards": truth,
+    "?return_sequences": truth,
+    "?use_bias": truth,
+    **_PENALTY,
+}
+_GATED: dict[str, Check] = {**_RECURRENT, "?recurrent_activation": one_of(*ACTIVATIONS)}
 _RANDOM: dict[str, Check] = {"height_factor": number}
 # By `Layer.kind`, what each argument may be; those with a question mark may be missing.
 LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
@@ -365,11 +374,13 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
     "Embedding": {"input_dim": count, "output_dim": count},
     "FeatureScale": {"gain": number},
     "Flatten": {},
+    "GRU": {**_GATED, "?reset_after": truth},
     "GlobalAveragePooling1D": {},
     "GlobalAveragePooling2D": {},
     "GlobalMaxPooling1D": {},
     "GlobalMaxPooling2D": {},
     "Keras": {"layer": instance(KerasObject)},
+    "LSTM": {**_GATED, "?unit_forget_bias": truth},
     "LayerNormalization": {"epsilon": number, "center": truth, "scale": truth},
     "MaxPooling1D": _POOLING,
     "MaxPooling2D": _POOLING,
@@ -403,6 +414,7 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
         **_NUMERIC, **_PENALTY,
     },
     "SharedHeads": {"units": count, "n_shared": count, **_PENALTY},
+    "SimpleRNN": _RECURRENT,
     "SmoothClip": _NUMERIC,
     "Subtract": {},
 }  # fmt: skip

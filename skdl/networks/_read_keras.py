@@ -238,6 +238,15 @@ _NO_RULE = (
 )  # fmt: skip
 
 
+def _activation_name(function: Callable[[Tensor], Tensor]) -> str | None:
+    """Return the name of an activation of Keras' own that keeps the width; None for others."""
+    read = _activation(function)
+    if not read:
+        return "linear" if read == [] else None
+    name = read[0][1]["function"]
+    return name if isinstance(name, str) else None
+
+
 def _activation(function: Callable[[Tensor], Tensor]) -> _Read | None:
     """Return the activation inside a layer as a layer of its own; nothing for a linear one."""
     import keras
@@ -340,6 +349,33 @@ def _plain_activation(layer: keras.layers.Layer) -> _Read | None:
     return read or ([("Activation", {"function": "linear"})] if read == [] else None)
 
 
+# What a recurrent layer computes without; masks and initial states are refused for all layers.
+_NO_RECURRENT_RULE = (
+    "recurrent_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint",
+    "recurrent_constraint", "bias_constraint", "dropout", "recurrent_dropout", "return_state",
+    "stateful",
+)  # fmt: skip
+_RECURRENT_OPTIONS = ("use_bias", "return_sequences", "go_backwards", "reset_after")
+
+
+def _recurrent(layer: keras.layers.Layer) -> _Read | None:
+    penalty = _penalty(layer.kernel_regularizer)
+    functions = {
+        name: _activation_name(getattr(layer, name))
+        for name in ("activation", "recurrent_activation")
+        if hasattr(layer, name)
+    }
+    # The cell holds the weights, and may be frozen by itself.
+    is_whole = layer.cell.trainable == layer.trainable
+    if penalty is None or None in functions.values() or not is_whole:
+        return None
+    if not _unless(layer, *_NO_RECURRENT_RULE):
+        return None
+    # How Keras loops over the steps, as by `unroll`, changes no result.
+    options = {name: getattr(layer, name) for name in _RECURRENT_OPTIONS if hasattr(layer, name)}
+    return [(type(layer).__name__, {"units": layer.units, **functions, **options, **penalty})]
+
+
 _MERGES = {"Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"}
 
 
@@ -366,7 +402,10 @@ _READERS: dict[str, Callable[[Any], _Read | None]] = {
     "Dropout": _dropout,
     "Embedding": _embedding,
     "Flatten": _flatten,
+    "GRU": _recurrent,
+    "LSTM": _recurrent,
     "LayerNormalization": _layer_normalization,
     "ReLU": _relu,
+    "SimpleRNN": _recurrent,
     "Softmax": _softmax,
 }
