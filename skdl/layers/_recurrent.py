@@ -7,6 +7,7 @@ would trace, and XLA compile, each step of it.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from skdl.layers._shapes import shape_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
+    import keras
     from numpy.typing import NDArray
     from tensorflow import Tensor
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from skdl.layers._shapes import Shape
     from skdl.networks import Layer
 
-__all__ = ["GRURule", "LSTMRule", "RecurrentRule", "SimpleRNNRule"]
+__all__ = ["BidirectionalRule", "GRURule", "LSTMRule", "RecurrentRule", "SimpleRNNRule"]
 
 # Keras' defaults of what a trace depends on.
 _DEFAULTS = {
@@ -251,7 +253,7 @@ class LSTMRule(RecurrentRule):
         if variable.name != "bias":
             return super().initial(layer, variable, generator)
         forget = float(layer.get("unit_forget_bias", True))
-        return np.repeat(np.float32([0.0, forget, 0.0, 0.0]), layer["units"])
+        return np.repeat(np.array([0.0, forget, 0.0, 0.0], np.float32), layer["units"])
 
     def cell(
         self, layer: Layer, recurrent: Tensor, bias: Tensor | None
@@ -267,3 +269,98 @@ class LSTMRule(RecurrentRule):
             return gate(o) * f(carry), carry
 
         return step
+
+
+class BidirectionalRule(Rule):
+    """A recurrent layer forwards, one of equal arguments backwards, and what merges the two.
+
+    Both go in one loop, as members of a stack of twice the size.
+    """
+
+    scalars = ("l1", "l2")
+
+    def inner(self, layer: Layer) -> tuple[Layer, RecurrentRule]:
+        """Return the layer that goes forwards, and its rule."""
+        inner: Layer = layer["layer"]
+        return inner, _RECURRENT_RULES[inner.kind]
+
+    def keras_layer(self, layer: Layer, seed: int) -> keras.layers.Layer:
+        import keras
+
+        inner, rule = self.inner(layer)
+        config = {**dict(inner.config), "l1": layer.get("l1", 0.0), "l2": layer.get("l2", 0.0)}
+        wrapped = rule.keras_layer(inner.of(inner.kind, **config), seed)
+        return keras.layers.Bidirectional(wrapped, merge_mode=layer["merge_mode"])
+
+    def summary(self, layer: Layer) -> str:
+        return f"Bidirectional: {layer['layer'].kind}"
+
+    def structure(self, layer: Layer) -> Hashable:
+        inner, rule = self.inner(layer)
+        return inner.kind, rule.structure(inner), layer["merge_mode"]
+
+    def variables(self, layer: Layer, position: int, shape: Shape) -> list[Variable]:
+        inner, rule = self.inner(layer)
+        return [
+            dataclasses.replace(variable, name=f"{side}_{variable.name}")
+            for side in ("forward", "backward")
+            for variable in rule.variables(inner, position, shape)
+        ]
+
+    def initial(
+        self, layer: Layer, variable: Variable, generator: np.random.Generator
+    ) -> NDArray[np.float32] | None:
+        inner, rule = self.inner(layer)
+        _, name = variable.name.split("_", 1)
+        return rule.initial(inner, dataclasses.replace(variable, name=name), generator)
+
+    def output_shape(self, layer: Layer, shape: Shape) -> tuple[int, ...]:
+        inner, rule = self.inner(layer)
+        *steps, units = rule.output_shape(inner, shape)
+        return (*steps, 2 * units if layer["merge_mode"] == "concat" else units)
+
+    def peak_width(self, layer: Layer, shape: Shape) -> int:
+        inner, rule = self.inner(layer)
+        return 2 * rule.peak_width(inner, shape)
+
+    def n_loop_steps(self, layer: Layer, shape: Shape) -> int:
+        inner, rule = self.inner(layer)
+        return rule.n_loop_steps(inner, shape)
+
+    def penalty(self, variables: list[Tensor], scalars: dict[str, Tensor]) -> Tensor | float:
+        kernels = variables[:: len(variables) // 2]
+        return sum(penalty_of_kernel(kernel, scalars) for kernel in kernels)
+
+    def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
+        import tensorflow as tf
+
+        inner, rule = self.inner(layer)
+        half = len(context.variables) // 2
+        sides = zip(context.variables[:half], context.variables[half:], strict=True)
+        both = [tf.concat(side, 0) for side in sides]
+        streams = tf.concat([x, tf.reverse(x, [2])], 0)
+        result, _ = rule.apply(inner, streams, dataclasses.replace(context, variables=both))
+        there, back = tf.split(result, 2, 0)
+        if rule.option(inner, "return_sequences"):
+            back = tf.reverse(back, [2])
+        return _MERGES[layer["merge_mode"]](there, back), []
+
+
+def _concatenated(there: Tensor, back: Tensor) -> Tensor:
+    import tensorflow as tf
+
+    return tf.concat([there, back], -1)
+
+
+_RECURRENT_RULES: dict[str, RecurrentRule] = {
+    "GRU": GRURule(),
+    "LSTM": LSTMRule(),
+    "SimpleRNN": SimpleRNNRule(),
+}
+# By Keras' ``merge_mode``.
+_MERGES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "ave": lambda there, back: (there + back) / 2,
+    "concat": _concatenated,
+    "mul": lambda there, back: there * back,
+    "sum": lambda there, back: there + back,
+}

@@ -21,7 +21,7 @@ from skdl.layers._embedding import EmbeddingRule
 from skdl.layers._merge import ConcatenateRule, MergeRule
 from skdl.layers._normalization import BatchNormalizationRule, LayerNormalizationRule
 from skdl.layers._numeric_embeddings import PeriodicEmbeddingRule, PiecewiseLinearEmbeddingRule
-from skdl.layers._recurrent import GRURule, LSTMRule, SimpleRNNRule
+from skdl.layers._recurrent import BidirectionalRule, GRURule, LSTMRule, SimpleRNNRule
 from skdl.layers._scaling import FeatureScaleRule, SmoothClipRule
 from skdl.layers._shared import SharedDenseRule, SharedHeadsRule
 
@@ -39,6 +39,7 @@ _RULES: dict[str, Rule] = {
     "AveragePooling1D": PoolingRule(1, "average"),
     "AveragePooling2D": PoolingRule(2, "average"),
     "BatchNormalization": BatchNormalizationRule(),
+    "Bidirectional": BidirectionalRule(),
     "Categories": CategoriesRule(),
     "Concatenate": ConcatenateRule(),
     "Conv1D": ConvRule(1),

@@ -352,6 +352,7 @@ _RECURRENT: dict[str, Check] = {
     **_PENALTY,
 }
 _GATED: dict[str, Check] = {**_RECURRENT, "?recurrent_activation": one_of(*ACTIVATIONS)}
+_RECURRENT_KINDS = ("GRU", "LSTM", "SimpleRNN")
 _RANDOM: dict[str, Check] = {"height_factor": number}
 # By `Layer.kind`, what each argument may be; those with a question mark may be missing.
 LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
@@ -362,6 +363,10 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
     "AveragePooling2D": _POOLING,
     "BatchNormalization": {
         "momentum": number, "?epsilon": number, "?center": truth, "?scale": truth,
+    },
+    "Bidirectional": {
+        "layer": lambda own: type(own) is Layer and own.kind in _RECURRENT_KINDS,
+        "merge_mode": one_of("ave", "concat", "mul", "sum"), **_PENALTY,
     },
     "Categories": {
         "n_numeric": natural, "one_hot": items(natural), "embedded": items(natural), "units": count,

@@ -376,6 +376,25 @@ def _recurrent(layer: keras.layers.Layer) -> _Read | None:
     return [(type(layer).__name__, {"units": layer.units, **functions, **options, **penalty})]
 
 
+def _bidirectional(layer: keras.layers.Layer) -> _Read | None:
+    sides = [layer.forward_layer, layer.backward_layer]
+    is_known = all(
+        type(side).__module__.startswith("keras.")
+        and _READERS.get(type(side).__name__) is _recurrent
+        and side.trainable == layer.trainable
+        for side in sides
+    )
+    read = [_recurrent(side) if is_known else None for side in sides]
+    if None in read or layer.merge_mode is None or not _unless(layer, "activity_regularizer"):
+        return None
+    (kind, config), (kind_back, config_back) = (side[0] for side in read if side)
+    if kind != kind_back or config_back != {**config, "go_backwards": True}:
+        return None
+    penalty = {name: config.pop(name) for name in ("l1", "l2")}
+    inner = Layer.of(kind, **config)
+    return [("Bidirectional", {"layer": inner, "merge_mode": layer.merge_mode, **penalty})]
+
+
 _MERGES = {"Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"}
 
 
@@ -396,6 +415,7 @@ def _softmax(layer: keras.layers.Layer) -> _Read | None:
 _READERS: dict[str, Callable[[Any], _Read | None]] = {
     "Activation": _plain_activation,
     "BatchNormalization": _batch_normalization,
+    "Bidirectional": _bidirectional,
     "Conv1D": _convolution,
     "Conv2D": _convolution,
     "Dense": _dense,

@@ -66,6 +66,7 @@ def assert_same_weights(ours, theirs):
 
 
 RNN, GRU, LSTM = keras.layers.SimpleRNN, keras.layers.GRU, keras.layers.LSTM
+Both = keras.layers.Bidirectional
 # By what they show: recurrent layers, all of them read by the engine.
 LAYERS = {
     "SimpleRNN": lambda: [RNN(4)],
@@ -79,9 +80,16 @@ LAYERS = {
     "LSTM with penalty": lambda: [LSTM(4, kernel_regularizer=keras.regularizers.L1L2(0.01, 0.1))],
     "LSTM unrolled": lambda: [LSTM(4, unroll=True, use_bias=False, activation="softsign")],
     "two layers": lambda: [LSTM(5, return_sequences=True, go_backwards=True), GRU(3)],
+    "Bidirectional": lambda: [Both(LSTM(4, return_sequences=True)), Both(GRU(3))],
+    "Bidirectional sum": lambda: [Both(RNN(4, kernel_regularizer="l2"), merge_mode="sum")],
+    "Bidirectional mean": lambda: [Both(LSTM(4, use_bias=False), merge_mode="ave")],
+    "Bidirectional product": lambda: [
+        Both(GRU(4, return_sequences=True), merge_mode="mul"),
+        keras.layers.Flatten(),
+    ],
     "sequences": lambda: [GRU(4, return_sequences=True), keras.layers.Flatten()],
 }
-SHOWN = ("SimpleRNN", "GRU", "GRU reset before", "LSTM", "two layers")
+SHOWN = ("SimpleRNN", "GRU", "GRU reset before", "LSTM", "two layers", "Bidirectional")
 
 
 @pytest.mark.parametrize("name", slow_but(list(LAYERS), *SHOWN))
@@ -116,7 +124,7 @@ def test_frozen_recurrent_layers_keep_their_weights(rows):
     assert_same_weights(ours, learned_by_keras(model, X, y[:, None]))
 
 
-@pytest.mark.parametrize("name", slow_but(["SimpleRNN", "GRU", "LSTM"], "LSTM"))
+@pytest.mark.parametrize("name", slow_but(["SimpleRNN", "GRU", "LSTM", "Bidirectional"], "LSTM"))
 def test_folds_of_recurrent_networks_learn_the_same_together_as_alone(name, rows, compiled):
     X, y = rows
 
@@ -151,6 +159,8 @@ LEFT_TO_KERAS = {
     "bias penalty": lambda: RNN(4, bias_regularizer="l2"),
     "constraint": lambda: LSTM(4, recurrent_constraint="unit_norm"),
     "function": lambda: LSTM(4, activation=halved),
+    "backwards first": lambda: Both(LSTM(4, go_backwards=True), backward_layer=LSTM(4)),
+    "unequal sides": lambda: Both(LSTM(4), backward_layer=GRU(4, go_backwards=True)),
     "cells": lambda: keras.layers.RNN([keras.layers.GRUCell(3), keras.layers.GRUCell(2)]),
 }
 
@@ -162,7 +172,7 @@ def test_what_no_rule_does_is_left_to_keras_and_the_log_says_why(name, rows, cap
         ours = KerasRegressor(model, optimizer="sgd", loss="mse", epochs=1).fit(*rows)
     assert "keras.Model.fit" in caplog.text
     assert "a layer keeps statistics or noise of its own, or adds to the loss" in caplog.text
-    assert not {"GRU", "LSTM", "SimpleRNN"} & set(kinds_of(ours))
+    assert not {"Bidirectional", "GRU", "LSTM", "SimpleRNN"} & set(kinds_of(ours))
 
 
 def test_masked_steps_are_left_to_keras_and_the_log_says_why(rows, caplog):
