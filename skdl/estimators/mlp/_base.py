@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils.validation import check_is_fitted
 
 from skdl._validation import AnyOf, Boolean, Constraint, Integer, OneOf, Real
 from skdl.estimators.base import _keras_names as names
@@ -289,6 +290,30 @@ class BaseMLP(BaseNetwork):
             shared_members=int(self.shared_members),
         )
 
+    @property
+    def effective_params_(self) -> dict[str, Any]:
+        """What the parameters that are ``"auto"`` stood for in the last fit, by their names."""
+        check_is_fitted(self)
+        stood_for = {
+            "hidden_units": self._hidden_units,
+            "numeric_embedding": self._numeric_embedding,
+            "n_bins": self._n_bins,
+            "batch_size": lambda: self._batch_size(self._n_train),
+            "epochs": lambda: self._max_epochs,
+        }
+        return {
+            name: value()
+            for name, value in stood_for.items()
+            if isinstance(getattr(self, name), str) and getattr(self, name) == "auto"
+        }
+
+    def _numeric_embedding(self) -> str | None:
+        kind: str | None = self.numeric_embedding
+        return auto_numeric_embedding(self._n_train) if kind == "auto" else kind
+
+    def _n_bins(self) -> int:
+        return auto_n_bins(self._n_train) if self.n_bins == "auto" else int(self.n_bins)
+
     def _hidden_units(self) -> Any:
         is_auto = isinstance(self.hidden_units, str)
         return auto_hidden_units(self._n_train) if is_auto else self.hidden_units
@@ -317,16 +342,14 @@ class BaseMLP(BaseNetwork):
             )
             # Behind the others now stand columns that say where numbers were missing.
             where = {"n_numeric": n_numeric}
-        kind = self.numeric_embedding
-        if kind == "auto":
-            kind = auto_numeric_embedding(self._n_train)
+        kind = self._numeric_embedding()
         if kind is not None:
             layers["embedding"] = numeric_embedding(
                 kind,
                 n_frequencies=self.n_frequencies,
                 frequency_scale=self.frequency_scale,
                 units=self.embedding_units,
-                n_bins=auto_n_bins(self._n_train) if self.n_bins == "auto" else int(self.n_bins),
+                n_bins=self._n_bins(),
                 **where,
             )
         return layers
