@@ -162,7 +162,9 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
     @property
     def _max_epochs(self) -> int:
         """Epochs of a fit at most."""
-        return self._epochs_for(self._n_train) if self.epochs == "auto" else self._effective("epochs")
+        if self.epochs == "auto":
+            return self._epochs_for(self._n_train)
+        return self._effective("epochs")
 
     def _epochs_for(self, n_train: int) -> int:
         """Return the epochs that ``"auto"`` stands for, with so many rows to train on."""
