@@ -17,8 +17,10 @@ __all__ = [
     "auto_numeric_embedding",
 ]
 
+# Small tables had too few steps in 64 epochs: an RMSE of 5.11 on concrete (659 rows to train on)
+# with 1,344 steps, 4.19 with 5,376. On diabetes and penguins more changed nothing beyond noise.
 _STEPS = 8192
-_MOST_EPOCHS = 256
+_FEWEST_EPOCHS, _MOST_EPOCHS = 64, 256
 _ROWS_TO_EMBED = 500
 
 
@@ -30,7 +32,7 @@ def auto_batch_size(n_rows: int) -> int:
 def auto_epochs(n_rows: int, batch_size: int) -> int:
     """Return the power of two nearest to 8,192 steps, between 64 and 256."""
     steps_per_epoch = math.ceil(n_rows / batch_size)
-    return _power_of_two(_STEPS / steps_per_epoch, 64, _MOST_EPOCHS)
+    return _power_of_two(_STEPS / steps_per_epoch, _FEWEST_EPOCHS, _MOST_EPOCHS)
 
 
 def auto_hidden_units(n_rows: int) -> int:
