@@ -273,3 +273,5 @@ def draw_making():
 # What `draw_making` returned, once. The others judge.
 MAKING = (*MADE_ON, "diamonds", "credit", "digits", "computers")
 JUDGING = tuple(name for name in REGISTRY if name not in MAKING)
+if draw_making() != MAKING:
+    raise RuntimeError("A table was added or moved: the draw is no longer the one written down.")
