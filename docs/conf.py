@@ -76,7 +76,6 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 # Pages run in their own folders; they and we look for the data where the tests do.
 DATA = Path(os.environ.get("SKDL_DATA") or EXAMPLES.parent.parent / "shared" / "data")
 os.environ["SKDL_DATA"] = str(DATA)
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def missing_data():

@@ -336,7 +336,6 @@ def main():
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(known):
         parser.error(f"unknown: {', '.join(sorted(unknown))}. Expected some of {', '.join(known)}.")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up notes are not ours
 
     sections = []
     for name in arguments.names or known:

@@ -179,7 +179,6 @@ def main():
         parser.error(
             f"unknown: {', '.join(sorted(unknown))}. Expected some of {', '.join(TABLES)}."
         )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up notes are not ours
     for name in arguments.names or TABLES:
         started = time.perf_counter()
         try:

@@ -7,7 +7,6 @@ shuffled anew (10×5). Prints a table per data set and saves a picture of the tr
 Run it from anywhere: ``python examples/quickstart.py``.
 """
 
-import os
 import time
 import warnings
 from pathlib import Path
@@ -198,7 +197,6 @@ def draw_curves(axes, title, task, model):
 
 def main():
     """Score both data sets, print the tables, save the picture."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up notes are not ours
     started = time.perf_counter()
     console = Console()
     figure, panels = plt.subplots(1, len(TASKS), figsize=(11, 4.2), layout="constrained")

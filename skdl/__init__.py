@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import joblib as _joblib
 
-from skdl import _compile_cache
+from skdl import _tensorflow_import
 from skdl._public_path import load_name as _load_name
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _lockstep_backend(**options: Any) -> Any:
     return LockstepBackend(**options)
 
 
-_compile_cache.enable()
+_tensorflow_import.prepare()
 
 # As joblib's own plug-ins do, so that ``parallel_config(backend="skdl")`` works by name.
 _joblib.register_parallel_backend("skdl", _lockstep_backend)

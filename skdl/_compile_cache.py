@@ -1,9 +1,8 @@
 """XLA's compilations on disk, so that a new process need not compile what an old one did.
 
-Off unless asked for: TensorFlow logs errors that mean nothing when it finds a compilation. It reads
-the setting when it is loaded, so skdl must be imported before it. The folder holds machine code
-that will be run: it belongs to the user alone, and nobody else can put another in its place by
-way of the folders above it; or it is not used.
+TensorFlow reads where they are when it is loaded, so skdl must be imported before it. The folder
+holds machine code that will be run: it belongs to the user alone, and nobody else can put another
+in its place by way of the folders above it; or it is not used.
 """
 
 from __future__ import annotations
@@ -12,15 +11,16 @@ import hashlib
 import logging
 import os
 import platform
+import re
 import stat
-import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["SWITCH", "enable", "folder_for"]
+__all__ = ["SWITCH", "clear", "enable", "folder_for"]
 
 SWITCH = "SKDL_COMPILE_CACHE"
 _FLAG = "--tf_xla_persistent_cache_directory"
+_PARENT = "xla"
 _MOST_BYTES = 256 * 1024**2
 
 _log = logging.getLogger("skdl")
@@ -29,23 +29,39 @@ _log = logging.getLogger("skdl")
 def enable() -> Path | None:
     """Make TensorFlow keep its compilations; return where, or None where it will not.
 
-    It will if the environment variable ``SKDL_COMPILE_CACHE`` is ``on`` or names a folder; but not
-    if TensorFlow is loaded already or has such a folder from the user, or if the folder is not
-    safe, of which a warning in the log tells. Each of these costs the time to compile and nothing
-    else.
+    To be called before TensorFlow is loaded. The environment variable ``SKDL_COMPILE_CACHE`` is
+    ``on``, the default, ``off``, or names a folder. Nothing is kept if TensorFlow has such a folder
+    from the user, or if the folder is not safe, of which the log tells: by a warning if it was
+    asked for. Each of these costs the time to compile and nothing else.
     """
-    choice = os.environ.get(SWITCH, "off")
+    choice = os.environ.get(SWITCH, "")
     flags = os.environ.get("TF_XLA_FLAGS", "")
-    if choice in {"", "off"} or _FLAG in flags or "tensorflow" in sys.modules:
+    if choice == "off" or _FLAG in flags:
         return None
     try:
-        folder = folder_for(_user_folder() if choice == "on" else Path(choice))
+        folder = folder_for(_user_folder() if choice in {"", "on"} else Path(choice))
         _prune(folder)
-    except (OSError, PackageNotFoundError) as error:
-        _log.warning("compilations are not kept on disk: %s", error)
+    except (OSError, PackageNotFoundError, RuntimeError) as error:
+        level = logging.WARNING if choice else logging.DEBUG
+        _log.log(level, "compilations are not kept on disk: %s", error)
         return None
     os.environ["TF_XLA_FLAGS"] = f"{flags} {_FLAG}={folder}".strip()
     return folder
+
+
+def clear() -> bool:
+    """Remove all compilations, if they are kept in a folder of ours; tell whether there were any.
+
+    TensorFlow cannot read one that was cut short, by a full disk or a process that was killed.
+    """
+    found = re.search(rf"{_FLAG}=(\S+)", os.environ.get("TF_XLA_FLAGS", ""))
+    folder = Path(found.group(1)) if found else None
+    if folder is None or folder.parent.name != _PARENT or folder.name != _name_of_folder():
+        return False
+    files = list(folder.iterdir())
+    for file in files:
+        file.unlink(missing_ok=True)
+    return bool(files)
 
 
 def folder_for(base: Path) -> Path:
@@ -57,10 +73,8 @@ def folder_for(base: Path) -> Path:
         If the folder belongs to somebody else, others may write to it, or it is a link; or if
         somebody else but root can replace one of the folders above it.
     """
-    made_for = [version("tensorflow"), version("keras"), _processor()]
-    name = hashlib.sha256("\n".join(made_for).encode()).hexdigest()[:16]
     # Links above it are followed once, here: nobody can turn them elsewhere later.
-    folder = Path(os.path.realpath(base)) / "xla" / name
+    folder = Path(os.path.realpath(base)) / _PARENT / _name_of_folder()
     for parent in reversed(folder.parents):
         _check_parent(parent)
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -72,6 +86,11 @@ def folder_for(base: Path) -> Path:
             f"in the environment variable {SWITCH}."
         )
     return folder
+
+
+def _name_of_folder() -> str:
+    made_for = [version("tensorflow"), version("keras"), _processor()]
+    return hashlib.sha256("\n".join(made_for).encode()).hexdigest()[:16]
 
 
 def _check_parent(parent: Path) -> None:

@@ -14,6 +14,8 @@ from sklearn.preprocessing import StandardScaler
 from tests.checks import name_without_address
 
 PROJECT = Path(__file__).resolve().parents[1]
+# What another run compiled must not stand in for what is tested.
+os.environ.setdefault("SKDL_COMPILE_CACHE", "off")
 
 
 # Each process of pytest-xdist has one core for itself. Thread pools as wide as the machine, in each

@@ -19,9 +19,8 @@ print(network.predict(X).tobytes().hex())
 
 @pytest.fixture
 def fresh(monkeypatch, tmp_path):
-    """A process in which TensorFlow was not loaded and nothing is set."""
+    """A process in which nothing is set, and a cache that is wanted."""
     monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
-    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
     monkeypatch.setenv(_compile_cache.SWITCH, "on")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return tmp_path
@@ -112,7 +111,6 @@ def test_link_above_is_followed_once_and_what_it_leads_to_is_checked(fresh, monk
     ("name", "value"),
     [
         (_compile_cache.SWITCH, "off"),
-        (_compile_cache.SWITCH, ""),
         ("TF_XLA_FLAGS", "--tf_xla_persistent_cache_directory=/somewhere"),
     ],
 )
@@ -120,6 +118,27 @@ def test_user_has_the_last_word(fresh, monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     assert _compile_cache.enable() is None
     assert os.environ.get("TF_XLA_FLAGS", "") in {"", value}
+
+
+def test_unless_asked_for_an_unsafe_folder_is_no_warning(fresh, monkeypatch, caplog):
+    monkeypatch.delenv(_compile_cache.SWITCH)
+    fresh.chmod(0o777)
+    assert _compile_cache.enable() is None
+    assert not caplog.records
+    fresh.chmod(0o700)
+    assert _compile_cache.enable().is_relative_to(fresh)
+
+
+def test_only_a_folder_of_ours_is_cleared(fresh, monkeypatch):
+    folder = _compile_cache.enable()
+    assert not _compile_cache.clear()
+    (folder / "one").write_bytes(b"1")
+    assert _compile_cache.clear()
+    assert list(folder.iterdir()) == []
+    (fresh / "of the user").write_bytes(b"1")
+    monkeypatch.setenv("TF_XLA_FLAGS", f"--tf_xla_persistent_cache_directory={fresh}")
+    assert not _compile_cache.clear()
+    assert (fresh / "of the user").exists()
 
 
 def test_other_flags_are_kept(fresh, monkeypatch):
@@ -140,15 +159,31 @@ def test_oldest_compilations_go_first(fresh, monkeypatch):
     assert sorted(file.name for file in folder.iterdir()) == ["1", "2"]
 
 
+def run(folder):
+    environment = {**os.environ, _compile_cache.SWITCH: str(folder), "TF_XLA_FLAGS": ""}
+    return subprocess.run(
+        [sys.executable, "-c", FIT], env=environment, capture_output=True, text=True, check=True
+    )
+
+
 @pytest.mark.slow
 def test_second_process_finds_the_compilation_and_predicts_the_same_bits(tmp_path):
-    environment = {**os.environ, _compile_cache.SWITCH: str(tmp_path), "TF_XLA_FLAGS": ""}
     outputs, counts = [], []
     for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "-c", FIT], env=environment, capture_output=True, text=True, check=True
-        )
+        done = run(tmp_path)
+        assert done.stderr == ""
         outputs.append(done.stdout)
         counts.append(sum(file.is_file() for file in tmp_path.rglob("*")))
     assert outputs[0] == outputs[1]
     assert counts[0] == counts[1] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["cut short", "overwritten"])
+def test_damaged_compilation_is_made_anew(tmp_path, damage):
+    expected = run(tmp_path).stdout
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    for file in files:
+        data = file.read_bytes()
+        file.write_bytes(data[: len(data) // 2] if damage == "cut short" else b"?" * len(data))
+    assert run(tmp_path).stdout == expected

@@ -273,7 +273,7 @@ def defaults_of(function):
 LATER = [E for E in ESTIMATORS if is_pretrained(E) or takes_own_model(E) or is_convolutional(E)]
 
 # Fits of networks of images with every parameter off its default take over 5 seconds.
-FITTED = [checks.slow_case(E) if is_pretrained(E) or is_convolutional(E) else E for E in ESTIMATORS]
+FITTED = checks.slow_but(ESTIMATORS, skdl.MLPRegressor, skdl.KerasClassifier, skdl.KerasRegressor)
 
 
 def with_every_parameter_off_default(Estimator):

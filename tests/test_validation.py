@@ -222,6 +222,7 @@ def test_divergence_error_says_epoch_and_remedy_also_after_pickling():
     assert re.match(r"MLP: .* became nan in epoch 3\..*learning_rate ten times smaller", str(error))
 
 
+@pytest.mark.slow
 def test_checks_load_neither_keras_nor_tensorflow():
     code = (
         "import sys, skdl._data_checks, skdl._validation, skdl._compat, skdl.exceptions\n"

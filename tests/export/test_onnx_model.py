@@ -25,6 +25,7 @@ def file(tabular, table, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_a_dict_of_lists_and_one_of_arrays(file, tabular, table):
     model = OnnxModel(file)
     expected = tabular.predict_proba(table)

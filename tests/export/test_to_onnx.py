@@ -167,7 +167,8 @@ def test_offsets_that_float32_does_not_hold(dtype, diabetes, path):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "is_flat"), [(np.uint8, False), (np.float32, True), slow_case((np.float64, False))]
+    ("dtype", "is_flat"),
+    [slow_case((np.uint8, False)), (np.float32, True), slow_case((np.float64, False))],
 )
 def test_convolutional_networks(dtype, is_flat, path):
     rng = np.random.default_rng(0)

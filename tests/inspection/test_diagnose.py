@@ -19,6 +19,7 @@ from skdl.inspection import Diagnosis, Finding, diagnose
 from skdl.inspection._remedies import remedies_for
 from skdl.inspection._shape import fall_at_end, jitter, mean_of, rise_after_best
 from skdl.model_selection import cross_validate
+from tests.checks import slow_case
 
 # ---------------------------------------------------------------------- constructed cases
 
@@ -95,7 +96,7 @@ def check_case(kind, seed):
         assert found.kinds[0] == kind, found
 
 
-@pytest.mark.parametrize("kind", CASES)
+@pytest.mark.parametrize("kind", [slow_case(kind) if kind == "noisy" else kind for kind in CASES])
 def test_constructed_cases_are_told_apart(kind):
     check_case(kind, seed=0)
 

@@ -31,5 +31,6 @@ def test_file_of_the_first_version_predicts_what_it_did(name):
     np.testing.assert_allclose(predictions(estimator, X), EXPECTED[name], rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_script_writes_such_files():
     assert set(estimators()) == set(EXPECTED)

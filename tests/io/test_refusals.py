@@ -86,6 +86,7 @@ def read(honest, tmp_path_factory):
     return folder, found, imported
 
 
+@pytest.mark.slow
 def test_what_the_files_are_made_of_is_loaded(read):
     _, found, _ = read
     assert found["an honest file"] == ["loaded", "MLPClassifier"]

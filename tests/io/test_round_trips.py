@@ -24,6 +24,7 @@ import skdl.io
 from skdl import model_selection
 from skdl.exceptions import UnsafeFileError
 from skdl.model_selection.ensembles import TrialEnsembleClassifier, TrialEnsembleRegressor
+from tests.checks import slow_but
 from tests.io import own_code
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*DEFAULT_SIZE", "ignore::UserWarning")
@@ -211,6 +212,10 @@ def fitted(case):
     return (estimator.fit(rows) if targets is None else estimator.fit(rows, targets)), rows
 
 
+# Each of the others has a class of the same kind among them.
+QUICK = [kind for kind in PUBLIC if not kind.__name__.startswith(("CNNC", "PretrainedCNN"))]
+
+
 def through_file(estimator, folder, trusted=TRUSTED):
     skdl.io.save(estimator, folder / "estimator.skops")
     return skdl.io.load(folder / "estimator.skops", trusted=trusted)
@@ -223,7 +228,9 @@ def through_file(estimator, folder, trusted=TRUSTED):
         pytest.param(slice(2, None), id="others", marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("kind", dict.fromkeys(PUBLIC), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind", slow_but(dict.fromkeys(PUBLIC), *QUICK), ids=lambda kind: kind.__name__
+)
 def test_loaded_estimator_predicts_the_same_bits(kind, some, tmp_path):
     assert kind in CASES, f"{kind.__name__} is public: add a case to CASES"
     for case in list(CASES[kind]())[some]:

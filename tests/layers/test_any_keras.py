@@ -39,7 +39,7 @@ def predictions_of_keras(estimator, X, y):
         slow_case((keras.layers.LeakyReLU(0.2), False)),
         (keras.layers.PReLU(), False),
         slow_case((keras.layers.Dense(5), False)),
-        (keras.layers.PReLU(alpha_regularizer="l2"), True),
+        slow_case((keras.layers.PReLU(alpha_regularizer="l2"), True)),
     ],
     ids=["no weights", "weights", "other width", "penalty"],
 )

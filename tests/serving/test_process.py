@@ -35,6 +35,7 @@ def send_from_all(address, n_requests):
         return [a for part in pool.map(send, [address] * N_CLIENTS, shares) for a in part]
 
 
+@pytest.mark.slow
 def test_many_clients_a_replaced_file_and_a_graceful_stop(start, file, tmp_path):
     path = shutil.copy(file, tmp_path / "penguins.onnx")
     process, address = start(SERVE, path, "--max-rows", "5")

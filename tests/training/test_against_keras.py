@@ -192,7 +192,7 @@ REGULARISERS = {
 }
 
 
-@pytest.mark.parametrize("name", slow_but(REGRESSION_LOSSES, "huber_0.3", "quantile_0.9"))
+@pytest.mark.parametrize("name", slow_but(REGRESSION_LOSSES, "huber_0.3"))
 def test_regression_losses(name, regression):
     X, y = regression
     params, loss, numbers = REGRESSION_LOSSES[name]
@@ -230,7 +230,6 @@ def test_poisson_loss_on_counts(diabetes):
         ("binary", "crossentropy", 0.1),
         ("multiclass", "crossentropy", 0.1),
         ("multiclass", "focal", 0.0),
-        ("multilabel", "focal", 0.1),
     ),
 )
 def test_classification_losses(kind, loss, smoothing, iris):
@@ -411,7 +410,7 @@ def test_several_targets(regression):
 
 
 @pytest.mark.parametrize(
-    ("kind", "metrics"), [("multiclass", ["accuracy"]), ("regression", ["mae", "mse"])]
+    ("kind", "metrics"), [slow_case(("multiclass", ["accuracy"])), ("regression", ["mae", "mse"])]
 )
 def test_metrics_of_both_sides(kind, metrics, iris, regression):
     if kind == "regression":

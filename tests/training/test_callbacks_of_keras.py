@@ -171,9 +171,7 @@ def test_every_callback_of_keras_is_held_against_keras():
 
 @pytest.mark.parametrize(
     "name",
-    slow_but(
-        CALLBACKS, "EarlyStopping restoring", "ModelCheckpoint", "ReduceLROnPlateau", "a writer"
-    ),
+    slow_but(CALLBACKS, "EarlyStopping restoring", "a writer"),
 )
 def test_callback_does_what_it_does_in_keras(name, data, tmp_path, capsys, caplog):
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
@@ -188,6 +186,7 @@ def test_callback_does_what_it_does_in_keras(name, data, tmp_path, capsys, caplo
     assert files[0] == files[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", slow_but(["a writer", "LearningRateScheduler", "EarlyStopping"], "a writer")
 )
@@ -233,7 +232,7 @@ def test_accuracy_is_taken_to_rise(kind, monitor, iris, tmp_path):
     assert used.best == max(model.history_[monitor])
 
 
-@pytest.mark.parametrize("batches", [False, True], ids=["graph", "keras.Model.fit"])
+@pytest.mark.parametrize("batches", [False, slow_case(case=True)], ids=["graph", "keras.Model.fit"])
 def test_directions_are_known_in_the_units_of_the_target(batches, data):
     stopping = keras.callbacks.EarlyStopping("val_r2_score", patience=1)
     metrics = [keras.metrics.R2Score(name="r2_score")]
@@ -256,7 +255,7 @@ class Crash(keras.callbacks.Callback):
             raise OSError("the power is off")
 
 
-@pytest.mark.parametrize("batches", [False, True], ids=["graph", "keras.Model.fit"])
+@pytest.mark.parametrize("batches", [False, slow_case(case=True)], ids=["graph", "keras.Model.fit"])
 def test_only_the_rest_is_trained_after_a_restore(batches, data, tmp_path):
     def with_backup(*more, folder="ours"):
         backup = keras.callbacks.BackupAndRestore(tmp_path / folder)
@@ -394,7 +393,6 @@ class Shared(Recorder):
     ("name", "batches"),
     slow_but(
         [(name, b) for name in ("a writer", "LearningRateScheduler") for b in (False, True)],
-        ("a writer", True),
         ("LearningRateScheduler", False),
     ),
 )

@@ -92,6 +92,7 @@ def test_five_folds_of_diabetes():
     assert min(scores) > 0.3, scores
 
 
+@pytest.mark.slow
 def test_both_paths_join_the_same_rows(rows):
     X, y = rows
     params = {"epochs": 2, "metrics": ["mae", keras.metrics.R2Score()]}

@@ -172,6 +172,7 @@ def test_loss_argument_reaches_processes_of_joblib(rows):
         np.testing.assert_allclose(cross_val_score(estimator, *rows, cv=2), alone, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_metric_keeps_an_argument_that_its_config_leaves_out(rows):
     metrics = ["mse", WeightedError(100.0)]
     for estimator in (
@@ -209,6 +210,7 @@ def test_layer_keeps_an_argument_that_its_config_leaves_out(make, rows):
         np.testing.assert_array_equal(np.asarray(estimator.model_(X))[:, 0], predictions)
 
 
+@pytest.mark.slow
 def test_activation_layer_keeps_its_argument(rows):
     X, y = rows
     for layer in (Gain(0.0), GainOf({"all": 0.0})):
@@ -216,6 +218,7 @@ def test_activation_layer_keeps_its_argument(rows):
         assert np.ptp(estimator.predict(X)) == np.ptp(np.asarray(estimator.model_(X))) == 0
 
 
+@pytest.mark.slow
 def test_grid_over_a_forgotten_argument_sees_each_value(rows):
     grid = {"activation": [Gain(0.0), Gain(1.0), Gain(2.0)]}
     estimator = MLPRegressor((4,), **FIXED)
@@ -227,6 +230,7 @@ def test_grid_over_a_forgotten_argument_sees_each_value(rows):
     np.testing.assert_allclose(together.cv_results_["mean_test_score"], scores, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_parts_of_keras_layers_and_optimizers_keep_their_arguments(rows):
     def penalised(factor):
         dense = functools.partial(keras.layers.Dense, 4, kernel_regularizer=Penalty(factor))
@@ -247,6 +251,7 @@ def test_parts_of_keras_layers_and_optimizers_keep_their_arguments(rows):
             assert second == pytest.approx(first, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_compiled_model_of_the_users_keeps_its_loss(rows):
     def compiled(weight):
         model = model_with(lambda: keras.layers.GaussianNoise(0.0))({})
@@ -313,6 +318,7 @@ def change(monkeypatch):
     CHANGE(1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "loss",
     slow_but([by_global, by_attribute, through_another, CLOSED, ByGlobal()], by_attribute),
@@ -337,7 +343,9 @@ class ScaledByGlobal(keras.layers.Layer):
         return FACTOR * x
 
 
-@pytest.mark.parametrize("activation", [scaled, ScaledByGlobal()], ids=["function", "layer"])
+@pytest.mark.parametrize(
+    "activation", [slow_case(scaled), ScaledByGlobal()], ids=["function", "layer"]
+)
 def test_activation_and_layer_read_from_outside_at_each_fit(activation, rows, change):
     X, y = rows
     estimator = MLPRegressor((4,), activation=activation, **FIXED)
@@ -426,6 +434,7 @@ def classifiers(metrics, **params):
     ]
 
 
+@pytest.mark.slow
 def test_metric_names_are_those_of_a_new_process(rows):
     X, y = rows
     metrics = [

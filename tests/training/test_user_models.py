@@ -241,6 +241,7 @@ def test_model_with_trained_weights_predicts_what_the_estimator_predicts(rows):
     assert ours.model_.compiled
 
 
+@pytest.mark.slow
 def test_repeated_folds_in_lockstep_learn_what_they_learn_alone(rows):
     X, y = rows
     cv = RepeatedKFold(n_splits=5, n_repeats=2, random_state=0)

@@ -17,6 +17,7 @@ from skdl.estimators.base._network_estimator import (
 )
 from skdl.estimators.base._parameters import CONSTRAINTS
 from skdl.estimators.base._public_estimator import PublicEstimatorMixin
+from skdl.estimators.base._row_groups import RowGroups
 from skdl.estimators.base._search_space import Choice, Number
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Number",
     "NumericColumn",
     "PublicEstimatorMixin",
+    "RowGroups",
     "TargetForm",
     "describe_space",
     "described_prediction",

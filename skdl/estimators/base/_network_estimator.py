@@ -35,6 +35,7 @@ from skdl.estimators.base._job import described_job
 from skdl.estimators.base._other_libraries import name_bad_arguments, unknown_parameter
 from skdl.estimators.base._parameters import CONSTRAINTS, as_list, check_learning_rate
 from skdl.estimators.base._public_estimator import PublicEstimatorMixin
+from skdl.estimators.base._row_groups import RowGroups
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._targets import Targets
 from skdl.estimators.base._training_data import TrainingData, checked_rows, rows_in_place
@@ -209,6 +210,8 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
             Weights of the validation rows.
         groups : array-like of shape (n_samples,), default=None
             With ``early_stopping=True``, rows of one group stay on one side of the inner split.
+            Those given to ``cross_validate``, `OptunaSearchCV` or a K-fold ensemble of skdl come
+            here by themselves, through pipelines too.
 
         Returns
         -------
@@ -228,6 +231,8 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         overrides = FitOverrides.concerning(self)
         if overrides is not None and X_val is None:
             X_val, y_val = overrides.validation_rows(self)
+        if groups is None and X_val is None and self.early_stopping:
+            groups = RowGroups.of_rows(self, X)
         job = self._make_job(
             X, y, sample_weight, X_val, y_val, sample_weight_val, groups, initial=initial,
             may_stop=overrides is None or not overrides.ends_early,

@@ -126,7 +126,8 @@ def cross_validate(
     scoring : str, callable, list, tuple or dict, default=None
         As scikit-learn's: one metric or several; None is the estimator's own ``score``.
     groups : array-like of shape (n_samples,), default=None
-        Rows of one group stay on one side of a split.
+        Rows of one group stay on one side of a split, also where networks that stop early, searches
+        and K-fold ensembles inside `estimator` split the rows again.
     baseline : bool, default=True
         Score scikit-learn's dummy beside it, which predicts the mean or the class frequencies.
     compare_with : dict of str to estimator, default=None
@@ -220,6 +221,7 @@ def cross_validate(
         scorer,
         fit_params=routes.estimator.fit,
         score_params=routes.scorer.score,
+        groups=routes.splitter.split.get("groups"),
         error_score=error_score,
         return_train_score=return_train_score,
         return_predictions=return_predictions,

@@ -16,7 +16,7 @@ from sklearn.utils import parallel
 
 from skdl._compat_sklearn import check_method_params, fit_and_score, safe_split
 from skdl._lazy_rows import TakesLazyRows, lazy_rows
-from skdl.estimators.base import HeldOutScoring
+from skdl.estimators.base import HeldOutScoring, RowGroups
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection._networks import nested_networks
 
@@ -91,6 +91,8 @@ class Folds:
         From ``sklearn.metrics.check_scoring``.
     fit_params, score_params : dict
         Arguments of ``fit`` and of the scorer; those with one entry per row are split.
+    groups : array-like of shape (n_rows,) or None
+        Rows of one group stay together where networks inside split them again.
     error_score : "raise" or float
         Score of a fit that failed.
     return_train_score, return_predictions : bool
@@ -102,6 +104,7 @@ class Folds:
     scorer: Callable[..., Any]
     fit_params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     score_params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    groups: Any = None
     error_score: Any = np.nan
     return_train_score: bool = False
     return_predictions: bool = False
@@ -189,7 +192,8 @@ class Folds:
             observers=observers,
             name=f"fold_{number:02d}",
         )
-        with held_out:
+        groups = None if self.groups is None else np.asarray(self.groups)[train]
+        with held_out, RowGroups(estimator, groups):
             result = fit_and_score(
                 estimator,
                 X,

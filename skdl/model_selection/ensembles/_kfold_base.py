@@ -26,10 +26,11 @@ from skdl._validation import (
     Predicate,
     check_parameters,
 )
-from skdl.estimators.base import FitOverrides
+from skdl.estimators.base import FitOverrides, RowGroups
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._arguments import MOST, check_data, checked_splits
 from skdl.model_selection._curves import mean_curve
+from skdl.model_selection._groups import known_groups
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection._networks import nested_networks
 from skdl.model_selection._split import IteratedKFold
@@ -151,14 +152,14 @@ class BaseKFoldEnsemble(BaseAveraging):
         if not sparse.issparse(y):
             assert_all_finite(np.asarray(y), input_name="y")
         rng = check_random_state(self.random_state)
-        splits = checked_splits(
-            owner, self.cv, self._splitter(y, rng), X, y, **(split_params or {})
-        )
+        groups, split_params = known_groups(self, self.cv, X, split_params or {})
+        splits = checked_splits(owner, self.cv, self._splitter(y, rng), X, y, **split_params)
         members = self._draw_members(rng, len(splits) + (self.refit or 0))
         self._set_target_attributes(y)
         folds, refitted = members[: len(splits)], members[len(splits) :]
         fits = [
-            (member, X, y, fit_params, split) for member, split in zip(folds, splits, strict=True)
+            (member, X, y, fit_params, split, groups)
+            for member, split in zip(folds, splits, strict=True)
         ]
         overrides = self._fit_members(fits)
         self.fold_estimators_ = self.estimators_ = folds
@@ -166,7 +167,7 @@ class BaseKFoldEnsemble(BaseAveraging):
         self.best_epoch_ = _joint_best_epoch(overrides)
         if refitted:
             last_epoch = _last_epoch(self.best_epoch_, overrides)
-            fits = [(member, X, y, fit_params, None) for member in refitted]
+            fits = [(member, X, y, fit_params, None, groups) for member in refitted]
             self._fit_members(fits, last_epoch)
             self.estimators_ = refitted
         return self
@@ -252,10 +253,11 @@ def _fit_member(
     y: Any,
     fit_params: Mapping[str, Any],
     split: tuple[Any, Any] | None,
+    groups: Any,
     last_epoch: tuple[int, int] | None,
 ) -> FitOverrides:
     if split is None:
-        with FitOverrides(member, last_epoch=last_epoch) as overrides:
+        with FitOverrides(member, last_epoch=last_epoch) as overrides, RowGroups(member, groups):
             member.fit(X, y, **fit_params)
         return overrides
     train, test = split
@@ -266,6 +268,7 @@ def _fit_member(
         labels = np.asarray(y).ravel()
         test = test[np.isin(labels[test], labels[train])]
     validation = safe_split(member, X, y, test, train)
-    with FitOverrides(member, validation=validation) as overrides:
+    groups = None if groups is None else np.asarray(groups)[train]
+    with FitOverrides(member, validation=validation) as overrides, RowGroups(member, groups):
         member.fit(X_train, y_train, **train_params)
     return overrides

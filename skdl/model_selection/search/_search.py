@@ -22,6 +22,7 @@ from skdl._compat_sklearn import (
     scorers_of_search,
 )
 from skdl.model_selection._arguments import check_data, checked_splits
+from skdl.model_selection._groups import known_groups
 from skdl.model_selection._split import SHUFFLE_SEED, check_folds, splits_per_iteration
 from skdl.model_selection.cross_validation import Folds, router_of
 from skdl.model_selection.search._defaults import make_pruner, max_epochs, size_of_round
@@ -67,9 +68,8 @@ _OWNER = "OptunaSearchCV"
 class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupportMixin):
     """Search for good parameters with Optuna; all folds of a trial train side by side.
 
-    A search of scikit-learn's kind, for use wherever ``GridSearchCV`` stands. The folds of a trial
-    advance together, so an unpromising trial is pruned after a few epochs, by its mean over all
-    folds.
+    For use wherever ``GridSearchCV`` stands. The folds of a trial advance together, so that an
+    unpromising trial is pruned after a few epochs, by its mean over all folds.
 
     Parameters
     ----------
@@ -89,8 +89,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
     timeout : float or None, default=None
         Seconds after which no new trial starts.
     cv : int, splitter or iterable of (train, test), default=5
-        Number of folds, stratified for classifiers and kept by group where there are `groups`;
-        or the splits themselves.
+        Number of folds, stratified for classifiers and kept by group; or the splits themselves.
     n_iterations : int, default=1
         How often to repeat the K folds, shuffled anew each time (see `IteratedKFold`; the same
         shuffles in every call). With 1, the rows keep their order, as in scikit-learn.
@@ -287,8 +286,9 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Targets.
         **params : dict
-            As for scikit-learn's searches: ``groups`` for the splitter, ``sample_weight`` and
-            others for the estimator and the scorer, or by metadata routing where it is enabled.
+            As for scikit-learn's searches: ``groups`` for the splitter, and for the validation
+            rows of networks; ``sample_weight`` and others for the estimator and the scorer, or by
+            metadata routing where it is enabled.
 
         Returns
         -------
@@ -308,7 +308,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         -----
         NoImprovementWarning
             If no trial is better than the start beyond the noise of the folds, by the test for
-            paired folds of Nadeau and Bengio (2003), two-sided at 5 %.
+            paired folds (Nadeau and Bengio 2003), two-sided at 5 %.
         """
         check_search_parameters(self.get_params(deep=False))
         forget_results(self)
@@ -320,7 +320,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         space = make_space(base, self.param_distributions)
         check_function(space)
         start = make_start(space, base)
-        split_params = {k: v for k, v in routed.splitter.split.items() if v is not None}
+        groups, split_params = known_groups(self, self.cv, X, routed.splitter.split)
         splitter = check_folds(
             self.cv,
             y,
@@ -361,6 +361,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
                 scorers,
                 fit_params=routed.estimator.fit,
                 score_params=routed.scorer.score,
+                groups=groups,
                 error_score=self.error_score,
                 return_train_score=self.return_train_score,
             ),
@@ -402,7 +403,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         warn_if_no_better(self, trials_of_results, splits, objectives)
         warn_of_unjudged_trials(self, trials, is_judged=is_judged)
         if self.refit is not False:
-            self._fit_best(base, tasks, X, y, routed.estimator.fit)
+            self._fit_best(base, tasks, X, y, routed.estimator.fit, groups)
         tasks.end()
         return self
 
@@ -469,14 +470,14 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         return trials
 
     def _fit_best(
-        self, base: Any, tasks: SearchTasks, X: Any, y: Any, fit_params: dict[str, Any]
+        self, base: Any, tasks: SearchTasks, X: Any, y: Any, fit_params: Any, groups: Any
     ) -> None:
         start = time.monotonic()
         if self.refit == ENSEMBLE:
             self._set_ensemble()
         else:
             self.best_estimator_ = clone(base).set_params(**clone(self.best_params_, safe=False))
-            tasks.refit(self.best_estimator_, X, *(() if y is None else (y,)), **fit_params)
+            tasks.refit(self.best_estimator_, X, y, groups, fit_params)
         self.refit_time_ = time.monotonic() - start
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_

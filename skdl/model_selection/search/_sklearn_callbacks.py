@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+from skdl.estimators.base import RowGroups
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from optuna.trial import FrozenTrial
 
     from skdl._compat import CallbackContext
@@ -71,12 +75,14 @@ class SearchTasks:
         """Take note that there will be no more trials."""
         self._search.call_on_fit_task_end(**self._data)
 
-    def refit(self, estimator: Any, X: Any, *targets: Any, **fit_params: Any) -> None:
+    def refit(
+        self, estimator: Any, X: Any, y: Any, groups: Any, fit_params: Mapping[str, Any]
+    ) -> None:
         """Fit the best estimator, which gets those of the callbacks that are handed down."""
         task = self._root.subcontext(task_name="refit-with-best-params")
-        with task.propagate_callback_context(estimator):
+        with task.propagate_callback_context(estimator), RowGroups(estimator, groups):
             task.call_on_fit_task_begin(**self._data)
-            estimator.fit(X, *targets, **fit_params)
+            estimator.fit(X, *(() if y is None else (y,)), **fit_params)
         task.call_on_fit_task_end(**self._data)
 
     def end(self) -> None:

@@ -11,6 +11,7 @@ import skdl
 import skdl.model_selection
 from skdl import CNNClassifier, MLPClassifier, MLPRegressor
 from skdl.training import layer_summaries
+from tests.checks import slow_case
 
 has_place = pytest.mark.skipif(
     not hasattr(BaseEstimator, "_get_fitted_attr_html"),
@@ -61,6 +62,7 @@ def test_there_is_no_link_where_it_is_not(monkeypatch):
     assert "skdl.MLPClassifier.html" not in estimator_html_repr(MLPClassifier())
 
 
+@pytest.mark.slow
 def test_a_fitted_network_shows_its_layers_and_epochs(fitted):
     page = fitted._repr_mimebundle_()["text/html"]
     n_weights = sum(weight.size for weight in fitted.model_.get_weights())
@@ -91,7 +93,7 @@ def test_looking_builds_no_keras_model(iris):
     assert network.model_.count_params() > 0
 
 
-@pytest.mark.parametrize("kind", ["dense", "images", "layer object"])
+@pytest.mark.parametrize("kind", [slow_case("dense"), "images", "layer object"])
 def test_the_layers_are_those_of_the_keras_model(kind, iris):
     X, y = iris
     if kind == "dense":

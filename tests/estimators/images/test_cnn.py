@@ -38,6 +38,7 @@ def layers_of(estimator):
 # ---------------------------------------------------------------------------------- shapes
 
 
+@pytest.mark.slow
 def test_images_with_and_without_channels_and_flat_ones_learn_the_same(digits):
     X, y = digits
     grey = CNNClassifier(**SMALL).fit(X, y)
@@ -63,6 +64,7 @@ def test_colour_images_keep_their_channels():
     assert model.layers[0].kernel.shape == (3, 3, 3, 4)
 
 
+@pytest.mark.slow
 def test_signals_are_convolved_along_their_length():
     X = np.random.default_rng(0).normal(size=(40, 7, 9))
     signals = CNNRegressor(**SMALL, dimensions=1).fit(X, X[:, 0, 0])
@@ -159,6 +161,7 @@ def test_bad_parameter(name, value, message, digits):
 # -------------------------------------------------------------------------------- parameters
 
 
+@pytest.mark.slow
 def test_layers_follow_from_the_parameters(digits):
     network = CNNClassifier(
         filters=(4, 6),
@@ -177,6 +180,7 @@ def test_layers_follow_from_the_parameters(digits):
     assert shapes == [(3, 3, 1, 4), (3, 3, 4, 4), (3, 3, 4, 6), (3, 3, 6, 6), (24, 8), (8, 10)]
 
 
+@pytest.mark.slow
 def test_filters_double_from_block_to_block(digits):
     model = CNNClassifier(3, filters=4, epochs=1).fit(*digits).model_
     filters = [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
@@ -190,6 +194,7 @@ def test_global_pooling_leaves_one_value_per_filter(pooling, digits):
     assert network.model_.layers[-4].kernel.shape == (8, 8)
 
 
+@pytest.mark.slow
 def test_model_predicts_what_the_estimator_predicts(digits):
     X, y = digits
     network = CNNClassifier(**SMALL, batch_norm="after_activation", l2=0.01).fit(X, y)
@@ -281,6 +286,7 @@ def test_augmentation_stays_in_the_graph_and_follows_the_seed(digits, caplog):
     np.testing.assert_array_equal(*fits)
 
 
+@pytest.mark.slow
 def test_flips_make_mirrored_images_alike():
     # Left or right is the class: what flips at random cannot be learned.
     rng = np.random.default_rng(0)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from skdl import KerasTransformer, PretrainedCNNClassifier, PretrainedFeatures
+from tests.checks import slow_case
 
 layers = keras.layers
 IMAGES = np.random.default_rng(0).normal(size=(12, 8, 8, 3)).astype(np.float32)
@@ -17,7 +18,7 @@ def sequential(*more):
     return keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3), *more])
 
 
-@pytest.mark.parametrize("fine_tune", [1, 2])
+@pytest.mark.parametrize("fine_tune", [slow_case(1), 2])
 def test_sequential_backbone_is_fine_tuned(fine_tune):
     backbone = sequential(layers.ReLU(), layers.Conv2D(4, 3))
     own = PretrainedCNNClassifier(backbone, fine_tune=fine_tune, epochs=1, hidden_units=4)

@@ -18,6 +18,7 @@ from skdl.estimators.images._backbone import Extractor, _layer_to_cut_at
 from skdl.estimators.images._row_cache import RowCache
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection import cross_validate
+from tests.checks import slow_case
 
 MOBILENET = {"weights": None, "backbone_params": {"alpha": 0.25}, "random_state": 0}
 WEIGHTS = "mobilenet_2_5_224_tf_no_top.h5"
@@ -127,6 +128,7 @@ def test_names_and_containers(backbone, images):
     assert (frame.dtypes == np.float32).all()
 
 
+@pytest.mark.slow
 def test_a_model_is_copied_and_stays_as_it_was(images):
     X, y = images
     model = branching_model()
@@ -138,6 +140,7 @@ def test_a_model_is_copied_and_stays_as_it_was(images):
     assert fitted.backbone_ is not model
 
 
+@pytest.mark.slow
 def test_random_weights_follow_the_seed_and_leave_global_generators_alone(images):
     X = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
     before = np.random.get_state()[1].copy()  # noqa: NPY002
@@ -231,7 +234,7 @@ def test_folds_in_lockstep_learn_what_they_learn_alone(backbone, images):
     np.testing.assert_allclose(together, alone, rtol=1e-4)
 
 
-@pytest.mark.parametrize("fine_tune", [0, 3])
+@pytest.mark.parametrize("fine_tune", [0, slow_case(3)])
 def test_copies_predict_the_same_without_the_file(fine_tune, tmp_path, images):
     X, y = images
     path = tmp_path / "backbone.keras"
@@ -298,6 +301,7 @@ def test_fine_tuning_trains_the_last_layers_and_no_others(backbone, images):
     np.testing.assert_allclose(network.predict_proba(X)[:, 1], expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_fine_tuning_lowers_the_loss_from_where_the_head_stood(backbone, images):
     X, y = images
     network = PretrainedCNNClassifier(
@@ -321,6 +325,7 @@ def test_a_second_phase_that_makes_it_worse_is_undone(backbone, images):
     assert network.n_iter_ > head.n_iter_
 
 
+@pytest.mark.slow
 def test_folds_that_fine_tune_take_each_image_through_the_trunk_once(backbone, images, computed):
     X, y = images
     network = PretrainedCNNClassifier(
@@ -332,6 +337,7 @@ def test_folds_that_fine_tune_take_each_image_through_the_trunk_once(backbone, i
     assert sum(computed) <= 60 + 60 + 60
 
 
+@pytest.mark.slow
 def test_held_out_rows_are_followed_through_both_phases(backbone, images):
     X, y = images
     network = PretrainedCNNClassifier(

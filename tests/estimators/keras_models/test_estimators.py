@@ -187,6 +187,7 @@ def test_batch_callback_goes_through_keras(data, log):
     assert len(seen) == 3 * 5
 
 
+@pytest.mark.slow
 def test_early_stopping_and_warm_start_of_what_keras_trains(data):
     X, y = data
     ours = regressor(lambda: Net(4), early_stopping=True, patience=0, min_delta=1e6, epochs=9)
@@ -436,6 +437,7 @@ def build_input(meta, units):
     ])  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_fitted_estimators_of_scikeras_become_ours(theirs, data, iris):
     X, y = data
@@ -460,6 +462,7 @@ def test_only_estimators_of_scikeras_are_taken():
         from_scikeras(build)
 
 
+@pytest.mark.slow
 def test_scikeras_is_not_loaded_before_it_is_needed(fresh_python):
     done = fresh_python(
         "import sys, skdl\n"

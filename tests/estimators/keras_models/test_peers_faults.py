@@ -86,6 +86,7 @@ def test_rows_held_out_are_not_the_tail(Estimator):
     assert model.history_["val_loss"][-1] < 1.5 * model.history_["loss"][-1]
 
 
+@pytest.mark.slow
 def test_clones_fit_alike(iris):
     model = MLPClassifier(
         **SMALL | {"epochs": 3}, batch_size=7, early_stopping=True, metrics=["accuracy"]

@@ -348,6 +348,7 @@ def two_headed(meta):
     )
 
 
+@pytest.mark.slow
 def test_classifier_of_two_targets_through_an_encoder(classes):
     X, y = classes
     third = np.digitize(X[:, 0], [-0.5, 0.5])

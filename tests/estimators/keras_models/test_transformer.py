@@ -46,6 +46,7 @@ def digits():
     return (X[:400] / 16).astype(np.float32), y[:400]
 
 
+@pytest.mark.slow
 def test_linear_autoencoder_comes_near_to_principal_components(digits):
     X, _ = digits
     network = transformer(n_codes=8, epochs=200, optimizer__learning_rate=0.01).fit(X)
@@ -78,6 +79,7 @@ def test_codes_of_a_sequential_model(digits):
     np.testing.assert_allclose(network.transform(X), X @ weights[0] + weights[1], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_in_a_pipeline_a_search_and_lockstep(digits):
     X, y = digits
     pipeline = make_pipeline(transformer(epochs=20, n_codes=4), LogisticRegression(max_iter=1000))

@@ -86,6 +86,7 @@ def test_predictions_are_those_of_numpy_and_of_the_keras_model(table):
                                atol=1e-5)  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", slow_but([None, "pbld", "piecewise_linear"], "piecewise_linear"))
 def test_learns_what_keras_learns(form, table):
     X, y = table
@@ -109,6 +110,7 @@ def test_learns_what_keras_learns(form, table):
     np.testing.assert_allclose(network.predict(X), theirs, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_learns_from_categories(table):
     X, y = table
     network = MLPRegressor(**WITH_GAPS | {"epochs": 300, "learning_rate": 0.01}).fit(X, y)

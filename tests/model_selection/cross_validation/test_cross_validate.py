@@ -749,6 +749,7 @@ def test_nothing_that_was_passed_is_changed(regression):
     assert not hasattr(contenders["ridge"], "coef_")
 
 
+@pytest.mark.slow
 def test_import_loads_neither_keras_nor_tensorflow(fresh_python):
     done = fresh_python(
         "import sys, skdl.model_selection\n"

@@ -278,6 +278,7 @@ def test_a_fit_after_the_folds_is_neither_judged_nor_warned_of(data):
     assert list(reported(trial)) == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_networks_that_keras_trains_are_judged_on_the_first_fold(data):
     # Keras trains them one after another, in lockstep too.
     first = histories(network(callbacks=[BatchWatcher()]), data)[0]

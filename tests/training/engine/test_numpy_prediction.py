@@ -30,8 +30,10 @@ def both_ways(network, X, monkeypatch):
     [
         {},
         slow_case({"activation": "selu", "batch_norm": "before_activation", "hidden_units": 200}),
-        {"activation": "mish", "parametric_activation": True, "shared_members": 4,
-         "numeric_embedding": "piecewise_linear", "n_bins": 40, "feature_scale": True},
+        slow_case(
+            {"activation": "mish", "parametric_activation": True, "shared_members": 4,
+             "numeric_embedding": "piecewise_linear", "n_bins": 40, "feature_scale": True}
+        ),
         slow_case(
             {"activation": "gelu", "numeric_embedding": "plr", "input_scaling": "smooth_clip"}
         ),
@@ -120,7 +122,7 @@ assert "keras" not in sys.modules
 """
 
 
-@pytest.mark.parametrize("kind", ["plain", "tabular"])
+@pytest.mark.parametrize("kind", ["plain", slow_case("tabular")])
 def test_a_fresh_process_predicts_without_tensorflow(kind, iris, tmp_path, fresh_python):
     import pandas as pd
 

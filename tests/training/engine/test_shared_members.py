@@ -59,6 +59,7 @@ def test_networks_differ_at_first_in_how_they_weigh_a_feature(embedding, diabete
         assert len(np.unique(before)) == before.size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("compiled", "embedding"),
     slow_but(
@@ -103,6 +104,7 @@ def test_classifier_predicts_the_mean_of_probabilities(n_classes, iris):
         np.testing.assert_allclose(network.predict_proba(X), shares.mean(1), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("l2", slow_but([0.0, 0.1], 0.1))
 def test_learns_what_keras_learns_from_the_mean_of_the_losses(l2, diabetes):
     X, y = diabetes

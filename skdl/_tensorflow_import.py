@@ -1,0 +1,61 @@
+"""How TensorFlow is imported: without notes, and with a folder for what XLA compiles.
+
+It reads its settings when it is loaded, whoever is the first to import it, in whatever module.
+So a finder stands in front of Python's own, for this one import.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from importlib.abc import MetaPathFinder
+from typing import TYPE_CHECKING
+
+from skdl import _compile_cache
+from skdl._tensorflow_logs import without_notes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+__all__ = ["prepare"]
+
+_NAME = "tensorflow"
+
+
+class _Finder(MetaPathFinder):
+    """Finds TensorFlow where it is, once."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        del path, target
+        if name != _NAME:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def execute_quietly(module: ModuleType) -> None:
+                _compile_cache.enable()
+                with without_notes() as is_quiet:
+                    if is_quiet:
+                        # Warnings stay: that a GPU cannot be used, for example.
+                        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+                    execute(module)
+                    # A driver that is not there is told of at the first look for devices.
+                    module.config.list_physical_devices()
+
+            # The loader is this module's own.
+            spec.loader.exec_module = execute_quietly  # type: ignore[method-assign]
+        return spec
+
+
+def prepare() -> None:
+    """Have a say in how TensorFlow is imported, if it has not been yet."""
+    is_there = any(isinstance(finder, _Finder) for finder in sys.meta_path)
+    if not is_there and _NAME not in sys.modules:
+        sys.meta_path.insert(0, _Finder())
