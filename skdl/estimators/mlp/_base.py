@@ -22,7 +22,7 @@ from skdl.layers import blueprint_of
 from skdl.networks import KerasObject, Layer, mlp, numeric_embedding
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -295,7 +295,7 @@ class BaseMLP(BaseNetwork):
     def effective_params_(self) -> dict[str, Any]:
         """What the parameters that are ``"auto"`` stood for in the last fit, by their names."""
         check_is_fitted(self)
-        stood_for = {
+        stood_for: dict[str, Callable[[], Any]] = {
             "hidden_units": self._hidden_units,
             "numeric_embedding": self._numeric_embedding,
             "n_bins": self._n_bins,
@@ -308,9 +308,9 @@ class BaseMLP(BaseNetwork):
             if isinstance(getattr(self, name), str) and getattr(self, name) == "auto"
         }
 
-    def _numeric_embedding(self) -> str | None:
-        kind: str | None = self.numeric_embedding
-        return auto_numeric_embedding(self._n_train) if kind == "auto" else kind
+    def _numeric_embedding(self) -> Any:
+        is_auto = self.numeric_embedding == "auto"
+        return auto_numeric_embedding(self._n_train) if is_auto else self.numeric_embedding
 
     def _n_bins(self) -> int:
         return auto_n_bins(self._n_train) if self.n_bins == "auto" else int(self.n_bins)

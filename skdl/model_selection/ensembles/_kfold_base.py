@@ -167,8 +167,8 @@ class BaseKFoldEnsemble(BaseAveraging):
         self.best_epoch_ = _joint_best_epoch(overrides)
         if refitted:
             last_epoch = _last_epoch(self.best_epoch_, overrides)
-            fits = [(member, X, y, fit_params, None, groups) for member in refitted]
-            self._fit_members(fits, last_epoch)
+            refits = [(member, X, y, fit_params, None, groups) for member in refitted]
+            self._fit_members(refits, last_epoch)
             self.estimators_ = refitted
         return self
 
