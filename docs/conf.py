@@ -118,6 +118,7 @@ sphinx_gallery_conf = {
             "tables",
             "images",
             "search",
+            "deployment",
             "migration",
         )
     ],

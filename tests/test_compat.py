@@ -23,6 +23,7 @@ from sklearn.svm import SVC
 
 import skdl
 from skdl import _compat_keras, _compat_optuna, _compat_sklearn, _compat_tensorflow
+from skdl import _compat_model_selection as of_selection
 
 ROOT = Path(skdl.__file__).parent
 COMPAT = sorted(ROOT.glob("_compat*.py"))
@@ -312,7 +313,7 @@ def test_kernels_are_split_in_rows_and_columns():
 
 
 def test_one_split_is_fitted_and_scored():
-    result = _compat_sklearn.fit_and_score(
+    result = of_selection.fit_and_score(
         DummyClassifier(strategy="constant", constant=1), X, y,
         scorer=check_scoring(DummyClassifier(), "accuracy"), train=[0, 1, 2, 3], test=[4, 5],
         verbose=0, parameters=None, fit_params=None, score_params=None, return_estimator=True,
@@ -328,35 +329,35 @@ def test_failed_fits_are_warned_of_and_given_error_scores():
         {"fit_error": None, "test_scores": {"a": 0.5}},
     ]
     with pytest.warns(FitFailedWarning, match="1 fits failed out of a total of 2"):
-        _compat_sklearn.warn_about_fit_failures(results, np.nan)
-    _compat_sklearn.insert_error_scores(results, 0.0)
+        of_selection.warn_about_fit_failures(results, np.nan)
+    of_selection.insert_error_scores(results, 0.0)
     assert results[0]["test_scores"] == {"a": 0.0}
 
 
 def test_scorers_of_several_metrics():
     several = check_scoring(DummyClassifier(), scoring=["accuracy", "roc_auc"])
-    assert _compat_sklearn.is_multimetric(several)
-    assert not _compat_sklearn.is_multimetric(get_scorer("accuracy"))
-    assert list(_compat_sklearn.scorers_by_name(several)) == ["accuracy", "roc_auc"]
+    assert of_selection.is_multimetric(several)
+    assert not of_selection.is_multimetric(get_scorer("accuracy"))
+    assert list(of_selection.scorers_by_name(several)) == ["accuracy", "roc_auc"]
     network = DummyClassifier().fit(X, y)
-    both = _compat_sklearn.strict_scorer(several)(network, X, y)
+    both = of_selection.strict_scorer(several)(network, X, y)
     assert both == {"accuracy": 0.5, "roc_auc": 0.5}
-    one = _compat_sklearn.strict_scorer(several, "accuracy")(network, X, y)
+    one = of_selection.strict_scorer(several, "accuracy")(network, X, y)
     assert one == {"accuracy": 0.5}
 
 
 def test_parts_of_a_search():
-    assert issubclass(GridSearchCV, _compat_sklearn.BaseSearchCV)
+    assert issubclass(GridSearchCV, of_selection.BaseSearchCV)
     search = GridSearchCV(LogisticRegression(), {}, scoring=["accuracy"], refit="accuracy")
-    scorer, metric = _compat_sklearn.scorers_of_search(search)
-    assert _compat_sklearn.is_multimetric(scorer)
+    scorer, metric = of_selection.scorers_of_search(search)
+    assert of_selection.is_multimetric(scorer)
     assert metric == "accuracy"
-    routed = _compat_sklearn.fit_params_by_consumer(search, {"groups": y, "sample_weight": y})
+    routed = of_selection.fit_params_by_consumer(search, {"groups": y, "sample_weight": y})
     assert routed.splitter.split["groups"] is y
     assert routed.estimator.fit == {"sample_weight": y}
-    assert _compat_sklearn.best_index(search, lambda _: 1, "accuracy", {"params": [{}, {}]}) == 1
+    assert of_selection.best_index(search, lambda _: 1, "accuracy", {"params": [{}, {}]}) == 1
     with pytest.raises(IndexError):
-        _compat_sklearn.best_index(search, lambda _: 2, "accuracy", {"params": [{}, {}]})
+        of_selection.best_index(search, lambda _: 2, "accuracy", {"params": [{}, {}]})
 
 
 def test_hooks_of_diagrams_are_those_that_scikit_learn_calls():

@@ -66,7 +66,14 @@ DIFFERENT = {
             "from_scikeras",
         ),
     ),
-    "groups": ("folds, or three parts", each("cross_validate", "train_validation_test_split")),
+    "calibrate": (
+        "by rows held out, or by those of each fold",
+        [classifiers(OURS), ["KFoldEnsembleClassifier"]],
+    ),
+    "groups": (
+        "folds, three parts, or lines of a table",
+        each("coverage_by_group", "cross_validate", "train_validation_test_split"),
+    ),
     "hidden_layers": ("without them a CNN is still not linear", [CNNS, [*MLPS, *PRETRAINED]]),
     "hidden_units": ('where the layers stand; only MLPs have "auto"', [CNNS, MLPS, PRETRAINED]),
     "image_shape": ("a backbone takes no signals", [CNNS, BACKBONES]),
@@ -115,11 +122,11 @@ DIFFERENT = {
     "validation_fraction": ("classes are stratified", [classifiers(NETWORKS), others(NETWORKS)]),
     "verbose": (
         "what is shown",
-        [NETWORKS, *each("OptunaSearchCV", "cross_validate", "lockstep")],
+        [NETWORKS, KFOLD, *each("OptunaSearchCV", "cross_validate", "lockstep")],
     ),
     "y": (
         "what is done with them",
-        each("CrossValidationResult", "cross_validate", "duplicate_groups"),
+        each("CrossValidationResult", "coverage_by_group", "cross_validate", "duplicate_groups"),
     ),
     # -------------------------------------------------- attributes
     "backbone_": ("the transformer has no fine-tuning", [PRETRAINED, ["PretrainedFeatures"]]),
@@ -146,6 +153,10 @@ DIFFERENT = {
     "n_outputs_": ("labels, or targets", [classifiers(NETWORKS), others(NETWORKS)]),
     "oof_predictions_": ("probabilities, or numbers", [[name] for name in KFOLD]),
     "oof_score_": ("accuracy, or R²", [[name] for name in KFOLD]),
+    "temperature_": (
+        "of a network, of all members",
+        [classifiers(OURS), ["KFoldEnsembleClassifier"]],
+    ),
     # -------------------------------------------------- arguments and results of methods
     "fit(**fit_params)": (
         "folds split them; SciKeras has arguments for one call",
@@ -187,6 +198,10 @@ DIFFERENT = {
             classifiers(OURS),
             *each("KerasClassifier", "AveragingClassifier", "KFoldEnsembleClassifier"),
         ],
+    ),
+    "predict_quantiles() -> quantiles": (
+        "of one network, of a mean",
+        [[*others(OURS), "KerasRegressor"], ["AveragingRegressor", "KFoldEnsembleRegressor"]],
     ),
     "score() -> score": ("SciKeras has scorers", [[*classifiers(OURS), KERAS[2]], KERAS[:2]]),
     "score(y)": ("labels, targets, or neither", [classifiers(NETWORKS), *each(*KERAS[1:])]),

@@ -1,19 +1,44 @@
-"""Estimators: what users construct."""
+"""Estimators: what users construct.
 
-from skdl._public_path import say_public_path
-from skdl.estimators.base import describe_space
-from skdl.estimators.images._cnn_classifier import CNNClassifier
-from skdl.estimators.images._cnn_regressor import CNNRegressor
-from skdl.estimators.images._pretrained_classifier import PretrainedCNNClassifier
-from skdl.estimators.images._pretrained_features import PretrainedFeatures
-from skdl.estimators.images._pretrained_regressor import PretrainedCNNRegressor
-from skdl.estimators.keras_models._classifier import KerasClassifier
-from skdl.estimators.keras_models._from_scikeras import from_scikeras
-from skdl.estimators.keras_models._regressor import KerasRegressor
-from skdl.estimators.keras_models._transformer import KerasTransformer
-from skdl.estimators.mlp._classifier import MLPClassifier
-from skdl.estimators.mlp._regressor import MLPRegressor
-from skdl.estimators.mlp._smooth_clip import SmoothClipScaler
+Names are loaded on first use: a process that predicts with an MLP imports no other family.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skdl._public_path import load_name as _load_name
+
+if TYPE_CHECKING:
+    from skdl.estimators.base import describe_space
+    from skdl.estimators.images._cnn_classifier import CNNClassifier
+    from skdl.estimators.images._cnn_regressor import CNNRegressor
+    from skdl.estimators.images._pretrained_classifier import PretrainedCNNClassifier
+    from skdl.estimators.images._pretrained_features import PretrainedFeatures
+    from skdl.estimators.images._pretrained_regressor import PretrainedCNNRegressor
+    from skdl.estimators.keras_models._classifier import KerasClassifier
+    from skdl.estimators.keras_models._from_scikeras import from_scikeras
+    from skdl.estimators.keras_models._regressor import KerasRegressor
+    from skdl.estimators.keras_models._transformer import KerasTransformer
+    from skdl.estimators.mlp._classifier import MLPClassifier
+    from skdl.estimators.mlp._regressor import MLPRegressor
+    from skdl.estimators.mlp._smooth_clip import SmoothClipScaler
+
+_MODULE_OF = {
+    "CNNClassifier": "skdl.estimators.images._cnn_classifier",
+    "CNNRegressor": "skdl.estimators.images._cnn_regressor",
+    "KerasClassifier": "skdl.estimators.keras_models._classifier",
+    "KerasRegressor": "skdl.estimators.keras_models._regressor",
+    "KerasTransformer": "skdl.estimators.keras_models._transformer",
+    "MLPClassifier": "skdl.estimators.mlp._classifier",
+    "MLPRegressor": "skdl.estimators.mlp._regressor",
+    "PretrainedCNNClassifier": "skdl.estimators.images._pretrained_classifier",
+    "PretrainedCNNRegressor": "skdl.estimators.images._pretrained_regressor",
+    "PretrainedFeatures": "skdl.estimators.images._pretrained_features",
+    "SmoothClipScaler": "skdl.estimators.mlp._smooth_clip",
+    "describe_space": "skdl.estimators.base",
+    "from_scikeras": "skdl.estimators.keras_models._from_scikeras",
+}
 
 __all__ = [
     "CNNClassifier",
@@ -31,4 +56,13 @@ __all__ = [
     "from_scikeras",
 ]
 
-say_public_path(globals())
+
+def __getattr__(name: str) -> object:
+    value = _load_name(globals(), name, _MODULE_OF)
+    # What `say_public_path` does where all names are loaded at once.
+    value.__module__ = __name__
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

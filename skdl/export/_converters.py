@@ -69,8 +69,9 @@ def _shape_of_classes(operator: Any) -> None:
     from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
 
     estimator = operator.raw_operator
-    is_text = estimator.classes_.dtype.kind in "OU"
-    is_multilabel = estimator.n_outputs_ > 1
+    labels = _labels(estimator)
+    is_text = labels is not None and labels.dtype == object
+    is_multilabel = labels is None
     n_rows = operator.inputs[0].get_first_dimension()
     n_classes = len(estimator.classes_)
     label_type = StringTensorType if is_text else Int64TensorType
@@ -87,7 +88,7 @@ def _shape_of_numbers(operator: Any) -> None:
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
     """Add the nodes of a network to the container of skl2onnx."""
-    from skl2onnx.common.data_types import DoubleTensorType
+    from skl2onnx.common.data_types import DoubleTensorType, StringTensorType
 
     network = operator.raw_operator
     if len(operator.inputs) != 1:
@@ -97,6 +98,12 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
         )
     graph = Graph()
     source = operator.inputs[0]
+    if isinstance(source.type, StringTensorType):
+        raise ExportError(
+            f"{type(network).__name__}: skl2onnx hands it text, which ONNX would read as numbers. "
+            "Expected a tensor of numbers: encode text in a step before it, or use "
+            "skdl.export.to_onnx, which takes the columns of DataFrames."
+        )
     kind: Any = "float64" if isinstance(source.type, DoubleTensorType) else "float32"
     given = source.full_name
     if not isinstance(source.type, DoubleTensorType):
@@ -112,12 +119,30 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _labels(network: Any) -> NDArray[Any] | None:
-    """Return labels as skl2onnx has them; None where a row may have several."""
+    """Return labels as skl2onnx has them, text or int64; None where a row may have several.
+
+    Raises
+    ------
+    ExportError
+        If they are neither, nor numbers or booleans that int64 holds as they are.
+    """
     if network.n_outputs_ > 1:
         return None
-    is_text = network.classes_.dtype.kind in "OU"
-    labels: NDArray[Any] = network.classes_.astype(object if is_text else np.int64)
-    return labels
+    classes = network.classes_
+    cells = classes.tolist()
+    if all(isinstance(cell, str) for cell in cells):
+        return np.array(cells, object)
+    if all(isinstance(cell, int | float) and _fits_int64(cell) for cell in cells):
+        return np.array(cells, np.int64)
+    raise ExportError(
+        f"{type(network).__name__}: the classes are {cells[:5]}, but skl2onnx has text and int64 "
+        "for labels, which would change them. Expected text or whole numbers as y, or "
+        "skdl.export.to_onnx, which takes fractions too."
+    )
+
+
+def _fits_int64(number: float) -> bool:
+    return float(number).is_integer() and abs(number) < 2.0**63
 
 
 def _copy(graph: Graph, scope: Any, container: Any, results: dict[str, str]) -> None:

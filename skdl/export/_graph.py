@@ -123,13 +123,23 @@ class Graph:
         self._count += 1
         return f"{stem}_{self._count}"
 
-    def node(self, operator: str, *inputs: Any, domain: str = "", **attributes: Any) -> str:
-        """Add a node and return the name of its output; arrays as inputs become constants."""
+    def node(
+        self, operator: str, *inputs: Any, domain: str = "", n_unused: int = 0, **attributes: Any
+    ) -> str:
+        """Add a node and return the name of its first output; arrays become constants.
+
+        Of the outputs behind the first, `n_unused` are named but lead nowhere.
+        """
         output = self.new_name(operator.lower())
         names = [value if isinstance(value, str) else self.constant(value) for value in inputs]
         self.nodes.append(
             self._onnx.helper.make_node(
-                operator, names, [output], name=output, domain=domain, **attributes
+                operator,
+                names,
+                [output, *(f"{output}_{i + 1}" for i in range(n_unused))],
+                name=output,
+                domain=domain,
+                **attributes,
             )
         )
         return output

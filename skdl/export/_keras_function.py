@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skdl.estimators import KerasClassifier, KerasRegressor
-from skdl.estimators.base import BaseNetwork, described_prediction
+from skdl.estimators.base import BaseNetwork, added_to_probabilities, described_prediction
 from skdl.exceptions import ExportError
 
 if TYPE_CHECKING:
@@ -135,11 +135,22 @@ def _predictions(outputs: Any, targets: TargetForm) -> dict[str, Any]:
 
     if targets.classes is None:
         scale, offset = (np.asarray(own, np.float64) for own in (targets.scale, targets.offset))
+        if targets.median_weights is not None:
+            weights = targets.median_weights[:, None].astype(np.float32)
+            outputs = tf.linalg.matmul(tf.sort(outputs, axis=1), weights)
         # In this order, constants of float16 round the result by a share of its spread.
         shifted = outputs + (offset / scale).astype(np.float32)
         return {"prediction": shifted * scale.astype(np.float32)}
     if not targets.is_multilabel and len(targets.classes) == 2:
         outputs = tf.concat([1.0 - outputs, outputs], axis=1)
+    if targets.temperature != 1.0:
+        by_label = targets.is_multilabel
+        added = added_to_probabilities(len(targets.classes), by_label=by_label)
+        logits = tf.math.log(outputs + added)
+        if by_label:
+            logits -= tf.math.log(1.0 - outputs + added)
+        logits /= targets.temperature
+        outputs = tf.sigmoid(logits) if by_label else tf.nn.softmax(logits)
     return {"probabilities": outputs}
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl.estimators.base import CategoryColumn, described_prediction
+from skdl.estimators.base import CategoryColumn, added_to_probabilities, described_prediction
 from skdl.exceptions import ExportError
 from skdl.export._graph import places_of
 from skdl.export._levels import numbered
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from skdl.estimators.base import DescribedPrediction, NumericColumn, TargetForm
     from skdl.export._graph import Block, Graph, Table
 
-__all__ = ["Prediction", "emit_label", "emit_network"]
+__all__ = ["Prediction", "emit_label", "emit_network", "with_temperature"]
 
 _THRESHOLD = 0.5
 _NANOSECONDS_A_DAY = 86_400e9
@@ -44,6 +44,8 @@ class Prediction:
         Labels of a classifier.
     is_multilabel : bool
         Whether each column is the probability of one label, of several.
+    quantiles : str, optional
+        Tensor ``[N, n_quantiles]`` of float64 that stands beside `value`.
     threshold : float, optional
         From which probability of the second class on it is predicted; 0.5 by default.
     """
@@ -54,6 +56,7 @@ class Prediction:
     classes: NDArray[Any] | None = None
     is_multilabel: bool = False
     threshold: float | None = None
+    quantiles: str | None = None
 
 
 def emit_network(graph: Graph, network: Any, table: Table) -> Prediction:
@@ -119,6 +122,8 @@ def emit_label(graph: Graph, prediction: Prediction, labels: NDArray[Any] | None
 def _prediction(graph: Graph, outputs: str, targets: TargetForm) -> Prediction:
     if targets.classes is None:
         scale = np.asarray(targets.scale, np.float64)
+        if targets.median_weights is not None:
+            return _quantiles(graph, outputs, targets, targets.median_weights)
         value = graph.node("Add", graph.node("Mul", outputs, scale), targets.offset)
         return Prediction(value, scale.size, targets.is_flat)
     n_classes = len(targets.classes)
@@ -129,7 +134,48 @@ def _prediction(graph: Graph, outputs: str, targets: TargetForm) -> Prediction:
     else:
         total = graph.node("ReduceSum", outputs, graph.integers(1), keepdims=1)
         value = graph.node("Div", outputs, total)
-    return Prediction(value, n_classes, targets.is_flat, targets.classes, targets.is_multilabel)
+    made = Prediction(value, n_classes, targets.is_flat, targets.classes, targets.is_multilabel)
+    return with_temperature(graph, made, targets.temperature)
+
+
+def with_temperature(graph: Graph, prediction: Prediction, temperature: float) -> Prediction:
+    """Add what divides the logits of a classifier's probabilities by a temperature.
+
+    Parameters
+    ----------
+    graph : Graph
+    prediction : Prediction
+    temperature : float
+        1 adds nothing.
+
+    Returns
+    -------
+    prediction : Prediction
+    """
+    if temperature == 1.0:
+        return prediction
+    by_label, value = prediction.is_multilabel, prediction.value
+    added = np.float64(added_to_probabilities(prediction.width, by_label=by_label))
+    logits = graph.node("Log", graph.node("Add", value, added))
+    if by_label:
+        others = graph.node("Log", graph.node("Sub", 1.0 + added, value))
+        logits = graph.node("Sub", logits, others)
+    logits = graph.node("Div", logits, np.float64(temperature))
+    last = graph.node("Sigmoid", logits) if by_label else graph.node("Softmax", logits, axis=1)
+    return dataclasses.replace(prediction, value=last)
+
+
+def _quantiles(
+    graph: Graph, outputs: str, targets: TargetForm, median_weights: NDArray[np.float64]
+) -> Prediction:
+    """Return sorted quantiles, and the median that is predicted by them."""
+    # ONNX sorts by taking as many of the smallest as there are.
+    n_quantiles = graph.integers(len(median_weights))
+    ordered = graph.node("TopK", outputs, n_quantiles, n_unused=1, axis=1, largest=0, sorted=1)
+    scaled = graph.node("Mul", ordered, np.asarray(targets.scale, np.float64))
+    values = graph.node("Add", scaled, np.asarray(targets.offset, np.float64))
+    median = graph.node("MatMul", values, median_weights[:, None])
+    return Prediction(median, 1, targets.is_flat, quantiles=values)
 
 
 def _inputs(graph: Graph, owner: str, described: DescribedPrediction, table: Table) -> str:

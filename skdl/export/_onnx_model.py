@@ -154,6 +154,34 @@ class OnnxModel:
             )
         return self._run("probabilities", X)
 
+    def predict_quantiles(self, X: Any) -> NDArray[np.float64]:
+        """Predict the quantiles that a network with several `quantiles` has learned.
+
+        Parameters
+        ----------
+        X : DataFrame, dict of columns, or array-like of shape (n_samples, ...)
+            As in `predict`.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples, n_quantiles), float64
+            In increasing order.
+
+        Raises
+        ------
+        AttributeError
+            If the file holds no quantiles.
+        ValueError
+            As in `predict`.
+        """
+        if not self.metadata_.get("has_quantiles"):
+            raise AttributeError(
+                f"OnnxModel: {str(self._path)!r} holds no quantiles. Expected the file of a "
+                "regressor with several, such as MLPRegressor(loss='quantile', "
+                "quantiles=[0.05, 0.5, 0.95])."
+            )
+        return self._run("quantiles", X)
+
     def _run(self, output: str, X: Any) -> NDArray[Any]:
         result: NDArray[Any] = self.session_.run([output], self.inputs(X))[0]
         return result

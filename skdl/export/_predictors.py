@@ -16,7 +16,7 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardSca
 
 from skdl.estimators.base import BaseNetwork
 from skdl.exceptions import ExportError
-from skdl.export._networks import Prediction, emit_network
+from skdl.export._networks import Prediction, emit_network, with_temperature
 from skdl.export._skl2onnx import converted
 from skdl.export._transformers import apply_function, emit_transformer
 from skdl.model_selection.ensembles import (
@@ -68,7 +68,10 @@ def _pipeline(graph: Graph, pipeline: Pipeline, table: Table) -> Prediction:
 def _averaged(graph: Graph, ensemble: Any, table: Table) -> Prediction:
     weight = 1.0 / len(ensemble.estimators_)
     members = [(member, weight) for member in ensemble.estimators_]
-    return _weighted_mean(graph, ensemble, members, table)
+    temperature = getattr(ensemble, "temperature_", 1.0)
+    return _weighted_mean(
+        graph, ensemble, members, table, temperature=temperature, keeps_quantiles=True
+    )
 
 
 def _of_trials(graph: Graph, ensemble: Any, table: Table) -> Prediction:
@@ -97,20 +100,44 @@ def _voting(graph: Graph, ensemble: Any, table: Table) -> Prediction:
 
 
 def _weighted_mean(
-    graph: Graph, ensemble: Any, members: Sequence[tuple[Any, float]], table: Table
+    graph: Graph,
+    ensemble: Any,
+    members: Sequence[tuple[Any, float]],
+    table: Table,
+    *,
+    temperature: float = 1.0,
+    keeps_quantiles: bool = False,
 ) -> Prediction:
-    predictions = [emit_predictor(graph, member, table) for member, _ in members]
+    predictions = [
+        with_temperature(graph, emit_predictor(graph, member, table), temperature)
+        for member, _ in members
+    ]
     first = predictions[0]
     classes = np.asarray(ensemble.classes_) if is_classifier(ensemble) else None
-    values = []
-    for prediction, (_, weight) in zip(predictions, members, strict=True):
-        value = prediction.value
-        if classes is not None and not first.is_multilabel:
-            value = _aligned(graph, prediction, classes)
-        values.append(graph.node("Mul", value, np.float64(weight)))
-    total = graph.node("Sum", *values) if len(values) > 1 else values[0]
+    weights = [weight for _, weight in members]
+    values = [
+        prediction.value
+        if classes is None or first.is_multilabel
+        else _aligned(graph, prediction, classes)
+        for prediction in predictions
+    ]
+    total = _weighted_sum(graph, values, weights)
     width = first.width if classes is None else len(classes)
-    return dataclasses.replace(first, value=total, width=width, classes=classes)
+    quantiles = [p.quantiles for p in predictions if p.quantiles is not None]
+    mean_quantiles = None
+    if keeps_quantiles and len(quantiles) == len(members):
+        mean_quantiles = _weighted_sum(graph, quantiles, weights)
+    return dataclasses.replace(
+        first, value=total, width=width, classes=classes, quantiles=mean_quantiles
+    )
+
+
+def _weighted_sum(graph: Graph, values: Sequence[str], weights: Sequence[float]) -> str:
+    products = [
+        graph.node("Mul", value, np.float64(weight))
+        for value, weight in zip(values, weights, strict=True)
+    ]
+    return graph.node("Sum", *products) if len(products) > 1 else products[0]
 
 
 def _aligned(graph: Graph, prediction: Prediction, classes: NDArray[Any]) -> str:
@@ -150,7 +177,7 @@ def _transformed_target(
             f"{owner}: what undoes {type(step).__name__} cannot be exported. Expected "
             "StandardScaler, MinMaxScaler, or functions of NumPy as func and inverse_func."
         )
-    return dataclasses.replace(inner, value=value)
+    return dataclasses.replace(inner, value=value, quantiles=None)
 
 
 def _calibrated(graph: Graph, estimator: CalibratedClassifierCV, table: Table) -> Prediction:

@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skdl._extras import installed_version, needs_extra
+from skdl.estimators.base import predicted_quantiles
 from skdl.exceptions import ExportError
 from skdl.export._comparison import (
     Difference,
@@ -194,7 +195,10 @@ def _outputs(graph: Graph, prediction: Prediction) -> list[tuple[str, str, str, 
         if not prediction.is_flat:
             return [(prediction.value, "prediction", "float64", [prediction.width])]
         flat = graph.node("Squeeze", prediction.value, graph.integers(1))
-        return [(flat, "prediction", "float64", [])]
+        outputs: list[tuple[str, str, str, list[Any]]] = [(flat, "prediction", "float64", [])]
+        if prediction.quantiles is not None:
+            outputs.append((prediction.quantiles, "quantiles", "float64", ["quantiles"]))
+        return outputs
     probabilities = (prediction.value, "probabilities", "float64", [prediction.width])
     if prediction.is_multilabel:
         label = emit_label(graph, prediction)
@@ -207,7 +211,7 @@ def _labels(classes: NDArray[Any]) -> tuple[NDArray[Any], str]:
     """Return labels as an array that ONNX can hold, and its type."""
     if classes.dtype.kind == "b":
         return classes, "bool"
-    if classes.dtype.kind in "iu":
+    if classes.dtype.kind in "iu" and classes.max() <= np.iinfo(np.int64).max:
         return classes.astype(np.int64), "int64"
     if classes.dtype.kind == "f":
         return classes.astype(np.float64), "float64"
@@ -215,7 +219,7 @@ def _labels(classes: NDArray[Any]) -> tuple[NDArray[Any], str]:
     if not all(isinstance(cell, str) for cell in cells):
         raise ExportError(
             f"to_onnx: the classes are {cells[:5]}, of types that ONNX does not have. Expected "
-            "text, integers, booleans or numbers."
+            "text, integers below 2**63, booleans or numbers."
         )
     return np.array(cells, object), "string"
 
@@ -232,6 +236,7 @@ def _metadata(graph: Graph, estimator: Any, prediction: Prediction) -> dict[str,
     }
     if prediction.classes is not None:
         metadata["classes"] = prediction.classes.tolist()
+    metadata["has_quantiles"] = prediction.quantiles is not None
     return metadata
 
 
@@ -242,6 +247,8 @@ def _expected(estimator: Any, X: Any, prediction: Prediction) -> NDArray[np.floa
     """Return what the estimator says of rows: probabilities, or numbers."""
     of_classes = prediction.classes is not None
     values = estimator.predict_proba(X) if of_classes else estimator.predict(X)
+    if prediction.quantiles is not None:
+        values = np.column_stack([values, predicted_quantiles(estimator, X)])
     return np.asarray(values, np.float64)
 
 
@@ -258,6 +265,8 @@ def _compared(
     owner = type(estimator).__name__
     of_classes = model.metadata_["task"] == "classification"
     found = model.predict_proba(X) if of_classes else model.predict(X)
+    if model.metadata_["has_quantiles"]:
+        found = np.column_stack([found, model.predict_quantiles(X)])
     if not is_quantized:
         return check_equal("to_onnx", owner, expected, found, tolerance, of_classes=of_classes)
     changed = None

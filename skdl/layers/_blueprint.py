@@ -143,6 +143,17 @@ class Blueprint:
         self.layout = Layout(tuple(v for own in placed for v in own.variables))
 
     @functools.cached_property
+    def kernel_slices(self) -> tuple[slice, ...]:
+        """Where the kernels of dense layers and convolutions lie in the flat vector of weights."""
+        found, start = [], 0
+        for variable in self.layout.part(trainable=True):
+            stop = start + size(variable.shape)
+            if variable.name == "kernel":
+                found.append(slice(start, stop))
+            start = stop
+        return tuple(found)
+
+    @functools.cached_property
     def n_outputs(self) -> int:
         """Numbers that the network predicts for a row."""
         shape = self.row_shapes[-1]

@@ -9,6 +9,7 @@ from skdl.model_selection.ensembles import (
     AveragingRegressor,
     KFoldEnsembleClassifier,
     KFoldEnsembleRegressor,
+    coverage_by_group,
 )
 from skdl.model_selection.search import OptunaPruning, OptunaSearchCV
 
@@ -21,6 +22,7 @@ __all__ = [
     "KFoldEnsembleRegressor",
     "OptunaPruning",
     "OptunaSearchCV",
+    "coverage_by_group",
     "cross_validate",
     "duplicate_groups",
     "train_validation_test_split",

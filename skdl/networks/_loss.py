@@ -66,8 +66,10 @@ class Loss:
             return self.function.build()
         if self.kind == "keras":
             return function_loss(plain_function(self.function))
-        kind: Any = LOSS_FORMULAS[self.kind].keras_loss_class()
-        return kind(**dict(self.scalars), reduction="mean_with_sample_weight")
+        formula = LOSS_FORMULAS[self.kind]
+        kind: Any = formula.keras_loss_class()
+        arguments = formula.keras_arguments(self.scalars)
+        return kind(**arguments, reduction="mean_with_sample_weight")
 
 
 def function_loss(function: Callable[..., Tensor]) -> keras.losses.Loss:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from skdl.networks._quantile_loss import quantile_loss_class
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import keras
 
@@ -18,6 +20,7 @@ __all__ = [
     "CROSSENTROPY",
     "HUBER",
     "LOSS_FORMULAS",
+    "QUANTILE",
     "SHORT_NAMES",
     "SQUARED_ERROR",
     "LossFormula",
@@ -49,6 +52,9 @@ class LossFormula:
         Keras' names for it, in snake case.
     nonnegative_targets : bool
         Whether targets below 0 make no sense.
+    takes_lists : bool
+        Whether each of its numbers may be a list, one for each output; all outputs then learn the
+        same target.
     in_search : {"kept", "replaced", "tried"}
         What a search does with it. Losses that estimate a centre of the target are replaced by
         those that are tried. The others say what to predict, such as a quantile, and are kept.
@@ -61,12 +67,33 @@ class LossFormula:
     public_name: str = ""
     aliases: tuple[str, ...] = ()
     nonnegative_targets: bool = False
+    takes_lists: bool = False
     in_search: Literal["kept", "replaced", "tried"] = "kept"
 
     @property
     def is_of_classes(self) -> bool:
         """Whether its targets are classes, not numbers."""
         return self.output_activation in {"sigmoid", "softmax"}
+
+    def spelled(self, **chosen: float | Sequence[float]) -> tuple[tuple[str, float], ...]:
+        """Return the scalars of a loss: ``name``, then ``name_1`` and so on where it is a list."""
+        return tuple(
+            (f"{name}_{i}" if i else name, float(value))
+            for name, _ in self.scalars
+            for i, value in enumerate(np.atleast_1d(chosen[name]))
+        )
+
+    def base_name(self, scalar: str) -> str:
+        """Return which of its numbers a scalar of a loss is."""
+        name, _, number = scalar.rpartition("_")
+        return name if self.takes_lists and number.isdecimal() else scalar
+
+    def keras_arguments(self, scalars: Iterable[tuple[str, float]]) -> dict[str, Any]:
+        """Return the arguments of the Keras loss that the scalars of a loss stand for."""
+        arguments: dict[str, Any] = {}
+        for scalar, value in scalars:
+            arguments.setdefault(self.base_name(scalar), []).append(value)
+        return {k: v if len(v) > 1 else v[0] for k, v in arguments.items()}
 
     def keras_loss_class(self) -> type[keras.losses.Loss]:
         """Return the class of the Keras loss."""
@@ -80,6 +107,7 @@ class LossFormula:
 
 # As users write them. Other modules name a loss by these, so each name stands here alone.
 SQUARED_ERROR, ABSOLUTE_ERROR, HUBER = "mse", "mae", "huber"
+QUANTILE = "quantile"
 CROSSENTROPY = "crossentropy"
 # Keras' short names of losses and metrics, beside those in capitals.
 SHORT_NAMES: Mapping[str, str] = MappingProxyType({
@@ -109,7 +137,9 @@ LOSS_FORMULAS: Mapping[str, LossFormula] = MappingProxyType({
         ),
         LossFormula(HUBER, "Huber", scalars=(("delta", 1.0),), in_search="tried"),
         LossFormula("log_cosh", "LogCosh"),
-        LossFormula("quantile", "QuantileLoss", scalars=(("quantile", 0.5),)),
+        LossFormula(
+            QUANTILE, "QuantileLoss", scalars=(("quantile", 0.5),), takes_lists=True
+        ),
         LossFormula("poisson", "Poisson", "exponential", nonnegative_targets=True),
         LossFormula(
             "binary_crossentropy", "BinaryCrossentropy", "sigmoid", _SMOOTHING, CROSSENTROPY,

@@ -301,7 +301,7 @@ def _read_loss(
     if formula is None and kind != "keras":
         raise refused(f"a loss of kind {kind!r}", f"one of {sorted(LOSS_FORMULAS)} or 'keras'")
     known = {name for name, _ in formula.scalars} if formula else set()
-    if not {name for name, _ in scalars} <= known:
+    if formula and not {formula.base_name(name) for name, _ in scalars} <= known:
         raise refused(f"the loss {kind!r} with {show(scalars)}", f"numbers of {sorted(known)}")
     is_described = function is None or isinstance(function, KerasObject | UserFunction)
     if not (is_described or isinstance(function, SavedName) or callable(function)):

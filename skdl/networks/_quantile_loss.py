@@ -26,16 +26,18 @@ def quantile_loss_class() -> type[keras.losses.Loss]:
     class QuantileLoss(keras.losses.Loss):
         """Pinball loss, ``max(q e, (q - 1) e)`` with ``e = y - prediction``.
 
-        Koenker and Bassett (1978), Econometrica 46, Eq. 3.1, averaged over outputs.
+        Koenker and Bassett (1978), Econometrica 46, Eq. 3.1, averaged over outputs. With a list
+        of quantiles each output has its own, and all have the same target.
         """
 
-        def __init__(self, quantile: float = 0.5, **keywords: object) -> None:
+        def __init__(self, quantile: float | list[float] = 0.5, **keywords: object) -> None:
             super().__init__(**keywords)
             self.quantile = quantile
 
         def call(self, y_true: Tensor, y_pred: Tensor) -> Any:
             error = keras.ops.cast(y_true, y_pred.dtype) - y_pred
-            pinball = keras.ops.maximum(self.quantile * error, (self.quantile - 1) * error)
+            quantile = keras.ops.convert_to_tensor(self.quantile, error.dtype)
+            pinball = keras.ops.maximum(quantile * error, (quantile - 1) * error)
             return keras.ops.mean(pinball, axis=-1)
 
         def get_config(self) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from skdl.training._job import Job, Rows
 from skdl.training._keras_callbacks import KerasCallbacks
 from skdl.training._observer import ObservedMember, Observer
 from skdl.training._optimizers import describe_optimizer, with_learning_rate, with_scalars
-from skdl.training._settings import EarlyStopping, Optimizer, Schedule
+from skdl.training._pruning import n_nonzero_weights
+from skdl.training._settings import EarlyStopping, Optimizer, Pruning, Schedule
 from skdl.training._signals import InterruptedFit
 from skdl.training._train import train
 from skdl.training._trained import Trained
@@ -22,6 +23,7 @@ __all__ = [
     "ObservedMember",
     "Observer",
     "Optimizer",
+    "Pruning",
     "Rows",
     "Schedule",
     "Trained",
@@ -29,6 +31,7 @@ __all__ = [
     "describe_optimizer",
     "initial_weights",
     "layer_summaries",
+    "n_nonzero_weights",
     "predict",
     "train",
     "with_learning_rate",

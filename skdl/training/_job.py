@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from skdl.networks import KerasObject, Network
     from skdl.training._observer import Observer
-    from skdl.training._settings import EarlyStopping, Optimizer
+    from skdl.training._settings import EarlyStopping, Optimizer, Pruning
     from skdl.training._trained import Trained
 
     # Values of variables that are not trained, by number of the layer and name.
@@ -82,6 +82,8 @@ class Job:
     schedule : Schedule
         Multiplies a learning rate that is a number.
     early_stopping : EarlyStopping, optional
+    pruning : Pruning, optional
+        Early stopping counts epochs from its last one on.
     metrics : tuple
         Names, `KerasObject` or callables, reported per epoch beside the loss.
     target_scale, target_offset : ndarray of shape (n_outputs,)
@@ -120,6 +122,7 @@ class Job:
     validation: Rows | None = None
     schedule: Schedule = dataclasses.field(default_factory=Schedule)
     early_stopping: EarlyStopping | None = None
+    pruning: Pruning | None = None
     metrics: tuple[str | KerasObject | Callable[..., Any], ...] = ()
     target_scale: NDArray[np.float32] | None = None
     target_offset: NDArray[np.float32] | None = None

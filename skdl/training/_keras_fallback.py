@@ -54,6 +54,12 @@ def train_with_keras(job: Job) -> Trained:
             f"graph alone, but {why_not_in_graph(job)}. Expected shared_members=1, or nothing that "
             "needs keras.Model.fit."
         )
+    if job.pruning is not None:
+        raise ValueError(
+            f"{job.owner}: sparsity={job.pruning.sparsity:g} prunes in the graph alone, but this "
+            f"fit trains through keras.Model.fit: {why_not_in_graph(job)}. Expected sparsity=0.0, "
+            "or nothing that needs keras.Model.fit."
+        )
     member = Member(job)
     # Keras calls its callbacks itself here.
     member.observers = [o for o in job.observers if not isinstance(o, KerasCallbacks)]
@@ -219,7 +225,7 @@ def _follower(member: Member) -> Any:
 
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             del epoch
-            n_epochs = 1 + member.n_epochs - (member.last_epoch - job.epochs)
+            n_epochs = 1 + member.n_own_epochs
             is_scored = job.scores_held_out(n_epochs)
             member.held_out = _held_out(self.model, job) if is_scored else {}
             # A model of the user's may report what it likes.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from skdl.networks import ABSOLUTE_ERROR, HUBER, SQUARED_ERROR, KerasObject
+from skdl.networks import ABSOLUTE_ERROR, HUBER, QUANTILE, SQUARED_ERROR, KerasObject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,11 +121,12 @@ def _log_cosh(y: Tensor, z: Tensor) -> Tensor:
     return tf.reduce_mean(error + tf.nn.softplus(-2.0 * error) - math.log(2.0), -1)
 
 
-def _quantile(y: Tensor, z: Tensor, quantile: Tensor) -> Tensor:
-    # Koenker and Bassett 1978, Eq. 3.1.
+def _quantile(y: Tensor, z: Tensor, **quantiles: Tensor) -> Tensor:
+    # Koenker and Bassett 1978, Eq. 3.1; of several quantiles one for each output.
     import tensorflow as tf
 
     error = y - z
+    quantile = tf.concat([*quantiles.values()], -1)
     return tf.reduce_mean(tf.maximum(quantile * error, (quantile - 1.0) * error), -1)
 
 
@@ -180,7 +181,7 @@ _FORMULAS: dict[str, Callable[..., Any]] = {
     ABSOLUTE_ERROR: _mae,
     HUBER: _huber,
     "log_cosh": _log_cosh,
-    "quantile": _quantile,
+    QUANTILE: _quantile,
     "poisson": _poisson,
     "binary_crossentropy": _binary_crossentropy,
     "categorical_crossentropy": _categorical_crossentropy,

@@ -77,6 +77,10 @@ class ObservedMember(Protocol):
     @learning_rate.setter
     def learning_rate(self, value: float) -> None: ...
 
+    @property
+    def is_pruned(self) -> bool:
+        """Whether its weights are as sparse as its job asks for."""
+
     def log_names(self) -> list[str]:
         """Return the names of what is reported per epoch, in order."""
 

@@ -11,7 +11,7 @@ from skdl.networks import KerasObject
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-__all__ = ["EarlyStopping", "Optimizer", "Schedule"]
+__all__ = ["EarlyStopping", "Optimizer", "Pruning", "Schedule"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +80,23 @@ class Schedule:
     monitor: str = "loss"
     mode: Literal["min", "max"] = "min"
     patience: int = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Pruning:
+    """Which share of the kernel weights a job drives to zero, and when.
+
+    Parameters
+    ----------
+    sparsity : float
+        Share of each kernel's weights that is zero in the end, in [0, 1).
+    n_epochs : int
+        Epochs of the job after which it is reached; 0 prunes nothing, and only keeps zero what
+        earlier jobs have pruned.
+    """
+
+    sparsity: float
+    n_epochs: int
 
 
 register(

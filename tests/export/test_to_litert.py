@@ -66,6 +66,22 @@ def served_by(path, rows):
 # ------------------------------------------------------------------------- LiteRT
 
 
+def test_temperatures_and_medians_of_quantiles_are_part_of_the_file(iris, path):
+    X, y = iris
+    labels = np.column_stack([y == 0, y > 1]).astype(int)
+    for targets in (y, y > 1, labels):
+        network = skdl.MLPClassifier(**SHORT, calibrate="temperature")
+        network.fit(X, targets, X_val=X, y_val=targets)
+        assert network.temperature_ != 1
+        to_litert(network, X, path)
+        np.testing.assert_allclose(litert_of(path, X), network.predict_proba(X), atol=1e-5)
+    median = skdl.MLPRegressor(**SHORT, loss="quantile", quantiles=[0.2, 0.4, 0.8])
+    median.fit(X[:, 1:], X[:, 0])
+    to_litert(median, X[:, 1:], path)
+    found = litert_of(path, X[:, 1:])[:, 0]
+    np.testing.assert_allclose(found, median.predict(X[:, 1:]), rtol=1e-5)
+
+
 def test_litert_gives_probabilities(iris, iris_network, path):
     X, _ = iris
     report = to_litert(iris_network, X, path)

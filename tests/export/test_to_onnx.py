@@ -397,6 +397,46 @@ def test_users_of_skl2onnx(iris, diabetes):
     np.testing.assert_allclose(found, network.predict(X), rtol=1e-5)
 
 
+def test_users_of_skl2onnx_keep_the_labels_that_int64_would_change(iris):
+    import skl2onnx
+
+    register_converters()
+    X, y = iris
+    network = classifier().fit(X, (y > 0) + np.uint64(2**63))
+    with pytest.raises(ExportError, match=r"the classes are \[.* Expected text or whole numbers"):
+        skl2onnx.to_onnx(network, X[:1].astype(np.float32), options={"zipmap": False})
+
+
+def test_users_of_skl2onnx_get_whole_floats_as_numbers_of_equal_value(iris):
+    import skl2onnx
+
+    register_converters()
+    X, y = iris
+    network = classifier().fit(X, y.astype(float))
+    model = skl2onnx.to_onnx(network, X[:1].astype(np.float32), options={"zipmap": False})
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    label, _ = session.run(None, {"X": X.astype(np.float32)})
+    assert label.tolist() == network.predict(X).tolist()
+
+
+def test_users_of_skl2onnx_are_refused_text_as_input(iris):
+    import skl2onnx
+    from skl2onnx.common.data_types import StringTensorType
+
+    register_converters()
+    X, y = iris
+    inputs = [("X", StringTensorType([None, X.shape[1]]))]
+    with pytest.raises(ExportError, match=r"hands it text.*Expected a tensor of numbers"):
+        skl2onnx.to_onnx(classifier().fit(X, y), initial_types=inputs)
+
+
+def test_integers_beyond_int64_are_refused_as_labels(iris, path):
+    X, y = iris
+    network = classifier().fit(X, (y > 0) + np.uint64(2**63))
+    with pytest.raises(ExportError, match=r"integers below 2\*\*63"):
+        to_onnx(network, X, path)
+
+
 # ------------------------------------------------------------------------- what the file says
 
 

@@ -14,11 +14,22 @@ from skdl.estimators.base._network_estimator import (
     BaseNetwork,
     described_prediction,
     max_epochs_of,
+    plainly_named,
 )
 from skdl.estimators.base._parameters import CONSTRAINTS
 from skdl.estimators.base._public_estimator import PublicEstimatorMixin
+from skdl.estimators.base._regression import (
+    has_quantiles,
+    predicted_quantiles,
+    quantile_levels,
+)
 from skdl.estimators.base._row_groups import RowGroups
 from skdl.estimators.base._search_space import Choice, Number
+from skdl.estimators.base._temperature import (
+    added_to_probabilities,
+    fitted_temperature,
+    tempered,
+)
 
 __all__ = [
     "CONSTRAINTS",
@@ -33,8 +44,15 @@ __all__ = [
     "PublicEstimatorMixin",
     "RowGroups",
     "TargetForm",
+    "added_to_probabilities",
     "describe_space",
     "described_prediction",
+    "fitted_temperature",
+    "has_quantiles",
     "max_epochs_of",
     "monitor_mode",
+    "plainly_named",
+    "predicted_quantiles",
+    "quantile_levels",
+    "tempered",
 ]

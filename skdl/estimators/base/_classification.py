@@ -10,9 +10,10 @@ from sklearn.base import ClassifierMixin
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_is_fitted
 
 from skdl._data_checks import check_known_labels, check_two_classes
-from skdl._plain_data import any_value, count, instance, optional, truth
+from skdl._plain_data import any_value, count, instance, number, optional, truth
 from skdl._validation import (
     AnyOf,
     Constraint,
@@ -28,6 +29,7 @@ from skdl.estimators.base._network_estimator import BaseNetwork, plainly_named
 from skdl.estimators.base._parameters import loss_constraint
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._targets import Output, Targets, as_columns, known_loss, register_targets
+from skdl.estimators.base._temperature import fitted_temperature, tempered
 from skdl.exceptions import InvalidParameterError
 from skdl.networks import KerasObject, Loss, formula_of_loss_name, loss_names
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from skdl._plain_data import Check
+    from skdl.training import Job, Trained
 
 __all__ = [
     "CLASSIFIER_CONSTRAINTS",
@@ -55,6 +58,7 @@ def _is_weights(value: Any) -> bool:
 CLASSIFIER_CONSTRAINTS: dict[str, Constraint] = {
     "loss": loss_constraint(loss_names(of_classes=True), of_classes=True),
     "label_smoothing": Real(0, 1, high_open=True, example=0.1),
+    "calibrate": OneOf(None, "temperature"),
     "class_weight": AnyOf(
         OneOf(None, "balanced"),
         Predicate(_is_weights, "a dict of a factor >= 0 for each class"),
@@ -95,6 +99,7 @@ class ClassTargets(Targets):
         self._label_smoothing = label_smoothing
         self._class_weight = class_weight
         self._announced = announced
+        self.temperature = 1.0
 
     @property
     def is_binary(self) -> bool:
@@ -212,8 +217,24 @@ class ClassTargets(Targets):
         scalars = {**dict(formula.scalars), "label_smoothing": float(self._label_smoothing)}
         return Loss(formula.name, tuple(sorted(scalars.items())), target)
 
+    def learn_temperature(
+        self, outputs: NDArray[np.float32], targets: NDArray[Any], weight: NDArray[Any] | None
+    ) -> None:
+        """Learn by what the logits are divided from outputs for rows that were not learned from."""
+        truth = (
+            targets if self.is_multilabel else np.eye(len(self.classes))[targets[:, 0].astype(int)]
+        )
+        raw = self._raw_probabilities(outputs)
+        self.temperature = fitted_temperature(
+            raw, truth, by_label=self.is_multilabel, weight=weight
+        )
+
     def probabilities(self, outputs: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the probability of each class or label."""
+        raw = self._raw_probabilities(outputs)
+        return tempered(raw, self.temperature, by_label=self.is_multilabel)
+
+    def _raw_probabilities(self, outputs: NDArray[np.float32]) -> NDArray[np.float64]:
         values = outputs.astype(np.float64)
         if self.is_multilabel:
             return values
@@ -229,7 +250,10 @@ class ClassTargets(Targets):
 
     def described(self) -> TargetForm:
         return TargetForm(
-            not self.is_multilabel, classes=self.classes, is_multilabel=self.is_multilabel
+            not self.is_multilabel,
+            classes=self.classes,
+            is_multilabel=self.is_multilabel,
+            temperature=self.temperature,
         )
 
 
@@ -238,6 +262,7 @@ CLASS_TARGET_CHECKS: dict[str, Check] = {
     "_loss": any_value,
     "_label_smoothing": any_value,
     "_class_weight": any_value,
+    "temperature": number,
     "_announced": optional(instance(np.ndarray)),
     "n_outputs": count,
     "is_multilabel": truth,
@@ -253,6 +278,7 @@ class ClassificationNetwork(ClassifierMixin, BaseNetwork):
     loss: Any
     label_smoothing: float
     class_weight: Any
+    calibrate: str | None = None
     _targets: ClassTargets
 
     def _make_targets(self, announced: NDArray[Any] | None = None) -> Targets:
@@ -263,6 +289,32 @@ class ClassificationNetwork(ClassifierMixin, BaseNetwork):
             class_weight=self.class_weight,
             announced=announced,
         )
+
+    def _train(self, job: Job) -> Trained:
+        if self.calibrate is not None and job.validation is None:
+            raise InvalidParameterError(
+                f"{type(self).__name__}: calibrate={self.calibrate!r} needs rows that are not "
+                "learned from, and none are held out here. Expected early_stopping=True with a "
+                "monitor such as 'val_loss', X_val and y_val in fit, or calibrate=None. A "
+                "KFoldEnsembleClassifier can calibrate where the network in it does not."
+            )
+        return super()._train(job)
+
+    def _learn_after_training(self, trained: Trained, job: Job) -> None:
+        from skdl.training import predict
+
+        rows = job.validation
+        if self.calibrate is None or rows is None:
+            return
+        weight = None if rows.weight is None else rows.weight[rows.rows]
+        outputs = predict(trained, self._to_inputs(rows.X[rows.rows]))
+        self._targets.learn_temperature(outputs, rows.y[rows.rows], weight)
+
+    @property
+    def temperature_(self) -> float:
+        """By what logits are divided before they become probabilities; 1 without `calibrate`."""
+        check_is_fitted(self)
+        return float(self._targets.temperature)
 
     @plainly_named
     def partial_fit(

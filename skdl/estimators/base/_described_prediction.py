@@ -95,6 +95,11 @@ class TargetForm:
         Of a classifier: the labels, sorted.
     is_multilabel : bool
         Whether each output is the probability of one label, of several.
+    temperature : float
+        Of a classifier: by what logits are divided before they become probabilities.
+    median_weights : ndarray of shape (n_quantiles,), optional
+        Of a regressor whose outputs are quantiles, to be sorted: what it predicts is their sum
+        with these weights.
     """
 
     is_flat: bool
@@ -102,6 +107,8 @@ class TargetForm:
     offset: NDArray[np.float64] | None = None
     classes: NDArray[Any] | None = None
     is_multilabel: bool = False
+    temperature: float = 1.0
+    median_weights: NDArray[np.float64] | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

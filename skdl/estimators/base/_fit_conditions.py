@@ -31,7 +31,8 @@ class FitOverrides(FitContext):
     last_epoch : (int, int), default=None
         Number of epochs after which training ends, without early stopping, and of how many: a
         network whose ``epochs`` follow the rows ends after the same share of its own. The
-        learning rate changes as if it went on for as many as its parameters say.
+        learning rate changes as if it went on for as many as its parameters say, and so do the
+        weights that `sparsity` drives to zero; training does not end before they are.
 
     Attributes
     ----------
@@ -97,5 +98,5 @@ class FitOverrides(FitContext):
         if self._last_epoch is None or self.n_epochs is None:
             return
         last_epoch, n_epochs = self._last_epoch
-        if member.n_epochs * n_epochs >= last_epoch * self.n_epochs:
+        if member.n_epochs * n_epochs >= last_epoch * self.n_epochs and member.is_pruned:
             member.stop()

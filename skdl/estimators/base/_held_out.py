@@ -13,7 +13,6 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 
 from skdl.estimators.base._fit_context import FitContext
@@ -154,6 +153,8 @@ def locate_network(
         The rows as the network sees them, and a function that puts around a network what turns
         its predictions into the estimator's; None if the estimator does not end in this network.
     """
+    from sklearn.compose import TransformedTargetRegressor  # not needed to predict, and slow
+
     if estimator is network:
         return X, y, lambda inner: inner
     if isinstance(estimator, Pipeline):

@@ -17,7 +17,7 @@ from skdl.training import Observer
 
 if TYPE_CHECKING:
     from skdl.estimators.base._targets import Targets
-    from skdl.training import EarlyStopping, Job, Trained
+    from skdl.training import EarlyStopping, Job, Pruning, Trained
 
 __all__ = ["described_job"]
 
@@ -82,6 +82,7 @@ def described_job(
         shuffle=network._effective("shuffle"),
         schedule=Schedule() if is_partial else network._schedule(),
         early_stopping=_early_stopping(network) if stops_early else None,
+        pruning=_pruning(network, 0 if is_partial else network._max_epochs),
         target_scale=scale,
         target_offset=offset,
         constants=network._constants(described["network"], data) if reset else None,
@@ -105,6 +106,17 @@ def _early_stopping(network: Any) -> EarlyStopping | None:
         min_delta=float(network.min_delta),
         restore_best_weights=bool(network.restore_best_weights),
     )
+
+
+def _pruning(network: Any, n_epochs: int) -> Pruning | None:
+    """Return what training drives to zero; without epochs, zeros are kept alone."""
+    from skdl.training import Pruning
+
+    sparsity = getattr(network, "sparsity", 0.0)
+    if not sparsity:
+        return None
+    # The last quarter of the epochs makes up for what the last pruning cost.
+    return Pruning(float(sparsity), max(1, n_epochs * 3 // 4) if n_epochs else 0)
 
 
 def _observers(network: Any) -> list[Observer]:

@@ -244,7 +244,9 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
             held_out.attach(self, job)
         with reported_fit(self, job, X, y, sample_weight):
             try:
-                self._set_fitted(self._fine_tuned(self._train(job), job))
+                trained = self._fine_tuned(self._train(job), job)
+                self._learn_after_training(trained, job)
+                self._set_fitted(trained)
             except InterruptedFit as interrupt:
                 self._set_fitted(interrupt.trained)
                 raise
@@ -275,6 +277,10 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         """Return what a second phase of ``fit`` makes of the network, if there is one."""
         del job
         return trained
+
+    def _learn_after_training(self, trained: Trained, job: Job) -> None:
+        """Learn from the trained network what its weights do not hold."""
+        del trained, job
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name.

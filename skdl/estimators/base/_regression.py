@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import DataConversionWarning
+from sklearn.pipeline import Pipeline
+from sklearn.utils.metaestimators import available_if
 
 from skdl._plain_data import any_value, count, instance, truth
-from skdl._validation import Boolean, Constraint, Real
+from skdl._validation import AnyOf, Boolean, Constraint, OneOf, Predicate, Real, SequenceOf, show
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._described_prediction import TargetForm
 from skdl.estimators.base._network_estimator import BaseNetwork, plainly_named
 from skdl.estimators.base._parameters import loss_constraint
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._targets import Output, Targets, as_columns, register_targets
+from skdl.exceptions import InvalidParameterError
 from skdl.networks import (
     HUBER,
+    QUANTILE,
     Loss,
     LossFormula,
     formula_of_loss_name,
@@ -27,6 +31,8 @@ from skdl.networks import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from skdl._plain_data import Check
@@ -36,12 +42,24 @@ __all__ = [
     "REGRESSOR_CONSTRAINTS",
     "RegressionNetwork",
     "RegressionTargets",
+    "has_quantiles",
+    "predicted_quantiles",
+    "quantile_levels",
 ]
 
+_SHARE = Real(0, 1, low_open=True, high_open=True, example=0.9)
+_ARE_SHARES = SequenceOf(_SHARE, min_length=1)
 REGRESSOR_CONSTRAINTS: dict[str, Constraint] = {
     "loss": loss_constraint(loss_names(of_classes=False), of_classes=False),
     "huber_delta": Real(0, low_open=True, example=1.0),
-    "quantile": Real(0, 1, low_open=True, high_open=True, example=0.9),
+    "quantile": _SHARE,
+    "quantiles": AnyOf(
+        OneOf(None),
+        Predicate(
+            lambda value: _ARE_SHARES.accepts(value) and bool((np.diff(value) > 0).all()),
+            "a list of numbers in (0, 1), in increasing order, for example [0.05, 0.5, 0.95]",
+        ),
+    ),
     "target_scaling": Boolean(),
 }
 
@@ -66,7 +84,7 @@ class RegressionTargets(Targets):
     ----------
     owner : str
         Name of the estimator.
-    loss, scaling, huber_delta, quantile : object
+    loss, scaling, huber_delta, quantile, quantiles : object
         Its parameters, `scaling` under the name ``target_scaling``.
     """
 
@@ -85,12 +103,14 @@ class RegressionTargets(Targets):
         scaling: bool,
         huber_delta: float = 1.0,
         quantile: float = 0.5,
+        quantiles: Sequence[float] | None = None,
     ) -> None:
         super().__init__(owner)
         self._loss = loss
         self._scaling = scaling
         self._huber_delta = huber_delta
         self._quantile = quantile
+        self._quantiles = quantiles
 
     @property
     def _formula(self) -> LossFormula | None:
@@ -111,6 +131,11 @@ class RegressionTargets(Targets):
             raise ValueError(
                 f"{self.owner}: y has {y.shape[1]} columns. Expected {self.n_outputs}, as in the "
                 "first fit."
+            )
+        if self._quantiles is not None and self.is_multioutput:
+            raise ValueError(
+                f"{self.owner}: y has {y.shape[1]} columns, but quantiles={self._quantiles!r} are "
+                "those of one target. Expected one column, a network for each; or quantiles=None."
             )
         if self._is_of_counts and (y < 0).any():
             raise ValueError(
@@ -195,16 +220,44 @@ class RegressionTargets(Targets):
         if formula is None:
             loss = Loss("keras", function=names.resolved_loss(self._loss))
             return Output(self.n_outputs, "linear", loss)
-        chosen = {"delta": self._huber_delta, "quantile": self._quantile}
-        scalars = tuple((name, float(chosen[name])) for name, _ in formula.scalars)
-        return Output(self.n_outputs, formula.output_activation, Loss(formula.name, scalars))
+        several = self._quantiles
+        quantile = self._quantile if several is None else several
+        scalars = formula.spelled(delta=self._huber_delta, quantile=quantile)
+        n_outputs = self.n_outputs if several is None else len(several)
+        return Output(n_outputs, formula.output_activation, Loss(formula.name, scalars))
 
     def decode(self, outputs: NDArray[np.float32]) -> NDArray[np.float64]:
+        if self._median_weights is not None:
+            return self.decoded_quantiles(outputs) @ self._median_weights
         values = outputs * self.scale + self.offset
         return values if self.is_multioutput else values[:, 0]
 
+    def decoded_quantiles(self, outputs: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return quantiles in increasing order.
+
+        Sorting what was learned brings it nearer to the true quantiles, never further from them
+        (Chernozhukov, Fernández-Val and Galichon 2010, Econometrica 78, Proposition 4).
+        """
+        return np.sort(outputs, axis=1) * self.scale + self.offset
+
+    @property
+    def _median_weights(self) -> NDArray[np.float64] | None:
+        """By which weights quantiles add up to the median, interpolated between neighbours.
+
+        Where all of them lie on one side of it, it is the nearest.
+        """
+        if self._quantiles is None:
+            return None
+        each = np.eye(len(self._quantiles))
+        return np.array([np.interp(0.5, self._quantiles, one) for one in each])
+
     def described(self) -> TargetForm:
-        return TargetForm(not self.is_multioutput, scale=self.scale, offset=self.offset)
+        return TargetForm(
+            not self.is_multioutput,
+            scale=self.scale,
+            offset=self.offset,
+            median_weights=self._median_weights,
+        )
 
 
 # What each attribute may be in files.
@@ -213,6 +266,7 @@ NUMBER_TARGET_CHECKS: dict[str, Check] = {
     "_scaling": any_value,
     "_huber_delta": any_value,
     "_quantile": any_value,
+    "_quantiles": any_value,
     "n_outputs": count,
     "is_multioutput": truth,
     "offset": instance(np.ndarray),
@@ -221,12 +275,63 @@ NUMBER_TARGET_CHECKS: dict[str, Check] = {
 register_targets(RegressionTargets, NUMBER_TARGET_CHECKS)
 
 
+def _learns_quantiles(network: Any) -> bool:
+    """Tell whether a network learns several quantiles; the error says what to write."""
+    if network.quantiles is None:
+        raise AttributeError(
+            f"{type(network).__name__} has predict_quantiles only with several quantiles. Expected "
+            f"loss={QUANTILE!r}, quantiles=[0.05, 0.5, 0.95], for example."
+        )
+    return True
+
+
+def has_quantiles(estimator: Any) -> bool:
+    """Tell whether an estimator, or what ends a pipeline, predicts several quantiles."""
+    if isinstance(estimator, Pipeline):
+        return has_quantiles(estimator.steps[-1][1])
+    return hasattr(getattr(estimator, "best_estimator_", estimator), "predict_quantiles")
+
+
+def predicted_quantiles(estimator: Any, X: Any) -> NDArray[np.float64]:
+    """Return the quantiles of a fitted estimator that has some, through the steps of pipelines.
+
+    Parameters
+    ----------
+    estimator : object
+        See `has_quantiles`.
+    X : array-like
+        Rows as its ``predict`` takes them.
+
+    Returns
+    -------
+    quantiles : ndarray of shape (n_samples, n_quantiles)
+    """
+    if isinstance(estimator, Pipeline):
+        for _, step in estimator.steps[:-1]:
+            X = step.transform(X) if hasattr(step, "transform") else X
+        return predicted_quantiles(estimator.steps[-1][1], X)
+    if not hasattr(estimator, "predict_quantiles"):
+        return predicted_quantiles(estimator.best_estimator_, X)
+    return np.asarray(estimator.predict_quantiles(X), np.float64)
+
+
+def quantile_levels(estimator: Any) -> NDArray[np.float64]:
+    """Return which quantiles an estimator predicts that has some."""
+    if isinstance(estimator, Pipeline):
+        return quantile_levels(estimator.steps[-1][1])
+    for inside in ("best_estimator_", "estimator"):
+        if hasattr(estimator, inside):
+            return quantile_levels(getattr(estimator, inside))
+    return np.array(estimator.quantiles, float)
+
+
 class RegressionNetwork(MultiOutputMixin, RegressorMixin, BaseNetwork):
     """A network that predicts numbers."""
 
     loss: Any
     huber_delta: float
     quantile: float
+    quantiles: Sequence[float] | None = None
     target_scaling: bool
 
     def _make_targets(self) -> Targets:
@@ -236,7 +341,16 @@ class RegressionNetwork(MultiOutputMixin, RegressorMixin, BaseNetwork):
             scaling=self.target_scaling,
             huber_delta=self.huber_delta,
             quantile=self.quantile,
+            quantiles=self.quantiles,
         )
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.quantiles is not None and self.loss != QUANTILE:
+            raise InvalidParameterError(
+                f"{type(self).__name__}: quantiles={self.quantiles!r} was given beside "
+                f"loss={show(self.loss)}. Expected loss={QUANTILE!r}, or quantiles=None."
+            )
 
     @plainly_named
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -277,6 +391,33 @@ class RegressionNetwork(MultiOutputMixin, RegressorMixin, BaseNetwork):
         """
         outputs = self._outputs(X)
         return self._targets.decode(outputs)
+
+    @available_if(_learns_quantiles)
+    @plainly_named
+    def predict_quantiles(self, X: Any) -> NDArray[np.float64]:
+        """Predict the quantiles of the target that `quantiles` names.
+
+        They do not cross: the network's outputs are sorted for each row (Chernozhukov,
+        Fernández-Val and Galichon 2010), which never takes them further from the true quantiles.
+
+        Parameters
+        ----------
+        X : array-like, or CSR matrix where ``fit`` takes one
+            Rows in the form in which ``fit`` was given them.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples, n_quantiles), float64
+            In the target's own units; columns follow `quantiles` and never fall from left to
+            right.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        """
+        outputs = self._outputs(X)
+        return cast("RegressionTargets", self._targets).decoded_quantiles(outputs)
 
     def _search_space(self) -> dict[str, Choice | Number]:
         space = super()._search_space()

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils import column_or_1d
 
@@ -74,6 +73,8 @@ class RowGroups(FitContext):
 
 def _steps_before(inner: Any, estimator: Any) -> list[Any] | None:
     """Return the steps between an estimator that is being fitted and the one that it ends in."""
+    from sklearn.compose import TransformedTargetRegressor  # not needed to predict, and slow
+
     steps: list[Any] = []
     while estimator is not inner:
         if isinstance(estimator, Pipeline):

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.validation import check_consistent_length, validate_data
 
@@ -138,6 +137,9 @@ class TrainingData:
 
     def inner_split(self, network: Any, rng: np.random.RandomState) -> Self:
         """Return the data with a share of the rows held out, both sides shuffled."""
+        # Not needed to predict, and slow.
+        from sklearn.model_selection import GroupShuffleSplit, train_test_split
+
         owner, n_rows, share = type(network).__name__, len(self), network.validation_fraction
         check_enough_rows_to_split(owner, n_rows, share)
         rows = np.arange(n_rows, dtype=np.int32)

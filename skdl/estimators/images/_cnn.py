@@ -17,6 +17,7 @@ from skdl.estimators.base._parameters import (
     units_per_layer,
 )
 from skdl.estimators.base._search_space import Choice, Number
+from skdl.estimators.base._sparsity import nonzero_weights
 from skdl.estimators.images._image_shape import IMAGE_SHAPE, ImageRows, is_image, side_lengths
 from skdl.networks import augmentation_layers, cnn, is_augmentation, shapes_by_block
 
@@ -58,11 +59,14 @@ CNN_CONSTRAINTS: dict[str, Constraint] = {
         ),
     ),
     "conv_dropout": CONSTRAINTS["dropout"],
+    "sparsity": CONSTRAINTS["dropout"],
 }
 
 
 class BaseCNN(ImageRows, BaseNetwork):
     """What the two convolutional networks share: shapes, and the network of the parameters."""
+
+    n_nonzero_weights_ = nonzero_weights
 
     conv_blocks: int
     filters: Any
@@ -81,6 +85,7 @@ class BaseCNN(ImageRows, BaseNetwork):
     dropout: float
     l1: float
     l2: float
+    sparsity: float
     batch_norm: Any
 
     def _to_network_rows(self, X: NDArray[Any], *, reset: bool) -> NDArray[Any]:

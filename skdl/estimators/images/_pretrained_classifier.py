@@ -116,6 +116,10 @@ class PretrainedCNNClassifier(BasePretrainedCNN, ClassificationNetwork):
     class_weight : "balanced", dict or None, default=None
         Factor by which rows of each class count; ``"balanced"`` makes all classes count alike,
         ``n_samples / (n_classes * count)``. Multiplied with the sample weights.
+    calibrate : "temperature" or None, default=None
+        Divide the logits by a temperature (Guo et al. 2017) of least log loss on the held-out
+        rows, those of `early_stopping` or ``X_val``; which class is most probable stays as it
+        was. To calibrate without holding rows out, see `KFoldEnsembleClassifier`.
     metrics : str, callable, keras.metrics.Metric, or list of them, default=None
         Reported per epoch in ``history_``.
     callbacks : keras.callbacks.Callback or list of them, default=None
@@ -156,6 +160,9 @@ class PretrainedCNNClassifier(BasePretrainedCNN, ClassificationNetwork):
         The labels, sorted; for multilabel targets the column numbers.
     n_outputs_ : int
         Number of columns of `y`: 1, or the number of labels in multilabel targets.
+    temperature_ : float
+        By what logits are divided before they become probabilities; 1 without `calibrate`, above
+        1 where the network was too sure of itself.
 
     See Also
     --------
@@ -222,6 +229,7 @@ class PretrainedCNNClassifier(BasePretrainedCNN, ClassificationNetwork):
         min_delta: float = 0.0,
         restore_best_weights: bool = True,
         class_weight: Any = None,
+        calibrate: str | None = None,
         metrics: Any = None,
         callbacks: Any = None,
         warm_start: bool = False,
@@ -262,6 +270,7 @@ class PretrainedCNNClassifier(BasePretrainedCNN, ClassificationNetwork):
         self.min_delta = min_delta
         self.restore_best_weights = restore_best_weights
         self.class_weight = class_weight
+        self.calibrate = calibrate
         self.metrics = metrics
         self.callbacks = callbacks
         self.warm_start = warm_start

@@ -88,6 +88,10 @@ class PretrainedCNNRegressor(BasePretrainedCNN, RegressionNetwork):
         deviations of `y` with `target_scaling` (Huber 1964).
     quantile : float in (0, 1), default=0.5
         Which quantile ``loss="quantile"`` predicts (Koenker and Bassett 1978).
+    quantiles : list of float in (0, 1) or None, default=None
+        Let ``loss="quantile"`` learn several quantiles at once, in increasing order, instead of
+        `quantile`. ``predict_quantiles`` returns them all, ``predict`` the median of a single
+        target. Metrics are means over the quantiles.
     target_scaling : bool, default=True
         Let the network learn ``(y - mean) / standard deviation`` of the training rows, each
         output apart (with ``loss="poisson"``: ``y / mean``). Predictions and metrics are in y's
@@ -211,6 +215,7 @@ class PretrainedCNNRegressor(BasePretrainedCNN, RegressionNetwork):
         loss: Any = SQUARED_ERROR,
         huber_delta: float = 1.0,
         quantile: float = 0.5,
+        quantiles: Sequence[float] | None = None,
         target_scaling: bool = True,
         optimizer: Any = "adam",
         learning_rate: Any = 0.001,
@@ -252,6 +257,7 @@ class PretrainedCNNRegressor(BasePretrainedCNN, RegressionNetwork):
         self.loss = loss
         self.huber_delta = huber_delta
         self.quantile = quantile
+        self.quantiles = quantiles
         self.target_scaling = target_scaling
         self.optimizer = optimizer
         self.learning_rate = learning_rate

@@ -256,6 +256,8 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
             Weights of the validation rows.
         groups : array-like of shape (n_samples,), default=None
             With ``early_stopping=True``, rows of one group stay on one side of the inner split.
+            Those given to ``cross_validate``, `OptunaSearchCV` or a K-fold ensemble of skdl come
+            here by themselves, through pipelines too.
         **fit_params : object
             Arguments of ``keras.Model.fit`` for this call alone, as in SciKeras: `epochs`,
             `batch_size`, `callbacks` (beside those of the estimator), `class_weight` (of

@@ -15,6 +15,7 @@ from skdl.estimators.base._described_prediction import InputForm
 from skdl.estimators.base._network_estimator import BaseNetwork
 from skdl.estimators.base._parameters import CONSTRAINTS, units_per_layer
 from skdl.estimators.base._search_space import Choice, Number
+from skdl.estimators.base._sparsity import nonzero_weights
 from skdl.estimators.mlp._offsets import in_float32, large_offsets
 from skdl.estimators.mlp._table_encoder import TableEncoder, other_columns
 from skdl.exceptions import InvalidParameterError
@@ -53,6 +54,7 @@ MLP_CONSTRAINTS: dict[str, Constraint] = {
     "n_bins": AnyOf(OneOf("auto"), _COUNT),
     "feature_scale": Boolean(),
     "shared_members": Integer(1, example=8),
+    "sparsity": CONSTRAINTS["dropout"],
     "weight_decay": AnyOf(OneOf(None), Real(0, example=0.01)),
     "learning_rate_schedule": OneOf("constant", "cosine", "coslog4", "plateau"),
     "beta_2": AnyOf(OneOf(None), Real(0, 1, low_open=True, high_open=True, example=0.95)),
@@ -73,6 +75,7 @@ class BaseMLP(BaseNetwork):
     _offsets: NDArray[np.float64] | None = None
     # Rows to train on, set before the network is described.
     _n_train: int
+    n_nonzero_weights_ = nonzero_weights
 
     hidden_units: int | str | Sequence[int]
     hidden_layers: int
@@ -94,6 +97,7 @@ class BaseMLP(BaseNetwork):
     input_dropout: float
     l1: float
     l2: float
+    sparsity: float
     weight_decay: float | None
     batch_norm: Any
     input_batch_norm: bool

@@ -94,6 +94,12 @@ default=None
         Share of each weight, times the learning rate, taken off in every step, apart from the
         gradient (Loshchilov and Hutter 2019); None for the optimizer's own, which is none but
         for ``"adamw"``.
+    sparsity : float in [0, 1), default=0.0
+        Share of the weights in each kernel but the output layer's (unless there is no other)
+        that training drives to zero (Zhu and Gupta 2017, Eq. 1). After each of the first three
+        quarters of the `epochs` the smallest weights become zero and stay so, more each time,
+        until the share is reached; in the last quarter the others make up for them. Early
+        stopping looks at that last quarter alone, and ``partial_fit`` prunes nothing more.
     batch_norm : {"before_activation", "after_activation"} or None, default=None
         Batch normalisation in every hidden layer (Ioffe and Szegedy 2015), with a momentum of
         0.9: Keras' default of 0.99 suits trainings of many thousand steps.
@@ -144,6 +150,10 @@ default=None
     class_weight : "balanced", dict or None, default=None
         Factor by which rows of each class count; ``"balanced"`` makes all classes count alike,
         ``n_samples / (n_classes * count)``. Multiplied with the sample weights.
+    calibrate : "temperature" or None, default=None
+        Divide the logits by a temperature (Guo et al. 2017) of least log loss on the held-out
+        rows, those of `early_stopping` or ``X_val``; which class is most probable stays as it
+        was. To calibrate without holding rows out, see `KFoldEnsembleClassifier`.
     metrics : str, callable, keras.metrics.Metric, or list of them, default=None
         Reported per epoch in ``history_``.
     callbacks : keras.callbacks.Callback or list of them, default=None
@@ -169,6 +179,8 @@ default=None
     best_epoch_ : int
         Number of epochs after which `monitor` (without `early_stopping`: the validation loss)
         was best, counted from 1; ``n_iter_`` where there were no validation rows.
+    n_nonzero_weights_ : int
+        Number of weights in the kernels of dense layers and convolutions that are not zero.
     callbacks_ : list of keras.callbacks.Callback
         Those that followed the last fit: copies of what was given, with what they saw.
     effective_params_ : dict of str to object
@@ -181,6 +193,9 @@ default=None
         The labels, sorted; for multilabel targets the column numbers.
     n_outputs_ : int
         Number of columns of `y`: 1, or the number of labels in multilabel targets.
+    temperature_ : float
+        By what logits are divided before they become probabilities; 1 without `calibrate`, above
+        1 where the network was too sure of itself.
 
     See Also
     --------
@@ -226,6 +241,7 @@ default=None
         l1: float = 0.0,
         l2: float = 0.0,
         weight_decay: float | None = None,
+        sparsity: float = 0.0,
         batch_norm: str | None = None,
         input_batch_norm: bool = False,
         loss: Any = CROSSENTROPY,
@@ -244,6 +260,7 @@ default=None
         min_delta: float = 0.0,
         restore_best_weights: bool = True,
         class_weight: Any = None,
+        calibrate: str | None = None,
         metrics: Any = None,
         callbacks: Any = None,
         warm_start: bool = False,
@@ -271,6 +288,7 @@ default=None
         self.l1 = l1
         self.l2 = l2
         self.weight_decay = weight_decay
+        self.sparsity = sparsity
         self.batch_norm = batch_norm
         self.input_batch_norm = input_batch_norm
         self.loss = loss
@@ -289,6 +307,7 @@ default=None
         self.min_delta = min_delta
         self.restore_best_weights = restore_best_weights
         self.class_weight = class_weight
+        self.calibrate = calibrate
         self.metrics = metrics
         self.callbacks = callbacks
         self.warm_start = warm_start

@@ -92,6 +92,12 @@ default=None
         Share of each weight, times the learning rate, taken off in every step, apart from the
         gradient (Loshchilov and Hutter 2019); None for the optimizer's own, which is none but
         for ``"adamw"``.
+    sparsity : float in [0, 1), default=0.0
+        Share of the weights in each kernel but the output layer's (unless there is no other)
+        that training drives to zero (Zhu and Gupta 2017, Eq. 1). After each of the first three
+        quarters of the `epochs` the smallest weights become zero and stay so, more each time,
+        until the share is reached; in the last quarter the others make up for them. Early
+        stopping looks at that last quarter alone, and ``partial_fit`` prunes nothing more.
     batch_norm : {"before_activation", "after_activation"} or None, default=None
         Batch normalisation in every hidden layer (Ioffe and Szegedy 2015), with a momentum of
         0.9: Keras' default of 0.99 suits trainings of many thousand steps.
@@ -106,6 +112,10 @@ default=None
         deviations of `y` with `target_scaling` (Huber 1964).
     quantile : float in (0, 1), default=0.5
         Which quantile ``loss="quantile"`` predicts (Koenker and Bassett 1978).
+    quantiles : list of float in (0, 1) or None, default=None
+        Let ``loss="quantile"`` learn several quantiles at once, in increasing order, instead of
+        `quantile`. ``predict_quantiles`` returns them all, ``predict`` the median of a single
+        target. Metrics are means over the quantiles.
     target_scaling : bool, default=True
         Let the network learn ``(y - mean) / standard deviation`` of the training rows, each
         output apart (with ``loss="poisson"``: ``y / mean``). Predictions and metrics are in y's
@@ -169,6 +179,8 @@ default=None
     best_epoch_ : int
         Number of epochs after which `monitor` (without `early_stopping`: the validation loss)
         was best, counted from 1; ``n_iter_`` where there were no validation rows.
+    n_nonzero_weights_ : int
+        Number of weights in the kernels of dense layers and convolutions that are not zero.
     callbacks_ : list of keras.callbacks.Callback
         Those that followed the last fit: copies of what was given, with what they saw.
     effective_params_ : dict of str to object
@@ -226,11 +238,13 @@ default=None
         l1: float = 0.0,
         l2: float = 0.0,
         weight_decay: float | None = None,
+        sparsity: float = 0.0,
         batch_norm: str | None = None,
         input_batch_norm: bool = False,
         loss: Any = SQUARED_ERROR,
         huber_delta: float = 1.0,
         quantile: float = 0.5,
+        quantiles: Sequence[float] | None = None,
         target_scaling: bool = True,
         optimizer: Any = "adam",
         learning_rate: Any = 0.001,
@@ -272,11 +286,13 @@ default=None
         self.l1 = l1
         self.l2 = l2
         self.weight_decay = weight_decay
+        self.sparsity = sparsity
         self.batch_norm = batch_norm
         self.input_batch_norm = input_batch_norm
         self.loss = loss
         self.huber_delta = huber_delta
         self.quantile = quantile
+        self.quantiles = quantiles
         self.target_scaling = target_scaling
         self.optimizer = optimizer
         self.learning_rate = learning_rate

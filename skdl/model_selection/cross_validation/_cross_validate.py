@@ -14,7 +14,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import check_scoring
 
-from skdl._compat_sklearn import insert_error_scores, warn_about_fit_failures
+from skdl._compat_model_selection import insert_error_scores, warn_about_fit_failures
 from skdl._validation import (
     ERROR_SCORE,
     VERBOSE,
@@ -118,8 +118,7 @@ def cross_validate(
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
         Targets.
     cv : int, splitter or iterable of (train, test), default=5
-        Number of folds, stratified for classifiers and kept by group where there are `groups`;
-        or the splits themselves.
+        Number of folds, stratified for classifiers and kept by group; or the splits themselves.
     n_iterations : int, default=1
         How often to repeat the K folds, shuffled anew each time (see `IteratedKFold`; the same
         shuffles in every call). With 1, the rows keep their order, as in scikit-learn.

@@ -14,7 +14,8 @@ from joblib import Parallel, delayed
 from sklearn.base import clone, is_classifier
 from sklearn.utils import parallel
 
-from skdl._compat_sklearn import check_method_params, fit_and_score, safe_split
+from skdl._compat_model_selection import fit_and_score
+from skdl._compat_sklearn import check_method_params, safe_split
 from skdl._lazy_rows import TakesLazyRows, lazy_rows
 from skdl.estimators.base import HeldOutScoring, RowGroups
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config

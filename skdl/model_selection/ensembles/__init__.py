@@ -6,6 +6,7 @@ from skdl.model_selection.ensembles._averaging import (
     AveragingRegressor,
     aligned_probabilities,
 )
+from skdl.model_selection.ensembles._coverage import coverage_by_group
 from skdl.model_selection.ensembles._kfold import KFoldEnsembleClassifier, KFoldEnsembleRegressor
 from skdl.model_selection.ensembles._of_trials import (
     TrialEnsembleClassifier,
@@ -20,6 +21,7 @@ __all__ = [
     "TrialEnsembleClassifier",
     "TrialEnsembleRegressor",
     "aligned_probabilities",
+    "coverage_by_group",
 ]
 
 say_public_path(globals())

@@ -30,7 +30,12 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from skdl._validation import RANDOM_STATE, Constraint, Integer, Predicate, check_parameters
-from skdl.estimators.base import PublicEstimatorMixin
+from skdl.estimators.base import (
+    PublicEstimatorMixin,
+    has_quantiles,
+    plainly_named,
+    predicted_quantiles,
+)
 from skdl.model_selection._arguments import MOST, check_data
 from skdl.model_selection._lockstep import ensure_lockstep
 from skdl.model_selection._networks import nested_networks
@@ -43,12 +48,12 @@ if TYPE_CHECKING:
 __all__ = [
     "DECISION_THRESHOLD",
     "IS_CLASSIFIER",
-    "IS_REGRESSOR",
     "AveragingClassifier",
     "AveragingRegressor",
     "BaseAveraging",
     "aligned_probabilities",
     "gives_probabilities",
+    "is_regressor_unlike",
 ]
 
 _CONSTRAINTS: dict[str, Constraint] = {
@@ -61,10 +66,14 @@ def _is_instance(value: object, method: str) -> bool:
     return hasattr(value, method) and not isinstance(value, type)
 
 
-IS_REGRESSOR = Predicate(
-    lambda value: _is_instance(value, "predict") and not is_classifier(value),
-    "a regressor; AveragingClassifier takes classifiers",
-)
+def is_regressor_unlike(classifying: str) -> Predicate:
+    """Return the constraint on members of an ensemble beside which another takes classifiers."""
+    return Predicate(
+        lambda value: _is_instance(value, "predict") and not is_classifier(value),
+        f"a regressor; {classifying} takes classifiers",
+    )
+
+
 IS_CLASSIFIER = Predicate(
     lambda value: _is_instance(value, "predict_proba"), "a classifier with predict_proba"
 )
@@ -117,6 +126,7 @@ class BaseAveraging(MetaEstimatorMixin, PublicEstimatorMixin, BaseEstimator, ABC
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict by the mean of the members."""
 
+    @plainly_named
     def fit(self, X: Any, y: Any, **fit_params: Any) -> Self:
         """Fit all members on the same rows, networks in lockstep.
 
@@ -246,8 +256,12 @@ class AveragingRegressor(RegressorMixin, BaseAveraging):
     (442,)
     """
 
-    _constraints: ClassVar[dict[str, Constraint]] = {**_CONSTRAINTS, "estimator": IS_REGRESSOR}
+    _constraints: ClassVar[dict[str, Constraint]] = {
+        **_CONSTRAINTS,
+        "estimator": is_regressor_unlike("AveragingClassifier"),
+    }
 
+    @plainly_named
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict the mean of the members' predictions.
 
@@ -267,6 +281,30 @@ class AveragingRegressor(RegressorMixin, BaseAveraging):
         """
         check_is_fitted(self)
         return np.mean([member.predict(X) for member in self.estimators_], axis=0)
+
+    @available_if(lambda ensemble: has_quantiles(ensemble.estimator))
+    @plainly_named
+    def predict_quantiles(self, X: Any) -> NDArray[np.float64]:
+        """Predict the mean over the members of each quantile of the target.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Rows in the form in which ``fit`` was given them.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples, n_quantiles), float64
+            In the target's own units; columns follow the members' ``quantiles``.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        """
+        check_is_fitted(self)
+        by_member = [predicted_quantiles(member, X) for member in self.estimators_]
+        return np.mean(by_member, axis=0)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -343,6 +381,7 @@ class AveragingClassifier(ClassifierMixin, BaseAveraging):
         return self
 
     @available_if(gives_probabilities)
+    @plainly_named
     def predict_proba(self, X: Any) -> Any:
         """Predict the mean over the members of the probability of each class.
 
@@ -369,6 +408,7 @@ class AveragingClassifier(ClassifierMixin, BaseAveraging):
             return [np.mean(output, axis=0) for output in zip(*by_member, strict=True)]
         return np.mean(by_member, axis=0)
 
+    @plainly_named
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict the class of the highest mean probability, or for multilabel targets 0 and 1.
 

@@ -17,25 +17,42 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from skdl._validation import Constraint, Real, check_parameters
+from skdl._validation import Boolean, Constraint, OneOf, Real, check_parameters
+from skdl.estimators.base import (
+    plainly_named,
+    predicted_quantiles,
+    quantile_levels,
+    tempered,
+)
+from skdl.exceptions import InvalidParameterError
 from skdl.model_selection.ensembles._averaging import (
     DECISION_THRESHOLD,
     IS_CLASSIFIER,
-    IS_REGRESSOR,
     AveragingClassifier,
     AveragingRegressor,
     aligned_probabilities,
     gives_probabilities,
+    is_regressor_unlike,
 )
+from skdl.model_selection.ensembles._calibration import temperature_of_folds
 from skdl.model_selection.ensembles._kfold_base import CONSTRAINTS, BaseKFoldEnsemble
-from skdl.model_selection.ensembles._out_of_fold import NO_MEMBER, cv_plus_intervals
+from skdl.model_selection.ensembles._out_of_fold import cv_plus_intervals
+from skdl.model_selection.ensembles._sets import adaptive_scores, cross_conformal_sets
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 __all__ = ["KFoldEnsembleClassifier", "KFoldEnsembleRegressor"]
 
-_COVERAGE = {"coverage": Real(0, 1, low_open=True, high_open=True, example=0.9)}
+_COVERAGE: dict[str, Constraint] = {
+    "coverage": Real(0, 1, low_open=True, high_open=True, example=0.9)
+}
+_SET: dict[str, Constraint] = {
+    **_COVERAGE, "size_penalty": Real(0, example=0.1), "allow_empty": Boolean()
+}  # fmt: skip
+_INTERVAL: dict[str, Constraint] = {**_COVERAGE, "method": OneOf("auto", "cv+", "cqr")}
 
 
 class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
@@ -56,6 +73,8 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
         that was best in the mean over the folds.
     random_state : int, RandomState or None, default=None
         Decides the folds, and every ``random_state`` parameter inside each member.
+    verbose : int, default=0
+        1 shows how far networks in lockstep have come, and of others that each is fitted.
 
     Attributes
     ----------
@@ -95,8 +114,23 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
     (3, 2)
     """
 
-    _constraints: ClassVar[dict[str, Constraint]] = {**CONSTRAINTS, "estimator": IS_REGRESSOR}
+    _constraints: ClassVar[dict[str, Constraint]] = {
+        **CONSTRAINTS,
+        "estimator": is_regressor_unlike("KFoldEnsembleClassifier"),
+    }
 
+    def __init__(
+        self,
+        estimator: Any,
+        cv: Any = 5,
+        n_iterations: int = 1,
+        refit: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(estimator, cv, n_iterations, refit, random_state, verbose)
+
+    @plainly_named
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the mean of the members' predictions.
 
@@ -124,7 +158,10 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
         mean = by_member.mean(axis=0)
         return (mean, by_member.std(axis=0)) if return_std else mean
 
-    def predict_interval(self, X: Any, coverage: float = 0.9) -> NDArray[np.float64]:
+    @plainly_named
+    def predict_interval(
+        self, X: Any, coverage: float = 0.9, method: str = "auto"
+    ) -> NDArray[np.float64]:
         """Predict intervals that hold the target of so large a share of new rows.
 
         By CV+ (Barber et al. 2021, "Predictive inference with the jackknife+", section 3):
@@ -132,9 +169,16 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
         rows that it did not learn from. For rows that are exchangeable with those of ``fit`` they
         hold the target with a probability of at least
         ``1 - 2 (1 - coverage) - sqrt(2 / n_samples)`` (Theorem 4), and in practice with one near
-        `coverage`. That is over all rows: of some groups they may hold more, of others less.
-        Networks that stop on the rows of their fold lie outside the theorem, as their errors on
-        these rows are a little too small.
+        `coverage`. That is over all rows: of some groups they may hold more, of others less, see
+        `coverage_by_group`. Networks that stop on the rows of their fold lie outside the theorem,
+        as their errors on these rows are a little too small.
+
+        Such intervals are about equally wide for all rows. Conformalized quantile regression
+        (Romano, Patterson and Candès 2019) goes by the members' quantiles instead, and is wide
+        where the targets are noisy: lower and upper quantile, each moved by how far targets of
+        the rows that a member did not learn from lie outside. The quantiles taken are those next
+        to ``(1 - coverage) / 2`` and ``(1 + coverage) / 2``. Combined over folds as by CV+, the
+        same theorem holds (Gupta, Kuchibhotla and Ramdas 2022, Theorem 2).
 
         Parameters
         ----------
@@ -142,6 +186,10 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
             Rows in the form in which ``fit`` was given them.
         coverage : float in (0, 1), default=0.9
             Share of targets that the intervals are to hold.
+        method : {"auto", "cv+", "cqr"}, default="auto"
+            Errors of predictions, or of quantiles, for which `estimator` must predict some:
+            ``MLPRegressor(loss="quantile", quantiles=[0.05, 0.5, 0.95])``. ``"auto"`` is
+            ``"cqr"`` where it does.
 
         Returns
         -------
@@ -153,21 +201,35 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
         NotFittedError
             If called before ``fit``.
         ValueError
-            If `coverage` is no share, if there are several targets, or if the splitter did not
-            hold out every row once in every iteration.
+            If `coverage` is no share, if there are several targets, if there are no quantiles but
+            `method` asks for them, or if the splitter did not hold out every row once in every
+            iteration.
         """
         check_is_fitted(self)
         owner = type(self).__name__
-        check_parameters(owner, {"coverage": coverage}, _COVERAGE)
+        check_parameters(owner, {"coverage": coverage, "method": method}, _INTERVAL)
         if self._residuals is None:
             raise ValueError(f"{owner}: intervals of several targets. Expected a single one.")
-        if (self._member_of == NO_MEMBER).any():
-            raise ValueError(
-                f"{owner}: cv={self.cv!r} does not hold out every row equally often, as CV+ asks "
-                "for. Expected a K-fold splitter."
+        self._check_every_row_held_out("CV+")
+        errors = self._quantile_residuals
+        if method == "auto":
+            method = "cv+" if errors is None else "cqr"
+        if method == "cv+":
+            predictions = np.array([member.predict(X) for member in self.fold_estimators_])
+            return cv_plus_intervals(predictions, self._member_of, self._residuals, coverage)
+        if errors is None:
+            raise InvalidParameterError(
+                f"{owner}: method='cqr' goes by quantiles, but estimator predicts none. Expected "
+                "an estimator with several, such as MLPRegressor(loss='quantile', "
+                "quantiles=[0.05, 0.5, 0.95]), or method='cv+'."
             )
-        predictions = np.array([member.predict(X) for member in self.fold_estimators_])
-        return cv_plus_intervals(predictions, self._member_of, self._residuals, coverage)
+        levels = quantile_levels(self.fold_estimators_[0])
+        low, high = (int(np.abs(levels - (1 + s * coverage) / 2).argmin()) for s in (-1, 1))
+        outside = np.maximum(-errors[:, low], errors[:, high])
+        quantiles = np.array([predicted_quantiles(m, X) for m in self.fold_estimators_])
+        return cv_plus_intervals(
+            quantiles[..., low], self._member_of, outside, coverage, upper=quantiles[..., high]
+        )
 
     def _set_target_attributes(self, y: Any) -> None:
         del y
@@ -198,6 +260,13 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
         that was best in the mean over the folds.
     random_state : int, RandomState or None, default=None
         Decides the folds, and every ``random_state`` parameter inside each member.
+    verbose : int, default=0
+        1 shows how far networks in lockstep have come, and of others that each is fitted.
+    calibrate : "temperature" or None, default=None
+        Divide the logits of all members by a temperature (Guo et al. 2017), that of least log
+        loss on the rows that each did not learn from. No row is lost to it. Their mean is less
+        sure than each of them (Ranjan and Gneiting 2010): only with ``n_iterations=2`` or more,
+        when rows have several such members, can a temperature be above 1.
 
     Attributes
     ----------
@@ -210,6 +279,8 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
     oof_predictions_ : ndarray of shape (n_samples, n_classes)
         Of each row, the mean probabilities by members that did not learn from it; NaN where every
         member did.
+    temperature_ : float
+        By what logits are divided; 1 without `calibrate`, above 1 where members are too sure.
     oof_score_ : float
         Share of rows that these predict right. A member stopped on the same rows, so it is a
         little too good.
@@ -236,21 +307,44 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
     True
     """
 
-    _constraints: ClassVar[dict[str, Constraint]] = {**CONSTRAINTS, "estimator": IS_CLASSIFIER}
+    _constraints: ClassVar[dict[str, Constraint]] = {
+        **CONSTRAINTS,
+        "estimator": IS_CLASSIFIER,
+        "calibrate": OneOf(None, "temperature"),
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        cv: Any = 5,
+        n_iterations: int = 1,
+        refit: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        calibrate: str | None = None,
+    ) -> None:
+        super().__init__(estimator, cv, n_iterations, refit, random_state, verbose)
+        self.calibrate = calibrate
 
     @available_if(gives_probabilities)
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+    @plainly_named
+    def predict_proba(self, X: Any, return_std: bool = False) -> Any:
         """Predict the mean over the members of the probability of each class.
 
         Parameters
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
             Rows in the form in which ``fit`` was given them.
+        return_std : bool, default=False
+            Also return how much the members differ. That is their disagreement, which is high for
+            rows unlike those of ``fit``, and says nothing of noise that all of them know of.
 
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
             Columns follow ``classes_``; for multilabel targets the probability of each label.
+        std : ndarray of the same shape
+            Standard deviation over the members; only with ``return_std=True``.
 
         Raises
         ------
@@ -258,7 +352,78 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
             If called before ``fit``.
         """
         check_is_fitted(self)
-        return np.mean([self._member_predictions(m, X) for m in self.estimators_], axis=0)
+        by_member = np.array(
+            [self._combinable(m, self._member_predictions(m, X)) for m in self.estimators_]
+        )
+        mean = by_member.mean(axis=0)
+        return (mean, by_member.std(axis=0)) if return_std else mean
+
+    @available_if(gives_probabilities)
+    @plainly_named
+    def predict_set(
+        self, X: Any, coverage: float = 0.9, *, size_penalty: float = 0.0, allow_empty: bool = False
+    ) -> NDArray[np.bool_]:
+        """Predict sets of classes that hold the true one of so large a share of new rows.
+
+        Adaptive sets (Romano, Sesia and Candès 2020) by CV+ (their Eq. 7): the most probable
+        classes, as many as it takes, with what "probable" must mean learned from the rows that
+        each member of the folds did not learn from. Whatever the members' probabilities are
+        worth, for rows that are exchangeable with those of ``fit`` the sets hold the true class
+        with a probability of at least about ``1 - 2 (1 - coverage)`` (Theorem 3), and in practice
+        with one near `coverage`. That is over all rows: see `coverage_by_group` for groups.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Rows in the form in which ``fit`` was given them.
+        coverage : float in (0, 1), default=0.9
+            Share of rows whose class the sets are to hold.
+        size_penalty : float >= 0, default=0.0
+            What each further class costs (RAPS, Angelopoulos et al. 2021, with one class free).
+            Where classes are many, 0.01 to 0.2 keep sets from becoming large.
+        allow_empty : bool, default=False
+            Where the ensemble is right more often than `coverage` asks for, exactly that share is
+            held only if sets of some rows are empty. Otherwise they hold the most probable class,
+            and the share is larger.
+
+        Returns
+        -------
+        sets : ndarray of shape (n_samples, n_classes), bool
+            Columns follow ``classes_``. Ties are broken by random numbers, the same in each call.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        ValueError
+            If an argument is not as described, if rows have several labels, or if the splitter did
+            not hold out every row once in every iteration.
+        """
+        check_is_fitted(self)
+        owner = type(self).__name__
+        given = {"coverage": coverage, "size_penalty": size_penalty, "allow_empty": allow_empty}
+        check_parameters(owner, given, _SET)
+        if self._is_multilabel:
+            raise ValueError(
+                f"{owner}: sets of several labels. Expected one column of labels, for example an "
+                "ensemble for each label."
+            )
+        self._check_every_row_held_out("CV+")
+        by_member = np.array(
+            [self._combinable(m, self._member_predictions(m, X)) for m in self.fold_estimators_]
+        )
+        rng = np.random.default_rng(self._seed)
+        n_rows = len(self._codes)
+        of_rows = adaptive_scores(self.oof_predictions_, rng.uniform(size=n_rows), size_penalty)
+        shares: NDArray[np.float64] = rng.uniform(size=(by_member.shape[1],))
+        sets = cross_conformal_sets(
+            by_member, self._member_of, of_rows[np.arange(n_rows), self._codes],
+            shares, coverage, size_penalty,
+        )  # fmt: skip
+        if not allow_empty:
+            empty = np.flatnonzero(~sets.any(axis=1))
+            sets[empty, self.predict_proba(X).argmax(axis=1)[empty]] = True
+        return sets
 
     def _set_target_attributes(self, y: Any) -> None:
         kind = type_of_target(y, input_name="y")
@@ -268,16 +433,43 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
                 "column of labels or a multilabel indicator."
             )
         self._is_multilabel = kind == "multilabel-indicator"
-        self.classes_ = np.arange(y.shape[1]) if self._is_multilabel else np.unique(y)
+        if self._is_multilabel:
+            self.classes_ = np.arange(y.shape[1])
+        else:
+            self.classes_, self._codes = np.unique(y, return_inverse=True)
+            self._codes = self._codes.ravel()
 
     def _member_predictions(self, member: Any, X: Any) -> NDArray[np.float64]:
         probabilities = member.predict_proba(X)
         if isinstance(probabilities, list):
             # One array for each label, as scikit-learn's trees return them.
             return np.column_stack([label[:, -1] for label in probabilities])
+        return np.asarray(probabilities, float)
+
+    def _combinable(self, member: Any, predictions: NDArray[np.float64]) -> NDArray[np.float64]:
+        calibrated = tempered(predictions, self.temperature_, by_label=self._is_multilabel)
         if self._is_multilabel:
-            return np.asarray(probabilities, float)
-        return aligned_probabilities(probabilities, member.classes_, self.classes_)
+            return calibrated
+        return aligned_probabilities(calibrated, member.classes_, self.classes_)
+
+    def _learn_from_folds(
+        self, y: NDArray[Any], folds: Sequence[tuple[Any, NDArray[Any], NDArray[np.float64]]]
+    ) -> None:
+        self.temperature_ = 1.0
+        if self.calibrate is None:
+            return
+        if self._is_multilabel:
+            held_out = [(rows, predictions) for _, rows, predictions in folds]
+            self.temperature_ = temperature_of_folds(held_out, y.astype(float), by_label=True)
+            return
+        held_out = []
+        for member, rows, predictions in folds:
+            aligned = aligned_probabilities(predictions, member.classes_, self.classes_)
+            # A class that a member has not learned from is no matter of temperature.
+            is_known = np.isin(self.classes_[self._codes[rows]], member.classes_)
+            held_out.append((rows, np.where(is_known[:, None], aligned, np.nan)))
+        truth = np.eye(len(self.classes_))[self._codes]
+        self.temperature_ = temperature_of_folds(held_out, truth, by_label=False)
 
     def _score(self, y: NDArray[Any], predictions: NDArray[np.float64]) -> float:
         if self._is_multilabel:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,6 +18,7 @@ from sklearn.utils.multiclass import type_of_target
 from skdl._compat_sklearn import check_method_params, num_samples, safe_split
 from skdl._validation import (
     RANDOM_STATE,
+    VERBOSE,
     AnyOf,
     Constraint,
     Integer,
@@ -26,7 +26,13 @@ from skdl._validation import (
     Predicate,
     check_parameters,
 )
-from skdl.estimators.base import FitOverrides, RowGroups
+from skdl.estimators.base import (
+    FitOverrides,
+    RowGroups,
+    has_quantiles,
+    plainly_named,
+    predicted_quantiles,
+)
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._arguments import MOST, check_data, checked_splits
 from skdl.model_selection._curves import mean_curve
@@ -35,7 +41,7 @@ from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection._networks import nested_networks
 from skdl.model_selection._split import IteratedKFold
 from skdl.model_selection.ensembles._averaging import BaseAveraging
-from skdl.model_selection.ensembles._out_of_fold import OutOfFoldPredictions
+from skdl.model_selection.ensembles._out_of_fold import NO_MEMBER, OutOfFoldPredictions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,6 +61,7 @@ CONSTRAINTS: dict[str, Constraint] = {
     "n_iterations": Integer(1, MOST, example=1),
     "refit": AnyOf(OneOf(None), Integer(1, MOST, example=5)),
     "random_state": RANDOM_STATE,
+    "verbose": VERBOSE,
 }
 _ONE_LABEL = {"binary", "multiclass"}
 
@@ -69,12 +76,14 @@ class BaseKFoldEnsemble(BaseAveraging):
         n_iterations: int = 1,
         refit: int | None = None,
         random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
     ) -> None:
         self.estimator = estimator
         self.cv = cv
         self.n_iterations = n_iterations
         self.refit = refit
         self.random_state = random_state
+        self.verbose = verbose
 
     @abstractmethod
     def _set_target_attributes(self, y: Any) -> None:
@@ -82,12 +91,30 @@ class BaseKFoldEnsemble(BaseAveraging):
 
     @abstractmethod
     def _member_predictions(self, member: Any, X: Any) -> NDArray[np.float64]:
-        """Return what the mean is taken of."""
+        """Return what a member predicts."""
+
+    def _combinable(self, member: Any, predictions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return a member's predictions in the form of which the mean is taken."""
+        del member
+        return predictions
+
+    def _learn_from_folds(
+        self, y: NDArray[Any], folds: Sequence[tuple[Any, NDArray[Any], NDArray[np.float64]]]
+    ) -> None:
+        """Learn from what members predict for rows that they did not learn from.
+
+        Parameters
+        ----------
+        y : ndarray
+            Of all rows.
+        folds : sequence of (member, rows, predictions)
+        """
 
     @abstractmethod
     def _score(self, y: NDArray[Any], predictions: NDArray[np.float64]) -> float:
         """Score means of predictions."""
 
+    @plainly_named
     def fit(self, X: Any, y: Any, groups: Any = None, **fit_params: Any) -> Self:
         """Fit one member for each fold, networks in lockstep.
 
@@ -150,11 +177,12 @@ class BaseKFoldEnsemble(BaseAveraging):
         if num_samples(X) <= 1:
             raise ValueError(f"{owner}: n_samples=1 cannot be split. Expected 2 rows or more.")
         if not sparse.issparse(y):
-            assert_all_finite(np.asarray(y), input_name="y")
+            _check_finite(owner, np.asarray(y))
         rng = check_random_state(self.random_state)
         groups, split_params = known_groups(self, self.cv, X, split_params or {})
         splits = checked_splits(owner, self.cv, self._splitter(y, rng), X, y, **split_params)
         members = self._draw_members(rng, len(splits) + (self.refit or 0))
+        self._seed = int(rng.randint(np.iinfo(np.int32).max))
         self._set_target_attributes(y)
         folds, refitted = members[: len(splits)], members[len(splits) :]
         fits = [
@@ -178,7 +206,9 @@ class BaseKFoldEnsemble(BaseAveraging):
         """Fit members in place, each on the rows of its split or on all."""
         holds_networks = bool(nested_networks(self.estimator))
         fit = delayed(with_sklearn_config(_fit_member))
-        with ensure_lockstep() if holds_networks else contextlib.nullcontext():
+        if not holds_networks:
+            return list(Parallel(verbose=self.verbose)(fit(*each, last_epoch) for each in fits))
+        with ensure_lockstep(verbose=self.verbose):
             return list(Parallel()(fit(*each, last_epoch) for each in fits))
 
     def _splitter(self, y: Any, rng: np.random.RandomState) -> Any:
@@ -200,19 +230,37 @@ class BaseKFoldEnsemble(BaseAveraging):
     def _set_out_of_fold(self, X: Any, y: Any, splits: Sequence[Any]) -> None:
         """Predict and score what each member did not see, and keep who predicted what."""
         n_rows = num_samples(X)
-        held_out = OutOfFoldPredictions(n_rows)
+        held_out, quantiles = OutOfFoldPredictions(n_rows), OutOfFoldPredictions(n_rows)
+        of_quantiles = has_quantiles(self.fold_estimators_[0])
+        y = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
+        folds = []
         for i, (train, test) in enumerate(splits):
             member = self.fold_estimators_[i]
             X_test = safe_split(member, X, None, test, train)[0]
-            held_out.add(i, test, self._member_predictions(member, X_test))
+            folds.append((member, test, self._member_predictions(member, X_test)))
+            if of_quantiles:
+                quantiles.add(i, test, predicted_quantiles(member, X_test))
+        self._learn_from_folds(y, folds)
+        for i, (member, test, predictions) in enumerate(folds):
+            held_out.add(i, test, self._combinable(member, predictions))
         self.oof_predictions_ = held_out.mean
         self._member_of = held_out.member_of
-        y = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
-        self._residuals = None
+        self._residuals = self._quantile_residuals = None
         if not is_classifier(self) and self.oof_predictions_.ndim == 1:
-            self._residuals = np.abs(np.asarray(y, float).reshape(n_rows) - self.oof_predictions_)
+            numbers = np.asarray(y, float).reshape(n_rows)
+            self._residuals = np.abs(numbers - self.oof_predictions_)
+            if of_quantiles:
+                self._quantile_residuals = numbers[:, None] - quantiles.mean
         is_known = held_out.is_known
         self.oof_score_ = self._score(y[is_known], self.oof_predictions_[is_known])
+
+    def _check_every_row_held_out(self, method: str) -> None:
+        """Refuse a splitter by which some rows were predicted more often than others."""
+        if (self._member_of == NO_MEMBER).any():
+            raise ValueError(
+                f"{type(self).__name__}: cv={self.cv!r} does not hold out every row equally often, "
+                f"as {method} asks for. Expected a K-fold splitter."
+            )
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return which metadata goes where: ``groups`` to the splitter, the rest to the members.
@@ -225,6 +273,15 @@ class BaseKFoldEnsemble(BaseAveraging):
         splitter = self.cv if hasattr(self.cv, "split") else GroupKFold()
         to_splitter = MethodMapping().add(caller="fit", callee="split")
         return super().get_metadata_routing().add(splitter=splitter, method_mapping=to_splitter)
+
+
+def _check_finite(owner: str, y: NDArray[Any]) -> None:
+    try:
+        assert_all_finite(y, input_name="y")
+    except ValueError as error:
+        raise ValueError(
+            f"{owner}: {error} Expected a target for each row: leave out rows without one."
+        ) from error
 
 
 def _joint_best_epoch(overrides: Sequence[FitOverrides]) -> int | None:

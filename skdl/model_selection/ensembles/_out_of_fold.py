@@ -77,21 +77,29 @@ class OutOfFoldPredictions:
 def cv_plus_intervals(
     predictions: NDArray[np.float64],
     member_of: NDArray[np.int64],
-    residuals: NDArray[np.float64],
+    errors: NDArray[np.float64],
     coverage: float,
+    upper: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Return the intervals of CV+ (Barber et al. 2021, section 3) for new rows.
+
+    Around quantiles instead of means, with the errors of conformalized quantile regression
+    (Romano et al. 2019, Eq. 6), they are those of nested conformal prediction (Gupta et al. 2022,
+    section 4).
 
     Parameters
     ----------
     predictions : ndarray of shape (n_members, n_new)
-        What each member predicts for the new rows.
+        What each member predicts for the new rows, or the lower quantile that it predicts.
     member_of : ndarray of shape (n_iterations, n_rows)
         See `OutOfFoldPredictions`; as many members for each row.
-    residuals : ndarray of shape (n_rows,)
-        Absolute errors of the out-of-fold predictions.
+    errors : ndarray of shape (n_rows,)
+        Absolute errors of the out-of-fold predictions; around quantiles how far a target lies
+        outside, negative where it lies inside.
     coverage : float in (0, 1)
         Share of targets that the intervals are to hold.
+    upper : ndarray of shape (n_members, n_new), optional
+        The upper quantile that each member predicts.
 
     Returns
     -------
@@ -101,14 +109,17 @@ def cv_plus_intervals(
     n_new = predictions.shape[1]
     intervals = np.empty((n_new, 2))
     step = max(1, _LARGEST_TABLE // member_of.size)
-    errors = residuals[:, None]
+    column = errors[:, None]
+    upper = predictions if upper is None else upper
     for start in range(0, n_new, step):
         batch = slice(start, start + step)
         # What the members that did not learn from a row predict, (rows of fit, new rows).
-        by_row = predictions[member_of, batch].mean(axis=0)
-        intervals[batch, 0] = -_quantile(errors - by_row, coverage)
-        intervals[batch, 1] = _quantile(errors + by_row, coverage)
-    return intervals
+        intervals[batch, 0] = -_quantile(
+            column - predictions[member_of, batch].mean(axis=0), coverage
+        )
+        intervals[batch, 1] = _quantile(column + upper[member_of, batch].mean(axis=0), coverage)
+    # Negative errors can turn the ends around.
+    return np.sort(intervals, axis=1)
 
 
 def _quantile(values: NDArray[np.float64], coverage: float) -> NDArray[np.float64]:

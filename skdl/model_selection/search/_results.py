@@ -13,8 +13,8 @@ from scipy.stats import rankdata
 from sklearn.exceptions import FitFailedWarning
 
 from skdl._compat import HAS_CALLBACKS
+from skdl._compat_model_selection import is_multimetric, scorers_by_name
 from skdl._compat_optuna import hidden_attrs
-from skdl._compat_sklearn import is_multimetric, scorers_by_name
 from skdl.model_selection.search._start import is_start
 from skdl.model_selection.search._trials import FAILED_FOLDS, N_EPOCHS, SCORES, SECONDS
 from skdl.model_selection.shared_study import REASON, is_counted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from skdl._compat_sklearn import is_multimetric, scorers_by_name, scorers_of_search
+from skdl._compat_model_selection import is_multimetric, scorers_by_name, scorers_of_search
 from skdl.estimators.base import PublicEstimatorMixin
 from skdl.model_selection.search._plain_study import SavedStudy
 

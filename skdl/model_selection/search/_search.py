@@ -12,15 +12,15 @@ from sklearn.base import clone, is_classifier
 from sklearn.model_selection import GroupKFold
 
 from skdl._compat import CallbackSupportMixin, with_callbacks
-from skdl._compat_sklearn import (
+from skdl._compat_model_selection import (
     BaseSearchCV,
     best_index,
-    check_method_params,
     fit_params_by_consumer,
     is_multimetric,
     scorers_by_name,
     scorers_of_search,
 )
+from skdl._compat_sklearn import check_method_params
 from skdl.model_selection._arguments import check_data, checked_splits
 from skdl.model_selection._groups import known_groups
 from skdl.model_selection._split import SHUFFLE_SEED, check_folds, splits_per_iteration

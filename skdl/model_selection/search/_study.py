@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import optuna
     from optuna.pruners import BasePruner
 
-    from skdl._compat_sklearn import BaseSearchCV
+    from skdl._compat_model_selection import BaseSearchCV
     from skdl.model_selection.search._space import Space
     from skdl.model_selection.search._start import Start
 

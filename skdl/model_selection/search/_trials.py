@@ -13,13 +13,14 @@ from optuna.exceptions import TrialPruned
 from optuna.pruners import NopPruner, WilcoxonPruner
 from sklearn.base import clone
 
+from skdl._compat_model_selection import is_multimetric, strict_scorer
 from skdl._compat_optuna import (
     fixed_params,
     frozen_trial,
     report_fold_scores,
     set_hidden_attr,
 )
-from skdl._compat_sklearn import check_method_params, is_multimetric, safe_split, strict_scorer
+from skdl._compat_sklearn import check_method_params, safe_split
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection.cross_validation import unscored

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from optuna.trial import FrozenTrial
 
-    from skdl._compat_sklearn import BaseSearchCV
+    from skdl._compat_model_selection import BaseSearchCV
     from skdl.model_selection.search._trials import Trials
 
 __all__ = ["warn_if_no_better", "warn_of_unjudged_trials"]

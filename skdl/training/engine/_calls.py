@@ -22,6 +22,7 @@ __all__ = [
     "State",
     "TrainingCall",
     "Units",
+    "Zeros",
 ]
 
 
@@ -109,6 +110,21 @@ class Noise(NamedTuple):
     keys: Tensor
 
 
+class Zeros(NamedTuple):
+    """Which weights stay zero once they are.
+
+    Parameters
+    ----------
+    is_kernel : tensor of shape [P], bool
+        Weights that pruning may drive to zero.
+    is_kept : tensor of shape [M], bool
+        Members that keep their zeros in this epoch.
+    """
+
+    is_kernel: Tensor
+    is_kept: Tensor
+
+
 class TrainingCall(NamedTuple):
     """What ``Program.train`` takes for one epoch.
 
@@ -131,6 +147,8 @@ class TrainingCall(NamedTuple):
     rates : tensor of shape [T, M]
         Learning rate of each step.
     noise : Noise
+    zeros : tuple of Zeros
+        One where a member is pruned, else none.
     """
 
     state: State
@@ -146,6 +164,7 @@ class TrainingCall(NamedTuple):
     steps_before: Tensor
     rates: Tensor
     noise: Noise
+    zeros: tuple[Zeros, ...]
 
 
 class EvaluationCall(NamedTuple):

@@ -10,10 +10,12 @@ from skdl.training._losses import activated, reduction_of, row_losses
 from skdl.training.engine._row_pool import rows_in_place
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tensorflow import Tensor
 
     from skdl.layers import PlacedLayer, Variable
-    from skdl.training.engine._calls import Data, Offsets, State, Units
+    from skdl.training.engine._calls import Data, Offsets, State, TrainingCall, Units
     from skdl.training.engine._program_spec import ProgramSpec
 
 __all__ = ["Graph"]
@@ -185,6 +187,16 @@ class Graph:
         y_index = index + offsets.targets[:, None]
         x = self._gathered(data.rows, index + offsets.inputs[:, None], dims)
         return x, tf.gather(data.targets, y_index), tf.gather(data.weights, y_index) * mask, mask
+
+    def zeros_kept(self, call: TrainingCall) -> Callable[[Any], Any]:
+        """Return what sets to zero, in ``[M, P]``, what is zero in the kernels before an epoch."""
+        import tensorflow as tf
+
+        if not self.spec.prunes:
+            return lambda values: values
+        (zeros,) = call.zeros
+        where = zeros.is_kernel[None, :] & zeros.is_kept[:, None] & (call.state.weights == 0)
+        return lambda values: tf.where(where, 0.0, values)
 
     def reduced(self, values: Tensor, weight: Tensor, mask: Tensor) -> Tensor:
         """Return the loss ``[M]`` of a batch from its row losses ``[M, B]``."""

@@ -16,6 +16,7 @@ from skdl.training._early_stopping import Stopper
 from skdl.training._initial_weights import first_state, stream
 from skdl.training._metrics import GraphMetric, HostMetric, resolve_metrics
 from skdl.training._optimizers import n_slots
+from skdl.training._pruning import pruned, sparsity_after
 from skdl.training._schedule import PLATEAU_FACTOR, rate_factors
 from skdl.training._settings import EarlyStopping
 from skdl.training._signals import AbortParallelCall, InterruptedFit
@@ -151,6 +152,11 @@ class Member:
         return self.job.epochs
 
     @property
+    def n_own_epochs(self) -> int:
+        """Epochs run, without those of earlier jobs it went on from."""
+        return self.n_epochs - (self.last_epoch - self.job.epochs)
+
+    @property
     def steps_per_epoch(self) -> int:
         """Optimizer steps of an epoch."""
         return self.job.steps_per_epoch
@@ -194,6 +200,12 @@ class Member:
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
         self._learning_rate = float(value)
+
+    @property
+    def is_pruned(self) -> bool:
+        """Whether its weights are as sparse as its job asks for."""
+        pruning = self.job.pruning
+        return pruning is None or self.n_own_epochs >= pruning.n_epochs
 
     @property
     def rungs(self) -> set[int]:
@@ -287,6 +299,20 @@ class Member:
             return np.float32(self._learning_rate) * factors
         return _scheduled(self.job.optimizer.learning_rate, self.n_steps, n_steps)  # type: ignore[arg-type]
 
+    @property
+    def keeps_zeros(self) -> bool:
+        """Whether what is zero in a kernel stays zero in the coming epoch."""
+        if self.job.pruning is None:
+            return False
+        return self.job.initial is not None or self._sparsity_after(self.n_own_epochs) > 0
+
+    def _sparsity_after(self, n_epochs: int) -> float:
+        return sparsity_after(self.job.pruning, n_epochs)
+
+    def pruned(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the weights at the end of the epoch that is being run, smallest ones zero."""
+        return pruned(self.job.network, weights, self._sparsity_after(self.n_own_epochs + 1))
+
     def observe(self, hook: str, *arguments: object) -> None:
         """Tell the observers; an exception of theirs ends this member alone."""
         try:
@@ -323,7 +349,8 @@ class Member:
             return False
         improved = False
         # What an opaque model reports, nobody knows beforehand.
-        if self._stopper is not None and self._stopper.settings.monitor in logs:
+        monitored = self._stopper is not None and self._stopper.settings.monitor in logs
+        if self._stopper is not None and monitored and self.is_pruned:
             value = logs[self._stopper.settings.monitor]
             improved = self._stopper.improved(self.n_epochs, value)
             self.stopped = self.stopped or self._stopper.should_stop

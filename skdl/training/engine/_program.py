@@ -26,6 +26,7 @@ from skdl.training.engine._calls import (
     State,
     TrainingCall,
     Units,
+    Zeros,
 )
 from skdl.training.engine._graph import Graph
 from skdl.training.engine._traced import Traced
@@ -134,6 +135,7 @@ class Program:
             noise=Noise(
                 _vector(tf.uint32), spec([None, None], tf.int32), spec([None] * 3, tf.uint32)
             ),
+            zeros=(Zeros(_vector(tf.bool), _vector(tf.bool)),) * self.spec.prunes,
         )
 
     def predict(self, state: State, dims: Tensor, x: Tensor) -> Any:
@@ -170,6 +172,7 @@ class Program:
         }
         sizes = graph.sizes_of_weights(call.dims)
         n_logs = 1 + len(self.spec.metrics)
+        at_zero = graph.zeros_kept(call)
 
         def step(
             i: Tensor,
@@ -198,7 +201,7 @@ class Program:
                 loss += graph.penalty(tensors, call.scalars)
                 # Members do not meet in this sum, so its gradient is each member's own.
                 total = tf.reduce_sum(loss)
-            gradient = tape.gradient(total, weights)
+            gradient = at_zero(tape.gradient(total, weights))
             if new_statistics is not None:
                 statistics = new_statistics
             weights, new_slots = optimizer_step(
@@ -207,6 +210,8 @@ class Program:
                 step=call.steps_before[:, None] + tf.cast(i + 1, tf.float32),
                 rate=call.rates[i][:, None], share=share[:, None],
             )  # fmt: skip
+            # Momentum would move a weight on that has become zero.
+            weights = at_zero(weights)
             sums = [loss * rows_here, *graph.metric_sums(y, outputs, call.units, mask)]
             # A member without rows in this step has nothing to add, not even 0 * NaN.
             sums_here = tf.where(share[:, None] > 0, tf.stack(sums, 1), 0.0)

@@ -38,6 +38,8 @@ class ProgramSpec:
         float32.
     compiled : bool
         By XLA, for given shapes.
+    prunes : bool
+        Whether zeros in kernels of some member stay zero.
     """
 
     network: Network
@@ -47,6 +49,7 @@ class ProgramSpec:
     collect: bool = False
     rows: str = "float32"
     compiled: bool = False
+    prunes: bool = False
 
     @property
     def is_static(self) -> bool:
@@ -74,5 +77,6 @@ class ProgramSpec:
             self.metrics,
             self.collect,
             self.rows,
+            self.prunes,
             (blueprint.layout, self.network.input_shape) if self.is_static else None,
         )

@@ -10,6 +10,7 @@ import numpy as np
 from skdl.layers import blueprint_of
 from skdl.training._metrics import GraphMetric, HostMetric
 from skdl.training._optimizers import rule_options
+from skdl.training._pruning import pruned_kernels
 from skdl.training.engine._calls import (
     Batches,
     EvaluationCall,
@@ -18,6 +19,7 @@ from skdl.training.engine._calls import (
     State,
     TrainingCall,
     Units,
+    Zeros,
 )
 from skdl.training.engine._noise import NoiseTable
 from skdl.training.engine._row_pool import batches, chunks, rounded_up
@@ -123,6 +125,11 @@ class Shard:
             role: Offsets(*(tf.constant([of[m][i] for m in places], tf.int32) for i in range(2)))
             for role, of in shared.offsets.items()
         }
+        if shared.programs["train"].spec.prunes:
+            is_kernel = np.zeros(len(members[0].state[0]), bool)
+            for where in pruned_kernels(job.network):
+                is_kernel[where] = True
+            self._is_kernel = tf.constant(is_kernel)
         for position, member in enumerate(self.members):
             self._attach(member, position)
 
@@ -240,7 +247,27 @@ class Shard:
             steps_before=tf.constant(steps_before),
             rates=tf.constant(rates),
             noise=Noise(shared.noise, tf.constant(starts), tf.constant(keys)),
+            zeros=self._zeros(),
         )
+
+    def _zeros(self) -> tuple[Zeros, ...]:
+        import tensorflow as tf
+
+        if not self._shared.programs["train"].spec.prunes:
+            return ()
+        return (Zeros(self._is_kernel, tf.constant([m.keeps_zeros for m in self._places])),)
+
+    def prune(self) -> None:
+        """Set the smallest weights of members to zero, as many as they ask for by now."""
+        import tensorflow as tf
+
+        prunes = [m.job.pruning is not None and not m.stopped for m in self.members]
+        if not any(prunes):
+            return
+        weights = self._state[0].numpy()
+        for position in np.flatnonzero(prunes):
+            weights[position] = self.members[position].pruned(weights[position])
+        self._state = (tf.constant(weights), *self._state[1:])
 
     def set_state(self, result: EpochResult) -> None:
         """Take in what ``Program.train`` returned."""

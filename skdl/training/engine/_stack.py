@@ -84,6 +84,8 @@ class Stack:
             self._specs["held_out"] = dataclasses.replace(spec, collect=spec.collect or is_scored)
         self._may_compile = not host and spec.rows != "csr" and self._blueprint.compiles
         self._compiled = compiled and self._may_compile
+        if any(m.job.pruning is not None for m in members):
+            self._specs["train"] = dataclasses.replace(spec, prunes=True)
         programs = self._programs()
         widest = self._widest_noise(scalars) if programs["train"].graph.n_noisy else 0
         n_joined = max(m.job.n_joined_rows for m in members)
@@ -233,6 +235,7 @@ class Stack:
         logs: dict[Member, dict[str, float]] = {}
         for shard, own, result in zip(self._shards, orders, found, strict=True):
             shard.set_state(result)
+            shard.prune()
             logs |= shard.logs([Evaluation(result.log, result.outputs)], "train", own)
         return logs
 

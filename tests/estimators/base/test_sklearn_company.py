@@ -19,16 +19,18 @@ from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import (
+    FixedThresholdClassifier,
     GridSearchCV,
+    TunedThresholdClassifierCV,
     cross_val_predict,
     cross_val_score,
     cross_validate,
 )
-from sklearn.multioutput import MultiOutputRegressor
+from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from skdl import KerasRegressor, MLPClassifier, MLPRegressor
+from skdl import KerasRegressor, MLPClassifier, MLPRegressor, lockstep
 
 LEARNS = {"hidden_units": 8, "learning_rate": 0.01, "epochs": 15, "random_state": 0}
 
@@ -216,3 +218,29 @@ def test_cross_validate_routes_sample_weight(breast_cancer):
         )
     for member in folds["estimator"]:
         assert member.score(*breast_cancer) > 0.8
+
+
+def test_thresholds_are_tuned_in_lockstep(iris):
+    X, y = iris
+    is_rare = (y == 2) & (X[:, 0] > np.median(X[y == 2, 0]))
+    network = MLPClassifier(**LEARNS)
+    with lockstep() as session:
+        tuned = TunedThresholdClassifierCV(
+            network, scoring="balanced_accuracy", cv=3, n_jobs=-1
+        ).fit(X, is_rare)
+    assert max(session.batches) == 3
+    expected = tuned.estimator_.predict_proba(X)[:, 1] >= tuned.best_threshold_
+    np.testing.assert_array_equal(tuned.predict(X), expected)
+    fixed = FixedThresholdClassifier(network, threshold=0.2).fit(X, is_rare)
+    expected = fixed.estimator_.predict_proba(X)[:, 1] >= 0.2
+    np.testing.assert_array_equal(fixed.predict(X), expected)
+
+
+def test_each_label_has_a_threshold_of_its_own(iris):
+    X, y = iris
+    labels = np.column_stack([y == 1, y > 0]).astype(int)
+    tuner = TunedThresholdClassifierCV(MLPClassifier(**LEARNS), scoring="f1", cv=2)
+    by_label = MultiOutputClassifier(tuner).fit(X, labels)
+    for i, own in enumerate(by_label.estimators_):
+        expected = own.estimator_.predict_proba(X)[:, 1] >= own.best_threshold_
+        np.testing.assert_array_equal(by_label.predict(X)[:, i], expected)

@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 import skdl
 from skdl import PretrainedCNNClassifier, PretrainedCNNRegressor, PretrainedFeatures
+from skdl.estimators.base import fitted_temperature, tempered
 from skdl.estimators.images._backbone import Extractor, _layer_to_cut_at
 from skdl.estimators.images._row_cache import RowCache
 from skdl.exceptions import InvalidParameterError
@@ -279,6 +280,21 @@ def test_trunk_and_tail_are_the_backbone(backbone, images):
     assert trainable["sum"]
     assert not trainable["left"]
     assert not trainable["right"]
+
+
+def test_temperature_is_that_of_the_network_after_fine_tuning(backbone, images):
+    X, y = images
+    network = PretrainedCNNClassifier(
+        backbone, epochs=2, fine_tune=1, fine_tune_epochs=3, fine_tune_learning_rate=0.01,
+        hidden_units=8, random_state=0, calibrate="temperature",
+    ).fit(X[:40], y[:40], X_val=X[40:], y_val=y[40:])  # fmt: skip
+    raw = np.asarray(network.model_(network._extractor(X)))
+    raw = np.hstack([1 - raw, raw])
+    expected = fitted_temperature(raw[40:], np.eye(2)[y[40:]], by_label=False)
+    assert network.temperature_ == pytest.approx(expected, rel=1e-3)
+    np.testing.assert_allclose(
+        network.predict_proba(X), tempered(raw, expected, by_label=False), atol=1e-4
+    )
 
 
 def test_fine_tuning_trains_the_last_layers_and_no_others(backbone, images):

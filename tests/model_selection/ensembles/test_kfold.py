@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.base import BaseEstimator, RegressorMixin, clone, is_classifier, is_regressor
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import BaggingRegressor
@@ -20,7 +20,11 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdl import MLPClassifier, MLPRegressor, lockstep
 from skdl.exceptions import InvalidParameterError
-from skdl.model_selection import KFoldEnsembleClassifier, KFoldEnsembleRegressor
+from skdl.model_selection import (
+    KFoldEnsembleClassifier,
+    KFoldEnsembleRegressor,
+    coverage_by_group,
+)
 
 STOPPING = {"early_stopping": True, "patience": 3, "learning_rate": 0.03, "epochs": 30}
 NETWORK = MLPRegressor(8, hidden_layers=1, **STOPPING)
@@ -276,6 +280,94 @@ def test_interval_is_that_of_the_paper(diabetes):
     np.testing.assert_allclose(ensemble.predict_interval(new, coverage=0.8), expected)
 
 
+class NoisyQuantiles(RegressorMixin, BaseEstimator):
+    """Predict a known mean, and quantiles that are too narrow by a known factor."""
+
+    quantiles = (0.1, 0.5, 0.9)
+
+    def fit(self, X, y):
+        self.n_features_in_ = X.shape[1]
+        self.shift_ = np.mean(y) / 100
+        return self
+
+    def predict(self, X):
+        return X[:, 0] + self.shift_
+
+    def predict_quantiles(self, X):
+        spread = 0.9 * (0.1 + X[:, 1:2])
+        return self.predict(X)[:, None] + spread * [-1.2816, 0, 1.2816]
+
+
+def noisier_and_noisier(n_rows, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(size=(n_rows, 2))
+    return X, X[:, 0] + (0.1 + X[:, 1]) * rng.normal(size=n_rows)
+
+
+def test_quantile_intervals_are_those_of_the_papers():
+    X, y = noisier_and_noisier(150)
+    ensemble = KFoldEnsembleRegressor(NoisyQuantiles(), FOLDS).fit(X, y)
+    new = X[:7] + 0.1
+    lower, upper = np.empty((2, len(y), 7))
+    for train, test in FOLDS.split(X):
+        fold = NoisyQuantiles().fit(X[train], y[train])
+        low, _, high = fold.predict_quantiles(X[test]).T
+        # Romano et al. 2019, Eq. 6.
+        errors = np.maximum(low - y[test], y[test] - high)
+        low, _, high = fold.predict_quantiles(new).T
+        for row, e in zip(test, errors, strict=True):
+            lower[row], upper[row] = low - e, high + e
+    expected = np.column_stack([np.sort(lower, 0)[29], np.sort(upper, 0)[120]])
+    np.testing.assert_allclose(ensemble.predict_interval(new, coverage=0.8), expected)
+    np.testing.assert_allclose(ensemble.predict_interval(new, 0.8, method="cqr"), expected)
+    errors_alone = ensemble.predict_interval(new, 0.8, method="cv+")
+    assert np.ptp(np.diff(errors_alone)) < 0.1 < np.ptp(np.diff(expected))
+
+
+def test_quantile_intervals_hold_the_promised_share_of_quiet_and_noisy_rows():
+    X, y = noisier_and_noisier(4000)
+    ensemble = KFoldEnsembleRegressor(NoisyQuantiles(), FOLDS).fit(X[:1000], y[:1000])
+    is_noisy = X[1000:, 1] > 0.5
+    by_method = {
+        method: coverage_by_group(
+            y[1000:], ensemble.predict_interval(X[1000:], 0.8, method=method), is_noisy
+        )["coverage"]
+        for method in ("cqr", "cv+")
+    }
+    np.testing.assert_allclose(by_method["cqr"], 0.8, atol=0.04)
+    assert by_method["cv+"]["all rows"] == pytest.approx(0.8, abs=0.04)
+    assert by_method["cv+"][False] > 0.88
+    assert by_method["cv+"][True] < 0.72
+
+
+def test_networks_with_quantiles_give_intervals_of_their_own_widths():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(600, 1)).astype(np.float32)
+    y = 10 + (0.1 + X[:, 0]) * rng.normal(size=600)
+    network = MLPRegressor(
+        16, loss="quantile", quantiles=[0.1, 0.5, 0.9], **STOPPING | {"patience": 10}
+    )
+    pipeline = make_pipeline(StandardScaler(), network)
+    ensemble = KFoldEnsembleRegressor(pipeline, 3, random_state=0).fit(X[:400], y[:400])
+    ends = ensemble.predict_interval(X[400:], coverage=0.8)
+    width = np.diff(ends)[:, 0]
+    quiet, noisy = X[400:, 0] < 0.3, X[400:, 0] > 0.7
+    assert 2 * width[quiet].mean() < width[noisy].mean()
+    assert coverage_by_group(y[400:], ends).loc["all rows", "low"] < 0.8
+    assert coverage_by_group(y[400:], ends).loc["all rows", "high"] > 0.8
+    twin = pickle.loads(pickle.dumps(ensemble))
+    np.testing.assert_array_equal(twin.predict_interval(X, 0.8), ensemble.predict_interval(X, 0.8))
+    assert ensemble.predict_quantiles(X).shape == (600, 3)
+
+
+def test_intervals_by_quantiles_want_an_estimator_that_has_some(diabetes):
+    ensemble = KFoldEnsembleRegressor(Ridge(), 3).fit(*diabetes)
+    with pytest.raises(InvalidParameterError, match=r"method='cqr' .*quantiles=\[0\.05.*'cv\+'"):
+        ensemble.predict_interval(diabetes[0], method="cqr")
+    with pytest.raises(InvalidParameterError, match=r"method='CQR' .*'cqr'"):
+        ensemble.predict_interval(diabetes[0], method="CQR")
+
+
 def test_intervals_hold_the_promised_share():
     rng = np.random.default_rng(0)
     held = []
@@ -350,12 +442,35 @@ def test_cross_validation_and_pickle_work(diabetes):
         (KFoldEnsembleRegressor(Ridge(), FOLDS, n_iterations=2), r"n_iterations=2 .*IteratedKFold"),
         (KFoldEnsembleRegressor(Ridge(), refit=0), r"refit=0"),
         (KFoldEnsembleRegressor(LogisticRegression()), r"LogisticRegression\(\)"),
+        (KFoldEnsembleRegressor(LogisticRegression()), r"KFoldEnsembleClassifier takes classif"),
+        (KFoldEnsembleRegressor(Ridge(), verbose="much"), r"verbose='much'"),
+        (KFoldEnsembleClassifier(LogisticRegression(), calibrate=True), r"calibrate=True .*'temp"),
         (KFoldEnsembleClassifier(Ridge()), r"a classifier with predict_proba"),
     ],
 )
 def test_bad_parameters_are_refused_with_what_is_allowed(ensemble, message, iris):
     with pytest.raises(InvalidParameterError, match=message):
         ensemble.fit(*iris)
+
+
+def test_errors_begin_with_the_ensemble_and_name_no_base_class(diabetes):
+    X, y = diabetes
+    gaps = np.where(np.arange(150) == 3, np.nan, y)
+    with pytest.raises(ValueError, match=r"^KFoldEnsembleRegressor: .*NaN.*leave out rows"):
+        KFoldEnsembleRegressor(Ridge(), 3).fit(X, gaps)
+    for Ensemble in (KFoldEnsembleRegressor, KFoldEnsembleClassifier):
+        with pytest.raises(TypeError, match=rf"^{Ensemble.__name__}\.__init__"):
+            Ensemble(LinearRegression(), unknown=1)
+
+
+def test_verbose_shows_how_far_the_networks_are(diabetes, capsys):
+    X, y = diabetes
+    quiet, talking = (KFoldEnsembleRegressor(NETWORK, 2, verbose=v) for v in (0, 1))
+    quiet.fit(X, y)
+    assert capsys.readouterr() == ("", "")
+    talking.fit(X, y)
+    shown = capsys.readouterr()
+    assert "epoch" in shown.out + shown.err
 
 
 def test_bad_coverage_is_refused(diabetes):

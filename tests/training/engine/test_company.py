@@ -225,6 +225,7 @@ def mixed_fits(draw):
             "input_dropout": draw(st.sampled_from([0.0, 0.2])),
             "l1": draw(st.sampled_from([0.0, 1e-3])),
             "l2": draw(st.sampled_from([0.0, 1e-2])),
+            "sparsity": draw(st.sampled_from([0.0, 0.6])),
             "learning_rate": draw(st.floats(1e-4, 3e-2)),
             "epochs": draw(st.integers(1, 4)),
             "patience": draw(st.integers(1, 3)),
