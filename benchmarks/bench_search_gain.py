@@ -157,7 +157,12 @@ def rst_of(found):
     rows = [HEAD, *lines_of(found)]
     cells = ["\n".join(f"   {'-' if i else '* -'} {c}" for i, c in enumerate(row)) for row in rows]
     table = "\n".join(cell.replace("   -", "     -") for cell in cells)
-    return f".. list-table::\n   :header-rows: 1\n\n{table}\n\n{'; '.join(wins_of(found))}.\n"
+    return f".. list-table::\n   :header-rows: 1\n\n{table}\n\n{_sentence(found)}\n"
+
+
+def _sentence(found):
+    told = "; ".join(wins_of(found))
+    return f"{told[0].upper()}{told[1:]}."
 
 
 def _by_table(found):
@@ -174,16 +179,19 @@ def _mean(runs, key):
 def wins_of(found):
     """Return in words on how many tables one is better than another, by the means of the seeds."""
     tables = list(_by_table(found).values())
+    words = {"default": "the default", "best": "the best trial", "ensemble": "the ensemble"}
     lines = []
     for one, other in (("best", "default"), ("ensemble", "default"), ("ensemble", "best")):
         n_better = sum(_mean(runs, one) < _mean(runs, other) for runs in tables)
-        lines.append(f"{one} better than {other} on {n_better} of {len(tables)} tables")
+        lines.append(
+            f"{words[one]} is better than {words[other]} on {n_better} of {len(tables)} tables"
+        )
     n_worse = sum(own["best score"] < own["start score"] for own in found.values())
     slowest = max(own["selection seconds"] for own in found.values())
     return [
         *lines,
-        f"worse than its start in its own score: {n_worse} of {len(found)} searches",
-        f"selection of an ensemble: at most {slowest:.2f} s",
+        f"{n_worse} of {len(found)} searches ended with a score worse than their start's",
+        f"selecting an ensemble took {slowest:.2f} s at most",
     ]
 
 
