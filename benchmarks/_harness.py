@@ -72,13 +72,17 @@ def run_as_child(tasks):
 # ----------------------------------------------------------------------------------- the parent
 
 
-def run_in_fresh_process(script, *, keep_caches=False, timeout_seconds=3600, **request):
+def run_in_fresh_process(
+    script, *, python=sys.executable, keep_caches=False, timeout_seconds=3600, **request
+):
     """Run one task of a script in a new process and return the dict it hands back.
 
     Parameters
     ----------
     script : str
         Path of the benchmark script.
+    python : str, default=sys.executable
+        Interpreter of the process, for peers with an environment of their own.
     keep_caches : bool, default=False
         Leave compilations from earlier processes in place. Otherwise the child gets an empty
         folder for its caches, as on a machine that has never run it.
@@ -105,7 +109,7 @@ def run_in_fresh_process(script, *, keep_caches=False, timeout_seconds=3600, **r
             environment[PROGRESS_VARIABLE] = str(progress[0])
         try:
             finished = subprocess.run(
-                [sys.executable, script, "--child", json.dumps(request)],
+                [python, script, "--child", json.dumps(request)],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

@@ -1,7 +1,7 @@
 """Is a search worth it on rows it has not seen: its best trial, and the ensemble of its trials?
 
     python benchmarks/bench_search_gain.py [--tables wine,iris] [--seeds 0,1,2] [--trials 30]
-        [--epochs 50] [--rows 5000] [--results FILE]
+        [--epochs 50] [--rows 5000] [--results FILE] [--rst FILE]
 
 For each table and seed at most 5,000 rows, a quarter of which are held out. One search with
 ``refit="ensemble"`` on the others. Three models are judged on the held-out rows: the estimator as
@@ -135,22 +135,34 @@ def measured(name, seed, given):
     }
 
 
-def table_of(found):
-    """Return the table of the docs: means over the seeds of each table."""
-    head = ["table", "rows", "seeds", "as it is", "best trial", "ensemble", "trials in it"]
-    return markdown_table(
-        head,
+HEAD = ("table", "rows", "seeds", "as it is", "best trial", "ensemble", "trials in it")
+
+
+def lines_of(found):
+    """Return the lines of the table: means over the seeds of each table."""
+    return [
         [
-            [
-                name,
-                f"{runs[0]['rows']:,}",
-                str(len(runs)),
-                *(f"{_mean(runs, key):.4g}" for key in ("default", "best", "ensemble")),
-                f"{_mean(runs, 'trials'):.0f}",
-            ]
-            for name, runs in _by_table(found).items()
-        ],
-    )
+            name,
+            f"{runs[0]['rows']:,}",
+            str(len(runs)),
+            *(f"{_mean(runs, key):.4g}" for key in ("default", "best", "ensemble")),
+            f"{_mean(runs, 'trials'):.0f}",
+        ]
+        for name, runs in _by_table(found).items()
+    ]
+
+
+def rst_of(found):
+    """Return the table, and what it says, as docs/tuning.rst includes them."""
+    rows = [HEAD, *lines_of(found)]
+    cells = ["\n".join(f"   {'-' if i else '* -'} {c}" for i, c in enumerate(row)) for row in rows]
+    table = "\n".join(cell.replace("   -", "     -") for cell in cells)
+    return f".. list-table::\n   :header-rows: 1\n\n{table}\n\n{_sentence(found)}\n"
+
+
+def _sentence(found):
+    told = "; ".join(wins_of(found))
+    return f"{told[0].upper()}{told[1:]}."
 
 
 def _by_table(found):
@@ -167,16 +179,19 @@ def _mean(runs, key):
 def wins_of(found):
     """Return in words on how many tables one is better than another, by the means of the seeds."""
     tables = list(_by_table(found).values())
+    words = {"default": "the default", "best": "the best trial", "ensemble": "the ensemble"}
     lines = []
     for one, other in (("best", "default"), ("ensemble", "default"), ("ensemble", "best")):
         n_better = sum(_mean(runs, one) < _mean(runs, other) for runs in tables)
-        lines.append(f"{one} better than {other} on {n_better} of {len(tables)} tables")
+        lines.append(
+            f"{words[one]} is better than {words[other]} on {n_better} of {len(tables)} tables"
+        )
     n_worse = sum(own["best score"] < own["start score"] for own in found.values())
     slowest = max(own["selection seconds"] for own in found.values())
     return [
         *lines,
-        f"worse than its start in its own score: {n_worse} of {len(found)} searches",
-        f"selection of an ensemble: at most {slowest:.2f} s",
+        f"{n_worse} of {len(found)} searches ended with a score worse than their start's",
+        f"selecting an ensemble took {slowest:.2f} s at most",
     ]
 
 
@@ -189,6 +204,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--rows", type=int, default=5_000)
     parser.add_argument("--results", type=Path)
+    parser.add_argument("--rst", type=Path, help="for the docs")
     given = parser.parse_args()
     found = {}
     if given.results and given.results.exists():
@@ -202,7 +218,9 @@ def main():
             if given.results:
                 given.results.write_text(json.dumps(found, indent=1), encoding="utf-8")
     print(machine_description(VERSIONS_OF))
-    print(table_of(found))
+    print(markdown_table(HEAD, lines_of(found)))
+    if given.rst:
+        given.rst.write_text(rst_of(found), encoding="utf-8")
     print("\n".join(wins_of(found)))
 
 

@@ -9,8 +9,9 @@ load is bounded; they share the machine with the server. CPU time of the server 
 other work on the machine disturbs least. A run fails if any request does, or if the memory of our
 server grows by more than 5 % after the first tenth of the requests.
 
-MLServer, in an environment of its own (``pip install mlserver onnxruntime``), serves the same file
-by the same protocol if ``--mlserver`` names that environment's Python.
+MLServer and BentoML, each in an environment of its own (``pip install mlserver onnxruntime``,
+``pip install bentoml onnxruntime``), serve the same file if ``--mlserver`` and ``--bentoml`` name
+the Python of that environment: MLServer by the same protocol, BentoML with rows as records.
 """
 
 import argparse
@@ -67,9 +68,44 @@ class Onnx(MLModel):
         ]
         return InferenceResponse(model_name=self.name, outputs=outputs)
 """
+# What its documentation says a user of BentoML has to write.
+BENTOML_SERVICE = """
+import os
+
+import bentoml
+import numpy as np
+import onnxruntime
+
+
+@bentoml.service(workers=1)
+class Penguins:
+    def __init__(self):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(os.environ["MODEL"], options)
+        self.columns = {
+            own.name: (object, "") if "string" in own.type else (np.float64, np.nan)
+            for own in self.session.get_inputs()
+        }
+
+    @bentoml.api
+    def predict(self, rows: list[dict]) -> dict:
+        inputs = {}
+        for name, (dtype, gap) in self.columns.items():
+            cells = [gap if row[name] is None else row[name] for row in rows]
+            inputs[name] = np.array(cells, dtype).reshape(-1, 1)
+        label, probabilities = self.session.run(["label", "probabilities"], inputs)
+        return {"label": label.tolist(), "probabilities": probabilities.tolist()}
+"""
 VERSIONS_OF = ("skdl", "fastapi", "uvicorn", "onnxruntime", "numpy")
 HOST = "127.0.0.1"
-PEER = "MLServer: "
+OURS = "skdl"
+# What a server is asked for until it answers, and what kind of request it takes.
+SERVERS = {
+    OURS: ("/v2/models/penguins/ready", "records", "tensors"),
+    "MLServer": ("/v2/models/penguins/ready", "tensors"),
+    "BentoML": ("/readyz", "records"),
+}
 WAYS = {
     "records 1": "records, 1 row",
     "records 100": "records, 100 rows",
@@ -139,35 +175,46 @@ def mlserver_command(python, model, ports):
     return [str(Path(python).with_name("mlserver")), "start", "."]
 
 
-def started(model, mlserver):
+def bentoml_command(python, model, ports):
+    """Write the service that BentoML needs, and return the command that starts it."""
+    (Path(model).parent / "service.py").write_text(BENTOML_SERVICE)
+    serve = ["serve", "service:Penguins", "--host", HOST, "--port", str(ports[0])]
+    return [str(Path(python).with_name("bentoml")), *serve]
+
+
+def started(model, server, python):
     """Start a server, wait until it is ready, and return its process and its port."""
     ports = free_ports(3)
     port = ports[0]
-    ours = [sys.executable, "-m", "skdl.serving", model, "--port", str(port)]
-    # The root is on the path of our processes alone: MLServer's Python has packages of its own.
+    command = [sys.executable, "-m", "skdl.serving", model, "--port", str(port)]
+    if server != OURS:
+        command_of = {"MLServer": mlserver_command, "BentoML": bentoml_command}[server]
+        command = command_of(python, model, ports)
+    # The root is on the path of our processes alone: a peer's Python has packages of its own.
+    own = {"PYTHONPATH": str(ROOT) if server == OURS else "", "MODEL": model}
     process = subprocess.Popen(
-        mlserver_command(mlserver, model, ports) if mlserver else ours,
-        cwd=Path(model).parent if mlserver else ROOT,
-        env=os.environ | {"PYTHONPATH": "" if mlserver else str(ROOT)},
+        command,
+        cwd=ROOT if server == OURS else Path(model).parent,
+        env=os.environ | own | {"BENTOML_DO_NOT_TRACK": "True"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     for _ in range(600):
         try:
-            path = "/v2/models/penguins/ready"
-            ask(http.client.HTTPConnection(HOST, port, timeout=5), path, None)
+            ask(http.client.HTTPConnection(HOST, port, timeout=5), SERVERS[server][0], None)
         except (OSError, RuntimeError):
             time.sleep(0.1)
         else:
             return process, port
     process.kill()
-    msg = "the server did not start within 60 seconds"
+    msg = f"{server} did not start within 60 seconds"
     raise RuntimeError(msg)
 
 
 def ask(connection, path, body):
     """Send one request and read its answer; anything but 200 is an error."""
-    connection.request("POST" if body else "GET", path, body)
+    headers = {"Content-Type": "application/json"} if body else {}
+    connection.request("POST" if body else "GET", path, body, headers)
     response = connection.getresponse()
     content = response.read()
     if response.status != 200:
@@ -198,20 +245,27 @@ def loaded(port, way, rows, n_requests, n_clients):
     return seconds, time.perf_counter() - begun
 
 
-def measured(model, way, rows, n_requests, n_clients, mlserver=None):
+def usage(process):
+    """Return the memory of a server and its processes, in bytes, and their CPU time."""
+    server = psutil.Process(process.pid)
+    family = [server, *server.children(recursive=True)]
+    memory = sum(own.memory_info().rss for own in family)
+    return memory, sum(sum(own.cpu_times()[:2]) for own in family)
+
+
+def measured(model, way, rows, n_requests, n_clients, server=OURS, python=sys.executable):
     """Serve in a fresh process, and return what a table says of one way to ask."""
-    process, port = started(model, mlserver)
+    process, port = started(model, server, python)
     try:
-        server = psutil.Process(process.pid)
         loaded(port, way, rows, n_requests // 10, n_clients)
-        memory, cpu = server.memory_info().rss, sum(server.cpu_times()[:2])
+        memory, cpu = usage(process)
         seconds, wall = loaded(port, way, rows, n_requests, n_clients)
-        grown = server.memory_info().rss - memory
-        cpu = sum(server.cpu_times()[:2]) - cpu
+        memory_after, cpu_after = usage(process)
     finally:
         process.terminate()
         process.wait(60)
-    if not mlserver and grown > MOST_GROWTH * memory:
+    grown, cpu = memory_after - memory, cpu_after - cpu
+    if server == OURS and grown > MOST_GROWTH * memory:
         msg = f"{way}: the server grew by {grown} bytes, from {memory}"
         raise RuntimeError(msg)
     return {
@@ -259,9 +313,11 @@ def main():
     parser.add_argument("--requests", type=int, default=10_000, help="in each row of the table")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--mlserver", metavar="PYTHON", help="of an environment with MLServer")
+    parser.add_argument("--bentoml", metavar="PYTHON", help="of an environment with BentoML")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table here too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here")
     arguments = parser.parse_args()
+    peers = {"MLServer": arguments.mlserver, "BentoML": arguments.bentoml}
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         rows = run_in_fresh_process(__file__, task="prepare", folder=folder)["rows"]
@@ -270,8 +326,9 @@ def main():
             print(f"  {label} …", file=sys.stderr, flush=True)
             options = (rows, arguments.requests, arguments.clients)
             results[label] = measured(model, way, *options)
-            if arguments.mlserver and way.startswith("tensors"):
-                results[PEER + label] = measured(model, way, *options, arguments.mlserver)
+            for server, python in peers.items():
+                if python and way.split()[0] in SERVERS[server]:
+                    results[f"{server}: {label}"] = measured(model, way, *options, server, python)
     write_report(arguments, report(results, arguments.clients), results)
 
 

@@ -15,6 +15,7 @@ _OF_SKLEARN = (
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.calibration._TemperatureScaling",
+    "sklearn.compose._column_transformer.make_column_selector",
     "sklearn.metrics._scorer._CurveScorer",
     "sklearn.metrics._scorer._PassthroughScorer",
     "sklearn.metrics._scorer._Scorer",
@@ -43,8 +44,8 @@ def trusted_types() -> list[str]:
     Returns
     -------
     names : list of str
-        skdl's estimators, scikit-learn's splitters, calibrators, scorers and metrics, and NumPy's
-        dtype.
+        skdl's estimators; scikit-learn's splitters, calibrators, scorers, metrics, scores of
+        features and selectors of columns; and NumPy's dtype.
 
     See Also
     --------
@@ -71,16 +72,25 @@ def trusted_types() -> list[str]:
         if inspect.isclass(kind)
         and (issubclass(kind, BaseEstimator) or hasattr(kind, "get_n_splits"))
     ]
-    names = [f"{own.__module__}.{own.__name__}" for own in (*ours, *_metrics())]
+    names = [f"{own.__module__}.{own.__name__}" for own in (*ours, *_functions())]
     return sorted({*names, *_OF_SKLEARN})
 
 
-def _metrics() -> list[Any]:
-    """Return scikit-learn's functions that compare predictions with targets."""
+def _functions() -> list[Any]:
+    """Return scikit-learn's functions that compare predictions or features with targets."""
+    import sklearn.feature_selection
     import sklearn.metrics
 
+    of_features = vars(sklearn.feature_selection)
     return [
-        getattr(sklearn.metrics, name)
-        for name in sklearn.metrics.__all__
-        if name.endswith(("_score", "_error", "_loss", "_deviance", "_corrcoef"))
+        *(
+            getattr(sklearn.metrics, name)
+            for name in sklearn.metrics.__all__
+            if name.endswith(("_score", "_error", "_loss", "_deviance", "_corrcoef"))
+        ),
+        *(
+            of_features[name]
+            for name in sklearn.feature_selection.__all__
+            if inspect.isfunction(of_features[name])
+        ),
     ]

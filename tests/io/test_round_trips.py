@@ -11,8 +11,14 @@ import pytest
 import skops.io
 from sklearn.base import BaseEstimator, clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.compose import (
+    ColumnTransformer,
+    TransformedTargetRegressor,
+    make_column_selector,
+    make_column_transformer,
+)
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
+from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold, TunedThresholdClassifierCV
@@ -316,6 +322,14 @@ META = {
         VotingClassifier([("net", skdl.MLPClassifier(3, **SMALL)), ("line", LogisticRegression())],
                          voting="soft"),
         X, LABELS,
+    ),
+    "selected features": lambda: (
+        make_pipeline(
+            make_column_transformer((StandardScaler(), make_column_selector("[ac]"))),
+            SelectKBest(f_classif, k=1),
+            skdl.MLPClassifier(3, **SMALL),
+        ),
+        pd.DataFrame(X[:, :3], columns=["a", "b", "c"]), LABELS,
     ),
     "stack": lambda: (
         StackingClassifier([("net", skdl.MLPClassifier(3, **SMALL))], cv=2), X, LABELS,

@@ -213,7 +213,7 @@ class TestEarlyStopping:
 
     def test_refit_of_few_epochs_goes_on_to_the_last_pruning(self):
         network = MLPRegressor(**SMALL, sparsity=0.5)
-        with FitOverrides(network, last_epoch=2):
+        with FitOverrides(network, last_epoch=(2, network.epochs)):
             network.fit(X, Y)
         assert network.n_iter_ == 6
         assert network.n_nonzero_weights_ == 40 + 24 + 6

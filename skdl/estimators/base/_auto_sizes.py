@@ -10,22 +10,29 @@ from __future__ import annotations
 import math
 
 __all__ = [
-    "AUTO_EPOCHS",
     "auto_batch_size",
+    "auto_epochs",
     "auto_hidden_units",
     "auto_n_bins",
     "auto_numeric_embedding",
 ]
 
-# On California housing the best epochs are among the last of these; with weights shared among
-# networks, more have not been tried.
-AUTO_EPOCHS = 64
+# Small tables had too few steps in 64 epochs: an RMSE of 5.11 on concrete (659 rows to train on)
+# with 1,344 steps, 4.19 with 5,376. On diabetes and penguins more changed nothing beyond noise.
+_STEPS = 8192
+_FEWEST_EPOCHS, _MOST_EPOCHS = 64, 256
 _ROWS_TO_EMBED = 500
 
 
 def auto_batch_size(n_rows: int) -> int:
     """Return the power of two nearest to a 128th of the rows, between 32 and 256."""
     return _power_of_two(n_rows / 128, 32, 256)
+
+
+def auto_epochs(n_rows: int, batch_size: int) -> int:
+    """Return the power of two nearest to 8,192 steps, between 64 and 256."""
+    steps_per_epoch = math.ceil(n_rows / batch_size)
+    return _power_of_two(_STEPS / steps_per_epoch, _FEWEST_EPOCHS, _MOST_EPOCHS)
 
 
 def auto_hidden_units(n_rows: int) -> int:

@@ -28,15 +28,18 @@ class FitOverrides(FitContext):
     validation : (X, y), default=None
         Validation rows, as `estimator` would get them; the network looks at them, and stops by
         them where its parameters ask for early stopping.
-    last_epoch : int, default=None
-        Number of epochs after which training ends, without early stopping. The learning rate
-        changes as if it went on for as many as the network's parameters say, and so do the
+    last_epoch : (int, int), default=None
+        Number of epochs after which training ends, without early stopping, and of how many: a
+        network whose ``epochs`` follow the rows ends after the same share of its own. The
+        learning rate changes as if it went on for as many as its parameters say, and so do the
         weights that `sparsity` drives to zero; training does not end before they are.
 
     Attributes
     ----------
     history : dict of str to list of float
         Per epoch, what the network reported; empty if no network was met.
+    n_epochs : int or None
+        Number of epochs that the network would train for at most.
     kept_epoch : int or None
         Number of epochs after which the network had the weights that it was left with.
     monitor, mode : str
@@ -48,11 +51,13 @@ class FitOverrides(FitContext):
         estimator: Any,
         *,
         validation: tuple[Any, Any] | None = None,
-        last_epoch: int | None = None,
+        last_epoch: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(estimator)
         self._validation = validation
-        self.last_epoch = last_epoch
+        self.ends_early = last_epoch is not None
+        self._last_epoch = last_epoch
+        self.n_epochs: int | None = None
         self.monitor, self.mode = "val_loss", "min"
 
     @classmethod
@@ -84,10 +89,14 @@ class FitOverrides(FitContext):
         """Follow a job, and end it in time."""
         if job.early_stopping is not None:
             self.monitor, self.mode = job.early_stopping.monitor, job.early_stopping.mode
+        self.n_epochs = job.epochs
         job.observers = [*job.observers, self]
 
     def on_epoch_end(self, member: ObservedMember, epoch: int, logs: dict[str, float]) -> None:
         del epoch
         self._record(logs)
-        if self.last_epoch is not None and member.n_epochs >= self.last_epoch and member.is_pruned:
+        if self._last_epoch is None or self.n_epochs is None:
+            return
+        last_epoch, n_epochs = self._last_epoch
+        if member.n_epochs * n_epochs >= last_epoch * self.n_epochs and member.is_pruned:
             member.stop()

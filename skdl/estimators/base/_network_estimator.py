@@ -6,6 +6,7 @@ is trained is the business of `skdl.training`.
 
 from __future__ import annotations
 
+import math
 import sys
 from abc import ABCMeta, abstractmethod
 from numbers import Real as RealNumber
@@ -21,7 +22,7 @@ from skdl._data_checks import check_outputs
 from skdl._validation import Constraint, check_parameters
 from skdl.estimators.base import _diagram as diagram
 from skdl.estimators.base import _keras_names as names
-from skdl.estimators.base._auto_sizes import AUTO_EPOCHS, auto_batch_size
+from skdl.estimators.base._auto_sizes import auto_batch_size, auto_epochs
 from skdl.estimators.base._callback_parameters import (
     callback_parameters,
     with_callback_parameters,
@@ -162,7 +163,13 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
     @property
     def _max_epochs(self) -> int:
         """Epochs of a fit at most."""
-        return AUTO_EPOCHS if self.epochs == "auto" else self._effective("epochs")
+        if self.epochs == "auto":
+            return self._epochs_for(self._n_train)
+        return self._effective("epochs")
+
+    def _epochs_for(self, n_train: int) -> int:
+        """Return the epochs that ``"auto"`` stands for, with so many rows to train on."""
+        return auto_epochs(n_train, self._batch_size(n_train))
 
     def _search_space(self) -> dict[str, Choice | Number]:
         """Return what an automatic search varies; it replaces what these parameters are set to."""
@@ -222,16 +229,13 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         self._check_parameters()
         initial = self._trained if self.warm_start and hasattr(self, "_trained") else None
         overrides = FitOverrides.concerning(self)
-        last_epoch = None
-        if overrides is not None:
-            last_epoch = overrides.last_epoch
-            if X_val is None:
-                X_val, y_val = overrides.validation_rows(self)
+        if overrides is not None and X_val is None:
+            X_val, y_val = overrides.validation_rows(self)
         if groups is None and X_val is None and self.early_stopping:
             groups = RowGroups.of_rows(self, X)
         job = self._make_job(
             X, y, sample_weight, X_val, y_val, sample_weight_val, groups, initial=initial,
-            may_stop=last_epoch is None,
+            may_stop=overrides is None or not overrides.ends_early,
         )  # fmt: skip
         if overrides is not None:
             overrides.attach(job)
@@ -423,8 +427,11 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         return tags
 
 
-def max_epochs_of(network: BaseNetwork) -> int:
-    """Return the epochs that a fit of a network has at most."""
+def max_epochs_of(network: BaseNetwork, n_rows: int) -> int:
+    """Return the epochs that a fit of a network to `n_rows` has at most."""
+    if getattr(network, "epochs", None) == "auto":
+        held_out = network.validation_fraction if network.early_stopping else 0.0
+        return network._epochs_for(n_rows - math.ceil(held_out * n_rows))
     return network._max_epochs
 
 

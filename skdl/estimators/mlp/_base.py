@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils.validation import check_is_fitted
 
 from skdl._validation import AnyOf, Boolean, Constraint, Integer, OneOf, Real
 from skdl.estimators.base import _keras_names as names
@@ -22,7 +23,7 @@ from skdl.layers import blueprint_of
 from skdl.networks import KerasObject, Layer, mlp, numeric_embedding
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -110,8 +111,9 @@ class BaseMLP(BaseNetwork):
         After RealMLP-TD (Holzmüller et al. 2024): robust scaling with smooth clipping, embedded
         numbers, a scale layer, parametric activations, and a learning rate that rises and falls
         in waves, with the weights of the best epoch on held-out rows kept. After TabM (Gorishniy
-        et al. 2025): eight networks that share their weights. Widths, bins, batches, and whether
-        numbers are embedded at all, follow the number of rows. Takes DataFrames with categories
+        et al. 2025): eight networks that share their weights. Widths, bins, batches, epochs, and
+        whether numbers are embedded at all, follow the number of rows; `effective_params_` tells
+        what they became. Takes DataFrames with categories
         and gaps. It is an ordinary estimator; its parameters spell it all out, and can be changed
         and searched as any.
 
@@ -293,6 +295,30 @@ class BaseMLP(BaseNetwork):
             shared_members=int(self.shared_members),
         )
 
+    @property
+    def effective_params_(self) -> dict[str, Any]:
+        """What the parameters that are ``"auto"`` stood for in the last fit, by their names."""
+        check_is_fitted(self)
+        stood_for: dict[str, Callable[[], Any]] = {
+            "hidden_units": self._hidden_units,
+            "numeric_embedding": self._numeric_embedding,
+            "n_bins": self._n_bins,
+            "batch_size": lambda: self._batch_size(self._n_train),
+            "epochs": lambda: self._max_epochs,
+        }
+        return {
+            name: value()
+            for name, value in stood_for.items()
+            if isinstance(getattr(self, name), str) and getattr(self, name) == "auto"
+        }
+
+    def _numeric_embedding(self) -> Any:
+        is_auto = self.numeric_embedding == "auto"
+        return auto_numeric_embedding(self._n_train) if is_auto else self.numeric_embedding
+
+    def _n_bins(self) -> int:
+        return auto_n_bins(self._n_train) if self.n_bins == "auto" else int(self.n_bins)
+
     def _hidden_units(self) -> Any:
         is_auto = isinstance(self.hidden_units, str)
         return auto_hidden_units(self._n_train) if is_auto else self.hidden_units
@@ -321,16 +347,14 @@ class BaseMLP(BaseNetwork):
             )
             # Behind the others now stand columns that say where numbers were missing.
             where = {"n_numeric": n_numeric}
-        kind = self.numeric_embedding
-        if kind == "auto":
-            kind = auto_numeric_embedding(self._n_train)
+        kind = self._numeric_embedding()
         if kind is not None:
             layers["embedding"] = numeric_embedding(
                 kind,
                 n_frequencies=self.n_frequencies,
                 frequency_scale=self.frequency_scale,
                 units=self.embedding_units,
-                n_bins=auto_n_bins(self._n_train) if self.n_bins == "auto" else int(self.n_bins),
+                n_bins=self._n_bins(),
                 **where,
             )
         return layers

@@ -130,7 +130,7 @@ default=None
         of two nearest to a 128th of the training rows, between 32 and 256.
     epochs : int or "auto", default=100
         Passes over the training rows; the most there will be with `early_stopping`. ``"auto"``
-        is 64.
+        is the power of two nearest to 8,192 training steps, between 64 and 256.
     shuffle : bool, default=True
         Draw a new order of the training rows for each epoch.
     early_stopping : bool, default=False
@@ -183,6 +183,8 @@ default=None
         Number of weights in the kernels of dense layers and convolutions that are not zero.
     callbacks_ : list of keras.callbacks.Callback
         Those that followed the last fit: copies of what was given, with what they saw.
+    effective_params_ : dict of str to object
+        What the parameters that are ``"auto"`` stood for in the last fit.
     n_features_in_ : int
         Number of features seen in fit.
     feature_names_in_ : ndarray of str

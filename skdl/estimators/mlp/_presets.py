@@ -25,7 +25,7 @@ _PRESET: dict[str, Any] = {
     "n_bins": "auto",
     "feature_scale": True,
     "shared_members": 8,
-    "dropout": 0.2,
+    "dropout": 0.1,
     "weight_decay": 0.02,
     "learning_rate": 0.003,
     "learning_rate_schedule": "coslog4",
@@ -35,7 +35,8 @@ _PRESET: dict[str, Any] = {
     # The rate rises and falls in waves, so it is the best epoch that counts, not the first peak.
     "early_stopping": True,
     "validation_fraction": 0.2,
-    "patience": 64,
+    # As many as there are epochs at most: the last wave is longer than any peak of the loss.
+    "patience": 256,
 }
 REGRESSOR_PRESET: dict[str, Any] = {**_PRESET, "activation": "mish"}
 # Without any smoothing, networks that know small tables by heart are far too sure of themselves;

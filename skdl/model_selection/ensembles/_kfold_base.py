@@ -194,15 +194,18 @@ class BaseKFoldEnsemble(BaseAveraging):
         self._set_out_of_fold(X, y, splits)
         self.best_epoch_ = _joint_best_epoch(overrides)
         if refitted:
-            self._fit_members([(member, X, y, fit_params, None, groups) for member in refitted])
+            last_epoch = _last_epoch(self.best_epoch_, overrides)
+            refits = [(member, X, y, fit_params, None, groups) for member in refitted]
+            self._fit_members(refits, last_epoch)
             self.estimators_ = refitted
         return self
 
-    def _fit_members(self, fits: Sequence[tuple[Any, ...]]) -> list[FitOverrides]:
+    def _fit_members(
+        self, fits: Sequence[tuple[Any, ...]], last_epoch: tuple[int, int] | None = None
+    ) -> list[FitOverrides]:
         """Fit members in place, each on the rows of its split or on all."""
         holds_networks = bool(nested_networks(self.estimator))
         fit = delayed(with_sklearn_config(_fit_member))
-        last_epoch = getattr(self, "best_epoch_", None)
         if not holds_networks:
             return list(Parallel(verbose=self.verbose)(fit(*each, last_epoch) for each in fits))
         with ensure_lockstep(verbose=self.verbose):
@@ -293,6 +296,14 @@ def _joint_best_epoch(overrides: Sequence[FitOverrides]) -> int | None:
     return int(means.idxmin() if mode == "min" else means.idxmax())
 
 
+def _last_epoch(
+    best_epoch: int | None, overrides: Sequence[FitOverrides]
+) -> tuple[int, int] | None:
+    """Return after how many epochs members fitted on all rows end, and of how many."""
+    n_epochs = max((o.n_epochs for o in overrides if o.n_epochs is not None), default=None)
+    return None if best_epoch is None or n_epochs is None else (best_epoch, n_epochs)
+
+
 def _fit_member(
     member: Any,
     X: Any,
@@ -300,7 +311,7 @@ def _fit_member(
     fit_params: Mapping[str, Any],
     split: tuple[Any, Any] | None,
     groups: Any,
-    last_epoch: int | None,
+    last_epoch: tuple[int, int] | None,
 ) -> FitOverrides:
     if split is None:
         with FitOverrides(member, last_epoch=last_epoch) as overrides, RowGroups(member, groups):

@@ -28,10 +28,11 @@ __all__ = ["make_pruner", "make_sampler", "max_epochs", "size_of_round"]
 _TRIALS_OF_A_RACE = 12
 
 
-def max_epochs(estimator: Any) -> int | None:
+def max_epochs(estimator: Any, splits: Sequence[tuple[Any, Any]]) -> int | None:
     """Return the epochs of the longest of an estimator's networks; None without a network."""
+    n_rows = len(splits[0][0])
     networks = nested_networks(estimator).values()
-    return max(map(max_epochs_of, networks), default=None)
+    return max((max_epochs_of(network, n_rows) for network in networks), default=None)
 
 
 def make_sampler(
@@ -92,7 +93,7 @@ def make_pruner(
     """
     if isinstance(pruner, BasePruner):
         return copy.deepcopy(pruner)  # Hyperband's takes its measures from a study
-    n_epochs = max_epochs(estimator)
+    n_epochs = max_epochs(estimator, splits)
     if pruner is None or n_epochs is None or not is_judged:
         return NopPruner()
     schedules = {

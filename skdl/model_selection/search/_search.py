@@ -340,7 +340,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         objectives = [refit_metric] if refit_metric in metrics else metrics
         self.multimetric_ = is_multimetric(scorers)
         self.scorer_ = scorers_by_name(scorers) if self.multimetric_ else scorers
-        n_epochs = max_epochs(base)
+        n_epochs = max_epochs(base, splits)
         is_judged = n_epochs is not None and len(objectives) == 1
         pruner = make_pruner(self.pruner, base, splits, is_judged=is_judged)
         study = self._begin_study(space, start, [X, y, *splits], objectives, pruner)

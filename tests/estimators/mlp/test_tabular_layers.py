@@ -8,10 +8,16 @@ import pytest
 from joblib import Parallel, delayed
 from scipy import sparse, special
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 import skdl
 from skdl import MLPClassifier, MLPRegressor, SmoothClipScaler
-from skdl.estimators.base._auto_sizes import auto_batch_size, auto_hidden_units, auto_n_bins
+from skdl.estimators.base._auto_sizes import (
+    auto_batch_size,
+    auto_epochs,
+    auto_hidden_units,
+    auto_n_bins,
+)
 from skdl.exceptions import InvalidParameterError
 from skdl.layers._numeric_embeddings import bins
 from skdl.training import _part
@@ -456,10 +462,42 @@ def test_training_that_goes_on_keeps_its_automatic_sizes(embedding):
 def test_automatic_batches_and_epochs(diabetes):
     X, y = diabetes
     network = MLPRegressor(4, batch_size="auto", epochs="auto", random_state=0).fit(X, y)
-    assert network.n_iter_ == 64
-    assert network._trained.n_steps == 64 * 5  # 150 rows in batches of 32
-    given = MLPRegressor(4, batch_size=32, epochs=64, random_state=0).fit(X, y)
+    assert network.n_iter_ == 256
+    assert network._trained.n_steps == 256 * 5  # 150 rows in batches of 32
+    given = MLPRegressor(4, batch_size=32, epochs=256, random_state=0).fit(X, y)
     np.testing.assert_array_equal(network.predict(X), given.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "batch_size", "epochs"),
+    [
+        (10, 32, 256),  # one step an epoch
+        (1_024, 32, 256),  # 8192 / 32
+        (2_500, 32, 128),  # 8192 / 79 = 104, nearest to 128
+        (13_209, 128, 64),  # 8192 / 104 = 79
+        (10**6, 256, 64),
+        (2_500, 2_500, 256),  # large batches are few steps
+    ],
+)
+def test_epochs_follow_the_steps(n_rows, batch_size, epochs):
+    assert auto_epochs(n_rows, batch_size) == epochs
+
+
+def test_parameters_tell_what_they_became():
+    X = np.random.default_rng(0).normal(size=(600, 2))
+    network = MLPRegressor.tabular(hidden_layers=1, shared_members=1, epochs=1, random_state=0)
+    with pytest.raises(NotFittedError):
+        _ = network.effective_params_
+    # 480 rows to train on: a square root of 22 and batches of 4, both raised to the least there
+    # is; 12 bins, nearest to 16; too few rows for an embedding.
+    expected = {"hidden_units": 64, "numeric_embedding": None, "n_bins": 16, "batch_size": 32}
+    assert network.fit(X, X[:, 0]).effective_params_ == expected
+    assert network.set_params(hidden_units=4, n_bins=5).effective_params_ == {
+        "numeric_embedding": None,
+        "batch_size": 32,
+    }
+    network = MLPRegressor(4, epochs="auto", batch_size=600, random_state=0).fit(X, X[:, 0])
+    assert network.effective_params_ == {"epochs": 256} == {"epochs": network.n_iter_}
 
 
 @pytest.mark.parametrize("params", [{"input_scaling": "smooth_clip"}, {"numeric_embedding": "plr"}])

@@ -1,5 +1,6 @@
 """Ensembles over folds: who learns from what, who predicts what, and intervals."""
 
+import math
 import pickle
 
 import numpy as np
@@ -193,6 +194,19 @@ def test_refit_trains_on_all_rows_for_the_epochs_that_were_best_in_the_mean(diab
     )
     expected = np.mean([member.predict(X) for member in ensemble.estimators_], 0)
     np.testing.assert_allclose(ensemble.predict(X), expected)
+
+
+def test_members_on_all_rows_end_after_the_same_share_of_automatic_epochs():
+    X = np.random.default_rng(0).normal(size=(960, 1))
+    params = {"batch_size": 8, "epochs": "auto", "early_stopping": True, "patience": 256}
+    network = MLPRegressor(2, hidden_layers=1, learning_rate=0.01, **params)
+    ensemble = KFoldEnsembleRegressor(network, 2, refit=1, random_state=0).fit(X, X[:, 0])
+    # Each fold trains for 60 steps an epoch, all rows for 120: 8,192 steps are 137 epochs or 68,
+    # and the nearest powers of two 128 and 64.
+    folds, (member,) = ensemble.fold_estimators_, ensemble.estimators_
+    assert [fold.effective_params_["epochs"] for fold in folds] == [128, 128]
+    assert member.effective_params_["epochs"] == 64
+    assert member.n_iter_ == math.ceil(ensemble.best_epoch_ / 2)
 
 
 def test_folds_are_the_same_with_and_without_refit(diabetes):
