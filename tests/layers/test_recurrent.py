@@ -139,6 +139,18 @@ def test_folds_of_recurrent_networks_learn_the_same_together_as_alone(name, rows
     np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-5)
 
 
+def test_folds_share_one_build_of_an_lstm(rows):
+    n_builds = []
+
+    def build():
+        n_builds.append(1)
+        return sequential(LSTM(4))
+
+    with lockstep():
+        cross_val_score(KerasRegressor(build, optimizer="sgd", loss="mse", epochs=1), *rows, cv=4)
+    assert len(n_builds) == 1
+
+
 def test_sequences_of_any_length_are_read(rows):
     X, y = rows
     layers = [keras.Input((None, N_CHANNELS)), LSTM(4), keras.layers.Dense(1)]
