@@ -281,7 +281,7 @@ class BidirectionalRule(Rule):
 
     def inner(self, layer: Layer) -> tuple[Layer, RecurrentRule]:
         """Return the layer that goes forwards, and its rule."""
-        inner: Layer = layer["layer"]
+        inner: Layer = layer["forward"]
         return inner, _RECURRENT_RULES[inner.kind]
 
     def keras_layer(self, layer: Layer, seed: int) -> keras.layers.Layer:
@@ -293,7 +293,7 @@ class BidirectionalRule(Rule):
         return keras.layers.Bidirectional(wrapped, merge_mode=layer["merge_mode"])
 
     def summary(self, layer: Layer) -> str:
-        return f"Bidirectional: {layer['layer'].kind}"
+        return f"Bidirectional: {layer['forward'].kind}"
 
     def structure(self, layer: Layer) -> Hashable:
         inner, rule = self.inner(layer)

@@ -365,7 +365,7 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
         "momentum": number, "?epsilon": number, "?center": truth, "?scale": truth,
     },
     "Bidirectional": {
-        "layer": lambda own: type(own) is Layer and own.kind in _RECURRENT_KINDS,
+        "forward": lambda own: type(own) is Layer and own.kind in _RECURRENT_KINDS,
         "merge_mode": one_of("ave", "concat", "mul", "sum"), **_PENALTY,
     },
     "Categories": {

@@ -392,7 +392,7 @@ def _bidirectional(layer: keras.layers.Layer) -> _Read | None:
         return None
     penalty = {name: config.pop(name) for name in ("l1", "l2")}
     inner = Layer.of(kind, **config)
-    return [("Bidirectional", {"layer": inner, "merge_mode": layer.merge_mode, **penalty})]
+    return [("Bidirectional", {"forward": inner, "merge_mode": layer.merge_mode, **penalty})]
 
 
 _MERGES = {"Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"}

@@ -225,18 +225,27 @@ def test_forget_gates_begin_open_unless_told_otherwise():
     np.testing.assert_array_equal(closed, np.zeros(8))
 
 
-@pytest.mark.parametrize("kind", ["SimpleRNN", "GRU", "LSTM"])
-def test_networks_of_recurrent_layers_are_keras_models_of_the_same_weights(kind):
-    layers = (Layer.of(kind, units=4, l1=0.0, l2=0.1), Layer.of("Dense", units=1, l1=0.0, l2=0.0))
+def both(inner):
+    return Layer.of("Bidirectional", forward=inner, merge_mode="concat", l1=0.0, l2=0.1)
+
+
+DESCRIBED = [Layer.of(kind, units=4, l1=0.0, l2=0.1) for kind in ("SimpleRNN", "GRU", "LSTM")]
+DESCRIBED.append(both(Layer.of("LSTM", units=4)))
+
+
+@pytest.mark.parametrize("layer", DESCRIBED, ids=lambda layer: layer.kind)
+def test_networks_of_recurrent_layers_are_keras_models_of_the_same_weights(layer):
+    layers = (layer, Layer.of("Dense", units=1, l1=0.0, l2=0.0))
     network = Network((N_STEPS, N_CHANNELS), layers, "linear", Loss("mse"))
     model = keras_model(network)
     shapes = [v.shape for v in blueprint_of(network).layout.variables]
     assert [tuple(w.shape) for w in model.weights] == shapes
-    assert model.layers[0].kernel_regularizer.l2 == pytest.approx(0.1)
-    assert model.output_shape[1:] == blueprint_of(network).row_shapes[-1]
+    first = getattr(model.layers[0], "backward_layer", model.layers[0])
+    assert first.kernel_regularizer.l2 == pytest.approx(0.1)
+    assert model.layers[0].output.shape[1:] == blueprint_of(network).row_shapes[1]
 
 
-def test_recurrent_layers_have_no_forward_pass_without_tensorflow():
-    layer = Layer.of("LSTM", units=4)
-    with pytest.raises(NoForwardPassError, match="LSTM"):
+@pytest.mark.parametrize("layer", DESCRIBED, ids=lambda layer: layer.kind)
+def test_recurrent_layers_have_no_forward_pass_without_tensorflow(layer):
+    with pytest.raises(NoForwardPassError, match=f"{layer.kind}.* only Keras can compute"):
         rule_of(layer).forward(NumpyOperations(), layer, [], np.zeros((2, 7, 3), np.float32))
