@@ -181,6 +181,11 @@ class Blueprint:
         return sum(own.rule.im2col_size(own.layer, own.input_shape) for own in self.layers)
 
     @functools.cached_property
+    def n_loop_steps(self) -> int:
+        """Steps that loops inside its layers take one after the other."""
+        return sum(own.rule.n_loop_steps(own.layer, own.input_shape) for own in self.layers)
+
+    @functools.cached_property
     def peak_widths(self) -> list[int]:
         """Peak floats per row inside those layers where it is above input and output."""
         widths = [own.rule.peak_width(own.layer, own.input_shape) for own in self.layers]

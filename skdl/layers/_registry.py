@@ -21,6 +21,7 @@ from skdl.layers._embedding import EmbeddingRule
 from skdl.layers._merge import ConcatenateRule, MergeRule
 from skdl.layers._normalization import BatchNormalizationRule, LayerNormalizationRule
 from skdl.layers._numeric_embeddings import PeriodicEmbeddingRule, PiecewiseLinearEmbeddingRule
+from skdl.layers._recurrent import BidirectionalRule, GRURule, LSTMRule, SimpleRNNRule
 from skdl.layers._scaling import FeatureScaleRule, SmoothClipRule
 from skdl.layers._shared import SharedDenseRule, SharedHeadsRule
 
@@ -38,6 +39,7 @@ _RULES: dict[str, Rule] = {
     "AveragePooling1D": PoolingRule(1, "average"),
     "AveragePooling2D": PoolingRule(2, "average"),
     "BatchNormalization": BatchNormalizationRule(),
+    "Bidirectional": BidirectionalRule(),
     "Categories": CategoriesRule(),
     "Concatenate": ConcatenateRule(),
     "Conv1D": ConvRule(1),
@@ -47,10 +49,12 @@ _RULES: dict[str, Rule] = {
     "Embedding": EmbeddingRule(),
     "FeatureScale": FeatureScaleRule(),
     "Flatten": FlattenRule(),
+    "GRU": GRURule(),
     "GlobalAveragePooling1D": GlobalPoolingRule(1, "average"),
     "GlobalAveragePooling2D": GlobalPoolingRule(2, "average"),
     "GlobalMaxPooling1D": GlobalPoolingRule(1, "max"),
     "GlobalMaxPooling2D": GlobalPoolingRule(2, "max"),
+    "LSTM": LSTMRule(),
     "LayerNormalization": LayerNormalizationRule(),
     "MaxPooling1D": PoolingRule(1, "max"),
     "MaxPooling2D": PoolingRule(2, "max"),
@@ -71,6 +75,7 @@ _RULES: dict[str, Rule] = {
     "Rescaling": RescalingRule(),
     "SharedDense": SharedDenseRule(),
     "SharedHeads": SharedHeadsRule(),
+    "SimpleRNN": SimpleRNNRule(),
     "SmoothClip": SmoothClipRule(),
     "Subtract": MergeRule("Subtract"),
 }

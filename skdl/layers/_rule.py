@@ -238,6 +238,11 @@ class Rule:
         del layer, shape
         return 0
 
+    def n_loop_steps(self, layer: Layer, shape: Shape) -> int:
+        """Return how often a loop inside the layer goes round; 0 if there is none."""
+        del layer, shape
+        return 0
+
     def im2col_size(self, layer: Layer, shape: Shape) -> int:
         """Return the floats per row of its windows, laid out for a matrix product (im2col)."""
         del layer, shape

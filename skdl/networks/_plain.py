@@ -343,6 +343,16 @@ _CONVOLUTION: dict[str, Check] = {
     **_PENALTY,
 }
 _NUMERIC: dict[str, Check] = {"?n_numeric": optional(count)}
+_RECURRENT: dict[str, Check] = {
+    "units": count,
+    "?activation": one_of(*ACTIVATIONS),
+    "?go_backwards": truth,
+    "?return_sequences": truth,
+    "?use_bias": truth,
+    **_PENALTY,
+}
+_GATED: dict[str, Check] = {**_RECURRENT, "?recurrent_activation": one_of(*ACTIVATIONS)}
+_RECURRENT_KINDS = ("GRU", "LSTM", "SimpleRNN")
 _RANDOM: dict[str, Check] = {"height_factor": number}
 # By `Layer.kind`, what each argument may be; those with a question mark may be missing.
 LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
@@ -353,6 +363,10 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
     "AveragePooling2D": _POOLING,
     "BatchNormalization": {
         "momentum": number, "?epsilon": number, "?center": truth, "?scale": truth,
+    },
+    "Bidirectional": {
+        "layer": lambda own: type(own) is Layer and own.kind in _RECURRENT_KINDS,
+        "merge_mode": one_of("ave", "concat", "mul", "sum"), **_PENALTY,
     },
     "Categories": {
         "n_numeric": natural, "one_hot": items(natural), "embedded": items(natural), "units": count,
@@ -365,11 +379,13 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
     "Embedding": {"input_dim": count, "output_dim": count},
     "FeatureScale": {"gain": number},
     "Flatten": {},
+    "GRU": {**_GATED, "?reset_after": truth},
     "GlobalAveragePooling1D": {},
     "GlobalAveragePooling2D": {},
     "GlobalMaxPooling1D": {},
     "GlobalMaxPooling2D": {},
     "Keras": {"layer": instance(KerasObject)},
+    "LSTM": {**_GATED, "?unit_forget_bias": truth},
     "LayerNormalization": {"epsilon": number, "center": truth, "scale": truth},
     "MaxPooling1D": _POOLING,
     "MaxPooling2D": _POOLING,
@@ -403,6 +419,7 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
         **_NUMERIC, **_PENALTY,
     },
     "SharedHeads": {"units": count, "n_shared": count, **_PENALTY},
+    "SimpleRNN": _RECURRENT,
     "SmoothClip": _NUMERIC,
     "Subtract": {},
 }  # fmt: skip

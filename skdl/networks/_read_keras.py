@@ -238,6 +238,15 @@ _NO_RULE = (
 )  # fmt: skip
 
 
+def _activation_name(function: Callable[[Tensor], Tensor]) -> str | None:
+    """Return the name of an activation of Keras' own that keeps the width; None for others."""
+    read = _activation(function)
+    if not read:
+        return "linear" if read == [] else None
+    name = read[0][1]["function"]
+    return name if isinstance(name, str) else None
+
+
 def _activation(function: Callable[[Tensor], Tensor]) -> _Read | None:
     """Return the activation inside a layer as a layer of its own; nothing for a linear one."""
     import keras
@@ -340,6 +349,52 @@ def _plain_activation(layer: keras.layers.Layer) -> _Read | None:
     return read or ([("Activation", {"function": "linear"})] if read == [] else None)
 
 
+# What a recurrent layer computes without; masks and initial states are refused for all layers.
+_NO_RECURRENT_RULE = (
+    "recurrent_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint",
+    "recurrent_constraint", "bias_constraint", "dropout", "recurrent_dropout", "return_state",
+    "stateful",
+)  # fmt: skip
+_RECURRENT_OPTIONS = ("use_bias", "return_sequences", "go_backwards", "reset_after")
+
+
+def _recurrent(layer: keras.layers.Layer) -> _Read | None:
+    penalty = _penalty(layer.kernel_regularizer)
+    functions = {
+        name: _activation_name(getattr(layer, name))
+        for name in ("activation", "recurrent_activation")
+        if hasattr(layer, name)
+    }
+    # The cell holds the weights, and may be frozen by itself.
+    is_whole = layer.cell.trainable == layer.trainable
+    if penalty is None or None in functions.values() or not is_whole:
+        return None
+    if not _unless(layer, *_NO_RECURRENT_RULE):
+        return None
+    # How Keras loops over the steps, as by `unroll`, changes no result.
+    options = {name: getattr(layer, name) for name in _RECURRENT_OPTIONS if hasattr(layer, name)}
+    return [(type(layer).__name__, {"units": layer.units, **functions, **options, **penalty})]
+
+
+def _bidirectional(layer: keras.layers.Layer) -> _Read | None:
+    sides = [layer.forward_layer, layer.backward_layer]
+    is_known = all(
+        type(side).__module__.startswith("keras.")
+        and _READERS.get(type(side).__name__) is _recurrent
+        and side.trainable == layer.trainable
+        for side in sides
+    )
+    read = [_recurrent(side) if is_known else None for side in sides]
+    if None in read or layer.merge_mode is None or not _unless(layer, "activity_regularizer"):
+        return None
+    (kind, config), (kind_back, config_back) = (side[0] for side in read if side)
+    if kind != kind_back or config_back != {**config, "go_backwards": True}:
+        return None
+    penalty = {name: config.pop(name) for name in ("l1", "l2")}
+    inner = Layer.of(kind, **config)
+    return [("Bidirectional", {"layer": inner, "merge_mode": layer.merge_mode, **penalty})]
+
+
 _MERGES = {"Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"}
 
 
@@ -360,13 +415,17 @@ def _softmax(layer: keras.layers.Layer) -> _Read | None:
 _READERS: dict[str, Callable[[Any], _Read | None]] = {
     "Activation": _plain_activation,
     "BatchNormalization": _batch_normalization,
+    "Bidirectional": _bidirectional,
     "Conv1D": _convolution,
     "Conv2D": _convolution,
     "Dense": _dense,
     "Dropout": _dropout,
     "Embedding": _embedding,
     "Flatten": _flatten,
+    "GRU": _recurrent,
+    "LSTM": _recurrent,
     "LayerNormalization": _layer_normalization,
     "ReLU": _relu,
+    "SimpleRNN": _recurrent,
     "Softmax": _softmax,
 }

@@ -107,9 +107,10 @@ def given_model():
 
 
 def recurrent_model():
+    both_ways = keras.layers.Bidirectional(keras.layers.LSTM(2, return_sequences=True))
     model = keras.Sequential(
         [
-            keras.Input((4,)), keras.layers.Reshape((4, 1)), keras.layers.GRU(2),
+            keras.Input((4,)), keras.layers.Reshape((4, 1)), both_ways, keras.layers.GRU(2),
             keras.layers.Dense(1),
         ]
     )  # fmt: skip

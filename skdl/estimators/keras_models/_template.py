@@ -143,7 +143,7 @@ def initializers_of(model: Any) -> tuple[list[Any], bool]:
     by_weight: dict[int, Any] = {}
     for layer in flat_layers(model):
         for weight in layer.weights:
-            initializer = getattr(layer, f"{weight.name}_initializer", None)
+            initializer = _initializer(layer, weight.name)
             if initializer is not None:
                 by_weight[id(weight)] = initializer
     free: list[Any] = []
@@ -158,6 +158,40 @@ def initializers_of(model: Any) -> tuple[list[Any], bool]:
         is_free = "seed" in initializer.get_config() and initializer.get_config()["seed"] is None
         free.append(initializer if is_free else None)
     return free, is_explained
+
+
+def _initializer(layer: Any, name: str) -> Any:
+    """Return what draws one of a layer's weights; None if unknown."""
+    prefix = "recurrent" if name == "recurrent_kernel" else name
+    initializer = getattr(layer, f"{prefix}_initializer", None)
+    if name == "bias" and getattr(layer, "unit_forget_bias", False):
+        return _ForgetBias(initializer, layer.units)
+    return initializer
+
+
+@dataclasses.dataclass
+class _ForgetBias:
+    """The bias of a Keras LSTM with ``unit_forget_bias``.
+
+    Parameters
+    ----------
+    initializer : callable
+        Draws the bias of the other gates.
+    units : int
+    """
+
+    initializer: Any
+    units: int
+
+    def __call__(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        values = np.array(self.initializer(shape), np.float32)
+        values[self.units : 2 * self.units] = 1.0
+        return values
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the initializer."""
+        config: dict[str, Any] = self.initializer.get_config()
+        return config
 
 
 def _gives(initializer: Any, value: NDArray[Any]) -> bool:

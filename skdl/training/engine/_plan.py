@@ -24,6 +24,7 @@ __all__ = [
 # weight and one activation cost in the plain graph beyond what they cost under XLA, and what
 # compiling costs. Only their ratios matter.
 _STEP_SECONDS = 5e-4
+_LOOP_STEP_SECONDS = 1e-4
 _WEIGHT_SECONDS = 4e-9
 _ACTIVATION_SECONDS = 3e-9
 _COMPILE_SECONDS = 0.5
@@ -49,6 +50,7 @@ def worth_compiling(members: Sequence[Member], n_epochs: int = 0) -> bool:
         return False
     per_step = len(members) * _member_seconds(members)
     per_step += 0.0 if blueprint.one_member_at_a_time else _STEP_SECONDS
+    per_step += _LOOP_STEP_SECONDS * blueprint.n_loop_steps
     if any(m.job.may_end_early for m in members):
         n_steps = n_epochs * max(m.job.steps_per_epoch for m in members)
         if n_steps * per_step < _COMPILE_SECONDS:

@@ -1,0 +1,366 @@
+"""Recurrent layers: one loop over the steps of a sequence, for all members of a stack at once.
+
+The product of inputs and kernel is taken for all steps together in front of the loop, so that a
+step has one product left, of state and recurrent kernel. The loop is never unrolled: TensorFlow
+would trace, and XLA compile, each step of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skdl.layers._rule import Rule, Variable, by_row, penalty_of_kernel
+from skdl.layers._shapes import shape_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    import keras
+    from numpy.typing import NDArray
+    from tensorflow import Tensor
+
+    from skdl.layers._rule import LayerContext
+    from skdl.layers._shapes import Shape
+    from skdl.networks import Layer
+
+__all__ = ["BidirectionalRule", "GRURule", "LSTMRule", "RecurrentRule", "SimpleRNNRule"]
+
+# Keras' defaults of what a trace depends on.
+_DEFAULTS = {
+    "activation": "tanh",
+    "go_backwards": False,
+    "recurrent_activation": "sigmoid",
+    "reset_after": True,
+    "return_sequences": False,
+    "use_bias": True,
+}
+
+
+class RecurrentRule(Rule):
+    """A cell that goes along a sequence, with L1 and L2 penalties on the kernel of its inputs.
+
+    Attributes
+    ----------
+    n_gates : int
+        Products of `units` columns in one step.
+    n_states : int
+        Tensors that go from step to step; the first one is the output.
+    """
+
+    scalars = ("l1", "l2")
+    n_gates = 1
+    n_states = 1
+
+    def option(self, layer: Layer, name: str) -> Any:
+        """Return an argument of the Keras layer, by default Keras' own."""
+        return layer.get(name, _DEFAULTS[name])
+
+    def function(self, layer: Layer, name: str) -> Callable[[Tensor], Tensor]:
+        """Return one of the cell's activations."""
+        import keras
+
+        function: Callable[[Tensor], Tensor] = keras.activations.get(self.option(layer, name))
+        return function
+
+    def structure(self, layer: Layer) -> Hashable:
+        return tuple(self.option(layer, name) for name in _DEFAULTS)
+
+    def bias_shape(self, layer: Layer) -> Shape:
+        """Return the shape of the bias."""
+        return (self.n_gates * layer["units"],)
+
+    def variables(self, layer: Layer, position: int, shape: Shape) -> list[Variable]:
+        units = layer["units"]
+        width = self.n_gates * units
+        bias = Variable(position, "bias", self.bias_shape(layer))
+        return [
+            Variable(position, "kernel", (shape[-1], width), initializer="glorot_uniform"),
+            Variable(position, "recurrent_kernel", (units, width), initializer="orthogonal"),
+            *[bias] * self.option(layer, "use_bias"),
+        ]
+
+    def initial(
+        self, layer: Layer, variable: Variable, generator: np.random.Generator
+    ) -> NDArray[np.float32] | None:
+        if variable.initializer != "orthogonal":
+            return super().initial(layer, variable, generator)
+        # Saxe et al. 2013, section 3.1, as Keras draws it: rows are orthonormal.
+        normal = generator.standard_normal(variable.shape[::-1])
+        q, r = np.linalg.qr(normal)
+        return np.ascontiguousarray((q * np.sign(np.diag(r))).T, np.float32)
+
+    def output_shape(self, layer: Layer, shape: Shape) -> tuple[int, ...]:
+        steps = shape[:1] if self.option(layer, "return_sequences") else ()
+        return (*steps, layer["units"])
+
+    def peak_width(self, layer: Layer, shape: Shape) -> int:
+        return shape[0] * self.n_gates * int(layer["units"])
+
+    def n_loop_steps(self, layer: Layer, shape: Shape) -> int:
+        del layer
+        return shape[0]
+
+    def penalty(self, variables: list[Tensor], scalars: dict[str, Tensor]) -> Tensor | float:
+        return penalty_of_kernel(variables[0], scalars)
+
+    def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
+        import tensorflow as tf
+
+        kernel, recurrent, *biases = context.variables
+        outer, inner = self.split_bias(layer, biases)
+        m, n_rows, n_steps, width = (shape_of(x)[axis] for axis in range(4))
+        z = tf.matmul(tf.reshape(x, [m, n_rows * n_steps, width]), kernel)
+        z = z if outer is None else z + by_row(outer)
+        n_columns, units = shape_of(recurrent)[2], shape_of(recurrent)[1]
+        z = tf.transpose(tf.reshape(z, [m, n_rows, n_steps, n_columns]), [2, 0, 1, 3])
+        if self.option(layer, "go_backwards"):
+            z = tf.reverse(z, [0])
+        state = tf.zeros([m, n_rows, units])
+        step = self.cell(layer, recurrent, inner)
+        outputs = _loop(
+            step, z, (state,) * self.n_states, compiled=context.run.compiled,
+            every_step=self.option(layer, "return_sequences"),
+        )  # fmt: skip
+        return outputs, []
+
+    def split_bias(self, layer: Layer, biases: list[Tensor]) -> tuple[Tensor | None, Tensor | None]:
+        """Return the bias that the inputs get, and that of the states, each ``[M, n]``."""
+        del layer
+        return (biases[0] if biases else None), None
+
+    def cell(
+        self, layer: Layer, recurrent: Tensor, bias: Tensor | None
+    ) -> Callable[..., tuple[Tensor, ...]]:
+        """Return what makes new states of one step's inputs ``[M, B, n]`` and the old states."""
+        raise NotImplementedError
+
+
+def _loop(
+    step: Callable[..., tuple[Tensor, ...]],
+    z: Tensor,
+    states: tuple[Tensor, ...],
+    *,
+    every_step: bool,
+    compiled: bool,
+) -> Tensor:
+    """Return the output of the last step, ``[M, B, n]``, or of all, ``[M, B, T, n]``.
+
+    Parameters
+    ----------
+    step : callable
+        ``step(z, *states)`` gives the new states, the output first.
+    z : tensor of shape [T, M, B, n]
+    states : tuple of tensor
+        Before the first step.
+    every_step : bool
+    compiled : bool
+        By XLA, which wants all shapes; otherwise members, rows and widths are open.
+    """
+    import tensorflow as tf
+
+    n_steps = shape_of(z)[0]
+    # Reading from the tensor itself would make its gradient anew, in full, in each step.
+    inputs = tf.TensorArray(tf.float32, n_steps, element_shape=z.shape[1:]).unstack(z)
+    one = states[0].shape if compiled else tf.TensorShape([None] * 3)
+    seen = tf.TensorArray(tf.float32, n_steps if every_step else 0, element_shape=one)
+
+    def body(t: Tensor, states: tuple[Tensor, ...], seen: tf.TensorArray) -> Any:
+        states = step(inputs.read(t), *states)
+        return t + 1, states, seen.write(t, states[0]) if every_step else seen
+
+    _, states, seen = tf.while_loop(
+        lambda t, *_: t < n_steps,
+        body,
+        (tf.constant(0), states, seen),
+        shape_invariants=(tf.TensorShape([]), (one,) * len(states), tf.TensorShape(None)),
+        maximum_iterations=int(n_steps) if compiled else None,
+    )
+    return tf.transpose(seen.stack(), [1, 2, 0, 3]) if every_step else states[0]
+
+
+class SimpleRNNRule(RecurrentRule):
+    """``h' = f(x W + h U + b)`` (Elman 1990)."""
+
+    def cell(
+        self, layer: Layer, recurrent: Tensor, bias: Tensor | None
+    ) -> Callable[..., tuple[Tensor, ...]]:
+        import tensorflow as tf
+
+        del bias
+        f = self.function(layer, "activation")
+        return lambda z, h: (f(z + tf.matmul(h, recurrent)),)
+
+
+class GRURule(RecurrentRule):
+    """Gated recurrent unit (Cho et al. 2014), in Keras' order z, r, h of gates.
+
+    The gate r works on the product of state and kernel, which then has a bias of its own, or with
+    ``reset_after=False`` on the state in front of the product, as in the paper.
+    """
+
+    n_gates = 3
+
+    def bias_shape(self, layer: Layer) -> Shape:
+        width = super().bias_shape(layer)
+        return (2, *width) if self.option(layer, "reset_after") else width
+
+    def split_bias(self, layer: Layer, biases: list[Tensor]) -> tuple[Tensor | None, Tensor | None]:
+        if biases and self.option(layer, "reset_after"):
+            return biases[0][:, 0], biases[0][:, 1]
+        return super().split_bias(layer, biases)
+
+    def cell(
+        self, layer: Layer, recurrent: Tensor, bias: Tensor | None
+    ) -> Callable[..., tuple[Tensor, ...]]:
+        import tensorflow as tf
+
+        f, gate = (self.function(layer, n) for n in ("activation", "recurrent_activation"))
+        units = shape_of(recurrent)[1]
+        of_gates, of_candidate = recurrent[..., : 2 * units], recurrent[..., 2 * units :]
+
+        def reset_after(inputs: Tensor, h: Tensor) -> tuple[Tensor]:
+            inner = tf.matmul(h, recurrent)
+            inner = inner if bias is None else inner + by_row(bias)
+            z, r, candidate = tf.split(inputs, 3, -1)
+            inner_z, inner_r, inner_candidate = tf.split(inner, 3, -1)
+            z, r = gate(z + inner_z), gate(r + inner_r)
+            return (z * h + (1.0 - z) * f(candidate + r * inner_candidate),)
+
+        def reset_before(inputs: Tensor, h: Tensor) -> tuple[Tensor]:
+            z, r, candidate = tf.split(inputs, 3, -1)
+            inner_z, inner_r = tf.split(tf.matmul(h, of_gates), 2, -1)
+            z, r = gate(z + inner_z), gate(r + inner_r)
+            return (z * h + (1.0 - z) * f(candidate + tf.matmul(r * h, of_candidate)),)
+
+        return reset_after if self.option(layer, "reset_after") else reset_before
+
+
+class LSTMRule(RecurrentRule):
+    """Long short-term memory (Hochreiter and Schmidhuber 1997), in Keras' order i, f, c, o.
+
+    The forget gate f is that of Gers et al. 2000. Its bias begins at 1 (Jozefowicz et al. 2015).
+    """
+
+    n_gates = 4
+    n_states = 2
+
+    def initial(
+        self, layer: Layer, variable: Variable, generator: np.random.Generator
+    ) -> NDArray[np.float32] | None:
+        if variable.name != "bias":
+            return super().initial(layer, variable, generator)
+        forget = float(layer.get("unit_forget_bias", True))
+        return np.repeat(np.array([0.0, forget, 0.0, 0.0], np.float32), layer["units"])
+
+    def cell(
+        self, layer: Layer, recurrent: Tensor, bias: Tensor | None
+    ) -> Callable[..., tuple[Tensor, ...]]:
+        import tensorflow as tf
+
+        del bias
+        f, gate = (self.function(layer, n) for n in ("activation", "recurrent_activation"))
+
+        def step(inputs: Tensor, h: Tensor, carry: Tensor) -> tuple[Tensor, Tensor]:
+            i, forget, candidate, o = tf.split(inputs + tf.matmul(h, recurrent), 4, -1)
+            carry = gate(forget) * carry + gate(i) * f(candidate)
+            return gate(o) * f(carry), carry
+
+        return step
+
+
+class BidirectionalRule(Rule):
+    """A recurrent layer forwards, one of equal arguments backwards, and what merges the two.
+
+    Both go in one loop, as members of a stack of twice the size.
+    """
+
+    scalars = ("l1", "l2")
+
+    def inner(self, layer: Layer) -> tuple[Layer, RecurrentRule]:
+        """Return the layer that goes forwards, and its rule."""
+        inner: Layer = layer["layer"]
+        return inner, _RECURRENT_RULES[inner.kind]
+
+    def keras_layer(self, layer: Layer, seed: int) -> keras.layers.Layer:
+        import keras
+
+        inner, rule = self.inner(layer)
+        config = {**dict(inner.config), "l1": layer.get("l1", 0.0), "l2": layer.get("l2", 0.0)}
+        wrapped = rule.keras_layer(inner.of(inner.kind, **config), seed)
+        return keras.layers.Bidirectional(wrapped, merge_mode=layer["merge_mode"])
+
+    def summary(self, layer: Layer) -> str:
+        return f"Bidirectional: {layer['layer'].kind}"
+
+    def structure(self, layer: Layer) -> Hashable:
+        inner, rule = self.inner(layer)
+        return inner.kind, rule.structure(inner), layer["merge_mode"]
+
+    def variables(self, layer: Layer, position: int, shape: Shape) -> list[Variable]:
+        inner, rule = self.inner(layer)
+        return [
+            dataclasses.replace(variable, name=f"{side}_{variable.name}")
+            for side in ("forward", "backward")
+            for variable in rule.variables(inner, position, shape)
+        ]
+
+    def initial(
+        self, layer: Layer, variable: Variable, generator: np.random.Generator
+    ) -> NDArray[np.float32] | None:
+        inner, rule = self.inner(layer)
+        _, name = variable.name.split("_", 1)
+        return rule.initial(inner, dataclasses.replace(variable, name=name), generator)
+
+    def output_shape(self, layer: Layer, shape: Shape) -> tuple[int, ...]:
+        inner, rule = self.inner(layer)
+        *steps, units = rule.output_shape(inner, shape)
+        return (*steps, 2 * units if layer["merge_mode"] == "concat" else units)
+
+    def peak_width(self, layer: Layer, shape: Shape) -> int:
+        inner, rule = self.inner(layer)
+        return 2 * rule.peak_width(inner, shape)
+
+    def n_loop_steps(self, layer: Layer, shape: Shape) -> int:
+        inner, rule = self.inner(layer)
+        return rule.n_loop_steps(inner, shape)
+
+    def penalty(self, variables: list[Tensor], scalars: dict[str, Tensor]) -> Tensor | float:
+        kernels = variables[:: len(variables) // 2]
+        return sum(penalty_of_kernel(kernel, scalars) for kernel in kernels)
+
+    def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
+        import tensorflow as tf
+
+        inner, rule = self.inner(layer)
+        half = len(context.variables) // 2
+        sides = zip(context.variables[:half], context.variables[half:], strict=True)
+        both = [tf.concat(side, 0) for side in sides]
+        streams = tf.concat([x, tf.reverse(x, [2])], 0)
+        result, _ = rule.apply(inner, streams, dataclasses.replace(context, variables=both))
+        there, back = tf.split(result, 2, 0)
+        if rule.option(inner, "return_sequences"):
+            back = tf.reverse(back, [2])
+        return _MERGES[layer["merge_mode"]](there, back), []
+
+
+def _concatenated(there: Tensor, back: Tensor) -> Tensor:
+    import tensorflow as tf
+
+    return tf.concat([there, back], -1)
+
+
+_RECURRENT_RULES: dict[str, RecurrentRule] = {
+    "GRU": GRURule(),
+    "LSTM": LSTMRule(),
+    "SimpleRNN": SimpleRNNRule(),
+}
+# By Keras' ``merge_mode``.
+_MERGES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "ave": lambda there, back: (there + back) / 2,
+    "concat": _concatenated,
+    "mul": lambda there, back: there * back,
+    "sum": lambda there, back: there + back,
+}
