@@ -89,7 +89,7 @@ LAYERS = {
     ],
     "sequences": lambda: [GRU(4, return_sequences=True), keras.layers.Flatten()],
 }
-SHOWN = ("SimpleRNN", "GRU", "GRU reset before", "LSTM", "two layers", "Bidirectional")
+SHOWN = ("GRU", "LSTM")
 
 
 @pytest.mark.parametrize("name", slow_but(list(LAYERS), *SHOWN))
