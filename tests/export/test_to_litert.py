@@ -66,6 +66,7 @@ def served_by(path, rows):
 # ------------------------------------------------------------------------- LiteRT
 
 
+@pytest.mark.slow
 def test_temperatures_and_medians_of_quantiles_are_part_of_the_file(iris, path):
     X, y = iris
     labels = np.column_stack([y == 0, y > 1]).astype(int)

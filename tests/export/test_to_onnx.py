@@ -113,7 +113,7 @@ INGREDIENTS = {
 }
 
 
-@pytest.mark.parametrize("name", slow_but(INGREDIENTS, "plain", "every one"))
+@pytest.mark.parametrize("name", slow_but(INGREDIENTS, "plain"))
 def test_ingredients_of_a_perceptron(name, iris, diabetes, path):
     X, y = iris
     assert_same(classifier(**INGREDIENTS[name]).fit(X, y), X, path)
@@ -207,7 +207,7 @@ def test_categories_gaps_dates_and_durations(tabular, table, path):
     assert inputs["grade"]["levels"] == [1.0, 2.0, 3.0]
 
 
-@pytest.mark.parametrize("max_one_hot", [0, 2])
+@pytest.mark.parametrize("max_one_hot", [0, slow_case(2)])
 def test_levels_that_fit_did_not_see(max_one_hot, table, species, path):
     network = of_mixed_columns(max_one_hot=max_one_hot).fit(table, species)
     to_onnx(network, table, path)

@@ -220,7 +220,7 @@ def fitted(case):
 
 
 # Each of the others has a class of the same kind among them.
-QUICK = [kind for kind in PUBLIC if not kind.__name__.startswith(("CNNC", "PretrainedCNN"))]
+QUICK = [kind for kind in PUBLIC if not kind.__name__.startswith(("CNNC", "Pretrained"))]
 
 
 def through_file(estimator, folder, trusted=TRUSTED):

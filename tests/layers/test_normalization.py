@@ -39,7 +39,6 @@ NORMALIZATIONS = {
     ("n_axes", "options"),
     slow_but(
         [(n_axes, options) for n_axes in (1, 2) for options in NORMALIZATIONS],
-        (1, "neither"),
         (2, "scale and center"),
     ),
 )

@@ -171,7 +171,7 @@ def test_every_callback_of_keras_is_held_against_keras():
 
 @pytest.mark.parametrize(
     "name",
-    slow_but(CALLBACKS, "EarlyStopping restoring", "a writer"),
+    slow_but(CALLBACKS, "EarlyStopping restoring"),
 )
 def test_callback_does_what_it_does_in_keras(name, data, tmp_path, capsys, caplog):
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
@@ -215,10 +215,12 @@ def classification(iris):
     return {"X": X[:100], "y": y[:100], "X_val": X[100:], "y_val": y[100:]}
 
 
-RISING = ["val_accuracy", "accuracy"]
+RISING = ["val_accuracy", slow_case("accuracy")]
 
 
-@pytest.mark.parametrize("kind", ["EarlyStopping", "ReduceLROnPlateau", "ModelCheckpoint"])
+@pytest.mark.parametrize(
+    "kind", slow_but(["EarlyStopping", "ReduceLROnPlateau", "ModelCheckpoint"], "EarlyStopping")
+)
 @pytest.mark.parametrize("monitor", RISING)
 def test_accuracy_is_taken_to_rise(kind, monitor, iris, tmp_path):
     options = {"filepath": tmp_path / "best.keras", "save_best_only": True}

@@ -15,9 +15,7 @@ from tests.checks import PLAIN_OR_XLA
 
 N_TRAIN = 90
 # XLA compiles for seconds, and what it compiles are the operations of the plain graph.
-MODES = ["plain", pytest.param("xla", marks=pytest.mark.slow), "keras"]
-# Where it is enough to see them all now and then.
-MODES_OF_SLOW_RUNS = [
+MODES = [
     "plain",
     pytest.param("xla", marks=pytest.mark.slow),
     pytest.param("keras", marks=pytest.mark.slow),
@@ -135,7 +133,7 @@ def test_loss_and_metrics_are_those_of_keras(mode, diabetes):
     assert_as_by_keras(job, recorder, n_epochs=3)
 
 
-@pytest.mark.parametrize("mode", MODES_OF_SLOW_RUNS, indirect=True)
+@pytest.mark.slow
 def test_class_weights_count_among_the_held_out_rows(mode, iris):
     estimator = MLPClassifier(
         6, epochs=2, class_weight={0: 1.0, 1: 5.0, 2: 0.5}, label_smoothing=0.1,
@@ -153,7 +151,6 @@ def by_hand(weights, X):
     return np.maximum(X @ first + first_bias, 0) @ second + second_bias
 
 
-@pytest.mark.parametrize("mode", MODES_OF_SLOW_RUNS, indirect=True)
 @pytest.mark.parametrize("kind", ["graph metrics", "host metric"])
 def test_metrics_and_score_are_in_the_units_of_the_target(kind, mode, diabetes):
     X, y = diabetes

@@ -147,6 +147,7 @@ def regressors(loss):
 # ------------------------------------------------------------------ arguments
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", slow_but([Weighted, WeightedWithoutDefault], Weighted))
 def test_loss_keeps_an_argument_that_its_config_leaves_out(kind, rows):
     for plain, own in zip(regressors("mse"), regressors(kind(100.0)), strict=True):
@@ -449,6 +450,7 @@ def test_metric_names_are_those_of_a_new_process(rows):
         assert set(logs) == {"loss", *expected}
 
 
+@pytest.mark.slow
 def test_named_metric_can_be_monitored(rows):
     X, y = rows
     params = {"early_stopping": True, "monitor": "val_auc", "validation_fraction": 0.3}

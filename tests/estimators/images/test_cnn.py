@@ -267,6 +267,7 @@ def test_bytes_after_a_fit_on_other_numbers_are_refused(digits):
 AUGMENT = ("flip", ("shift", 0.2), "rotate", "zoom", "contrast")
 
 
+@pytest.mark.slow
 def test_augmentation_changes_training_images_only(digits):
     X, y = digits
     plain = CNNClassifier(**SMALL).fit(X / 16, y)

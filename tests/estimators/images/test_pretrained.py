@@ -282,6 +282,7 @@ def test_trunk_and_tail_are_the_backbone(backbone, images):
     assert not trainable["right"]
 
 
+@pytest.mark.slow
 def test_temperature_is_that_of_the_network_after_fine_tuning(backbone, images):
     X, y = images
     network = PretrainedCNNClassifier(

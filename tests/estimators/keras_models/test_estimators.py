@@ -163,6 +163,7 @@ def test_given_model_trains_in_lockstep(data):
 # --------------------------------------------------------------------------- what Keras trains
 
 
+@pytest.mark.slow
 def test_subclassed_model_goes_through_keras_and_learns(data, log):
     X, y = data
     ours = regressor(Net, units=16, epochs=30, optimizer__learning_rate=0.01)

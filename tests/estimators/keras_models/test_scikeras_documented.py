@@ -41,11 +41,14 @@ LABELS = np.column_stack([Y, X[:, 2] > 0]).astype(int)
 NUMBERS = X[:, 0] - 2 * X[:, 1]
 
 ROWS = []
+# By default, each third row stands for the others.
+A_THIRD = 3
 
 
 def behaviour(text, works="yes"):
     def add(check):
-        ROWS.append(pytest.param(works, check, id=text))
+        marks = [pytest.mark.slow] if len(ROWS) % A_THIRD else []
+        ROWS.append(pytest.param(works, check, id=text, marks=marks))
         return check
 
     return add

@@ -183,6 +183,7 @@ def test_attributes_after_fit(iris):
     assert all(type(value) is float for values in model.history_.values() for value in values)
 
 
+@pytest.mark.slow
 def test_model_is_compiled_and_predicts_the_same(iris):
     X, y = iris
     model = MLPClassifier(**SMALL, dropout=0.2, batch_norm="after_activation").fit(X, y)

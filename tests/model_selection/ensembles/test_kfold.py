@@ -196,6 +196,7 @@ def test_refit_trains_on_all_rows_for_the_epochs_that_were_best_in_the_mean(diab
     np.testing.assert_allclose(ensemble.predict(X), expected)
 
 
+@pytest.mark.slow
 def test_members_on_all_rows_end_after_the_same_share_of_automatic_epochs():
     X = np.random.default_rng(0).normal(size=(960, 1))
     params = {"batch_size": 8, "epochs": "auto", "early_stopping": True, "patience": 256}

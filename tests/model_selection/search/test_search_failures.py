@@ -21,6 +21,7 @@ from skdl.model_selection.shared_study import is_counted
 from skdl.model_selection.shared_study._worker import RETRY_OF
 from skdl.training import Observer
 from skdl.training.engine._stack import Stack
+from tests.checks import slow_case
 
 EPOCHS = 3
 
@@ -314,7 +315,9 @@ def test_ctrl_c_while_folds_train(kept, tmp_path, data):
     assert search.predict(data[0]).shape == (60,)
 
 
-@pytest.mark.parametrize(("statement", "nth"), [("SELECT", 4), ("INSERT", 5), ("UPDATE", 2)])
+@pytest.mark.parametrize(
+    ("statement", "nth"), [("SELECT", 4), slow_case(("INSERT", 5)), slow_case(("UPDATE", 2))]
+)
 def test_ctrl_c_inside_a_transaction_leaves_no_lock(statement, nth, tmp_path, monkeypatch, data):
     """SQLite's lock lasts for as long as the statement lives that Ctrl-C has cut short."""
     seconds = "skdl.model_selection.shared_study._storage.SECONDS_TO_WAIT_FOR_SQLITE"

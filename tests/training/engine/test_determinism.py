@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras.src.random.seed_generator import global_seed_generator
 
 from skdl import MLPClassifier, MLPRegressor
+from tests.checks import slow_case
 
 # Everything random at once: initial weights, order of rows, dropout noise, rows held out.
 RANDOM = {
@@ -99,7 +100,7 @@ def seed_all():
     tf.random.set_global_generator(tf.random.Generator.from_seed(7))
 
 
-@pytest.mark.parametrize("Estimator", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize("Estimator", [slow_case(MLPClassifier), MLPRegressor])
 def test_global_generators_are_left_untouched(Estimator, iris):
     X, y = iris
     seed_all()

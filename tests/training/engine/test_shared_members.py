@@ -163,6 +163,7 @@ def test_each_member_equals_its_fit_alone(compiled, diabetes, monkeypatch):
         assert np.abs(one.predict(X) - alone.predict(X)).max() < 1e-3 * alone.predict(X).std()
 
 
+@pytest.mark.slow
 def test_the_keras_model_can_be_saved_and_loaded(iris, tmp_path):
     X, y = iris
     network = MLPClassifier(**SHARED, l2=0.1).fit(X, y)
