@@ -352,9 +352,7 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
             If called before ``fit``.
         """
         check_is_fitted(self)
-        by_member = np.array(
-            [self._combinable(m, self._member_predictions(m, X)) for m in self.estimators_]
-        )
+        by_member = self._by_member(self.estimators_, X)
         mean = by_member.mean(axis=0)
         return (mean, by_member.std(axis=0)) if return_std else mean
 
@@ -409,9 +407,7 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
                 "ensemble for each label."
             )
         self._check_every_row_held_out("CV+")
-        by_member = np.array(
-            [self._combinable(m, self._member_predictions(m, X)) for m in self.fold_estimators_]
-        )
+        by_member = self._by_member(self.fold_estimators_, X)
         rng = np.random.default_rng(self._seed)
         n_rows = len(self._codes)
         of_rows = adaptive_scores(self.oof_predictions_, rng.uniform(size=n_rows), size_penalty)
@@ -422,7 +418,10 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
         )  # fmt: skip
         if not allow_empty:
             empty = np.flatnonzero(~sets.any(axis=1))
-            sets[empty, self.predict_proba(X).argmax(axis=1)[empty]] = True
+            if len(empty):
+                are_folds = self.estimators_ is self.fold_estimators_
+                mean = by_member.mean(axis=0) if are_folds else self.predict_proba(X)
+                sets[empty, mean.argmax(axis=1)[empty]] = True
         return sets
 
     def _set_target_attributes(self, y: Any) -> None:
@@ -445,6 +444,10 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
             # One array for each label, as scikit-learn's trees return them.
             return np.column_stack([label[:, -1] for label in probabilities])
         return np.asarray(probabilities, float)
+
+    def _by_member(self, members: Sequence[Any], X: Any) -> NDArray[np.float64]:
+        """Return what is averaged of each member, ``[n_members, n_samples, n_classes]``."""
+        return np.array([self._combinable(m, self._member_predictions(m, X)) for m in members])
 
     def _combinable(self, member: Any, predictions: NDArray[np.float64]) -> NDArray[np.float64]:
         calibrated = tempered(predictions, self.temperature_, by_label=self._is_multilabel)
