@@ -31,6 +31,8 @@ _OF_SINGLE_NUMBERS = frozenset(ACTIVATION_FORMULAS) - {"log_softmax", "softmax"}
 class ActivationRule(Rule):
     """Any function of single rows; the member axis is folded into the rows for it."""
 
+    keeps_mask = True
+
     def keras_layer(self, layer: Layer, seed: int) -> keras.layers.Layer:
         import keras
 
