@@ -62,6 +62,10 @@ OTHERS = {
 intersphinx_mapping = {
     name: (address, f"inventories/{name}.txt") for name, address in OTHERS.items()
 }
+# Links that lead nowhere are warnings. A property that is documented by scikit-learn:
+nitpicky = True
+nitpick_ignore = [("py:obj", "classes_")]
+
 copybutton_prompt_text = ">>> "
 copybutton_exclude = ".linenos, .gp, .go"
 
