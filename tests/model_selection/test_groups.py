@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdl import MLPRegressor
-from skdl.estimators.base import RowGroups
+from skdl.estimators.base import FitMetadata, RowMetadata
 from skdl.estimators.base._training_data import TrainingData
 from skdl.model_selection import KFoldEnsembleRegressor, OptunaSearchCV, cross_validate
 from skdl.model_selection.ensembles import _kfold_base
@@ -41,7 +41,7 @@ def inner_splits(monkeypatch):
 
     def watched(data, network, rng):
         split = inner_split(data, network, rng)
-        groups = data.groups
+        groups = data.metadata.groups
         if groups is None:
             found.append(None)
         else:
@@ -111,7 +111,7 @@ def test_folds_of_a_search_inside_keep_to_groups(cv, rows, monkeypatch, inner_sp
     fit = MLPRegressor.fit
 
     def watched(network, X, y, **params):
-        seen.append(RowGroups.of_rows(network, X))
+        seen.append(FitMetadata.of_rows(network, X).groups)
         return fit(network, X, y, **params)
 
     monkeypatch.setattr(MLPRegressor, "fit", watched)
@@ -173,7 +173,10 @@ class Dropping(TransformerMixin, BaseEstimator):
 def test_a_step_that_changes_the_rows_is_told(rows):
     X, y = rows
     model = make_pipeline(Dropping(), STOPPING)
-    with RowGroups(model, GROUPS), pytest.raises(ValueError, match=r"96 rows, but a step .* 95"):
+    with (
+        FitMetadata(model, RowMetadata(GROUPS)),
+        pytest.raises(ValueError, match=r"96 rows, but a step .* 95"),
+    ):
         model.fit(X, y[1:])
 
 
@@ -186,12 +189,15 @@ def test_a_sampler_is_told_though_the_number_of_rows_stays(rows):
     network = MLPRegressor(4, epochs=1, early_stopping=True)
     model = Pipeline([("network", network)])
     model.steps.insert(0, ("sampler", Sampler()))
-    with RowGroups(model, GROUPS), pytest.raises(ValueError, match="changes which rows there are"):
+    with (
+        FitMetadata(model, RowMetadata(GROUPS)),
+        pytest.raises(ValueError, match="changes which rows there are"),
+    ):
         network.fit(*rows)
 
 
 def test_no_groups_are_needed_where_nothing_is_split(rows):
     X, y = rows
     model = make_pipeline(Dropping(), MLPRegressor(4, epochs=1))
-    with RowGroups(model, GROUPS):
+    with FitMetadata(model, RowMetadata(GROUPS)):
         model.fit(X, y[1:])

@@ -35,7 +35,7 @@ from skdl.estimators.base._job import described_job
 from skdl.estimators.base._other_libraries import name_bad_arguments, unknown_parameter
 from skdl.estimators.base._parameters import CONSTRAINTS, as_list, check_learning_rate
 from skdl.estimators.base._public_estimator import PublicEstimatorMixin
-from skdl.estimators.base._row_groups import RowGroups
+from skdl.estimators.base._row_metadata import FitMetadata, RowMetadata
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._targets import Targets
 from skdl.estimators.base._training_data import TrainingData, checked_rows, rows_in_place
@@ -192,6 +192,7 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         y_val: Any = None,
         sample_weight_val: Any = None,
         groups: Any = None,
+        time: Any = None,
     ) -> Self:
         """Train the network.
 
@@ -212,6 +213,9 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
             With ``early_stopping=True``, rows of one group stay on one side of the inner split.
             Those given to ``cross_validate``, `OptunaSearchCV` or a K-fold ensemble of skdl come
             here by themselves, through pipelines too.
+        time : array-like of shape (n_samples,) or str, default=None
+            Numbers, dates, or the name of a column of `X`. With ``early_stopping=True``, the latest
+            rows are held out, and equal times stay on one side. It comes here as `groups` do.
 
         Returns
         -------
@@ -231,10 +235,11 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         overrides = FitOverrides.concerning(self)
         if overrides is not None and X_val is None:
             X_val, y_val = overrides.validation_rows(self)
-        if groups is None and X_val is None and self.early_stopping:
-            groups = RowGroups.of_rows(self, X)
+        metadata = RowMetadata.checked(type(self).__name__, X, groups, time)
+        if not metadata and X_val is None and self.early_stopping:
+            metadata = FitMetadata.of_rows(self, X)
         job = self._make_job(
-            X, y, sample_weight, X_val, y_val, sample_weight_val, groups, initial=initial,
+            X, y, sample_weight, X_val, y_val, sample_weight_val, metadata, initial=initial,
             may_stop=overrides is None or not overrides.ends_early,
         )  # fmt: skip
         if overrides is not None:

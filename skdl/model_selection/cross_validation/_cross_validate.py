@@ -24,15 +24,16 @@ from skdl._validation import (
     Predicate,
     check_parameters,
 )
+from skdl.estimators.base import RowMetadata
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._arguments import (
     ESTIMATOR,
     N_JOBS,
     SCORING,
     check_data,
-    checked_splits,
 )
 from skdl.model_selection._duplicates import warn_about_duplicates
+from skdl.model_selection._metadata import split_rows
 from skdl.model_selection._networks import nested_networks
 from skdl.model_selection._split import CONSTRAINTS, SHUFFLE_SEED, check_folds, splits_per_iteration
 from skdl.model_selection.cross_validation._folds import Fold, Folds, unscored
@@ -92,6 +93,7 @@ def cross_validate(
     n_iterations: int = 1,
     scoring: Any = None,
     groups: Any = None,
+    time: Any = None,
     baseline: bool = True,
     compare_with: Mapping[str, Any] | None = None,
     return_train_score: bool = False,
@@ -118,7 +120,8 @@ def cross_validate(
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
         Targets.
     cv : int, splitter or iterable of (train, test), default=5
-        Number of folds, stratified for classifiers and kept by group; or the splits themselves.
+        Number of folds, stratified for classifiers and kept by group, or with `time` expanding
+        windows; or the splits themselves.
     n_iterations : int, default=1
         How often to repeat the K folds, shuffled anew each time (see `IteratedKFold`; the same
         shuffles in every call). With 1, the rows keep their order, as in scikit-learn.
@@ -127,6 +130,11 @@ def cross_validate(
     groups : array-like of shape (n_samples,), default=None
         Rows of one group stay on one side of a split, also where networks that stop early, searches
         and K-fold ensembles inside `estimator` split the rows again.
+    time : array-like of shape (n_samples,) or str, default=None
+        Numbers, dates (as ISO 8601 texts too), or the name of a column of `X`, which stays a
+        feature. No later row is trained on to judge an earlier one, here and wherever those inside
+        `estimator` split the rows again, which keep a gap too. A number as `cv` stands for
+        `TimeOrderedSplit`; other splits must keep to the order. Not together with `groups`.
     baseline : bool, default=True
         Score scikit-learn's dummy beside it, which predicts the mean or the class frequencies.
     compare_with : dict of str to estimator, default=None
@@ -159,7 +167,7 @@ def cross_validate(
     Raises
     ------
     InvalidParameterError
-        If a parameter is not as described.
+        If a parameter is not as described, or a split trains on rows later than some it judges.
     ValueError
         If all fits of `estimator` fail.
 
@@ -203,12 +211,15 @@ def cross_validate(
         n_iterations=n_iterations,
         is_classifier=is_classifier(estimator),
         groups=params.get("groups", groups),
+        time=time,
         random_state=SHUFFLE_SEED,
         owner=_OWNER,
     )
     scorer = check_scoring(estimator, scoring=scoring, raise_exc=error_score == "raise")
     routes = routed(_OWNER, params, groups, estimator=estimator, scorer=scorer, splitter=splitter)
-    splits = checked_splits(_OWNER, cv, splitter, X, y, **routes.splitter.split)
+    split_params = routes.splitter.split
+    metadata = RowMetadata.checked(_OWNER, X, split_params.get("groups"), time)
+    splits, metadata = split_rows(_OWNER, cv, splitter, X, y, metadata, split_params)
     if y is not None:
         warn_about_duplicates(X, y, splits, _OWNER)
     name = _name_of(estimator)
@@ -220,7 +231,7 @@ def cross_validate(
         scorer,
         fit_params=routes.estimator.fit,
         score_params=routes.scorer.score,
-        groups=routes.splitter.split.get("groups"),
+        metadata=metadata,
         error_score=error_score,
         return_train_score=return_train_score,
         return_predictions=return_predictions,

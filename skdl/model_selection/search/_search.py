@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from optuna.trial import TrialState
 from sklearn.base import clone, is_classifier
-from sklearn.model_selection import GroupKFold
 
 from skdl._compat import CallbackSupportMixin, with_callbacks
 from skdl._compat_model_selection import (
@@ -21,8 +20,8 @@ from skdl._compat_model_selection import (
     scorers_of_search,
 )
 from skdl._compat_sklearn import check_method_params
-from skdl.model_selection._arguments import check_data, checked_splits
-from skdl.model_selection._groups import known_groups
+from skdl.model_selection._arguments import check_data
+from skdl.model_selection._metadata import known_metadata, routed_splitter, split_rows
 from skdl.model_selection._split import SHUFFLE_SEED, check_folds, splits_per_iteration
 from skdl.model_selection.cross_validation import Folds, router_of
 from skdl.model_selection.search._defaults import make_pruner, max_epochs, size_of_round
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
     from sklearn.utils.metadata_routing import MetadataRouter
 
+    from skdl.estimators.base import RowMetadata
     from skdl.model_selection.search._space import Space
     from skdl.model_selection.search._start import Start
     from skdl.model_selection.shared_study import Event
@@ -89,7 +89,8 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
     timeout : float or None, default=None
         Seconds after which no new trial starts.
     cv : int, splitter or iterable of (train, test), default=5
-        Number of folds, stratified for classifiers and kept by group; or the splits themselves.
+        Number of folds, stratified for classifiers and kept by group, or with ``time`` expanding
+        windows; or the splits themselves.
     n_iterations : int, default=1
         How often to repeat the K folds, shuffled anew each time (see `IteratedKFold`; the same
         shuffles in every call). With 1, the rows keep their order, as in scikit-learn.
@@ -276,7 +277,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         self.callbacks = callbacks
 
     @with_callbacks
-    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+    def fit(self, X: Any, y: Any = None, *, time: Any = None, **params: Any) -> Self:
         """Search, then fit the best parameters on all rows.
 
         Parameters
@@ -285,6 +286,9 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Targets.
+        time : array-like of shape (n_samples,) or str, default=None
+            Numbers or dates, or the name of a column of `X`: no later row is trained on to judge
+            an earlier one, here and in all splits inside, see `cross_validate`.
         **params : dict
             As for scikit-learn's searches: ``groups`` for the splitter, and for the validation
             rows of networks; ``sample_weight`` and others for the estimator and the scorer, or by
@@ -320,17 +324,21 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         space = make_space(base, self.param_distributions)
         check_function(space)
         start = make_start(space, base)
-        groups, split_params = known_groups(self, self.cv, X, routed.splitter.split)
+        metadata = known_metadata(self, X, routed.splitter.split, time)
         splitter = check_folds(
             self.cv,
             y,
             n_iterations=self.n_iterations,
             is_classifier=is_classifier(base),
-            groups=split_params.get("groups"),
+            groups=metadata.groups,
+            time=metadata.time,
+            gap=metadata.gap,
             random_state=SHUFFLE_SEED,
             owner=_OWNER,
         )
-        splits = checked_splits(_OWNER, self.cv, splitter, X, y, **split_params)
+        splits, metadata = split_rows(
+            _OWNER, self.cv, splitter, X, y, metadata, routed.splitter.split
+        )
         self.n_splits_ = len(splits)
 
         metrics = metrics_of_scorers(scorers)
@@ -361,7 +369,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
                 scorers,
                 fit_params=routed.estimator.fit,
                 score_params=routed.scorer.score,
-                groups=groups,
+                metadata=metadata,
                 error_score=self.error_score,
                 return_train_score=self.return_train_score,
             ),
@@ -403,7 +411,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         warn_if_no_better(self, trials_of_results, splits, objectives)
         warn_of_unjudged_trials(self, trials, is_judged=is_judged)
         if self.refit is not False:
-            self._fit_best(base, tasks, X, y, routed.estimator.fit, groups)
+            self._fit_best(base, tasks, X, y, routed.estimator.fit, metadata)
         tasks.end()
         return self
 
@@ -470,14 +478,14 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         return trials
 
     def _fit_best(
-        self, base: Any, tasks: SearchTasks, X: Any, y: Any, fit_params: Any, groups: Any
+        self, base: Any, tasks: SearchTasks, X: Any, y: Any, fit_params: Any, metadata: RowMetadata
     ) -> None:
         start = time.monotonic()
         if self.refit == ENSEMBLE:
             self._set_ensemble()
         else:
             self.best_estimator_ = clone(base).set_params(**clone(self.best_params_, safe=False))
-            tasks.refit(self.best_estimator_, X, y, groups, fit_params)
+            tasks.refit(self.best_estimator_, X, y, metadata, fit_params)
         self.refit_time_ = time.monotonic() - start
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
@@ -495,7 +503,6 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         routing : MetadataRouter
             See scikit-learn's user guide on metadata routing.
         """
-        # An integer `cv` takes groups if there are any.
-        splitter = self.cv if hasattr(self.cv, "split") else GroupKFold()
+        splitter = routed_splitter(self.cv)
         scorer = scorers_of_search(self)[0]
         return router_of(self, estimator=self.estimator, scorer=scorer, splitter=splitter)
