@@ -179,7 +179,9 @@ def check_gap(owner: str, gap: Any, times: NDArray[Any]) -> Any:
     return pd.Timedelta(gap).to_timedelta64() if is_duration else gap
 
 
-def block_starts(owner: str, times: NDArray[Any], n_earlier: Sequence[int]) -> NDArray[Any]:
+def block_starts(
+    owner: str, times: NDArray[Any], n_earlier: Sequence[int], cure: str = "ask for fewer splits"
+) -> NDArray[Any]:
     """Return the first times of consecutive blocks of rows, the first block left out.
 
     Rows of equal times are in one block, so a block begins where that is nearest to what was asked.
@@ -191,6 +193,8 @@ def block_starts(owner: str, times: NDArray[Any], n_earlier: Sequence[int]) -> N
     times : ndarray of shape (n_rows,)
     n_earlier : sequence of int
         How many rows there should be before each block, in ascending order.
+    cure : str, default="ask for fewer splits"
+        What to do where times are too few.
 
     Returns
     -------
@@ -208,7 +212,7 @@ def block_starts(owner: str, times: NDArray[Any], n_earlier: Sequence[int]) -> N
         raise ValueError(
             f"{owner}: time holds {len(values)} distinct times, too few for {n_blocks} blocks of "
             "rows one after another, as equal times stay together. Expected at least "
-            f"{n_blocks}: ask for fewer splits, or use finer times."
+            f"{n_blocks}: {cure}, or use finer times."
         )
     n_before = np.cumsum(counts)[:-1]
     chosen: list[int] = []

@@ -12,8 +12,12 @@ from sklearn.preprocessing import StandardScaler
 from skdl import MLPRegressor
 from skdl.estimators.base import FitMetadata, RowMetadata
 from skdl.estimators.base._training_data import TrainingData
-from skdl.model_selection import KFoldEnsembleRegressor, OptunaSearchCV, cross_validate
-from skdl.model_selection.ensembles import _kfold_base
+from skdl.model_selection import (
+    KFoldEnsembleRegressor,
+    OptunaSearchCV,
+    _metadata,
+    cross_validate,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::skdl.exceptions.NoImprovementWarning")
 
@@ -130,14 +134,15 @@ def test_a_splitter_without_groups_is_left_as_it_is(rows, inner_splits):
 
 def test_folds_of_an_ensemble_inside_keep_to_groups(rows, monkeypatch):
     found = []
-    checked_splits = _kfold_base.checked_splits
+    checked_splits = _metadata.checked_splits
 
-    def watched(*args, **params):
-        splits = checked_splits(*args, **params)
-        found.append((params.get("groups"), splits))
+    def watched(owner, *args, **params):
+        splits = checked_splits(owner, *args, **params)
+        if owner == "KFoldEnsembleRegressor":
+            found.append((params.get("groups"), splits))
         return splits
 
-    monkeypatch.setattr(_kfold_base, "checked_splits", watched)
+    monkeypatch.setattr(_metadata, "checked_splits", watched)
     ensemble = KFoldEnsembleRegressor(MLPRegressor(4, epochs=1), cv=3, random_state=0)
     cross_validate(make_pipeline(StandardScaler(), ensemble), *rows, cv=3, groups=GROUPS)
     assert len(found) == 3

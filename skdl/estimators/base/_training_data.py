@@ -149,7 +149,9 @@ class TrainingData:
         groups, time = self.metadata.groups, self.metadata.time
         if time is not None:
             n_earlier = n_rows - math.ceil(share * n_rows)
-            (start,) = block_starts(f"{owner}, inner validation split", time, [n_earlier])
+            (start,) = block_starts(
+                f"{owner}, inner validation split", time, [n_earlier], "pass X_val and y_val"
+            )
             is_before = rows_before(time, start, self.metadata.gap)
             if not is_before.any():
                 raise ValueError(
