@@ -35,6 +35,7 @@ from skdl.model_selection._arguments import (
 from skdl.model_selection._duplicates import warn_about_duplicates
 from skdl.model_selection._metadata import split_rows
 from skdl.model_selection._networks import nested_networks
+from skdl.model_selection._random_splits import warn_about_random_splits
 from skdl.model_selection._split import CONSTRAINTS, SHUFFLE_SEED, check_folds, splits_per_iteration
 from skdl.model_selection.cross_validation._folds import Fold, Folds, unscored
 from skdl.model_selection.cross_validation._result import CrossValidationResult
@@ -175,6 +176,8 @@ def cross_validate(
     -----
     DuplicateRowsWarning
         If rows that are exactly equal stand on both sides of splits.
+    RandomSplitWarning
+        If rows look ordered in time, or grouped, but neither `time` nor `groups` are given.
     FitFailedWarning
         If some fits fail.
     UserWarning
@@ -220,6 +223,7 @@ def cross_validate(
     split_params = routes.splitter.split
     metadata = RowMetadata.checked(_OWNER, X, split_params.get("groups"), time)
     splits, metadata = split_rows(_OWNER, cv, splitter, X, y, metadata, split_params)
+    warn_about_random_splits(_OWNER, cv, X, splits, metadata)
     if y is not None:
         warn_about_duplicates(X, y, splits, _OWNER)
     name = _name_of(estimator)

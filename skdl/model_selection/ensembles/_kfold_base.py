@@ -39,6 +39,7 @@ from skdl.model_selection._curves import mean_curve
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection._metadata import known_metadata, routed_splitter, split_rows
 from skdl.model_selection._networks import nested_networks
+from skdl.model_selection._random_splits import warn_about_random_splits
 from skdl.model_selection._split import IteratedKFold, check_folds
 from skdl.model_selection.ensembles._averaging import BaseAveraging
 from skdl.model_selection.ensembles._out_of_fold import NO_MEMBER, OutOfFoldPredictions
@@ -145,6 +146,11 @@ class BaseKFoldEnsemble(BaseAveraging):
         ------
         ValueError
             If a parameter is not as described.
+
+        Warns
+        -----
+        RandomSplitWarning
+            If rows look ordered in time, or grouped, but neither `time` nor `groups` are given.
         """
         split_params = {} if groups is None else {"groups": groups}
         if get_config()["enable_metadata_routing"]:
@@ -191,6 +197,7 @@ class BaseKFoldEnsemble(BaseAveraging):
         metadata = known_metadata(self, X, split_params, time)
         splitter = self._splitter(y, rng, metadata)
         splits, metadata = split_rows(owner, self.cv, splitter, X, y, metadata, split_params)
+        warn_about_random_splits(owner, self.cv, X, splits, metadata, stacklevel=4)
         self._is_by_time = metadata.time is not None
         members = self._draw_members(rng, len(splits) + (self.refit or 0))
         self._seed = int(rng.randint(np.iinfo(np.int32).max))

@@ -10,7 +10,7 @@ import numpy as np
 from optuna.trial import TrialState
 from sklearn.base import clone, is_classifier
 
-from skdl._compat import CallbackSupportMixin, with_callbacks
+from skdl._compat import HAS_CALLBACKS, CallbackSupportMixin, with_callbacks
 from skdl._compat_model_selection import (
     BaseSearchCV,
     best_index,
@@ -22,6 +22,7 @@ from skdl._compat_model_selection import (
 from skdl._compat_sklearn import check_method_params
 from skdl.model_selection._arguments import check_data
 from skdl.model_selection._metadata import known_metadata, routed_splitter, split_rows
+from skdl.model_selection._random_splits import warn_about_random_splits
 from skdl.model_selection._split import SHUFFLE_SEED, check_folds, splits_per_iteration
 from skdl.model_selection.cross_validation import Folds, router_of
 from skdl.model_selection.search._defaults import make_pruner, max_epochs, size_of_round
@@ -310,6 +311,8 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
 
         Warns
         -----
+        RandomSplitWarning
+            If rows look ordered in time, or grouped, but neither `time` nor ``groups`` are given.
         NoImprovementWarning
             If no trial is better than the start beyond the noise of the folds, by the test for
             paired folds (Nadeau and Bengio 2003), two-sided at 5 %.
@@ -324,22 +327,11 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         space = make_space(base, self.param_distributions)
         check_function(space)
         start = make_start(space, base)
-        metadata = known_metadata(self, X, routed.splitter.split, time)
-        splitter = check_folds(
-            self.cv,
-            y,
-            n_iterations=self.n_iterations,
-            is_classifier=is_classifier(base),
-            groups=metadata.groups,
-            time=metadata.time,
-            gap=metadata.gap,
-            random_state=SHUFFLE_SEED,
-            owner=_OWNER,
-        )
-        splits, metadata = split_rows(
-            _OWNER, self.cv, splitter, X, y, metadata, routed.splitter.split
-        )
+        splitter, splits, metadata = self._split(X, y, routed.splitter.split, time)
         self.n_splits_ = len(splits)
+        # The decorator is a frame of its own.
+        level = 3 + HAS_CALLBACKS
+        warn_about_random_splits(_OWNER, self.cv, X, splits, metadata, stacklevel=level)
 
         metrics = metrics_of_scorers(scorers)
         if callable(self.scoring) and isinstance(self.refit, str) and self.refit != ENSEMBLE:
@@ -416,6 +408,24 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         return self
 
     # ------------------------------------------------------------------ before the search
+
+    def _split(
+        self, X: Any, y: Any, split_params: Mapping[str, Any], time: Any
+    ) -> tuple[Any, list[tuple[Any, Any]], RowMetadata]:
+        """Return what splits the rows, its splits, and what is known of the rows."""
+        metadata = known_metadata(self, X, split_params, time)
+        splitter = check_folds(
+            self.cv,
+            y,
+            n_iterations=self.n_iterations,
+            is_classifier=is_classifier(self.estimator),
+            groups=metadata.groups,
+            time=metadata.time,
+            gap=metadata.gap,
+            random_state=SHUFFLE_SEED,
+            owner=_OWNER,
+        )
+        return splitter, *split_rows(_OWNER, self.cv, splitter, X, y, metadata, split_params)
 
     def _begin_study(
         self,
