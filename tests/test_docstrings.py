@@ -172,6 +172,7 @@ DIFFERENT = {
     ),
     "fit(X_val)": ("targets may be no part of it", [[*OURS, *KERAS[:2]], ["KerasTransformer"]]),
     "fit(groups)": ("of the inner split, of the folds", [NETWORKS, KFOLD]),
+    "fit(time)": ("of the inner split, of the folds", [NETWORKS, KFOLD, ["OptunaSearchCV"]]),
     "fit(y)": (
         "who needs them",
         [

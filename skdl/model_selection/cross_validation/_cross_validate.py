@@ -121,7 +121,7 @@ def cross_validate(
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
         Targets.
     cv : int, splitter or iterable of (train, test), default=5
-        Number of folds, stratified for classifiers and kept by group, or with `time` expanding
+        Number of folds, stratified for classifiers and kept by group, or with times expanding
         windows; or the splits themselves.
     n_iterations : int, default=1
         How often to repeat the K folds, shuffled anew each time (see `IteratedKFold`; the same

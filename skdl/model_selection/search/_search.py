@@ -90,7 +90,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
     timeout : float or None, default=None
         Seconds after which no new trial starts.
     cv : int, splitter or iterable of (train, test), default=5
-        Number of folds, stratified for classifiers and kept by group, or with ``time`` expanding
+        Number of folds, stratified for classifiers and kept by group, or with times expanding
         windows; or the splits themselves.
     n_iterations : int, default=1
         How often to repeat the K folds, shuffled anew each time (see `IteratedKFold`; the same
