@@ -32,34 +32,35 @@ class CNNClassifier(BaseCNN, ClassificationNetwork):
         Filters of the first block's convolutions, doubled from block to block; a sequence has
         one entry per block.
     kernel_size : int or sequence of int, default=3
-        Side of the convolutions' windows; a sequence has one entry per axis of space.
+        Side length of the convolutions' windows; a sequence has one entry per spatial axis.
     convs_per_block : int, default=1
         Convolutions before each pooling.
     padding : {"same", "valid"}, default="same"
-        ``"same"`` puts zeros around the image, so that convolutions keep its size and only
-        pooling shrinks it; ``"valid"``, Keras' default, takes ``kernel_size - 1`` off
-        height and width.
+        ``"same"`` pads the image with zeros, so that convolutions keep its size and only pooling
+        shrinks it; with ``"valid"``, Keras' default, each convolution takes ``kernel_size - 1``
+        off height and width.
     pooling : {"max", "average"} or None, default="max"
-        What stands for each window of `pool_size` at the end of a block; None leaves it out.
+        Pooling over windows of `pool_size` at the end of a block; None for no pooling.
     pool_size : int or sequence of int, default=2
-        Side of the windows, which do not overlap; what is left over at the edge falls away.
+        Side length of the pooling windows, which do not overlap; an incomplete window at the edge
+        is dropped.
     global_pooling : {"max", "average"} or None, default=None
-        What stands for each channel behind the last block; None hands all values on.
+        Pooling of each channel after the last block; None passes all values on.
     hidden_units : int or sequence of int, default=128
-        Units per hidden layer behind the blocks; a sequence has one entry per layer.
+        Units per hidden layer after the blocks; a sequence has one entry per layer.
     hidden_layers : int, default=1
-        Number of hidden layers, unless `hidden_units` is a sequence; 0 leads straight to the
-        output.
+        Number of hidden layers, unless `hidden_units` is a sequence; with 0 the blocks lead
+        directly to the output.
     image_shape : sequence of int, default=None
         Shape of one image where rows of `X` are flat: ``(height, width)``,
         ``(height, width, channels)``, ``(length,)``, or with ``dimensions=1``
         ``(length, channels)``. Without it, a flat row is a signal of one channel.
     dimensions : {"auto", 1, 2}, default="auto"
-        Along how many axes windows move. ``"auto"`` takes three-dimensional `X` for grey images
+        Number of spatial axes. ``"auto"`` takes three-dimensional `X` for grey images
         ``(n_samples, height, width)``; 1 takes it for signals ``(n_samples, length, channels)``.
     rescale : "auto", float or None, default="auto"
-        Factor on all values inside the network; ``"auto"`` is 1/255 where ``fit`` is given uint8,
-        else 1. Such rows stay uint8 in memory until they stand in a batch.
+        Factor on all values inside the network; ``"auto"`` is 1/255 if ``fit`` is given uint8,
+        else 1. Such rows stay uint8 in memory until they are in a batch.
     augment : str, sequence of str or (str, strength), or None, default=None
         Random changes of the images of training batches, a new draw for every image and epoch:
         ``"flip"`` (strength ``"horizontal"``, ``"vertical"`` or ``"horizontal_and_vertical"``),
@@ -70,9 +71,9 @@ class CNNClassifier(BaseCNN, ClassificationNetwork):
         Activation of convolutions and hidden layers: a name of ``keras.activations``, a
         function of single rows, or a Keras layer such as ``keras.layers.LeakyReLU(0.1)``.
     conv_dropout : float in [0, 1), default=0.0
-        Share of the values behind each block that is dropped at random in every training step.
+        Fraction of the values after each block that is dropped at random in every training step.
     dropout : float in [0, 1), default=0.0
-        Share of each hidden layer's units that is dropped at random in every training step
+        Fraction of each hidden layer's units that is dropped at random in every training step
         (Srivastava et al. 2014).
     l1 : float >= 0, default=0.0
         Adds ``l1 * sum(|w|)`` over all kernels (not biases) to the loss.
@@ -93,7 +94,7 @@ class CNNClassifier(BaseCNN, ClassificationNetwork):
         loss. All but the last are averaged by the sample weights. Losses with "sparse" in their
         name are given class numbers, others one column per class (one column for two classes).
     label_smoothing : float in [0, 1), default=0.0
-        Share of each row's target that is spread evenly over all classes (Szegedy et al. 2016,
+        Fraction of each row's target that is spread evenly over all classes (Szegedy et al. 2016,
         section 7); for ``"crossentropy"`` and ``"focal"``.
     optimizer : str, class or keras.optimizers.Optimizer, default="adam"
         ``fit`` does not change an object, and uses the object's own learning rate.

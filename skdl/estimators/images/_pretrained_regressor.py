@@ -36,12 +36,12 @@ class PretrainedCNNRegressor(BasePretrainedCNN, RegressionNetwork):
     backbone_params : dict, default=None
         Further arguments of a named network, for example ``{"alpha": 0.25}``.
     preprocessing : "auto", callable or None, default="auto"
-        What brings values between 0 and 255 into the form that the backbone was trained on.
+        Converts values between 0 and 255 into the range that the backbone was trained on.
         ``"auto"`` is the named network's own, None for files and models; a callable takes and
         returns a float32 batch.
     image_size : int, (height, width) or None, default=None
-        What images are resized to, bilinearly. None leaves them as they are, or takes the size
-        that a file or model is built for.
+        Size to which images are resized, bilinearly. None keeps their size, or takes the size that
+        a file or model is built for.
     image_shape : sequence of int, default=None
         Shape of one image where rows of `X` are flat: ``(height, width)`` or
         ``(height, width, channels)``. Without it, a flat row is an image of height 1.
@@ -49,16 +49,16 @@ class PretrainedCNNRegressor(BasePretrainedCNN, RegressionNetwork):
         Factor on all values before the preprocessing. ``"auto"`` is 255 where a named network's
         own preprocessing is used and ``fit`` is given floats between 0 and 1, else 1.
     pooling : {"average", "max"} or None, default="average"
-        What stands for each channel of the backbone's output; None hands all values on.
+        Pooling of each channel of the backbone's output; None passes all values on.
     hidden_units : int or sequence of int, default=128
-        Units per hidden layer behind the features; a sequence has one entry per layer.
+        Units per hidden layer after the features; a sequence has one entry per layer.
     hidden_layers : int, default=1
         Number of hidden layers, unless `hidden_units` is a sequence; 0 gives a linear model.
     activation : str, callable or Keras layer, default="relu"
         Activation of the hidden layers: a name of ``keras.activations``, a function of single
         rows, or a Keras layer such as ``keras.layers.LeakyReLU(0.1)``.
     dropout : float in [0, 1), default=0.0
-        Share of each hidden layer's units that is dropped at random in every training step
+        Fraction of each hidden layer's units that is dropped at random in every training step
         (Srivastava et al. 2014).
     input_dropout : float in [0, 1), default=0.0
         The same for the features.
@@ -72,11 +72,11 @@ class PretrainedCNNRegressor(BasePretrainedCNN, RegressionNetwork):
     input_batch_norm : bool, default=False
         Batch normalisation of the features.
     fine_tune : int, default=0
-        How many of the backbone's last layers are trained too, in a second phase after the head.
-        Batch normalisation stays as it is, its moments as well. 0 leaves the backbone alone.
+        Number of the backbone's last layers that are trained too, in a second phase after the
+        head. Batch normalisation stays frozen, its moving moments included. With 0 the backbone
+        does not change.
     fine_tune_epochs : int, default=10
-        Epochs of the second phase; the most there will be with `early_stopping`, which begins
-        to count anew.
+        Epochs of the second phase; with `early_stopping`, which starts anew, the maximum.
     fine_tune_learning_rate : float or Keras schedule, default=1e-05
         Learning rate of the second phase.
     loss : str, callable or keras.losses.Loss, default="mse"

@@ -62,8 +62,7 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
     batch_size : int or None, default=None
         Rows per training step; None takes 32, -1 all rows.
     validation_split : float in [0, 1), default=0.0
-        Share of the rows, the last ones, that is held out and scored after every epoch, as by
-        ``keras.Model.fit``.
+        Fraction of the rows, from the end, that become validation rows, as in ``keras.Model.fit``.
     shuffle : bool, default=True
         Draw a new order of the training rows for each epoch.
     target_scaling : bool, default=False
@@ -71,7 +70,7 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
         output apart. Predictions and metrics are in y's own units, losses in the network's.
     early_stopping : bool, default=False
         Stop when `monitor` has not improved for `patience` epochs. Unless there are validation
-        rows, a share of the training rows is held out for it.
+        rows, `validation_fraction` of the training rows become validation rows.
     validation_fraction : float in (0, 1), default=0.1
         Fraction of the training rows that become validation rows, drawn at random.
     monitor : str, default="val_loss"

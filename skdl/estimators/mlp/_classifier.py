@@ -82,7 +82,7 @@ default=None
         each layer's inputs and outputs. They train on the mean of their losses and are averaged in
         prediction (TabM, Gorishniy et al. 2025). Needs a hidden layer.
     dropout : float in [0, 1), default=0.0
-        Share of each hidden layer's units that is dropped at random in every training step
+        Fraction of each hidden layer's units that is dropped at random in every training step
         (Srivastava et al. 2014).
     input_dropout : float in [0, 1), default=0.0
         The same for the inputs.
@@ -111,7 +111,7 @@ default=None
         loss. All but the last are averaged by the sample weights. Losses with "sparse" in their
         name are given class numbers, others one column per class (one column for two classes).
     label_smoothing : float in [0, 1), default=0.0
-        Share of each row's target that is spread evenly over all classes (Szegedy et al. 2016,
+        Fraction of each row's target that is spread evenly over all classes (Szegedy et al. 2016,
         section 7); for ``"crossentropy"`` and ``"focal"``.
     optimizer : str, class or keras.optimizers.Optimizer, default="adam"
         ``fit`` does not change an object, and uses the object's own learning rate.

@@ -80,7 +80,7 @@ default=None
         each layer's inputs and outputs. They train on the mean of their losses and are averaged in
         prediction (TabM, Gorishniy et al. 2025). Needs a hidden layer.
     dropout : float in [0, 1), default=0.0
-        Share of each hidden layer's units that is dropped at random in every training step
+        Fraction of each hidden layer's units that is dropped at random in every training step
         (Srivastava et al. 2014).
     input_dropout : float in [0, 1), default=0.0
         The same for the inputs.
