@@ -9,6 +9,7 @@ import skdl
 import skdl.export
 import skdl.inspection
 import skdl.model_selection
+import skdl.reporting
 import skdl.serving
 
 START = Path(__file__).resolve().parents[1] / "docs" / "start.rst"
@@ -53,7 +54,14 @@ def test_links_of_the_readme_into_the_repository_lead_somewhere():
 def test_every_public_name_is_in_the_reference():
     reference = (START.parent / "api.rst").read_text(encoding="utf-8")
     listed = set(re.findall(r"(?m)^   (\w+)$", reference))
-    for module in (skdl, skdl.export, skdl.inspection, skdl.model_selection, skdl.serving):
+    for module in (
+        skdl,
+        skdl.export,
+        skdl.inspection,
+        skdl.model_selection,
+        skdl.reporting,
+        skdl.serving,
+    ):
         assert set(module.__all__) <= listed
 
 
