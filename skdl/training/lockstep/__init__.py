@@ -4,6 +4,7 @@ from skdl.training.lockstep._backend import LockstepBackend
 from skdl.training.lockstep._fit import train_one
 from skdl.training.lockstep._rendezvous import MOST_WAITING, current_call
 from skdl.training.lockstep._session import LockstepSession, lockstep
+from skdl.training.lockstep._worker import is_dask_worker
 from skdl.training.lockstep._workers import WorkersBackend
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "LockstepSession",
     "WorkersBackend",
     "current_call",
+    "is_dask_worker",
     "lockstep",
     "train_one",
 ]

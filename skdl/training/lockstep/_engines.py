@@ -11,7 +11,7 @@ from joblib.parallel import get_active_backend
 
 from skdl._extras import needs_extra
 from skdl.exceptions import InvalidParameterError
-from skdl.training.lockstep._worker import run_chunk
+from skdl.training.lockstep._worker import is_dask_worker, run_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -110,10 +110,12 @@ def run_chunks(
     left = dict(chunks)
     for attempt in range(1, _MOST_ATTEMPTS + 1):
         try:
-            for number, report in engine.run(left, arrays, order):
+            for number, report in engine.run(dict(left), arrays, order):
                 left.pop(number)
                 yield number, report
         except Exception as error:
+            if not left:
+                return  # all of it came back, whatever happened then
             if attempt == _MOST_ATTEMPTS:
                 raise RuntimeError(
                     f"lockstep: {len(left)} of {len(chunks)} chunks were lost with their "
@@ -277,9 +279,7 @@ def _room_for_others() -> Iterator[None]:
     """Leave the thread of a worker of Dask, if this is one, to the tasks that are waited for."""
     import distributed
 
-    try:
-        distributed.get_worker()
-    except ValueError:
+    if not is_dask_worker():
         yield
         return
     distributed.secede()

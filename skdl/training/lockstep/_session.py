@@ -35,6 +35,8 @@ class LockstepSession:
     ----------
     batches : list of int
         Number of fits in each batch trained so far, in order; with an engine, worker by worker.
+    n_workers : int
+        Number of workers that train; 1 without an engine.
     """
 
     def __init__(self, backend: LockstepBackend | WorkersBackend) -> None:
@@ -44,6 +46,11 @@ class LockstepSession:
     def batches(self) -> list[int]:
         """Number of fits in each batch trained so far, in order."""
         return list(self._backend.batches)
+
+    @property
+    def n_workers(self) -> int:
+        """Number of workers that train; 1 without an engine."""
+        return self._backend.n_workers if isinstance(self._backend, WorkersBackend) else 1
 
 
 _CONSTRAINTS = {
@@ -135,6 +142,7 @@ def lockstep(
     else:
         backend = WorkersBackend(
             engine_of(engine, n_workers),
+            engine_name=engine,
             memory_limit=limit,
             progress=bool(verbose),
             is_local=engine == "loky",

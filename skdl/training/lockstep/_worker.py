@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Order", "Report", "run_calls", "run_chunk", "this_process"]
+__all__ = ["Order", "Report", "is_dask_worker", "run_calls", "run_chunk", "this_process"]
 
 # What TensorFlow reads when it is imported, and other libraries when they make their threads.
 _THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
@@ -150,15 +150,25 @@ def _run_task(calls: Sequence[Any]) -> list[Any]:
     return [function(*args, **kwargs) for function, args, kwargs in calls]
 
 
+def is_dask_worker() -> bool:
+    """Tell whether this thread runs a task of a worker of Dask."""
+    if "distributed" not in sys.modules:
+        return False
+    import distributed
+
+    try:
+        distributed.get_worker()
+    except ValueError:
+        return False
+    return True
+
+
 def _cores_of_engine() -> int:
     """Return how many cores the engine gives to the task that runs here."""
-    if "distributed" in sys.modules:
+    if is_dask_worker():
         import distributed
 
-        try:
-            return max(1, int(distributed.get_worker().state.nthreads))
-        except ValueError:
-            pass  # this process is no worker of Dask's
+        return max(1, int(distributed.get_worker().state.nthreads))
     # As ray and joblib set it in their workers.
     n_threads = os.environ.get("OMP_NUM_THREADS", "")
     return int(n_threads) if n_threads.isdigit() and int(n_threads) else os.cpu_count() or 1

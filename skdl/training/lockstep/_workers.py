@@ -39,6 +39,7 @@ class WorkersBackend(ParallelBackendBase):
     Parameters
     ----------
     engine : Engine
+    engine_name : str, default=""
     memory_limit : int or None, default=None
         See `lockstep`.
     progress : bool, default=False
@@ -67,6 +68,7 @@ class WorkersBackend(ParallelBackendBase):
         self,
         engine: Engine,
         *,
+        engine_name: str = "",
         memory_limit: int | None = None,
         progress: bool = False,
         is_local: bool = False,
@@ -77,12 +79,18 @@ class WorkersBackend(ParallelBackendBase):
         super().__init__(nesting_level=nesting_level)
         self.batches: list[int] = [] if batches is None else batches
         self.reports: list[Report] = [] if reports is None else reports
+        self.engine_name = engine_name
         self._engine = engine
         self._memory_limit = memory_limit
         self._progress = progress
         self._is_local = is_local
         self._user: Parallel | None = None
         self._submitted: list[_Submitted] = []
+
+    @property
+    def n_workers(self) -> int:
+        """Number of workers that there are now."""
+        return self._engine.workers()
 
     # ------------------------------------------------------------------ joblib's interface
 
@@ -101,6 +109,7 @@ class WorkersBackend(ParallelBackendBase):
         if self._user is not parallel:
             twin = WorkersBackend(
                 self._engine,
+                engine_name=self.engine_name,
                 memory_limit=self._memory_limit,
                 progress=self._progress,
                 is_local=self._is_local,
@@ -117,7 +126,7 @@ class WorkersBackend(ParallelBackendBase):
         """Return how many tasks may be handed out at once, whatever is asked for."""
         if n_jobs == 0:
             raise ValueError("n_jobs=0 has no meaning. Expected None or any other integer.")
-        return MOST_WAITING * self._engine.workers()
+        return MOST_WAITING * self.n_workers
 
     def get_nested_backend(self) -> tuple[LockstepBackend, None]:
         """Return a backend of calls inside a task, which trains in the task's own process."""
@@ -153,7 +162,7 @@ class WorkersBackend(ParallelBackendBase):
 
     def _run(self, submitted: Sequence[_Submitted]) -> list[_Outcome]:
         tasks = [func.items for func, _ in submitted]
-        chunks = chunks_of([structure_of(calls) for calls in tasks], self._engine.workers())
+        chunks = chunks_of([structure_of(calls) for calls in tasks], self.n_workers)
         if len(chunks) == 1 and self._is_local:
             results, batches = run_calls(tasks, self._memory_limit)
             self.batches += batches
