@@ -31,7 +31,10 @@ TINY = {"hidden_units": 4, "epochs": 3, "learning_rate": 0.01, "random_state": 0
 ROUNDING = 1e-5
 
 # A process of joblib's that has grown since its first task, as by TensorFlow, is replaced.
-pytestmark = pytest.mark.filterwarnings("ignore:A worker stopped while some jobs")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:A worker stopped while some jobs"),
+    pytest.mark.filterwarnings("ignore::skdl.exceptions.NoImprovementWarning"),
+]
 
 
 def regressor(**params):
@@ -59,7 +62,7 @@ def test_cross_validate_trains_on_workers(regression):
     np.testing.assert_allclose(
         found.predictions["y_pred"], expected.predictions["y_pred"], rtol=ROUNDING
     )
-    np.testing.assert_allclose(found.learning_curve, expected.learning_curve, rtol=ROUNDING)
+    np.testing.assert_allclose(found.curve(), expected.curve(), rtol=ROUNDING)
     assert all(hasattr(pipe[-1], "model_") for pipe in found["estimator"])
 
 
@@ -197,8 +200,8 @@ def test_killed_worker_of_a_search_loses_no_trial(regression, tmp_path):
 
 
 def test_search_on_workers_needs_a_storage_that_they_see(regression):
-    for options in ({"study_name": None}, {"storage": optuna.storages.InMemoryStorage()}):
-        search = make_search(None, **options)
+    for storage in (None, optuna.storages.InMemoryStorage()):
+        search = make_search(storage)
         with pytest.raises(InvalidParameterError, match="a storage that all of them reach"):
             search.fit(*regression)
 

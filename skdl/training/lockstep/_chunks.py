@@ -88,6 +88,7 @@ def _described(parameters: dict[str, Any]) -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, numbers.Integral | str | tuple | list | None):
-        return repr(value)
-    return type(value).__name__
+    # Not the text of estimators, as of a Pipeline's steps: it takes long, and holds seeds.
+    parts = value if isinstance(value, tuple | list) else [value]
+    is_plain = all(isinstance(part, numbers.Integral | str | None) for part in parts)
+    return repr(value) if is_plain else type(value).__name__

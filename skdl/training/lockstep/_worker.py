@@ -120,9 +120,10 @@ def run_chunk(
     with warnings.catch_warnings(record=True) as caught:
         try:
             tasks = unpack(pickled, arrays)
-            results, batches = run_calls(tasks, limit)
+            results, batches = run_calls([[(_traced, (calls,), {})] for calls in tasks], limit)
+            results = [found for (found,) in results]
         except Exception as raised:  # noqa: BLE001 - raised where the caller retrieves it
-            error = _with_trace(raised)
+            error = raised
     report = Report(
         results, error, batches, _told(caught), this_process(), time.process_time() - start
     )
@@ -182,11 +183,14 @@ def _limit_cores(n_cores: int) -> None:
             os.environ[name] = str(n_cores)
 
 
-def _with_trace(error: Exception) -> Exception:
-    """Return an error that says where in the worker it was raised."""
-    trace = "".join(traceback.format_exception(error))
-    error.add_note(f"In a worker of skdl.lockstep on {platform.node()}:\n{trace}")
-    return error
+def _traced(calls: Sequence[Any]) -> list[Any]:
+    """Run the calls of a task; an error says where it was raised, as joblib and pickles do not."""
+    try:
+        return _run_task(calls)
+    except Exception as error:
+        trace = "".join(traceback.format_exception(error))
+        error.add_note(f"In a worker of skdl.lockstep on {platform.node()}:\n{trace}")
+        raise
 
 
 def _told(
