@@ -69,7 +69,7 @@ def main():
     table = pd.read_csv(DATA / "winequality-red.csv", sep=";")
     X, y = table.drop(columns="quality").to_numpy(float), table["quality"].to_numpy(float)
     network = skdl.MLPRegressor(
-        (64, 64), batch_normalization=True, dropout=0.2, epochs=given.epochs, random_state=0
+        (64, 64), batch_norm="before_activation", dropout=0.2, epochs=given.epochs, random_state=0
     )
     model = make_pipeline(StandardScaler(), network)
     cv = RepeatedKFold(n_splits=5, n_repeats=given.folds // 5, random_state=0)
