@@ -21,12 +21,17 @@ class DropoutRule(Rule):
 
     scalars = ("rate",)
     draws_noise = True
+    keeps_mask = True
 
     def summary(self, layer: Layer) -> str:
         return f"Dropout: {layer['rate']:g}"
 
     def does_nothing(self, layer: Layer) -> bool:
         return bool(layer["rate"] == 0)
+
+    def keeps_units_apart(self, layer: Layer) -> bool:
+        del layer
+        return True
 
     def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
         import tensorflow as tf
