@@ -7,6 +7,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import sparse
 
 from skdl.layers import blueprint_of
 from skdl.training._losses import reduction_of
@@ -91,7 +92,8 @@ class Stack:
         n_joined = max(m.job.n_joined_rows for m in members)
         self._shared = Shared(
             programs=programs,
-            data=self._pool.tensors(programs["train"].spec.rows, padded=self._compiled),
+            # With room for more rows from the start, so that going over to XLA copies nothing.
+            data=self._pool.tensors(programs["train"].spec.rows, padded=self._may_compile),
             offsets=offsets,
             noise=tf.constant(NoiseTable((first.batch_size + n_joined) * widest).values),
             dims=tf.constant(self._blueprint.layout.dims, tf.int32),
@@ -136,7 +138,7 @@ class Stack:
         """Trace and compile the program that trains, ahead of the first epoch."""
         if self._compiled:
             learn, shard = self._shared.programs["train"], self._shards[0]
-            rehearsal = shard.training(shard.rows_of("train"), 0, is_rehearsal=True)
+            rehearsal = shard.rehearsal()
             with full_collections_put_off():
                 # First, as TensorFlow numbers functions as they come, and finds compilations on
                 # disk by these numbers among others.
@@ -225,11 +227,7 @@ class Stack:
 
     def _train(self) -> dict[Member, dict[str, float]]:
         """Train for an epoch; return what each member reports of it."""
-        orders = [shard.next_orders() for shard in self._shards]
-        calls = [
-            shard.training(own, self._epoch)
-            for shard, own in zip(self._shards, orders, strict=True)
-        ]
+        calls, orders = zip(*(shard.training(self._epoch) for shard in self._shards), strict=True)
         train = self._shared.programs["train"].train
         found = side_by_side(train, calls)
         logs: dict[Member, dict[str, float]] = {}
@@ -298,6 +296,6 @@ def stack_key(member: Member) -> Any:
         job.validation is not None,
         job.held_out is not None,
         reduction_of(job.network.loss),
-        type(job.train.X).__name__,
+        sparse.issparse(job.train.X),
         job.train.X.dtype == np.uint8,
     )
