@@ -256,7 +256,13 @@ class Stack:
             return {}
         calls = [shard.evaluations(role) for shard in self._shards]
         evaluate = self._shared.programs[role].evaluate
-        found = iter(side_by_side(evaluate, list(chain(*calls))))
+        every = list(chain(*calls))
+        if any(call.batches.index.shape[0] > 1 for call in every):
+            # Chunks as large as memory allows: one call at a time, whose operations are so large
+            # that TensorFlow spreads each over the cores.
+            found = iter([evaluate(call) for call in every])
+        else:
+            found = iter(side_by_side(evaluate, every))
         logs: dict[Member, dict[str, float]] = {}
         for shard, own in zip(self._shards, calls, strict=True):
             logs |= shard.logs(list(islice(found, len(own))), role, shard.rows_of(role))
