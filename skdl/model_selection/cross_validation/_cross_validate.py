@@ -237,7 +237,7 @@ def cross_validate(
     if return_estimator:
         scores["estimator"] = [fold.result["estimator"] for fold in folds]
     if return_indices:
-        train, test = zip(*splits, strict=True)
+        train, test = zip(*([r.astype(np.intp) for r in split] for split in splits), strict=True)
         scores["indices"] = {"train": train, "test": test}
 
     others: dict[str, dict[str, Any]] = {}
