@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         PretrainedCNNRegressor,
         PretrainedFeatures,
         SmoothClipScaler,
+        TokenSequences,
         from_scikeras,
     )
     from skdl.inspection import diagnose
@@ -66,6 +67,7 @@ _MODULE_OF = {
     "PretrainedCNNRegressor": "skdl.estimators",
     "PretrainedFeatures": "skdl.estimators",
     "SmoothClipScaler": "skdl.estimators",
+    "TokenSequences": "skdl.estimators",
     "diagnose": "skdl.inspection",
     "from_scikeras": "skdl.estimators",
     "lockstep": "skdl.training.lockstep",
@@ -84,6 +86,7 @@ __all__ = [
     "PretrainedCNNRegressor",
     "PretrainedFeatures",
     "SmoothClipScaler",
+    "TokenSequences",
     "diagnose",
     "from_scikeras",
     "lockstep",

@@ -167,7 +167,7 @@ DIFFERENT = {
         [
             NETWORKS,
             ENSEMBLES,
-            *each("OptunaSearchCV", "PretrainedFeatures", "SmoothClipScaler"),
+            *each("OptunaSearchCV", "PretrainedFeatures", "SmoothClipScaler", "TokenSequences"),
         ],
     ),
     "fit(X_val)": ("targets may be no part of it", [[*OURS, *KERAS[:2]], ["KerasTransformer"]]),
@@ -176,7 +176,8 @@ DIFFERENT = {
         "who needs them",
         [
             [*OURS, *KERAS[:2], *ENSEMBLES, "OptunaSearchCV"],
-            *each("KerasTransformer", "PretrainedFeatures", "SmoothClipScaler"),
+            *each("KerasTransformer", "PretrainedFeatures"),
+            ["SmoothClipScaler", "TokenSequences"],
         ],
     ),
     "fit(y_val)": ("targets may be no part of it", [[*OURS, *KERAS[:2]], ["KerasTransformer"]]),
@@ -207,7 +208,7 @@ DIFFERENT = {
     "score(y)": ("labels, targets, or neither", [classifiers(NETWORKS), *each(*KERAS[1:])]),
     "transform(X)": (
         "what the rows are",
-        each("KerasTransformer", "PretrainedFeatures", "SmoothClipScaler"),
+        each("KerasTransformer", "PretrainedFeatures", "SmoothClipScaler", "TokenSequences"),
     ),
 }
 
