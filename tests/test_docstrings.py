@@ -40,7 +40,7 @@ DIFFERENT = {
     # -------------------------------------------------- parameters of classes and functions
     "X": (
         "what is done with the rows",
-        each("CrossValidationResult", "cross_validate", "duplicate_groups"),
+        each("CrossValidationResult", "Windows", "cross_validate", "duplicate_groups"),
     ),
     "activation": ("which layers there are", [CNNS, MLPS, OF_TEXTS, PRETRAINED]),
     "batch_norm": (
@@ -77,7 +77,7 @@ DIFFERENT = {
     ),
     "groups": (
         "folds, three parts, or lines of a table",
-        each("coverage_by_group", "cross_validate", "train_validation_test_split"),
+        each("Windows", "coverage_by_group", "cross_validate", "train_validation_test_split"),
     ),
     "hidden_layers": (
         "without them a CNN is still not linear",
@@ -141,7 +141,10 @@ DIFFERENT = {
     ),
     "y": (
         "what is done with them",
-        each("CrossValidationResult", "coverage_by_group", "cross_validate", "duplicate_groups"),
+        [
+            *each("CrossValidationResult", "Windows", "coverage_by_group"),
+            *each("cross_validate", "duplicate_groups"),
+        ],
     ),
     # -------------------------------------------------- attributes
     "backbone_": ("the transformer has no fine-tuning", [PRETRAINED, ["PretrainedFeatures"]]),
