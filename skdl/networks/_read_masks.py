@@ -7,6 +7,7 @@ out, where they are those of the input.
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from skdl._compat_keras import mask_of, producing_node
@@ -17,23 +18,38 @@ if TYPE_CHECKING:
 
     import keras
 
-__all__ = ["data_inputs", "needed_operations", "own_arguments"]
+# What a layer that attends may be given, in order.
+_ATTENDING = ("query", "value", "key")
+
+__all__ = ["data_inputs", "needed_operations", "own_arguments", "uses_mask"]
 
 
 def own_arguments(node: Any) -> dict[str, Any]:
     """Return the keyword arguments of a call, without the mask that belongs to its input."""
-    given = dict(node.arguments.kwargs)
-    first = node.arguments.args[0] if node.arguments.args else None
-    if given.get("mask") is not None and _is_same(given["mask"], mask_of(first)):
-        del given["mask"]
-    return given
+    args, kwargs = node.arguments.args, node.arguments.kwargs
+    inputs = dict(zip(_ATTENDING, args, strict=False)) | kwargs
+    masked = {f"{name}_mask": inputs.get(name) for name in _ATTENDING}
+    masked["mask"] = args[0] if args else None
+    return {
+        name: value
+        for name, value in kwargs.items()
+        if not (value is not None and _is_same(value, mask_of(masked.get(name))))
+    }
 
 
 def data_inputs(node: Any) -> list[keras.KerasTensor]:
     """Return the tensors that a call takes, without the mask that belongs to its input."""
-    mask = node.arguments.kwargs.get("mask")
-    is_left_out = mask is not None and "mask" not in own_arguments(node)
-    return [tensor for tensor in node.input_tensors if not (is_left_out and tensor is mask)]
+    own = own_arguments(node)
+    left_out = [value for name, value in node.arguments.kwargs.items() if name not in own]
+    return [tensor for tensor in node.input_tensors if not any(tensor is m for m in left_out)]
+
+
+def uses_mask(node: Any) -> bool:
+    """Tell whether a layer takes a mask from its inputs, or sets one on its output."""
+    taken = any(mask_of(tensor) is not None for tensor in data_inputs(node))
+    names = inspect.signature(node.operation.call).parameters
+    is_asked = any(name == "mask" or name.endswith("_mask") for name in names)
+    return (taken and is_asked) or mask_of(node.outputs[0]) is not None
 
 
 def needed_operations(outputs: Iterable[keras.KerasTensor], nodes: Iterable[Any]) -> set[int]:
