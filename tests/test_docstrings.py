@@ -80,8 +80,8 @@ DIFFERENT = {
         each("Windows", "coverage_by_group", "cross_validate", "train_validation_test_split"),
     ),
     "hidden_layers": (
-        "without them a CNN is still not linear",
-        [[*CNNS, *OF_TEXTS], [*MLPS, *PRETRAINED]],
+        "without them, what stands before them is still not linear",
+        [CNNS, OF_TEXTS, [*MLPS, *PRETRAINED]],
     ),
     "hidden_units": (
         'where the layers stand; only MLPs have "auto"',

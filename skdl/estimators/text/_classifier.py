@@ -43,8 +43,8 @@ class TextClassifier(BaseText, ClassificationNetwork):
     hidden_units : int or sequence of int, default=32
         Units per hidden layer behind the encoder; a sequence has one entry per layer.
     hidden_layers : int, default=0
-        Number of hidden layers, unless `hidden_units` is a sequence; 0 leads straight to the
-        output.
+        Number of hidden layers, unless `hidden_units` is a sequence; with 0 the encoder leads
+        directly to the output.
     max_tokens : int, default=10000
         Size of the vocabulary: ids are below it. Padding and unknown tokens are two of them.
     max_length : int, default=200
@@ -82,46 +82,47 @@ class TextClassifier(BaseText, ClassificationNetwork):
         loss. All but the last are averaged by the sample weights. Losses with "sparse" in their
         name are given class numbers, others one column per class (one column for two classes).
     label_smoothing : float in [0, 1), default=0.0
-        Share of each row's target that is spread evenly over all classes (Szegedy et al. 2016,
+        Fraction of each row's target that is spread evenly over all classes (Szegedy et al. 2016,
         section 7); for ``"crossentropy"`` and ``"focal"``.
     optimizer : str, class or keras.optimizers.Optimizer, default="adam"
-        An object is not changed by ``fit``; its own learning rate holds.
+        ``fit`` does not change an object, and uses the object's own learning rate.
     learning_rate : float or Keras schedule, default=0.001
         Must be left at its default when `optimizer` is an object.
     batch_size : int, default=32
         Rows per training step; the last batch of an epoch may be smaller.
     epochs : int, default=10
-        Passes over the training rows; the most there will be with `early_stopping`.
+        Passes over the training rows; with `early_stopping`, the maximum.
     shuffle : bool, default=True
         Draw a new order of the training rows for each epoch.
     early_stopping : bool, default=False
         Stop when `monitor` has not improved for `patience` epochs. Unless ``fit`` is given
-        validation rows, a share of the training rows is held out for it.
+        validation rows, `validation_fraction` of the training rows become validation rows.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows held out, drawn at random, stratified by class.
+        Fraction of the training rows that become validation rows, drawn at random, stratified by
+        class.
     monitor : str, default="val_loss"
         What early stopping looks at: ``"loss"``, the name of a metric, or either with
         ``"val_"`` in front. Accuracies and their like are maximised, all else is minimised.
     patience : int, default=10
         Epochs without improvement before training stops.
     min_delta : float >= 0, default=0.0
-        The least change that counts as an improvement, in units of `monitor`.
+        Smallest change that counts as an improvement, in units of `monitor`.
     restore_best_weights : bool, default=True
         With `early_stopping`, keep the weights of the best epoch instead of the last.
     class_weight : "balanced", dict or None, default=None
-        Factor by which rows of each class count; ``"balanced"`` makes all classes count alike,
-        ``n_samples / (n_classes * count)``. Multiplied with the sample weights.
+        Weight of each class in the loss; ``"balanced"`` is ``n_samples / (n_classes * count)``, so
+        that all classes count alike. Multiplied by the sample weights.
     calibrate : "temperature" or None, default=None
-        Divide the logits by a temperature (Guo et al. 2017) of least log loss on the held-out
-        rows, those of `early_stopping` or ``X_val``; which class is most probable stays as it
-        was. To calibrate without holding rows out, see `KFoldEnsembleClassifier`.
+        Divide the logits by the temperature (Guo et al. 2017) with the smallest log loss on the
+        validation rows, those of `early_stopping` or ``X_val``. The most probable class stays the
+        same. To calibrate without validation rows, see `KFoldEnsembleClassifier`.
     metrics : str, callable, keras.metrics.Metric, or list of them, default=None
         Reported per epoch in ``history_``.
     callbacks : keras.callbacks.Callback or list of them, default=None
         Those that act at the ends of epochs see a Keras model that follows the training. Any
         that acts on batches makes ``fit`` train through ``keras.Model.fit``.
     warm_start : bool, default=False
-        Let ``fit`` go on from the last fit's weights and optimizer state.
+        Let ``fit`` continue from the last fit's weights and optimizer state.
     random_state : int, RandomState or None, default=None
         Decides initial weights, order of rows, dropout and the inner validation split. Equal
         integers give equal predictions, to the bit.
@@ -136,12 +137,12 @@ class TextClassifier(BaseText, ClassificationNetwork):
         Per epoch: ``loss`` (regularisation included), metrics, and both with ``val_`` in front
         where there were validation rows.
     n_iter_ : int
-        Epochs run, those of earlier fits it went on from included.
+        Number of epochs run, including those of earlier fits that it continued.
     best_epoch_ : int
         Number of epochs after which `monitor` (without `early_stopping`: the validation loss)
         was best, counted from 1; ``n_iter_`` where there were no validation rows.
     callbacks_ : list of keras.callbacks.Callback
-        Those that followed the last fit: copies of what was given, with what they saw.
+        Copies of the callbacks that the last fit used, with what they collected.
     token_sequences_ : TokenSequences or None
         What makes ids of texts; None where ``fit`` was given ids.
     n_features_in_ : int
@@ -153,8 +154,7 @@ class TextClassifier(BaseText, ClassificationNetwork):
     n_outputs_ : int
         Number of columns of `y`: 1, or the number of labels in multilabel targets.
     temperature_ : float
-        By what logits are divided before they become probabilities; 1 without `calibrate`, above
-        1 where the network was too sure of itself.
+        Divisor of the logits; 1 without `calibrate`, above 1 if the network was overconfident.
 
     See Also
     --------

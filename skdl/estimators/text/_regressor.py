@@ -41,8 +41,8 @@ class TextRegressor(BaseText, RegressionNetwork):
     hidden_units : int or sequence of int, default=32
         Units per hidden layer behind the encoder; a sequence has one entry per layer.
     hidden_layers : int, default=0
-        Number of hidden layers, unless `hidden_units` is a sequence; 0 leads straight to the
-        output.
+        Number of hidden layers, unless `hidden_units` is a sequence; with 0 the encoder leads
+        directly to the output.
     max_tokens : int, default=10000
         Size of the vocabulary: ids are below it. Padding and unknown tokens are two of them.
     max_length : int, default=200
@@ -92,27 +92,27 @@ class TextRegressor(BaseText, RegressionNetwork):
         output apart (with ``loss="poisson"``: ``y / mean``). Predictions and metrics are in y's
         own units, losses in the network's.
     optimizer : str, class or keras.optimizers.Optimizer, default="adam"
-        An object is not changed by ``fit``; its own learning rate holds.
+        ``fit`` does not change an object, and uses the object's own learning rate.
     learning_rate : float or Keras schedule, default=0.001
         Must be left at its default when `optimizer` is an object.
     batch_size : int, default=32
         Rows per training step; the last batch of an epoch may be smaller.
     epochs : int, default=10
-        Passes over the training rows; the most there will be with `early_stopping`.
+        Passes over the training rows; with `early_stopping`, the maximum.
     shuffle : bool, default=True
         Draw a new order of the training rows for each epoch.
     early_stopping : bool, default=False
         Stop when `monitor` has not improved for `patience` epochs. Unless ``fit`` is given
-        validation rows, a share of the training rows is held out for it.
+        validation rows, `validation_fraction` of the training rows become validation rows.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows held out, drawn at random.
+        Fraction of the training rows that become validation rows, drawn at random.
     monitor : str, default="val_loss"
         What early stopping looks at: ``"loss"``, the name of a metric, or either with
         ``"val_"`` in front. Accuracies and their like are maximised, all else is minimised.
     patience : int, default=10
         Epochs without improvement before training stops.
     min_delta : float >= 0, default=0.0
-        The least change that counts as an improvement, in units of `monitor`.
+        Smallest change that counts as an improvement, in units of `monitor`.
     restore_best_weights : bool, default=True
         With `early_stopping`, keep the weights of the best epoch instead of the last.
     metrics : str, callable, keras.metrics.Metric, or list of them, default=None
@@ -121,7 +121,7 @@ class TextRegressor(BaseText, RegressionNetwork):
         Those that act at the ends of epochs see a Keras model that follows the training. Any
         that acts on batches makes ``fit`` train through ``keras.Model.fit``.
     warm_start : bool, default=False
-        Let ``fit`` go on from the last fit's weights and optimizer state.
+        Let ``fit`` continue from the last fit's weights and optimizer state.
     random_state : int, RandomState or None, default=None
         Decides initial weights, order of rows, dropout and the inner validation split. Equal
         integers give equal predictions, to the bit.
@@ -136,12 +136,12 @@ class TextRegressor(BaseText, RegressionNetwork):
         Per epoch: ``loss`` (regularisation included), metrics, and both with ``val_`` in front
         where there were validation rows.
     n_iter_ : int
-        Epochs run, those of earlier fits it went on from included.
+        Number of epochs run, including those of earlier fits that it continued.
     best_epoch_ : int
         Number of epochs after which `monitor` (without `early_stopping`: the validation loss)
         was best, counted from 1; ``n_iter_`` where there were no validation rows.
     callbacks_ : list of keras.callbacks.Callback
-        Those that followed the last fit: copies of what was given, with what they saw.
+        Copies of the callbacks that the last fit used, with what they collected.
     token_sequences_ : TokenSequences or None
         What makes ids of texts; None where ``fit`` was given ids.
     n_features_in_ : int
