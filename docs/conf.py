@@ -154,6 +154,7 @@ sphinx_gallery_conf = {
             "validation",
             "tables",
             "images",
+            "text",
             "search",
             "deployment",
             "migration",
