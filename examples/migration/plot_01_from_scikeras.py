@@ -5,7 +5,8 @@ How does one move from SciKeras to skdl?
 With SciKeras you write a function that builds a Keras model, and its arguments are the
 hyperparameters. For dense and convolutional networks you no longer need that function: its
 arguments are parameters of the estimator. This page trains the same network both ways on the same
-folds."""
+folds.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np
