@@ -225,6 +225,7 @@ def cross_validate(
         error_score=error_score,
         return_train_score=return_train_score,
         return_predictions=return_predictions,
+        return_estimator=return_estimator,
     )
     folds = shared.run(estimator, n_jobs=n_jobs, verbose=verbose)
     warn_about_fit_failures([fold.result for fold in folds], error_score)
@@ -236,7 +237,7 @@ def cross_validate(
     if return_estimator:
         scores["estimator"] = [fold.result["estimator"] for fold in folds]
     if return_indices:
-        train, test = zip(*splits, strict=True)
+        train, test = zip(*([r.astype(np.intp) for r in split] for split in splits), strict=True)
         scores["indices"] = {"train": train, "test": test}
 
     others: dict[str, dict[str, Any]] = {}
@@ -252,6 +253,7 @@ def cross_validate(
             score_params=score_params,
             return_train_score=False,
             return_predictions=False,
+            return_estimator=False,
         ).run(contender, n_jobs=n_jobs, verbose=verbose)
         others[contender_name] = _of_contender(
             contender_name, contender_folds, metrics, error_score

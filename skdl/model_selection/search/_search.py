@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from typing import TYPE_CHECKING, Any, Self
@@ -23,6 +24,7 @@ from skdl._compat_model_selection import (
 from skdl._compat_sklearn import check_method_params
 from skdl.model_selection._arguments import check_data, checked_splits
 from skdl.model_selection._groups import known_groups
+from skdl.model_selection._lockstep import leave_workers
 from skdl.model_selection._split import SHUFFLE_SEED, check_folds, splits_per_iteration
 from skdl.model_selection.cross_validation import Folds, router_of
 from skdl.model_selection.search._defaults import make_pruner, max_epochs, size_of_round
@@ -44,6 +46,7 @@ from skdl.model_selection.search._start import fixed_guesses, make_start, place_
 from skdl.model_selection.search._study import describe_study, study_of_search
 from skdl.model_selection.search._trials import Trials
 from skdl.model_selection.search._warnings import warn_if_no_better, warn_of_unjudged_trials
+from skdl.model_selection.search._workers import is_part_of_search, search_on_workers
 from skdl.model_selection.shared_study import described_errors, enqueue_once, run_study
 
 if TYPE_CHECKING:
@@ -148,6 +151,13 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         Optuna's: ``callback(study, trial)`` after each trial; ``study.stop()`` works in them.
     n_jobs : int or None, default=None
         As scikit-learn's, for estimators that hold no network. Networks train together.
+    engine : {"loky", "dask", "ray", "spark"} or None, default=None
+        Where trials are made: None is this process. With an engine (see `lockstep`), each of its
+        workers takes part in the study, in a `storage` that all of them reach, until it holds
+        `n_trials`; this process waits, and refits. `callbacks` run in the workers, each of which
+        looks at `timeout` and `target_score` for itself.
+    n_workers : int or None, default=None
+        Number of workers, with an `engine`; None is all of a cluster's, or one for each core.
     verbose : int, default=0
         1 shows running trials, the best score so far and how many were pruned.
     error_score : "raise" or float, default=nan
@@ -244,6 +254,8 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         random_state: int | np.random.RandomState | None = None,
         callbacks: Sequence[Callable[..., None]] | None = None,
         n_jobs: int | None = None,
+        engine: str | None = None,
+        n_workers: int | None = None,
         verbose: int = 0,
         error_score: Any = np.nan,
         return_train_score: bool = False,
@@ -274,6 +286,8 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         self.trials_together = trials_together
         self.random_state = random_state
         self.callbacks = callbacks
+        self.engine = engine
+        self.n_workers = n_workers
 
     @with_callbacks
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
@@ -311,6 +325,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
             paired folds (Nadeau and Bengio 2003), two-sided at 5 %.
         """
         check_search_parameters(self.get_params(deep=False))
+        given = X, y, params
         forget_results(self)
         scorers, refit_metric = scorers_of_search(self)
         X, y = check_data(_OWNER, self.estimator, X, y)
@@ -343,7 +358,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         n_epochs = max_epochs(base, splits)
         is_judged = n_epochs is not None and len(objectives) == 1
         pruner = make_pruner(self.pruner, base, splits, is_judged=is_judged)
-        study = self._begin_study(space, start, [X, y, *splits], objectives, pruner)
+        self._begin_study(space, start, [X, y, *splits], objectives, pruner)
         n_trials = 1 if space.names == () else self.n_trials  # there is nothing to draw
         tasks = SearchTasks.begin(
             self._init_callback_context(max_subtasks=1 + (self.refit is not False)),
@@ -375,29 +390,16 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
             make_library=self._begin_library,
         )
 
-        def on_event(event: Event, trials: list[FrozenTrial]) -> None:
-            progress.event(event, trials)
-            wants_to_stop = tasks.event(event, trials)
-            if event == "finished" and (wants_to_stop or self._is_good_enough(trials)):
-                study.stop()
-
+        together = size_of_round(self.trials_together, pruner)
         try:
-            with progress, described_errors(self.storage):
-                progress.begin_with(finished_trials(study))
-                run_study(
-                    study,
-                    trials,
-                    # None of it is begun in a study that is good enough already.
-                    n_trials=0 if self._is_good_enough(finished_trials(study)) else n_trials,
-                    timeout=self.timeout,
-                    trials_together=size_of_round(self.trials_together, pruner),
-                    callbacks=self.callbacks or (),
-                    on_event=on_event,
-                )
+            self._search(trials, progress, tasks, n_trials, together, given)
         except KeyboardInterrupt:
             self._set_results(space, start, metrics, objectives)
             raise
         tasks.end_search()
+        if is_part_of_search(self):
+            tasks.end()
+            return self
         trials_of_results = self._set_results(space, start, metrics, objectives)
         check_outcome(self.cv_results_, trials_of_results, self.timeout)
         warn_if_no_better(self, trials_of_results, splits, objectives)
@@ -416,8 +418,8 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         data: list[Any],
         objectives: list[str],
         pruner: BasePruner,
-    ) -> optuna.Study:
-        """Return the study that trials are to be added to, its first ones enqueued."""
+    ) -> None:
+        """Set the study that trials are to be added to, its first ones enqueued."""
         check_target_score(self.target_score, objectives)
         guesses = fixed_guesses(space, self.initial_params or ())
         study = self.study_ = study_of_search(self, len(objectives), pruner)
@@ -426,12 +428,50 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
             start.enqueue(study)
         for guess in guesses:
             enqueue_once(study, guess)
-        return study
 
     def _is_good_enough(self, trials: Sequence[FrozenTrial]) -> bool:
         return self.target_score is not None and any(
             t.state == TrialState.COMPLETE and t.values[0] >= self.target_score for t in trials
         )
+
+    # ------------------------------------------------------------------ the search
+
+    def _search(
+        self,
+        trials: Trials,
+        progress: SearchProgress,
+        tasks: SearchTasks,
+        n_trials: int | None,
+        trials_together: int,
+        given: tuple[Any, Any, Mapping[str, Any]],
+    ) -> None:
+        """Evaluate trials, here or on workers, until the study holds enough of them."""
+        study = self.study_
+
+        def on_event(event: Event, trials: list[FrozenTrial]) -> None:
+            progress.event(event, trials)
+            wants_to_stop = tasks.event(event, trials)
+            if event == "finished" and (wants_to_stop or self._is_good_enough(trials)):
+                study.stop()
+
+        cure = "pass engine={engine!r} to OptunaSearchCV, beside a storage that they reach"
+        here = contextlib.nullcontext() if self.engine else leave_workers(_OWNER, cure)
+        with progress, described_errors(self.storage), here:
+            progress.begin_with(finished_trials(study))
+            # None is begun in a study that is good enough already.
+            is_over = self._is_good_enough(finished_trials(study))
+            if self.engine is not None and not is_over:
+                search_on_workers(self, *given)
+                is_over = True
+            run_study(
+                study,
+                trials,
+                n_trials=0 if is_over else n_trials,
+                timeout=self.timeout,
+                trials_together=trials_together,
+                callbacks=self.callbacks or (),
+                on_event=on_event,
+            )
 
     # ------------------------------------------------------------------ after the search
 
