@@ -199,6 +199,18 @@ def test_killed_worker_of_a_search_loses_no_trial(regression, tmp_path):
     assert sum(t.state == TrialState.COMPLETE for t in search.study_.trials) == 6
 
 
+@pytest.mark.slow
+def test_search_on_dask_is_shared_by_its_workers(regression, tmp_path):
+    distributed = pytest.importorskip("distributed", reason="needs pip install skdl[dask]")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster):
+        search = make_search(
+            str(tmp_path / "study.log"), engine="dask", n_workers=None, n_trials=8
+        ).fit(*regression)
+    assert len(search.study_.trials) == 8
+    assert search.best_score_ == max(search.cv_results_["mean_test_score"])
+
+
 def test_search_on_workers_needs_a_storage_that_they_see(regression):
     for storage in (None, optuna.storages.InMemoryStorage()):
         search = make_search(storage)
