@@ -1,7 +1,9 @@
 """What skdl itself trains, on workers: cross-validation, ensembles, and searches over a storage."""
 
+import contextlib
 import os
 import signal
+import types
 import warnings
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from skdl.model_selection import (
     OptunaSearchCV,
     cross_validate,
 )
+from skdl.model_selection.search import _workers
 from skdl.model_selection.shared_study import is_counted
 from tests.workers import Here, workers_here
 
@@ -187,6 +190,24 @@ def test_search_on_workers_makes_exactly_its_trials(regression, tmp_path):
     assert search.predict(regression[0]).shape == (60,)
     values = [t.params for t in search.study_.trials[1:]]
     assert len({v["mlpregressor__l2"] for v in values}) == 5
+
+
+def test_rounds_leave_trials_for_every_worker(regression, tmp_path, monkeypatch):
+    rounds = []
+
+    @contextlib.contextmanager
+    def workers_of(engine, n_workers):
+        yield types.SimpleNamespace(n_workers=n_workers)
+
+    def take_part(part, X, y, params):
+        rounds.append(part.trials_together)
+        part.fit(X, y)
+
+    monkeypatch.setattr(_workers, "lockstep", workers_of)
+    monkeypatch.setattr(_workers, "_take_part", take_part)
+    model = regressor(epochs=10)
+    make_search(str(tmp_path / "study.log"), model, n_workers=3, pruner="auto").fit(*regression)
+    assert rounds == [2, 2, 2]
 
 
 @pytest.mark.slow

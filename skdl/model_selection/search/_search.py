@@ -464,7 +464,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
             # None is begun in a study that is good enough already.
             is_over = self._is_good_enough(finished_trials(study))
             if self.engine is not None and not is_over:
-                search_on_workers(self, *given)
+                search_on_workers(self, *given, trials_together)
                 is_over = True
             run_study(
                 study,
