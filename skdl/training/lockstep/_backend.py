@@ -47,6 +47,8 @@ class LockstepBackend(ThreadingBackend):
         See `lockstep`.
     progress : bool, default=False
         Show a progress bar for each batch.
+    should_stop : callable, default=None
+        Asked after each epoch whether training is to end, with `InterruptedTrainingError`.
     rendezvous : Rendezvous, default=None
         Of the task that this one is used in; a new one by default.
 
@@ -66,11 +68,13 @@ class LockstepBackend(ThreadingBackend):
         *,
         memory_limit: int | None = None,
         progress: bool = False,
+        should_stop: Callable[[], bool] | None = None,
         rendezvous: Rendezvous | None = None,
     ) -> None:
         super().__init__(nesting_level=nesting_level, inner_max_num_threads=inner_max_num_threads)
         self.memory_limit = memory_limit
         self.progress = progress
+        self.should_stop = should_stop or (lambda: False)
         self._user: Parallel | None = None
         self._is_outermost = rendezvous is None
         self._rendezvous = rendezvous or self._new_rendezvous()
@@ -85,7 +89,10 @@ class LockstepBackend(ThreadingBackend):
         limit = self.memory_limit or int(psutil.virtual_memory().available * FREE_SHARE)
         progress = StackProgress() if self.progress else None
 
-        def train_batch(jobs: Any, should_stop: Callable[[], bool]) -> list[Any]:
+        def train_batch(jobs: Any, is_closed: Callable[[], bool]) -> list[Any]:
+            def should_stop() -> bool:
+                return is_closed() or self.should_stop()
+
             return train(jobs, memory_limit=limit, progress=progress, should_stop=should_stop)
 
         return Rendezvous(train_batch, limit)
@@ -108,6 +115,7 @@ class LockstepBackend(ThreadingBackend):
             self.nesting_level,
             memory_limit=self.memory_limit,
             progress=self.progress,
+            should_stop=self.should_stop,
             rendezvous=task.rendezvous if task is not None and is_inside else None,
         )
         twin._user = parallel
