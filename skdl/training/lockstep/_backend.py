@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psutil
 from joblib import parallel_config
 from joblib.parallel import FallbackToBackend, ThreadingBackend
 
+from skdl._lazy_rows import views_of
 from skdl._validation import VERBOSE, AnyOf, OneOf, Real, check_parameters
 from skdl.training._progress import StackProgress
 from skdl.training._signals import AbortParallelCall
@@ -24,7 +26,7 @@ from skdl.training.lockstep._rendezvous import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Hashable, Iterator
 
     from joblib import Parallel
 
@@ -77,6 +79,7 @@ class LockstepBackend(ThreadingBackend):
         self._is_outermost = rendezvous is None
         self._rendezvous = rendezvous or self._new_rendezvous()
         self._call = ParallelCall(self._rendezvous)
+        self._views: dict[Hashable, Any] = {}
 
     @property
     def batches(self) -> list[int]:
@@ -154,6 +157,7 @@ class LockstepBackend(ThreadingBackend):
     def stop_call(self) -> None:
         """Leave the caller to itself again."""
         self._collections.__exit__(None, None, None)
+        self._views.clear()
         if not self._is_counted:
             self._call.rendezvous.mark_waiting()
 
@@ -162,6 +166,12 @@ class LockstepBackend(ThreadingBackend):
     ) -> Task:
         """Queue a task; its outcome goes to `callback` in the task's own thread."""
         call = self._call
+        # Loaded where such fits come from, and slow otherwise.
+        if "sklearn.model_selection._validation" in sys.modules:
+            from skdl._compat_model_selection import with_rows
+
+            views = self._views
+            with_rows(func, lambda own, X, parameters: views_of(own, X, views, parameters))
 
         def run() -> None:
             outcome: _Outcome
@@ -240,8 +250,10 @@ def lockstep(*, memory_limit: float | None = None, verbose: int = 0) -> Iterator
     Parameters
     ----------
     memory_limit : float or None, default=None
-        Bytes that data and weights of fits trained at once may take; what does not fit is
-        trained in several batches. None takes half of the memory that is free.
+        Bytes that fits trained at once may take beside the table that you pass: their rows where
+        they need copies, targets, orders of rows, weights. What does not fit is trained in several
+        batches. None takes half of the memory that is free. TensorFlow and its compiler take some
+        200 MB on top, once.
     verbose : int, default=0
         1 shows one progress bar for each batch.
 
