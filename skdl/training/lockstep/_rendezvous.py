@@ -250,7 +250,10 @@ class Rendezvous:
         own.wakes.wait()
         if own.batch is not None:
             own.wakes.clear()
-            self._lead(own.batch)
+            # It holds itself: what a circle holds is freed when Python looks for circles, so late.
+            batch, own.batch = own.batch, None
+            self._lead(batch)
+            del batch
             own.wakes.wait()
         if isinstance(own.outcome, BaseException):
             raise own.outcome

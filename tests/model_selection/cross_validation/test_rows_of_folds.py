@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 import skdl
 from skdl import MLPClassifier, MLPRegressor
@@ -188,3 +190,26 @@ def test_five_folds_take_less_than_two_and_a_half_times_the_table(function):
     y = (y > 0).astype(int)
     function(estimator, X[:2000], y[:2000])
     assert peak_of(lambda: function(estimator, X, y)) < 2.5 * X.nbytes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("megabytes", [40, 80, 160])
+def test_a_memory_limit_holds(megabytes):
+    # Behind a step each fold has tables of its own, of 12 MB: as split, as transformed and as
+    # trained on.
+    step = FunctionTransformer(np.copy)
+    estimator = make_pipeline(step, MLPRegressor(8, epochs=1, batch_size=1024))
+    X, y = table(20_000, 50)
+
+    def run():
+        with skdl.lockstep(memory_limit=megabytes * 1e6) as session:
+            scores.append(cross_val_score(estimator, X, y, cv=20))
+        batches.append(session.batches)
+
+    scores, batches = [], []
+    run()
+    peak = peak_of(run)
+    assert peak < 1.2 * megabytes * 1e6
+    # Not by doing one at a time.
+    assert max(batches[0]) > megabytes / 30
+    assert sum(batches[0]) == 20
