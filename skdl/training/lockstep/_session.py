@@ -94,9 +94,10 @@ def lockstep(
     n_workers : int or None, default=None
         Number of workers, with an `engine`; None is all of a cluster's, or one for each core.
     memory_limit : float or None, default=None
-        Bytes that data and weights of fits trained at once may take; if all need more, they train
-        in several groups. None is half of the free memory. With an `engine`, it holds for each
-        worker; None is then a worker's share of that half.
+        Bytes that fits trained at once may take beside the table that you pass: rows that must be
+        copied, targets, orders of rows, weights. If all need more, they train in several groups.
+        None is half of the free memory. With an `engine`, it holds for each worker; None is then a
+        worker's share of that half. TensorFlow and its compiler take some 200 MB on top, once.
     verbose : int, default=0
         1 shows one progress bar for each batch, or with an `engine` for each call.
 
