@@ -70,6 +70,8 @@ copybutton_prompt_text = ">>> "
 copybutton_exclude = ".linenos, .gp, .go"
 
 autosummary_generate = True
+# "fit()", not "MLPClassifier.fit()", beside a page of the class.
+toc_object_entries_show_parents = "hide"
 # What scikit-learn adds to every estimator is documented there, with links that lead nowhere here.
 autodoc_default_options = {
     "inherited-members": (
@@ -152,6 +154,7 @@ sphinx_gallery_conf = {
             "validation",
             "tables",
             "images",
+            "text",
             "search",
             "deployment",
             "migration",
@@ -198,7 +201,14 @@ def show_examples(app, docname, source):
 def write_search_spaces(app):
     """Write what an automatic search varies, read from the estimators themselves."""
     lines = []
-    for kind in (skdl.MLPRegressor, skdl.MLPClassifier, skdl.CNNRegressor, skdl.CNNClassifier):
+    for kind in (
+        skdl.MLPRegressor,
+        skdl.MLPClassifier,
+        skdl.CNNRegressor,
+        skdl.CNNClassifier,
+        skdl.TextRegressor,
+        skdl.TextClassifier,
+    ):
         lines += [
             f'.. list-table:: What ``"auto"`` searches for :class:`~skdl.{kind.__name__}`',
             "   :header-rows: 1",

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from skdl import inspection as inspection
     from skdl import io as io
     from skdl import model_selection as model_selection
+    from skdl import reporting as reporting
     from skdl import serving as serving
-    from skdl._versions import show_versions as show_versions
+    from skdl._versions import show_versions
     from skdl.estimators import (
         CNNClassifier,
         CNNRegressor,
@@ -37,10 +38,14 @@ if TYPE_CHECKING:
         PretrainedCNNRegressor,
         PretrainedFeatures,
         SmoothClipScaler,
+        TextClassifier,
+        TextRegressor,
+        TokenSequences,
         from_scikeras,
     )
     from skdl.inspection import diagnose
     from skdl.model_selection import OptunaPruning
+    from skdl.reporting import report
     from skdl.training.lockstep import lockstep
 
 __version__ = "0.1.0.dev0"
@@ -52,6 +57,7 @@ _SUBMODULES = [
     "inspection",
     "io",
     "model_selection",
+    "reporting",
     "serving",
 ]
 _MODULE_OF = {
@@ -67,9 +73,13 @@ _MODULE_OF = {
     "PretrainedCNNRegressor": "skdl.estimators",
     "PretrainedFeatures": "skdl.estimators",
     "SmoothClipScaler": "skdl.estimators",
+    "TextClassifier": "skdl.estimators",
+    "TextRegressor": "skdl.estimators",
+    "TokenSequences": "skdl.estimators",
     "diagnose": "skdl.inspection",
     "from_scikeras": "skdl.estimators",
     "lockstep": "skdl.training.lockstep",
+    "report": "skdl.reporting",
     "show_versions": "skdl._versions",
 }
 
@@ -86,9 +96,13 @@ __all__ = [
     "PretrainedCNNRegressor",
     "PretrainedFeatures",
     "SmoothClipScaler",
+    "TextClassifier",
+    "TextRegressor",
+    "TokenSequences",
     "diagnose",
     "from_scikeras",
     "lockstep",
+    "report",
     "show_versions",
 ]
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sklearn.metrics._scorer import _MultimetricScorer
+from sklearn.metrics._scorer import _BaseScorer, _MultimetricScorer, _PassthroughScorer
 from sklearn.model_selection import _validation
 from sklearn.model_selection._search import BaseSearchCV
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = [
     "BaseSearchCV",
@@ -21,10 +21,12 @@ __all__ = [
     "fit_params_by_consumer",
     "insert_error_scores",
     "is_multimetric",
+    "only_predicts",
     "scorers_by_name",
     "scorers_of_search",
     "strict_scorer",
     "warn_about_fit_failures",
+    "with_rows",
 ]
 
 # `BaseSearchCV`, the base of GridSearchCV: it has no public path. Without it, `OptunaSearchCV`
@@ -40,6 +42,29 @@ def fit_and_score(estimator: Any, X: Any, y: Any, **options: Any) -> dict[str, A
     differ from scikit-learn's.
     """
     return _validation._fit_and_score(estimator, X, y, **options)
+
+
+def with_rows(batch: Any, rows_for: Callable[[Any, Any, Mapping[str, Any]], Any]) -> None:
+    """Replace the rows that fits of scikit-learn's functions, handed to joblib, are given.
+
+    Without it, each of them copies the rows of its fold: the folds of a large table then take as
+    many times its memory as there are.
+
+    Parameters
+    ----------
+    batch : object
+        What joblib hands to a backend.
+    rows_for : callable
+        ``rows_for(estimator, X, parameters)`` returns the rows for an estimator of which these
+        parameters will be set.
+    """
+    for i, (function, args, options) in enumerate(getattr(batch, "items", ())):
+        inner = getattr(function, "function", None)
+        is_scored = inner is _validation._fit_and_score and only_predicts(options.get("scorer"))
+        if (is_scored or inner is _validation._fit_and_predict) and len(args) > 1:
+            estimator, X, *others = args
+            X = rows_for(estimator, X, options.get("parameters") or {})
+            batch.items[i] = (function, (estimator, X, *others), options)
 
 
 def insert_error_scores(results: Sequence[dict[str, Any]], error_score: Any) -> None:
@@ -76,6 +101,17 @@ def scorers_by_name(scorer: Any) -> dict[str, Any]:
     Without them, `OptunaSearchCV` has no ``scorer_`` and no names of metrics.
     """
     return scorer._scorers
+
+
+def only_predicts(scorer: Any) -> bool:
+    """Tell whether a scorer is scikit-learn's own, which hands rows to the estimator and no more.
+
+    Without these classes, scorers could not be told from functions of the user's, which may look
+    at the rows, so folds of a table would be copied for all of them.
+    """
+    if is_multimetric(scorer):
+        return all(map(only_predicts, scorers_by_name(scorer).values()))
+    return isinstance(scorer, _BaseScorer | _PassthroughScorer)
 
 
 def strict_scorer(scorer: Any, name: str | None = None) -> Any:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from skdl.layers._shapes import Shape, concatenated, shape_of
+from skdl.layers._shapes import Shape, concatenated, shape_of, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -169,6 +169,8 @@ class Rule:
         Whether XLA can compile it, and with members side by side.
     draws_noise : bool
         Whether it draws from the member's own noise in training.
+    noise_scalars : tuple of str
+        Those of `scalars` without which it draws none.
     has_fixed_widths : bool
         Whether its own code computes, for which widths must be known while tracing.
     adds_bias : bool
@@ -185,6 +187,7 @@ class Rule:
     one_member_at_a_time = False
     compiles = True
     draws_noise = False
+    noise_scalars: tuple[str, ...] = ()
     has_fixed_widths = False
     adds_bias = False
     absorbs_shift = False
@@ -213,6 +216,10 @@ class Rule:
         with _making_classes:
             kind = self.keras_class(layer)
         return kind(**config)
+
+    def keras_call(self, built: keras.layers.Layer, tensors: list[Any]) -> Any:
+        """Return what the Keras layer makes of symbolic tensors."""
+        return built(tensors[0] if len(tensors) == 1 else tensors)
 
     def summary(self, layer: Layer) -> str:
         """Return the layer in a few words."""
@@ -249,6 +256,11 @@ class Rule:
         """Return how often a loop inside the layer goes round; 0 if there is none."""
         del layer, shape
         return 0
+
+    def noise_size(self, layer: Layer, shape: Shape) -> int:
+        """Return the numbers of noise per row in one step, where it draws any."""
+        del layer
+        return size(shape)
 
     def im2col_size(self, layer: Layer, shape: Shape) -> int:
         """Return the floats per row of its windows, laid out for a matrix product (im2col)."""
@@ -335,6 +347,26 @@ class Rule:
         """Tell whether units whose weights are all zero change nothing for the others."""
         del layer
         return False
+
+    def forward_masked(
+        self, ops: Operations, layer: Layer, weights: Arrays, x: Value, mask: Value
+    ) -> Value:
+        """Return what `forward` does, where steps of the inputs may not count.
+
+        Parameters
+        ----------
+        ops, layer, weights, x
+            As in `forward`.
+        mask : value of shape [B, n_steps, 1], bool, or None
+            True for the steps that count; a list for a layer that takes several tensors.
+        """
+        del mask
+        return self.forward(ops, layer, weights, x)
+
+    def forward_mask(self, ops: Operations, layer: Layer, x: Value, given: Value) -> Value:
+        """Return the mask of its outputs where `has_mask`, as `forward_masked` takes it."""
+        del ops, layer, x
+        return given
 
     def passes_through(self, layer: Layer) -> bool:
         """Tell whether it hands on its inputs as they are in prediction."""

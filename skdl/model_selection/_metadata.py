@@ -90,9 +90,8 @@ def split_rows(
         If the splits are none, or train on rows that are later than some that they judge.
     """
     given = {name: value for name, value in split_params.items() if value is not None}
-    for name in ("groups", "time"):
-        value = getattr(metadata, name)
-        if value is not None and get_routing_for_object(splitter).consumes("split", [name]):
+    for name, value in metadata.as_arguments().items():
+        if get_routing_for_object(splitter).consumes("split", [name]):
             given.setdefault(name, value)
     splits = checked_splits(owner, cv, splitter, X, y, **given)
     if metadata.time is None:

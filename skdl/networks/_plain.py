@@ -346,6 +346,8 @@ _NUMERIC: dict[str, Check] = {"?n_numeric": optional(count)}
 _RECURRENT: dict[str, Check] = {
     "units": count,
     "?activation": one_of(*ACTIVATIONS),
+    "?dropout": number,
+    "?recurrent_dropout": number,
     "?go_backwards": truth,
     "?return_sequences": truth,
     "?use_bias": truth,
@@ -366,7 +368,8 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
     },
     "Bidirectional": {
         "forward": lambda own: type(own) is Layer and own.kind in _RECURRENT_KINDS,
-        "merge_mode": one_of("ave", "concat", "mul", "sum"), **_PENALTY,
+        "merge_mode": one_of("ave", "concat", "mul", "sum"), "?dropout": number,
+        "?recurrent_dropout": number, **_PENALTY,
     },
     "Categories": {
         "n_numeric": natural, "one_hot": items(natural), "embedded": items(natural), "units": count,
@@ -401,6 +404,10 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
         "n_outputs": count,
         "reason": text,
     },
+    "MultiHeadAttention": {
+        "num_heads": count, "key_dim": count, "?value_dim": count, "?dropout": number,
+        "?use_bias": truth, **_PENALTY,
+    },
     "Multiply": {},
     "Operation": {"call": instance(OperationCall)},
     "ParametricActivation": {"function": _is_activation},
@@ -409,6 +416,7 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
         "frequency_scale": number, "units": count, **_NUMERIC,
     },
     "PiecewiseLinearEmbedding": {"n_bins": count, **_NUMERIC},
+    "PositionEncoding": {"form": one_of("learned", "sinusoidal")},
     "RandomContrast": {"factor": number, "value_range": items(number)},
     "RandomFlip": {"mode": one_of("horizontal", "vertical", "horizontal_and_vertical")},
     "RandomRotation": {"factor": number},

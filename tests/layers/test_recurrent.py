@@ -8,7 +8,7 @@ import pytest
 from sklearn.model_selection import cross_val_score
 
 from skdl import KerasClassifier, KerasRegressor, lockstep
-from skdl.layers import NoForwardPassError, NumpyOperations, blueprint_of, keras_model
+from skdl.layers import blueprint_of, keras_model
 from skdl.layers._registry import rule_of
 from skdl.networks import Layer, Loss, Network
 from skdl.training import _part
@@ -165,8 +165,6 @@ def halved(x):
 
 
 LEFT_TO_KERAS = {
-    "dropout": lambda: LSTM(4, dropout=0.2),
-    "recurrent dropout": lambda: GRU(4, recurrent_dropout=0.2),
     "recurrent penalty": lambda: RNN(4, recurrent_regularizer="l2"),
     "bias penalty": lambda: RNN(4, bias_regularizer="l2"),
     "constraint": lambda: LSTM(4, recurrent_constraint="unit_norm"),
@@ -177,7 +175,7 @@ LEFT_TO_KERAS = {
 }
 
 
-@pytest.mark.parametrize("name", slow_but(list(LEFT_TO_KERAS), "dropout", "constraint"))
+@pytest.mark.parametrize("name", slow_but(list(LEFT_TO_KERAS), "constraint"))
 def test_what_no_rule_does_is_left_to_keras_and_the_log_says_why(name, rows, caplog):
     model = sequential(LEFT_TO_KERAS[name]())
     with caplog.at_level(logging.INFO, logger="skdl"):
@@ -236,9 +234,3 @@ def test_networks_of_recurrent_layers_are_keras_models_of_the_same_weights(layer
     first = getattr(model.layers[0], "backward_layer", model.layers[0])
     assert first.kernel_regularizer.l2 == pytest.approx(0.1)
     assert model.layers[0].output.shape[1:] == blueprint_of(network).row_shapes[1]
-
-
-@pytest.mark.parametrize("layer", DESCRIBED, ids=lambda layer: layer.kind)
-def test_recurrent_layers_have_no_forward_pass_without_tensorflow(layer):
-    with pytest.raises(NoForwardPassError, match=f"{layer.kind}.* only Keras can compute"):
-        rule_of(layer).forward(NumpyOperations(), layer, [], np.zeros((2, 7, 3), np.float32))

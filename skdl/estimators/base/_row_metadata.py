@@ -72,6 +72,11 @@ class RowMetadata:
         known = self.groups if self.time is None else self.time
         return 0 if known is None else len(known)
 
+    def as_arguments(self) -> dict[str, NDArray[Any]]:
+        """Return groups and times by name, as arguments of ``fit``; a gap is none."""
+        known = {"groups": self.groups, "time": self.time}
+        return {name: values for name, values in known.items() if values is not None}
+
     def of_rows(self, rows: Any) -> Self:
         """Return the metadata of some of the rows."""
         groups, time = (None if v is None else v[rows] for v in (self.groups, self.time))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import is_classifier
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_classifier
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import check_scoring
@@ -58,7 +58,13 @@ _CONSTRAINTS = {
     "n_jobs": N_JOBS,
     "cv": CONSTRAINTS["cv"],
     "n_iterations": CONSTRAINTS["n_iterations"],
-    "baseline": Boolean(),
+    "baseline": AnyOf(
+        Boolean(),
+        Predicate(
+            lambda value: hasattr(value, "__array__") or isinstance(value, list | tuple),
+            "an array of predictions, one for each row of X",
+        ),
+    ),
     "compare_with": AnyOf(
         OneOf(None),
         Predicate(
@@ -95,7 +101,7 @@ def cross_validate(
     scoring: Any = None,
     groups: Any = None,
     time: Any = None,
-    baseline: bool = True,
+    baseline: Any = True,
     compare_with: Mapping[str, Any] | None = None,
     return_train_score: bool = False,
     return_estimator: bool = False,
@@ -108,9 +114,9 @@ def cross_validate(
 ) -> CrossValidationResult:
     """Cross-validate an estimator, all folds of its networks trained together.
 
-    Scores are those of scikit-learn's function of this name on the same splits. Beyond them the
-    result holds a table with confidence intervals, a baseline and other estimators on the very
-    same splits; a training curve of each fold, scored on its held-out rows; and `refit`.
+    Scores are those of scikit-learn's function of this name on the same splits. The result also
+    has a table with confidence intervals, a baseline and other estimators on the same splits; a
+    training curve of each fold, scored on its held-out rows; and `refit`.
 
     Parameters
     ----------
@@ -124,8 +130,9 @@ def cross_validate(
         Number of folds, stratified for classifiers and kept by group, or with times expanding
         windows; or the splits themselves.
     n_iterations : int, default=1
-        How often to repeat the K folds, shuffled anew each time (see `IteratedKFold`; the same
-        shuffles in every call). With 1, the rows keep their order, as in scikit-learn.
+        Number of times that the K folds are repeated, shuffled anew each time (see
+        `IteratedKFold`; the same shuffles in every call). With 1, the rows keep their order, as in
+        scikit-learn.
     scoring : str, callable, list, tuple or dict, default=None
         As scikit-learn's: one metric or several; None is the estimator's own ``score``.
     groups : array-like of shape (n_samples,), default=None
@@ -136,11 +143,12 @@ def cross_validate(
         feature. No later row is trained on to judge an earlier one, here and wherever those inside
         `estimator` split the rows again, which keep a gap too. A number as `cv` stands for
         `TimeOrderedSplit`; other splits must keep to the order. Not together with `groups`.
-    baseline : bool, default=True
-        Score scikit-learn's dummy beside it, which predicts the mean or the class frequencies.
+    baseline : bool or array-like of shape (n_samples,) or (n_samples, n_outputs), default=True
+        Also score scikit-learn's dummy, which predicts the mean or the class frequencies; or the
+        predictions given, one for each row, such as those of `Windows.naive`.
     compare_with : dict of str to estimator, default=None
-        Others to score on the very same splits. They get those of `params` that their ``fit``
-        has an argument for (with metadata routing enabled: that they request).
+        Other estimators to score on the same splits. They get those of `params` for which their
+        ``fit`` has an argument (with metadata routing enabled: those that they request).
     return_train_score : bool, default=False
         Score the training rows too.
     return_estimator : bool, default=False
@@ -162,8 +170,8 @@ def cross_validate(
     Returns
     -------
     result : CrossValidationResult
-        A dict as scikit-learn returns it, and more. Networks wait for one another, so their
-        ``fit_time`` and ``score_time`` are shares of what all folds took together.
+        A dict as scikit-learn returns it, and more. Folds train together, so ``fit_time`` and
+        ``score_time`` of networks are shares of the time of all folds.
 
     Raises
     ------
@@ -227,7 +235,9 @@ def cross_validate(
     if y is not None:
         warn_about_duplicates(X, y, splits, _OWNER)
     name = _name_of(estimator)
+    is_given = not isinstance(baseline, bool | np.bool_)
     contenders = _contenders(name, estimator, baseline=baseline, others=compare_with)
+    predicted = _checked_predictions(baseline, y) if is_given else None
     shared = Folds(
         X,
         y,
@@ -239,6 +249,7 @@ def cross_validate(
         error_score=error_score,
         return_train_score=return_train_score,
         return_predictions=return_predictions,
+        return_estimator=return_estimator,
     )
     folds = shared.run(estimator, n_jobs=n_jobs, verbose=verbose)
     warn_about_fit_failures([fold.result for fold in folds], error_score)
@@ -250,7 +261,7 @@ def cross_validate(
     if return_estimator:
         scores["estimator"] = [fold.result["estimator"] for fold in folds]
     if return_indices:
-        train, test = zip(*splits, strict=True)
+        train, test = zip(*([r.astype(np.intp) for r in split] for split in splits), strict=True)
         scores["indices"] = {"train": train, "test": test}
 
     others: dict[str, dict[str, Any]] = {}
@@ -259,13 +270,16 @@ def cross_validate(
             contender, scoring=scoring, raise_exc=error_score == "raise"
         )
         fit_params, score_params = params_for_contender(contender, contender_scorer, params)
+        is_baseline = contender_name == _BASELINE and predicted is not None
         contender_folds = dataclasses.replace(
             shared,
+            X=predicted if is_baseline else X,
             scorer=contender_scorer,
             fit_params=fit_params,
             score_params=score_params,
             return_train_score=False,
             return_predictions=False,
+            return_estimator=False,
         ).run(contender, n_jobs=n_jobs, verbose=verbose)
         others[contender_name] = _of_contender(
             contender_name, contender_folds, metrics, error_score
@@ -303,10 +317,13 @@ def _name_of(estimator: Any) -> str:
 
 
 def _contenders(
-    name: str, estimator: Any, *, baseline: bool, others: Mapping[str, Any] | None
+    name: str, estimator: Any, *, baseline: Any, others: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     automatic: dict[str, Any] = {}
-    if baseline:
+    if not isinstance(baseline, bool | np.bool_):
+        is_of_classes = is_classifier(estimator)
+        automatic[_BASELINE] = _GivenLabels() if is_of_classes else _GivenNumbers()
+    elif baseline:
         automatic[_BASELINE] = DummyClassifier() if is_classifier(estimator) else DummyRegressor()
     others = dict(others or {})
     taken = ({name} | set(automatic)) & set(others)
@@ -316,6 +333,40 @@ def _contenders(
             "the estimator itself and the baseline. Expected other names."
         )
     return automatic | others
+
+
+class _Given(BaseEstimator):
+    """Predictions that were made before: each row of X is the prediction itself."""
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn nothing."""
+        del X, y
+        return self
+
+    def predict(self, X: Any) -> Any:
+        """Return what was given."""
+        return X
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+
+class _GivenNumbers(RegressorMixin, _Given):
+    """Numbers that were predicted before."""
+
+
+class _GivenLabels(ClassifierMixin, _Given):
+    """Labels that were predicted before."""
+
+
+def _checked_predictions(baseline: Any, y: Any) -> NDArray[Any]:
+    predictions, expected = np.asarray(baseline), np.shape(y)
+    if predictions.shape != expected or not expected:
+        raise InvalidParameterError(
+            f"{_OWNER}: baseline has shape {predictions.shape}, and y has {expected}. Expected a "
+            "prediction for each target, True or False."
+        )
+    return predictions
 
 
 def _as_dict(

@@ -93,7 +93,8 @@ class Stack:
         n_joined = max(m.job.n_joined_rows for m in members)
         self._shared = Shared(
             programs=programs,
-            data=self._pool.tensors(programs["train"].spec.rows, padded=self._compiled),
+            # With room for more rows from the start, so that going over to XLA copies nothing.
+            data=self._pool.tensors(programs["train"].spec.rows, padded=self._may_compile),
             offsets=offsets,
             noise=tf.constant(NoiseTable((first.batch_size + n_joined) * widest).values),
             dims=tf.constant(self._blueprint.layout.dims, tf.int32),
@@ -143,7 +144,7 @@ class Stack:
         """Trace and compile the program that trains, ahead of the first epoch."""
         if self._compiled:
             learn, shard = self._shared.programs["train"], self._shards[0]
-            rehearsal = shard.training(shard.rows_of("train"), 0, is_rehearsal=True)
+            rehearsal = shard.rehearsal()
             with full_collections_put_off():
                 # First, as TensorFlow numbers functions as they come, and finds compilations on
                 # disk by these numbers among others.
@@ -232,11 +233,7 @@ class Stack:
 
     def _train(self) -> dict[Member, dict[str, float]]:
         """Train for an epoch; return what each member reports of it."""
-        orders = [shard.next_orders() for shard in self._shards]
-        calls = [
-            shard.training(own, self._epoch)
-            for shard, own in zip(self._shards, orders, strict=True)
-        ]
+        calls, orders = zip(*(shard.training(self._epoch) for shard in self._shards), strict=True)
         train = self._shared.programs["train"].train
         found = side_by_side(train, calls)
         logs: dict[Member, dict[str, float]] = {}
@@ -265,7 +262,13 @@ class Stack:
             return {}
         calls = [shard.evaluations(role) for shard in self._shards]
         evaluate = self._shared.programs[role].evaluate
-        found = iter(side_by_side(evaluate, list(chain(*calls))))
+        every = list(chain(*calls))
+        if any(call.batches.index.shape[0] > 1 for call in every):
+            # Chunks as large as memory allows: one call at a time, whose operations are so large
+            # that TensorFlow spreads each over the cores.
+            found = iter([evaluate(call) for call in every])
+        else:
+            found = iter(side_by_side(evaluate, every))
         logs: dict[Member, dict[str, float]] = {}
         for shard, own in zip(self._shards, calls, strict=True):
             logs |= shard.logs(list(islice(found, len(own))), role, shard.rows_of(role))
@@ -275,13 +278,18 @@ class Stack:
 
     def _widest_noise(self, scalars: NDArray[np.float32]) -> int:
         """Return how much noise one row needs at most in a layer."""
-        sizes = self._blueprint.row_sizes
-        if not self._one_member_at_a_time:
-            return max(sizes)
+        layers = self._blueprint.layers
         # Images are large: those that no dropout works on must not make the table larger.
-        named = self._blueprint.scalar_names
-        rates = [i for i, (_, name) in enumerate(named) if name == "rate" and scalars[:, i].any()]
-        return max((sizes[named[i][0]] for i in rates), default=0)
+        noisy = {
+            position
+            for i, (position, name) in enumerate(self._blueprint.scalar_names)
+            if position >= 0 and name in layers[position].rule.noise_scalars and scalars[:, i].any()
+        }
+        sizes = [own.rule.noise_size(own.layer, own.input_shape) for own in layers]
+        widest = max((sizes[position] for position in noisy), default=0)
+        if self._one_member_at_a_time:
+            return widest
+        return max(widest, *self._blueprint.row_sizes)
 
     def _row_width(self) -> int:
         """Return how many numbers a row becomes on its way through the network."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psutil
-from joblib import parallel_config
 from joblib.parallel import FallbackToBackend, ThreadingBackend
 
-from skdl._validation import VERBOSE, AnyOf, OneOf, Real, check_parameters
+from skdl._lazy_rows import views_of
 from skdl.training._progress import StackProgress
 from skdl.training._signals import AbortParallelCall
 from skdl.training._train import train
@@ -24,14 +24,14 @@ from skdl.training.lockstep._rendezvous import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Hashable, Iterator
 
     from joblib import Parallel
 
-__all__ = ["LockstepBackend", "LockstepSession", "lockstep"]
+__all__ = ["FREE_SHARE", "LockstepBackend"]
 
 # Share of the free memory that a batch may take unless `memory_limit` says otherwise.
-_FREE_SHARE = 0.5
+FREE_SHARE = 0.5
 # Result and exception of a task, one of them None.
 _Outcome: TypeAlias = tuple[Any, BaseException | None]
 
@@ -49,6 +49,8 @@ class LockstepBackend(ThreadingBackend):
         See `lockstep`.
     progress : bool, default=False
         Show a progress bar for each batch.
+    should_stop : callable, default=None
+        Asked after each epoch whether training is to end, with `InterruptedTrainingError`.
     rendezvous : Rendezvous, default=None
         Of the task that this one is used in; a new one by default.
 
@@ -68,15 +70,18 @@ class LockstepBackend(ThreadingBackend):
         *,
         memory_limit: int | None = None,
         progress: bool = False,
+        should_stop: Callable[[], bool] | None = None,
         rendezvous: Rendezvous | None = None,
     ) -> None:
         super().__init__(nesting_level=nesting_level, inner_max_num_threads=inner_max_num_threads)
         self.memory_limit = memory_limit
         self.progress = progress
+        self.should_stop = should_stop or (lambda: False)
         self._user: Parallel | None = None
         self._is_outermost = rendezvous is None
         self._rendezvous = rendezvous or self._new_rendezvous()
         self._call = ParallelCall(self._rendezvous)
+        self._views: dict[Hashable, Any] = {}
 
     @property
     def batches(self) -> list[int]:
@@ -84,10 +89,13 @@ class LockstepBackend(ThreadingBackend):
         return self._rendezvous.batches
 
     def _new_rendezvous(self) -> Rendezvous:
-        limit = self.memory_limit or int(psutil.virtual_memory().available * _FREE_SHARE)
+        limit = self.memory_limit or int(psutil.virtual_memory().available * FREE_SHARE)
         progress = StackProgress() if self.progress else None
 
-        def train_batch(jobs: Any, should_stop: Callable[[], bool]) -> list[Any]:
+        def train_batch(jobs: Any, is_closed: Callable[[], bool]) -> list[Any]:
+            def should_stop() -> bool:
+                return is_closed() or self.should_stop()
+
             return train(jobs, memory_limit=limit, progress=progress, should_stop=should_stop)
 
         return Rendezvous(train_batch, limit)
@@ -110,6 +118,7 @@ class LockstepBackend(ThreadingBackend):
             self.nesting_level,
             memory_limit=self.memory_limit,
             progress=self.progress,
+            should_stop=self.should_stop,
             rendezvous=task.rendezvous if task is not None and is_inside else None,
         )
         twin._user = parallel
@@ -154,6 +163,7 @@ class LockstepBackend(ThreadingBackend):
     def stop_call(self) -> None:
         """Leave the caller to itself again."""
         self._collections.__exit__(None, None, None)
+        self._views.clear()
         if not self._is_counted:
             self._call.rendezvous.mark_waiting()
 
@@ -162,6 +172,12 @@ class LockstepBackend(ThreadingBackend):
     ) -> Task:
         """Queue a task; its outcome goes to `callback` in the task's own thread."""
         call = self._call
+        # Loaded where such fits come from, and slow otherwise.
+        if "sklearn.model_selection._validation" in sys.modules:
+            from skdl._compat_model_selection import with_rows
+
+            views = self._views
+            with_rows(func, lambda own, X, parameters: views_of(own, X, views, parameters))
 
         def run() -> None:
             outcome: _Outcome
@@ -202,72 +218,3 @@ class LockstepBackend(ThreadingBackend):
         self._rendezvous.close()
         self._rendezvous = self._new_rendezvous()
         self._rendezvous.batches = batches
-
-
-class LockstepSession:
-    """What `lockstep` gives: a look at what was trained together.
-
-    Attributes
-    ----------
-    batches : list of int
-        Number of fits in each batch trained so far, in order.
-    """
-
-    def __init__(self, backend: LockstepBackend) -> None:
-        self._backend = backend
-
-    @property
-    def batches(self) -> list[int]:
-        """Number of fits in each batch trained so far, in order."""
-        return list(self._backend.batches)
-
-
-_CONSTRAINTS = {
-    "memory_limit": AnyOf(OneOf(None), Real(0, low_open=True, example=4e9)),
-    "verbose": VERBOSE,
-}
-
-
-@contextlib.contextmanager
-def lockstep(*, memory_limit: float | None = None, verbose: int = 0) -> Iterator[LockstepSession]:
-    """Train together what scikit-learn's functions clone: folds, grid points, ensemble members.
-
-    Inside this context, functions of scikit-learn that run fits through joblib (``cross_validate``,
-    ``GridSearchCV``, ``BaggingRegressor``, ...) run all of them at once, each in a thread of its
-    own, and the networks among them train as one. Results are those of fits alone, up to
-    rounding. Other estimators run as under joblib's threading backend. `n_jobs` has no effect.
-
-    Parameters
-    ----------
-    memory_limit : float or None, default=None
-        Bytes that data and weights of fits trained at once may take; what does not fit is
-        trained in several batches. None takes half of the memory that is free.
-    verbose : int, default=0
-        1 shows one progress bar for each batch.
-
-    Yields
-    ------
-    session : LockstepSession
-        ``session.batches`` says how many fits were trained together.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is not as described.
-
-    Examples
-    --------
-    >>> import skdl
-    >>> from sklearn.datasets import load_diabetes
-    >>> from sklearn.model_selection import cross_val_score
-    >>> X, y = load_diabetes(return_X_y=True)
-    >>> with skdl.lockstep() as session:
-    ...     scores = cross_val_score(skdl.MLPRegressor(16, epochs=5), X, y, cv=10)
-    >>> len(scores), session.batches
-    (10, [10])
-    """
-    check_parameters("lockstep", {"memory_limit": memory_limit, "verbose": verbose}, _CONSTRAINTS)
-    limit = None if memory_limit is None else int(memory_limit)
-    backend = LockstepBackend(memory_limit=limit, progress=bool(verbose))
-    with parallel_config(backend=backend, n_jobs=-1):
-        yield LockstepSession(backend)
