@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from skdl import inspection as inspection
     from skdl import io as io
     from skdl import model_selection as model_selection
+    from skdl import reporting as reporting
     from skdl import serving as serving
+    from skdl._versions import show_versions
     from skdl.estimators import (
         CNNClassifier,
         CNNRegressor,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     )
     from skdl.inspection import diagnose
     from skdl.model_selection import OptunaPruning
+    from skdl.reporting import report
     from skdl.training.lockstep import lockstep
 
 __version__ = "0.1.0.dev0"
@@ -51,6 +54,7 @@ _SUBMODULES = [
     "inspection",
     "io",
     "model_selection",
+    "reporting",
     "serving",
 ]
 _MODULE_OF = {
@@ -69,6 +73,8 @@ _MODULE_OF = {
     "diagnose": "skdl.inspection",
     "from_scikeras": "skdl.estimators",
     "lockstep": "skdl.training.lockstep",
+    "report": "skdl.reporting",
+    "show_versions": "skdl._versions",
 }
 
 __all__ = [
@@ -87,6 +93,8 @@ __all__ = [
     "diagnose",
     "from_scikeras",
     "lockstep",
+    "report",
+    "show_versions",
 ]
 
 

@@ -99,7 +99,7 @@ class Folds:
         Rows of one group stay together where networks inside split them again.
     error_score : "raise" or float
         Score of a fit that failed.
-    return_train_score, return_predictions : bool
+    return_train_score, return_predictions, return_estimator : bool
     """
 
     X: Any
@@ -112,6 +112,7 @@ class Folds:
     error_score: Any = np.nan
     return_train_score: bool = False
     return_predictions: bool = False
+    return_estimator: bool = True
 
     @functools.cached_property
     def _lazy_rows(self) -> dict[Hashable, Any]:
@@ -228,6 +229,9 @@ class Folds:
             ignored = () if self.error_score == "raise" else (Exception,)
             with contextlib.suppress(*ignored):
                 predictions = _predictions(estimator, X_test, y_test, test)
+        if not self.return_estimator:
+            # Which might have to come back from another process.
+            result["estimator"] = None
         return Fold(result, held_out.history, predictions, held_out.kept_epoch, held_out.problem)
 
 
