@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psutil
 from joblib.parallel import FallbackToBackend, ThreadingBackend
 
+from skdl._lazy_rows import views_of
 from skdl.training._progress import StackProgress
 from skdl.training._signals import AbortParallelCall
 from skdl.training._train import train
@@ -22,7 +24,7 @@ from skdl.training.lockstep._rendezvous import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Hashable, Iterator
 
     from joblib import Parallel
 
@@ -79,6 +81,7 @@ class LockstepBackend(ThreadingBackend):
         self._is_outermost = rendezvous is None
         self._rendezvous = rendezvous or self._new_rendezvous()
         self._call = ParallelCall(self._rendezvous)
+        self._views: dict[Hashable, Any] = {}
 
     @property
     def batches(self) -> list[int]:
@@ -160,6 +163,7 @@ class LockstepBackend(ThreadingBackend):
     def stop_call(self) -> None:
         """Leave the caller to itself again."""
         self._collections.__exit__(None, None, None)
+        self._views.clear()
         if not self._is_counted:
             self._call.rendezvous.mark_waiting()
 
@@ -168,6 +172,12 @@ class LockstepBackend(ThreadingBackend):
     ) -> Task:
         """Queue a task; its outcome goes to `callback` in the task's own thread."""
         call = self._call
+        # Loaded where such fits come from, and slow otherwise.
+        if "sklearn.model_selection._validation" in sys.modules:
+            from skdl._compat_model_selection import with_rows
+
+            views = self._views
+            with_rows(func, lambda own, X, parameters: views_of(own, X, views, parameters))
 
         def run() -> None:
             outcome: _Outcome
