@@ -228,11 +228,13 @@ class OnnxOperations(Operations):
             new = step(*values)
             return [*new, graph.node("Identity", new[0])]
 
+        # Not by Scan's own choice of axes: onnxruntime 1.32 divides by zero where there are no rows.
+        by_step = [graph.node("Transpose", value, perm=[1, 0, 2]) for value in inputs]
         last, seen = graph.scan(
-            body, states, list(zip(inputs, kinds, strict=True)),
+            body, states, list(zip(by_step, kinds, strict=True)),
             backwards=backwards, prepends=backwards and in_place,
         )  # fmt: skip
-        found = seen if every_step else last
+        found = graph.node("Transpose", seen, perm=[1, 0, 2]) if every_step else last
         self._widths[found] = widths[0]
         return found
 
