@@ -228,7 +228,7 @@ class OnnxOperations(Operations):
             new = step(*values)
             return [*new, graph.node("Identity", new[0])]
 
-        # Not by Scan's own choice of axes: onnxruntime 1.32 divides by zero where there are no rows.
+        # Not by the axes of Scan: of no rows, onnxruntime 1.32 divides by zero there.
         by_step = [graph.node("Transpose", value, perm=[1, 0, 2]) for value in inputs]
         last, seen = graph.scan(
             body, states, list(zip(by_step, kinds, strict=True)),
