@@ -145,6 +145,11 @@ class Graph:
         )
         return output
 
+    def two_outputs(self, operator: str, *inputs: Any, **attributes: Any) -> tuple[str, str]:
+        """Add a node, as `node`, and return the names of its first two outputs."""
+        first = self.node(operator, *inputs, n_unused=1, **attributes)
+        return first, f"{first}_1"
+
     def scan(
         self,
         body: Callable[[Sequence[str]], Sequence[str]],
