@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Hashable, Iterator
 
     from numpy.typing import NDArray
 
@@ -59,12 +59,16 @@ class LazyRows:
 
     def __getitem__(self, key: Any) -> LazyRows:
         # scikit-learn says rows[positions, ...].
-        return LazyRows(self.base, self.index[key[0] if isinstance(key, tuple) else key])
+        return type(self)(self.base, self.index[key[0] if isinstance(key, tuple) else key])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         del copy
         rows = self.base[self.index]
         return rows if dtype is None else rows.astype(dtype, copy=False)
+
+    def transpose(self, *axes: int) -> LazyRows:
+        """Return the same rows with other axes in the second place and behind it."""
+        return LazyRows(self.base.transpose(*axes), self.index)
 
     def reshape(self, n_rows: int, *shape: int) -> LazyRows:
         """Return the same rows, each of another shape."""
@@ -88,6 +92,13 @@ class LazyRows:
 
 class TakesLazyRows:
     """Base of estimators whose methods take `LazyRows` as they take arrays."""
+
+    def _lazy_rows(self, X: Any) -> Any:
+        """Return rows so that those of a fold are no copy, or `X` itself."""
+        return lazy_rows(X)
+
+    def _form_of_lazy_rows(self) -> Hashable:
+        """Return the parameters that decide on it; estimators alike in them share the rows."""
 
 
 def lazy_rows(X: Any) -> Any:

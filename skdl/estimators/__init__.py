@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from skdl.estimators.mlp._classifier import MLPClassifier
     from skdl.estimators.mlp._regressor import MLPRegressor
     from skdl.estimators.mlp._smooth_clip import SmoothClipScaler
+    from skdl.estimators.sequences._rnn_classifier import RNNClassifier
+    from skdl.estimators.sequences._rnn_regressor import RNNRegressor
 
 _MODULE_OF = {
     "CNNClassifier": "skdl.estimators.images._cnn_classifier",
@@ -35,6 +37,8 @@ _MODULE_OF = {
     "PretrainedCNNClassifier": "skdl.estimators.images._pretrained_classifier",
     "PretrainedCNNRegressor": "skdl.estimators.images._pretrained_regressor",
     "PretrainedFeatures": "skdl.estimators.images._pretrained_features",
+    "RNNClassifier": "skdl.estimators.sequences._rnn_classifier",
+    "RNNRegressor": "skdl.estimators.sequences._rnn_regressor",
     "SmoothClipScaler": "skdl.estimators.mlp._smooth_clip",
     "describe_space": "skdl.estimators.base",
     "from_scikeras": "skdl.estimators.keras_models._from_scikeras",
@@ -51,6 +55,8 @@ __all__ = [
     "PretrainedCNNClassifier",
     "PretrainedCNNRegressor",
     "PretrainedFeatures",
+    "RNNClassifier",
+    "RNNRegressor",
     "SmoothClipScaler",
     "describe_space",
     "from_scikeras",

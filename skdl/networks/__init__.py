@@ -34,6 +34,7 @@ from skdl.networks._operation import OperationCall
 from skdl.networks._outside import UserFunction, described_code, plain_function
 from skdl.networks._plain import LAYER_ARGUMENTS, SavedObject
 from skdl.networks._read_keras import CannotReadError, Reading, read_layers
+from skdl.networks._rnn import rnn, with_step_mask
 from skdl.networks._safe_keras import MOST_PER_ROW, check_keras_config, check_sizes
 from skdl.networks._sizes import (
     CLIP,
@@ -93,7 +94,9 @@ __all__ = [
     "read_layers",
     "rebuilt",
     "reseeded",
+    "rnn",
     "searched_losses",
     "shapes_by_block",
     "shared_variables",
+    "with_step_mask",
 ]

@@ -16,13 +16,12 @@ from sklearn.utils import parallel
 
 from skdl._compat_model_selection import fit_and_score
 from skdl._compat_sklearn import check_method_params, safe_split
-from skdl._lazy_rows import TakesLazyRows, lazy_rows
-from skdl.estimators.base import HeldOutScoring, RowGroups
+from skdl.estimators.base import HeldOutScoring, RowGroups, shared_rows
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection._networks import nested_networks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -111,9 +110,9 @@ class Folds:
     return_predictions: bool = False
 
     @functools.cached_property
-    def _lazy_rows(self) -> Any:
-        """The rows so that those of a split are no copy, where they are images."""
-        return lazy_rows(self.X)
+    def _shared_rows(self) -> dict[Hashable, Any]:
+        """The rows so that those of a split are no copy, by kind of estimator."""
+        return {}
 
     def run(
         self,
@@ -147,7 +146,7 @@ class Folds:
         folds : list of Fold
             In the order of `splits`.
         """
-        X = self._lazy_rows if isinstance(estimator, TakesLazyRows) else self.X
+        X = shared_rows(estimator, self.X, self._shared_rows)
         fold = functools.partial(
             self._fold,
             X=X,

@@ -1,0 +1,88 @@
+"""What the two recurrent networks share: the network of the parameters, and what is searched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skdl._validation import AnyOf, Boolean, Constraint, Integer, OneOf, SequenceOf
+from skdl.estimators.base import _keras_names as names
+from skdl.estimators.base._network_estimator import BaseNetwork
+from skdl.estimators.base._parameters import CONSTRAINTS, MAX_LAYERS
+from skdl.estimators.base._search_space import Choice, Number
+from skdl.estimators.sequences._sequence_rows import SEQUENCE_CONSTRAINTS, SequenceRows
+from skdl.networks import rnn, with_step_mask
+
+if TYPE_CHECKING:
+    from skdl.estimators.base._targets import Output
+    from skdl.networks import Network
+
+__all__ = ["RNN_CONSTRAINTS", "BaseRNN"]
+
+_NOT_OURS = {"batch_norm", "hidden_layers", "input_batch_norm", "input_dropout"}
+RNN_CONSTRAINTS: dict[str, Constraint] = {
+    **{name: constraint for name, constraint in CONSTRAINTS.items() if name not in _NOT_OURS},
+    **SEQUENCE_CONSTRAINTS,
+    "cell": OneOf("lstm", "gru", "simple"),
+    "units": AnyOf(
+        Integer(1, example=32), SequenceOf(Integer(1), min_length=1, max_length=MAX_LAYERS)
+    ),
+    "layers": Integer(1, MAX_LAYERS, example=2),
+    "bidirectional": Boolean(),
+    "pooling": OneOf("last", "mean", "max"),
+    "hidden_units": AnyOf(
+        OneOf(None), Integer(1, example=64), SequenceOf(Integer(1), max_length=MAX_LAYERS)
+    ),
+    "normalization": OneOf(None, "batch", "layer"),
+}
+
+
+class BaseRNN(SequenceRows, BaseNetwork):
+    """What the two recurrent networks share."""
+
+    cell: Any
+    units: Any
+    layers: int
+    bidirectional: bool
+    pooling: Any
+    hidden_units: Any
+    activation: Any
+    dropout: float
+    l1: float
+    l2: float
+    normalization: Any
+
+    def _network(self, shape: tuple[int, ...], output: Output) -> Network:
+        del shape  # rows may be shorter
+        units = [self.units] * self.layers if np.ndim(self.units) == 0 else self.units
+        hidden = [] if self.hidden_units is None else np.atleast_1d(self.hidden_units)
+        network = rnn(
+            input_shape=self.sequence_shape_,
+            n_outputs=output.n_outputs,
+            cell=self.cell,
+            units=units,
+            activation=names.resolved_activation(self.activation),
+            output_activation=output.activation,
+            loss=output.loss,
+            bidirectional=bool(self.bidirectional),
+            pooling=self.pooling,
+            hidden_units=hidden,
+            dropout=self.dropout,
+            l1=self.l1,
+            l2=self.l2,
+            normalization=self.normalization,
+        )
+        return with_step_mask(network) if self._is_masked else network
+
+    def _search_space(self) -> dict[str, Choice | Number]:
+        space: dict[str, Choice | Number] = {}
+        if np.ndim(self.units) == 0:
+            space |= {"units": Choice(16, 32, 64), "layers": Number(1, 2)}
+        return {
+            **space,
+            "dropout": Number(0.0, 0.5, step=0.05),
+            "l2": Number(1e-6, 1e-2, log=True),
+            "normalization": Choice(None, "layer"),
+            **super()._search_space(),
+        }
