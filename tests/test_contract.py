@@ -160,6 +160,8 @@ def own_instance(Estimator):
 
 # The checks' rows have as few as two features: a signal that can be halved once.
 SMALL_CNN = {"conv_blocks": 1, "filters": 8, "hidden_units": 64}
+# Each of the checks' features is a step of one channel.
+SMALL_RNN = {"cell": "gru", "units": 16, "hidden_units": 16, "learning_rate": 0.01}
 OFF_DEFAULT_MLP = {
     "hidden_units": (6,),  # with all that is below, each layer takes a second to trace
     "hidden_layers": 1,
@@ -200,6 +202,17 @@ OFF_DEFAULT_CNN = {
     "rescale": 0.5,
     "augment": ("flip", ("shift", 0.3)),
     "conv_dropout": 0.05,
+}
+OFF_DEFAULT_RNN = {
+    "cell": "gru",
+    "units": (3, 2),
+    "layers": 2,
+    "bidirectional": True,
+    "pooling": "mean",
+    "sequence_shape": (2, 2),
+    "channels": "first",
+    "mask_missing": True,
+    "normalization": "layer",
 }
 
 
@@ -244,6 +257,10 @@ def is_convolutional(Estimator):
     return "conv_blocks" in defaults_of(Estimator)
 
 
+def is_recurrent(Estimator):
+    return "cell" in defaults_of(Estimator)
+
+
 def is_pretrained(Estimator):
     return "backbone" in defaults_of(Estimator)
 
@@ -256,6 +273,7 @@ def small(Estimator, **parameters):
     if is_pretrained(Estimator):
         return Estimator(tiny_backbone(), pooling=None, **parameters)
     fixed = SMALL_CNN if is_convolutional(Estimator) else {}
+    fixed = SMALL_RNN if is_recurrent(Estimator) else fixed
     return Estimator(**(SMALL_OWN if takes_own_model(Estimator) else fixed), **parameters)
 
 
@@ -274,7 +292,11 @@ def defaults_of(function):
 
 
 # Their checks are slow tests.
-LATER = [E for E in ESTIMATORS if is_pretrained(E) or takes_own_model(E) or is_convolutional(E)]
+LATER = [
+    E
+    for E in ESTIMATORS
+    if is_pretrained(E) or takes_own_model(E) or is_convolutional(E) or is_recurrent(E)
+]
 
 # Fits of networks of images with every parameter off its default take over 5 seconds.
 FITTED = checks.slow_but(ESTIMATORS, skdl.MLPRegressor, skdl.KerasClassifier, skdl.KerasRegressor)
@@ -284,8 +306,10 @@ def with_every_parameter_off_default(Estimator):
     of_the_kind = OFF_DEFAULT_CLASSIFIER if is_classifier(Estimator()) else OFF_DEFAULT_REGRESSOR
     layers = OFF_DEFAULT_CNN if is_convolutional(Estimator) else OFF_DEFAULT_MLP
     layers = OFF_DEFAULT_PRETRAINED if is_pretrained(Estimator) else layers
+    layers = OFF_DEFAULT_RNN if is_recurrent(Estimator) else layers
     if not takes_own_model(Estimator):
-        return Estimator(**copy.deepcopy(OFF_DEFAULT | of_the_kind | layers))
+        chosen = copy.deepcopy(OFF_DEFAULT | of_the_kind | layers)
+        return Estimator(**{name: chosen[name] for name in defaults_of(Estimator)})
     own = OFF_DEFAULT_OWN_CLASSIFIER if is_classifier(Estimator()) else OFF_DEFAULT_OWN
     chosen = OFF_DEFAULT | of_the_kind | own
     taken = {name: chosen[name] for name in defaults_of(Estimator)}

@@ -13,7 +13,8 @@ CNNS = ["CNNClassifier", "CNNRegressor"]
 KERAS = ["KerasClassifier", "KerasRegressor", "KerasTransformer"]
 MLPS = ["MLPClassifier", "MLPRegressor"]
 PRETRAINED = ["PretrainedCNNClassifier", "PretrainedCNNRegressor"]
-OURS = [*CNNS, *MLPS, *PRETRAINED]
+RNNS = ["RNNClassifier", "RNNRegressor"]
+OURS = [*CNNS, *MLPS, *PRETRAINED, *RNNS]
 NETWORKS = [*OURS, *KERAS]
 AVERAGING = ["AveragingClassifier", "AveragingRegressor"]
 KFOLD = ["KFoldEnsembleClassifier", "KFoldEnsembleRegressor"]
@@ -41,11 +42,11 @@ DIFFERENT = {
         "what is done with the rows",
         each("CrossValidationResult", "cross_validate", "duplicate_groups"),
     ),
-    "activation": ("which layers there are", [CNNS, MLPS, PRETRAINED]),
+    "activation": ("which layers there are", [CNNS, MLPS, PRETRAINED, RNNS]),
     "batch_norm": ("CNNs normalise convolutions too", [CNNS, [*MLPS, *PRETRAINED]]),
     "batch_size": (
         'only MLPs have "auto", SciKeras has None and -1',
-        [[*CNNS, *PRETRAINED], KERAS, MLPS],
+        [[*CNNS, *PRETRAINED, *RNNS], KERAS, MLPS],
     ),
     "callbacks": (
         "SciKeras routes arguments; a search has Optuna's",
@@ -53,7 +54,8 @@ DIFFERENT = {
     ),
     "cv": ("ensembles shuffle", [[KFOLD[0]], [KFOLD[1]], ["OptunaSearchCV", "cross_validate"]]),
     "early_stopping": ("SciKeras has validation_split too", [OURS, KERAS]),
-    "epochs": ('only MLPs have "auto"', [MLPS, [*CNNS, *KERAS, *PRETRAINED]]),
+    "dropout": ("of hidden layers, of recurrent ones too", [[*CNNS, *MLPS, *PRETRAINED], RNNS]),
+    "epochs": ('only MLPs have "auto"', [MLPS, [*CNNS, *KERAS, *PRETRAINED, *RNNS]]),
     "error_score": ("a search has trials", each("OptunaSearchCV", "cross_validate")),
     "estimator": (
         "what is asked of it",
@@ -75,11 +77,16 @@ DIFFERENT = {
         each("coverage_by_group", "cross_validate", "train_validation_test_split"),
     ),
     "hidden_layers": ("without them a CNN is still not linear", [CNNS, [*MLPS, *PRETRAINED]]),
-    "hidden_units": ('where the layers stand; only MLPs have "auto"', [CNNS, MLPS, PRETRAINED]),
+    "hidden_units": (
+        'where the layers stand; only MLPs have "auto"',
+        [CNNS, MLPS, PRETRAINED, RNNS],
+    ),
     "image_shape": ("a backbone takes no signals", [CNNS, BACKBONES]),
     "input_batch_norm": ("inputs, or features of the backbone", [MLPS, PRETRAINED]),
     "input_dropout": ("inputs, or features of the backbone", [MLPS, PRETRAINED]),
     "kept_epochs": ("a display takes None", each("CrossValidationResult", "TrainingCurveDisplay")),
+    "l1": ("recurrent kernels have none", [[*CNNS, *MLPS, *PRETRAINED], RNNS]),
+    "l2": ("recurrent kernels have none", [[*CNNS, *MLPS, *PRETRAINED], RNNS]),
     "loss": ("of classes, of numbers, of a model", [classifiers(OURS), others(OURS), KERAS]),
     "metric": ("of a diagnosis, of a curve", each("TrainingCurveDisplay", "diagnose")),
     "metrics": (
@@ -93,11 +100,11 @@ DIFFERENT = {
         [["IteratedKFold"], KFOLD, ["OptunaSearchCV", "cross_validate"]],
     ),
     "optimizer": ("SciKeras routes arguments", [OURS, KERAS]),
-    "pooling": ("of windows in a block, of the backbone's output", [CNNS, BACKBONES]),
+    "pooling": ("of windows, of the backbone's output, of steps", [CNNS, BACKBONES, RNNS]),
     "random_state": (
         "what is drawn",
         [
-            [*CNNS, *MLPS],
+            [*CNNS, *MLPS, *RNNS],
             KERAS,
             PRETRAINED,
             ["PretrainedFeatures"],
@@ -142,11 +149,12 @@ DIFFERENT = {
     "estimators_": ("a refit adds others", [AVERAGING, KFOLD]),
     "image_shape_": ("a backbone takes no signals", [CNNS, BACKBONES]),
     "lines_": ("epochs, or values of a parameter", [[name] for name in CURVES]),
-    "model_": ("of all, or of the head", [[*CNNS, *KERAS, *MLPS], PRETRAINED]),
+    "model_": ("of all, or of the head", [[*CNNS, *KERAS, *MLPS, *RNNS], PRETRAINED]),
     "n_features_in_": (
-        "images have no features",
+        "images and sequences have no features",
         [
             [*CNNS, *BACKBONES],
+            RNNS,
             [*KERAS, *MLPS, *ENSEMBLES, "OptunaSearchCV", "SmoothClipScaler"],
         ],
     ),

@@ -169,6 +169,16 @@ CASES = {
     skdl.PretrainedFeatures: lambda: [
         (skdl.PretrainedFeatures("MobileNet", **BACKBONE), LARGE, None)
     ],
+    skdl.RNNClassifier: lambda: [
+        (skdl.RNNClassifier(units=2, layers=2, bidirectional=True, pooling="mean", **SMALL),
+         IMAGES[..., 0], np.arange(20) % 3),
+        (skdl.RNNClassifier("simple", units=2, sequence_shape=(2, 2), channels="first", **SMALL),
+         X, LABELS),
+    ],
+    skdl.RNNRegressor: lambda: [
+        (skdl.RNNRegressor("gru", units=2, normalization="layer", hidden_units=3, **SMALL),
+         X, NUMBERS),
+    ],
     skdl.SmoothClipScaler: lambda: [(skdl.SmoothClipScaler(), X, None)],
     model_selection.AveragingClassifier: lambda: [
         (model_selection.AveragingClassifier(skdl.MLPClassifier(3, **SMALL), 2), X, LABELS)
