@@ -28,6 +28,8 @@ __all__ = ["ActivationRule", "ParametricActivationRule", "mish"]
 class ActivationRule(Rule):
     """Any function of single rows; the member axis is folded into the rows for it."""
 
+    keeps_mask = True
+
     def keras_layer(self, layer: Layer, seed: int) -> keras.layers.Layer:
         import keras
 

@@ -32,6 +32,7 @@ class DenseRule(Rule):
 
     scalars = ("l1", "l2")
     adds_bias = True
+    keeps_mask = True
 
     def structure(self, layer: Layer) -> Hashable:
         return "use_bias" if layer.get("use_bias", True) else ()

@@ -21,6 +21,7 @@ class DropoutRule(Rule):
 
     scalars = ("rate",)
     draws_noise = True
+    keeps_mask = True
 
     def summary(self, layer: Layer) -> str:
         return f"Dropout: {layer['rate']:g}"

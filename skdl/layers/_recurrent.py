@@ -16,7 +16,7 @@ from skdl.layers._rule import Rule, Variable, by_row, penalty_of_kernel
 from skdl.layers._shapes import shape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Sequence
 
     import keras
     from numpy.typing import NDArray
@@ -103,6 +103,9 @@ class RecurrentRule(Rule):
         del layer
         return shape[0]
 
+    def has_mask(self, layer: Layer, given: Sequence[bool]) -> bool:
+        return self.option(layer, "return_sequences") and any(given)
+
     def penalty(self, variables: list[Tensor], scalars: dict[str, Tensor]) -> Tensor | float:
         return penalty_of_kernel(variables[0], scalars)
 
@@ -116,12 +119,16 @@ class RecurrentRule(Rule):
         z = z if outer is None else z + by_row(outer)
         n_columns, units = shape_of(recurrent)[2], shape_of(recurrent)[1]
         z = tf.transpose(tf.reshape(z, [m, n_rows, n_steps, n_columns]), [2, 0, 1, 3])
+        mask = context.mask
+        if mask is not None:
+            mask = tf.transpose(mask, [2, 0, 1])[..., None]
         if self.option(layer, "go_backwards"):
             z = tf.reverse(z, [0])
+            mask = None if mask is None else tf.reverse(mask, [0])
         state = tf.zeros([m, n_rows, units])
         step = self.cell(layer, recurrent, inner)
         outputs = _loop(
-            step, z, (state,) * self.n_states, compiled=context.run.compiled,
+            step, z, mask, (state,) * self.n_states, compiled=context.run.compiled,
             every_step=self.option(layer, "return_sequences"),
         )  # fmt: skip
         return outputs, []
@@ -141,6 +148,7 @@ class RecurrentRule(Rule):
 def _loop(
     step: Callable[..., tuple[Tensor, ...]],
     z: Tensor,
+    mask: Tensor | None,
     states: tuple[Tensor, ...],
     *,
     every_step: bool,
@@ -153,6 +161,8 @@ def _loop(
     step : callable
         ``step(z, *states)`` gives the new states, the output first.
     z : tensor of shape [T, M, B, n]
+    mask : tensor of shape [T, M, B, 1], bool, or None
+        Rows keep their states over steps in which it is False.
     states : tuple of tensor
         Before the first step.
     every_step : bool
@@ -164,11 +174,18 @@ def _loop(
     n_steps = shape_of(z)[0]
     # Reading from the tensor itself would make its gradient anew, in full, in each step.
     inputs = tf.TensorArray(tf.float32, n_steps, element_shape=z.shape[1:]).unstack(z)
+    counts = None
+    if mask is not None:
+        counts = tf.TensorArray(tf.bool, n_steps, element_shape=mask.shape[1:]).unstack(mask)
     one = states[0].shape if compiled else tf.TensorShape([None] * 3)
     seen = tf.TensorArray(tf.float32, n_steps if every_step else 0, element_shape=one)
 
     def body(t: Tensor, states: tuple[Tensor, ...], seen: tf.TensorArray) -> Any:
-        states = step(inputs.read(t), *states)
+        new = step(inputs.read(t), *states)
+        if counts is not None:
+            here = counts.read(t)
+            new = tuple(tf.where(here, *pair) for pair in zip(new, states, strict=True))
+        states = new
         return t + 1, states, seen.write(t, states[0]) if every_step else seen
 
     _, states, seen = tf.while_loop(
@@ -327,6 +344,10 @@ class BidirectionalRule(Rule):
         inner, rule = self.inner(layer)
         return rule.n_loop_steps(inner, shape)
 
+    def has_mask(self, layer: Layer, given: Sequence[bool]) -> bool:
+        inner, rule = self.inner(layer)
+        return rule.has_mask(inner, given)
+
     def penalty(self, variables: list[Tensor], scalars: dict[str, Tensor]) -> Tensor | float:
         kernels = variables[:: len(variables) // 2]
         return sum(penalty_of_kernel(kernel, scalars) for kernel in kernels)
@@ -339,7 +360,10 @@ class BidirectionalRule(Rule):
         sides = zip(context.variables[:half], context.variables[half:], strict=True)
         both = [tf.concat(side, 0) for side in sides]
         streams = tf.concat([x, tf.reverse(x, [2])], 0)
-        result, _ = rule.apply(inner, streams, dataclasses.replace(context, variables=both))
+        mask = context.mask
+        mask = None if mask is None else tf.concat([mask, tf.reverse(mask, [2])], 0)
+        own = dataclasses.replace(context, variables=both, mask=mask)
+        result, _ = rule.apply(inner, streams, own)
         there, back = tf.split(result, 2, 0)
         if rule.option(inner, "return_sequences"):
             back = tf.reverse(back, [2])

@@ -18,11 +18,13 @@ from skdl.layers._convolution import (
 from skdl.layers._dense import DenseRule
 from skdl.layers._dropout import DropoutRule
 from skdl.layers._embedding import EmbeddingRule
+from skdl.layers._masks import MaskingRule, StepMaskRule
 from skdl.layers._merge import ConcatenateRule, MergeRule
 from skdl.layers._normalization import BatchNormalizationRule, LayerNormalizationRule
 from skdl.layers._numeric_embeddings import PeriodicEmbeddingRule, PiecewiseLinearEmbeddingRule
 from skdl.layers._recurrent import BidirectionalRule, GRURule, LSTMRule, SimpleRNNRule
 from skdl.layers._scaling import FeatureScaleRule, SmoothClipRule
+from skdl.layers._sequence_pooling import SequencePoolingRule
 from skdl.layers._shared import SharedDenseRule, SharedHeadsRule
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ _RULES: dict[str, Rule] = {
     "GlobalMaxPooling2D": GlobalPoolingRule(2, "max"),
     "LSTM": LSTMRule(),
     "LayerNormalization": LayerNormalizationRule(),
+    "Masking": MaskingRule(),
     "MaxPooling1D": PoolingRule(1, "max"),
     "MaxPooling2D": PoolingRule(2, "max"),
     "Maximum": MergeRule("Maximum"),
@@ -73,10 +76,12 @@ _RULES: dict[str, Rule] = {
     "RandomTranslation": AugmentationRule(),
     "RandomZoom": AugmentationRule(),
     "Rescaling": RescalingRule(),
+    "SequencePooling": SequencePoolingRule(),
     "SharedDense": SharedDenseRule(),
     "SharedHeads": SharedHeadsRule(),
     "SimpleRNN": SimpleRNNRule(),
     "SmoothClip": SmoothClipRule(),
+    "StepMask": StepMaskRule(),
     "Subtract": MergeRule("Subtract"),
 }
 

@@ -142,12 +142,16 @@ class LayerContext:
     scalars : dict from name to tensor of shape [M]
         Those of `Rule.scalars` that are not zero everywhere.
     run : Pass
+    mask : tensor of shape [M, B, n_steps], bool, or None
+        True for the steps that count, None where all do; a list of these for a layer that takes
+        several tensors.
     """
 
     position: int
     variables: list[Tensor]
     scalars: dict[str, Tensor]
     run: Pass
+    mask: Any = None
 
 
 class Rule:
@@ -173,6 +177,10 @@ class Rule:
         Whether adding a constant to its inputs changes nothing in training.
     shifted_variables : tuple of str
         Variables to which a constant must be added with the inputs for the same outputs.
+    keeps_mask : bool
+        Whether a mask of its inputs is that of its outputs too, as ``supports_masking`` of Keras.
+    knows_masks : bool
+        Whether it does with masked inputs what Keras does.
     """
 
     scalars: tuple[str, ...] = ()
@@ -183,6 +191,8 @@ class Rule:
     adds_bias = False
     absorbs_shift = False
     shifted_variables: tuple[str, ...] = ()
+    keeps_mask = False
+    knows_masks = True
 
     # ------------------------------------------------------------------ as a Keras layer
 
@@ -286,6 +296,16 @@ class Rule:
     def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
         """Return outputs and new values of the variables that are not trained by gradient."""
         raise NotImplementedError
+
+    def has_mask(self, layer: Layer, given: Sequence[bool]) -> bool:
+        """Tell whether its outputs have a mask, given which of its inputs have one."""
+        del layer
+        return self.keeps_mask and any(given)
+
+    def mask(self, layer: Layer, x: Tensor, given: Any) -> Tensor:
+        """Return the mask of its outputs where `has_mask`; `given` is `LayerContext.mask`."""
+        del layer, x
+        return given
 
     def penalty(self, variables: list[Tensor], scalars: dict[str, Tensor]) -> Tensor | float:
         """Return what the layer adds to the loss, ``[M]`` or 0."""

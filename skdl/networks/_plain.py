@@ -376,7 +376,7 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
     "Conv2D": _CONVOLUTION,
     "Dense": {"units": count, "?use_bias": truth, **_PENALTY},
     "Dropout": {"rate": number},
-    "Embedding": {"input_dim": count, "output_dim": count},
+    "Embedding": {"input_dim": count, "output_dim": count, "?mask_zero": truth},
     "FeatureScale": {"gain": number},
     "Flatten": {},
     "GRU": {**_GATED, "?reset_after": truth},
@@ -387,6 +387,7 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
     "Keras": {"layer": instance(KerasObject)},
     "LSTM": {**_GATED, "?unit_forget_bias": truth},
     "LayerNormalization": {"epsilon": number, "center": truth, "scale": truth},
+    "Masking": {"mask_value": number},
     "MaxPooling1D": _POOLING,
     "MaxPooling2D": _POOLING,
     "Maximum": {},
@@ -414,6 +415,7 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
     "RandomTranslation": {**_RANDOM, "width_factor": number},
     "RandomZoom": _RANDOM,
     "Rescaling": {"scale": number},
+    "SequencePooling": {"mode": one_of("last", "mean", "max", "attention")},
     "SharedDense": {
         "units": count, "n_shared": count, "is_first": truth, "?embedding_width": count,
         **_NUMERIC, **_PENALTY,
@@ -421,6 +423,7 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
     "SharedHeads": {"units": count, "n_shared": count, **_PENALTY},
     "SimpleRNN": _RECURRENT,
     "SmoothClip": _NUMERIC,
+    "StepMask": {},
     "Subtract": {},
 }  # fmt: skip
 

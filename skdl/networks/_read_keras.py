@@ -10,10 +10,11 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from skdl._compat_keras import functional_graph, graph_nodes
+from skdl._compat_keras import functional_graph, graph_nodes, mask_of
 from skdl.networks._keras_object import KerasObject
 from skdl.networks._network import Layer
 from skdl.networks._operation import OperationCall
+from skdl.networks._read_masks import data_inputs, needed_operations, own_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,10 +105,12 @@ def _graph_of(model: keras.Model) -> Any:
 def _check_input_type(graph: keras.Model) -> None:
     """Refuse inputs that are no numbers with a fraction, but as numbers of embeddings."""
     (tensor,) = graph.inputs
+    nodes = list(graph_nodes(graph))
+    needed = needed_operations(graph.outputs, nodes)
     takers = {
         type(node.operation).__name__
-        for node in graph_nodes(graph)
-        if any(taken is tensor for taken in node.input_tensors)
+        for node in nodes
+        if id(node.operation) in needed and any(t is tensor for t in data_inputs(node))
     }
     if tensor.dtype != "float32" and takers != {"Embedding"}:
         raise CannotReadError(f"the input is {tensor.dtype}")
@@ -120,17 +123,18 @@ def _read_graph(graph: keras.Model, start: int, reading: Reading) -> int:
     nodes: dict[int, list[Any]] = {}
     for node in graph_nodes(graph):
         nodes.setdefault(id(node.operation), []).append(node)
+    needed = needed_operations(graph.outputs, graph_nodes(graph))
     places = {id(graph.inputs[0]): start}
     for operation in graph.operations:
         own = nodes[id(operation)]
-        if own[0].is_input:
+        if own[0].is_input or id(operation) not in needed:
             continue
         if len(own) > 1:
             raise CannotReadError(f"layer {operation.name!r} is used more than once")
         (node,) = own
         if len(node.outputs) != 1:
             raise CannotReadError(f"layer {operation.name!r} has several outputs")
-        taken = tuple(places[id(tensor)] for tensor in node.input_tensors)
+        taken = tuple(places[id(tensor)] for tensor in data_inputs(node))
         if isinstance(operation, keras.Model):
             inner = _graph_of(operation)
             _check_arguments(operation, node)
@@ -154,15 +158,16 @@ def _layers_of(operation: keras.Operation, node: Any) -> list[Layer]:
             raise CannotReadError(f"{operation.name!r} is an operation of the user's")
         return [Layer.of("Operation", call=_described(OperationCall.of, operation, args, kwargs))]
     _check_arguments(operation, node)
-    if getattr(operation, "mask_zero", False) or isinstance(operation, keras.layers.Masking):
-        raise CannotReadError(f"layer {operation.name!r} masks steps")
     if operation.dtype_policy.name != "float32":
         raise CannotReadError(f"layer {operation.name!r} computes in {operation.dtype_policy.name}")
     kind = type(operation).__name__
     reader = _READERS.get(kind)
-    n_tensors = len(node.input_tensors)
-    if kind in _MERGES and n_tensors > 1 and len({len(t.shape) for t in node.input_tensors}) == 1:
+    tensors = data_inputs(node)
+    if kind in _MERGES and len(tensors) > 1 and len({len(t.shape) for t in tensors}) == 1:
         reader = _merge
+    makes_mask = mask_of(node.outputs[0]) is not None
+    if kind == "Softmax" and makes_mask:
+        reader = None  # it leaves masked entries out, as its function does not
     is_of_keras = type(operation).__module__.startswith("keras.")
     if reader is not None and is_of_keras and (read := reader(operation)) is not None:
         frozen = {} if operation.trainable else {"frozen": True}
@@ -172,6 +177,8 @@ def _layers_of(operation: keras.Operation, node: Any) -> list[Layer]:
         raise CannotReadError(f"layer {operation.name!r} is a Lambda")
     if operation.weights and not operation.trainable:
         raise CannotReadError(f"layer {operation.name!r} is frozen")
+    if makes_mask:
+        raise CannotReadError(f"layer {operation.name!r} masks steps, and no rule does")
     described = _described(KerasObject.of, "layers", operation)
     return [Layer.of("Keras", layer=described)]
 
@@ -179,7 +186,7 @@ def _layers_of(operation: keras.Operation, node: Any) -> list[Layer]:
 def _check_arguments(layer: keras.layers.Layer, node: Any) -> None:
     """Refuse calls such as ``layer(x, scale=2)``."""
     # Whether a model trains is said by who calls it, whatever its layers were once called with.
-    given = {**node.arguments.kwargs, "training": None}
+    given = {**own_arguments(node), "training": None}
     extra = [name for name, value in given.items() if value is not None]
     if extra or len(node.arguments.args) != 1:
         raise CannotReadError(f"layer {layer.name!r} is called with arguments of its own")
@@ -335,7 +342,17 @@ def _embedding(layer: keras.layers.Layer) -> _Read | None:
     ):  # fmt: skip
         return None
     config = {"input_dim": layer.input_dim, "output_dim": layer.output_dim}
-    return [("Embedding", config)]
+    return [("Embedding", config | ({"mask_zero": True} if layer.mask_zero else {}))]
+
+
+def _masking(layer: keras.layers.Layer) -> _Read | None:
+    is_number = isinstance(layer.mask_value, int | float)
+    return [("Masking", {"mask_value": float(layer.mask_value)})] if is_number else None
+
+
+def _global_pooling(layer: keras.layers.Layer) -> _Read | None:
+    is_plain = layer.data_format == "channels_last" and not layer.keepdims
+    return [(type(layer).__name__, {})] if is_plain else None
 
 
 def _flatten(layer: keras.layers.Layer) -> _Read | None:
@@ -423,8 +440,11 @@ _READERS: dict[str, Callable[[Any], _Read | None]] = {
     "Embedding": _embedding,
     "Flatten": _flatten,
     "GRU": _recurrent,
+    "GlobalAveragePooling1D": _global_pooling,
+    "GlobalMaxPooling1D": _global_pooling,
     "LSTM": _recurrent,
     "LayerNormalization": _layer_normalization,
+    "Masking": _masking,
     "ReLU": _relu,
     "SimpleRNN": _recurrent,
     "Softmax": _softmax,

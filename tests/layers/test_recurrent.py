@@ -187,13 +187,6 @@ def test_what_no_rule_does_is_left_to_keras_and_the_log_says_why(name, rows, cap
     assert not {"Bidirectional", "GRU", "LSTM", "SimpleRNN"} & set(kinds_of(ours))
 
 
-def test_masked_steps_are_left_to_keras_and_the_log_says_why(rows, caplog):
-    model = sequential(keras.layers.Masking(), LSTM(4))
-    with caplog.at_level(logging.INFO, logger="skdl"):
-        KerasRegressor(model, optimizer="sgd", loss="mse", epochs=1).fit(*rows)
-    assert "masks steps" in caplog.text
-
-
 def test_a_frozen_cell_is_left_to_keras(rows, caplog):
     def build():
         model = sequential(LSTM(4))

@@ -113,6 +113,7 @@ class Graph:
 
         new: list[Any] = []
         behind = [x]
+        masks: list[Tensor | None] = [None]
         for placed in self.blueprint.layers:
             own = [tensors[v] for v in placed.variables]
             active = self._active_scalars(placed.position, scalars)
@@ -127,14 +128,18 @@ class Graph:
             # Keras' batch normalisation uses its moving moments once it is frozen.
             rests = placed.is_frozen and placed.rule.absorbs_shift
             own_run = dataclasses.replace(run, training=False) if rests else run
-            context = LayerContext(placed.position, own, active, own_run)
-            x, updates = placed.rule.apply(
-                placed.layer, taken[0] if len(taken) == 1 else taken, context
+            inputs, mask = (
+                several[0] if len(several) == 1 else several
+                for several in (taken, [masks[i] for i in placed.inputs])
             )
+            context = LayerContext(placed.position, own, active, own_run, mask)
+            x, updates = placed.rule.apply(placed.layer, inputs, context)
             if placed.is_frozen and run.training:
                 updates = [tf.reshape(t, tf.stack([tf.shape(t)[0], -1])) for t in own]
             new += updates
             behind.append(x)
+            new_mask = placed.rule.mask(placed.layer, inputs, mask) if placed.has_mask else None
+            masks.append(new_mask)
         return x, tf.concat(new, 1) if new else None
 
     def _is_cancelled_bias(self, placed: PlacedLayer) -> bool:
