@@ -208,7 +208,7 @@ OFF_DEFAULT_RNN = {
     "units": (3, 2),
     "layers": 2,
     "bidirectional": True,
-    "pooling": "mean",
+    "pooling": "attention",
     "sequence_shape": (2, 2),
     "channels": "first",
     "mask_missing": True,

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["rnn", "with_step_mask"]
 
 _CELLS = {"gru": "GRU", "lstm": "LSTM", "simple": "SimpleRNN"}
-_POOLING = {"max": "GlobalMaxPooling1D", "mean": "GlobalAveragePooling1D"}
 # Keras' default.
 _EPSILON = 1e-3
 
@@ -31,7 +30,7 @@ def rnn(
     output_activation: str,
     loss: Loss,
     bidirectional: bool = False,
-    pooling: Literal["last", "max", "mean"] = "last",
+    pooling: Literal["attention", "last", "max", "mean"] = "last",
     hidden_units: Sequence[int] = (),
     dropout: float = 0.0,
     l1: float = 0.0,
@@ -57,8 +56,9 @@ def rnn(
         As in `mlp`.
     bidirectional : bool
         Go along the sequence from both ends; what both give stands side by side.
-    pooling : {"last", "max", "mean"}
-        What stands for the sequence behind the last recurrent layer.
+    pooling : {"attention", "last", "max", "mean"}
+        What stands for the sequence behind the last recurrent layer; ``"attention"`` is a mean
+        with weights of a learned score.
     dropout : float in [0, 1)
         Share of the values behind each recurrent and each hidden layer dropped in training.
     l1, l2 : float
@@ -79,7 +79,7 @@ def rnn(
         layers.append(_recurrent(_CELLS[cell], options, penalties, both_ways=bidirectional))
         layers += _normalized(normalization)
         if is_last and pooling != "last":
-            layers.append(Layer.of(_POOLING[pooling]))
+            layers.append(Layer.of("SequencePooling", mode=pooling))
         layers.append(dropped)
     for n_units in hidden_units:
         layers.append(Layer.of("Dense", units=int(n_units), **penalties))

@@ -30,7 +30,7 @@ RNN_CONSTRAINTS: dict[str, Constraint] = {
     ),
     "layers": Integer(1, MAX_LAYERS, example=2),
     "bidirectional": Boolean(),
-    "pooling": OneOf("last", "mean", "max"),
+    "pooling": OneOf("last", "mean", "max", "attention"),
     "hidden_units": AnyOf(
         OneOf(None), Integer(1, example=64), SequenceOf(Integer(1), max_length=MAX_LAYERS)
     ),

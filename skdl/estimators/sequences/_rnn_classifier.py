@@ -34,9 +34,10 @@ class RNNClassifier(BaseRNN, ClassificationNetwork):
         Number of recurrent layers, unless `units` is a sequence.
     bidirectional : bool, default=False
         Read sequences from both ends, with `units` for each direction.
-    pooling : {"last", "mean", "max"}, default="last"
+    pooling : {"last", "mean", "max", "attention"}, default="last"
         What stands for the sequence behind the last recurrent layer: what it gives at the last
-        step, or of each unit the mean or the maximum over all steps.
+        step, or of each unit the mean or the maximum over all steps. ``"attention"`` is a mean
+        whose weights are the softmax of a learned score of each step.
     hidden_units : int, sequence of int or None, default=None
         Units of the hidden layers between the recurrent layers and the output; a sequence has
         one entry per layer, None leads straight to the output.
