@@ -9,7 +9,8 @@ import pytest
 from sklearn.model_selection import cross_val_score
 
 from skdl import KerasRegressor, lockstep
-from skdl.layers import blueprint_of
+from skdl.layers import blueprint_of, keras_model
+from skdl.networks import Layer, Loss, Network
 from skdl.training import Job, Rows, Trained, _part, describe_optimizer, predict, train
 from tests.checks import PLAIN_OR_XLA, slow_but
 
