@@ -141,7 +141,10 @@ sphinx_gallery_conf = {
 def write_search_spaces(app):
     """Write what an automatic search varies, read from the estimators themselves."""
     lines = []
-    for kind in (skdl.MLPRegressor, skdl.MLPClassifier, skdl.CNNRegressor, skdl.CNNClassifier):
+    for kind in (
+        skdl.MLPRegressor, skdl.MLPClassifier, skdl.CNNRegressor, skdl.CNNClassifier,
+        skdl.RNNRegressor, skdl.RNNClassifier,
+    ):  # fmt: skip
         lines += [
             f'.. list-table:: What ``"auto"`` searches for :class:`~skdl.{kind.__name__}`',
             "   :header-rows: 1",
