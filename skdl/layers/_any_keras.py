@@ -40,7 +40,6 @@ class KerasRule(Rule):
     """Any Keras layer with one output."""
 
     has_fixed_widths = True
-    knows_masks = False
 
     def keras_layer(self, layer: Layer, seed: int) -> keras.layers.Layer:
         del seed
@@ -148,7 +147,6 @@ class OperationRule(Rule):
     """A function of tensors, see `OperationCall`; it sees rows as Keras does."""
 
     has_fixed_widths = True
-    knows_masks = False
 
     def structure(self, layer: Layer) -> Hashable:
         call: Hashable = layer["call"]

@@ -172,15 +172,10 @@ class Blueprint:
     @functools.cached_property
     def is_faithful(self) -> bool:
         """Whether the engine may train it: rows meet in no layer unknown to it."""
-        return self.masks_as_keras and all(
+        # A mask at the end would go into Keras' loss.
+        return not self.layers[-1].has_mask and all(
             own.rule.is_faithful(own.layer, own.input_shape) for own in self.layers
         )
-
-    @functools.cached_property
-    def masks_as_keras(self) -> bool:
-        """Whether all layers do with masked steps what Keras does, and no loss gets a mask."""
-        is_known = all(own.rule.knows_masks or not any(own.masked_inputs) for own in self.layers)
-        return is_known and not self.layers[-1].has_mask
 
     @functools.cached_property
     def one_member_at_a_time(self) -> bool:

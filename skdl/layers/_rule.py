@@ -179,8 +179,6 @@ class Rule:
         Variables to which a constant must be added with the inputs for the same outputs.
     keeps_mask : bool
         Whether a mask of its inputs is that of its outputs too, as ``supports_masking`` of Keras.
-    knows_masks : bool
-        Whether it does with masked inputs what Keras does.
     """
 
     scalars: tuple[str, ...] = ()
@@ -192,7 +190,6 @@ class Rule:
     absorbs_shift = False
     shifted_variables: tuple[str, ...] = ()
     keeps_mask = False
-    knows_masks = True
 
     # ------------------------------------------------------------------ as a Keras layer
 

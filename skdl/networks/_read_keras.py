@@ -10,11 +10,11 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from skdl._compat_keras import functional_graph, graph_nodes, mask_of
+from skdl._compat_keras import functional_graph, graph_nodes
 from skdl.networks._keras_object import KerasObject
 from skdl.networks._network import Layer
 from skdl.networks._operation import OperationCall
-from skdl.networks._read_masks import data_inputs, needed_operations, own_arguments
+from skdl.networks._read_masks import data_inputs, needed_operations, own_arguments, uses_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,8 +165,7 @@ def _layers_of(operation: keras.Operation, node: Any) -> list[Layer]:
     tensors = data_inputs(node)
     if kind in _MERGES and len(tensors) > 1 and len({len(t.shape) for t in tensors}) == 1:
         reader = _merge
-    makes_mask = mask_of(node.outputs[0]) is not None
-    if kind == "Softmax" and makes_mask:
+    if kind == "Softmax" and uses_mask(node):
         reader = None  # it leaves masked entries out, as its function does not
     is_of_keras = type(operation).__module__.startswith("keras.")
     if reader is not None and is_of_keras and (read := reader(operation)) is not None:
@@ -177,8 +176,8 @@ def _layers_of(operation: keras.Operation, node: Any) -> list[Layer]:
         raise CannotReadError(f"layer {operation.name!r} is a Lambda")
     if operation.weights and not operation.trainable:
         raise CannotReadError(f"layer {operation.name!r} is frozen")
-    if makes_mask:
-        raise CannotReadError(f"layer {operation.name!r} masks steps, and no rule does")
+    if uses_mask(node):
+        raise CannotReadError(f"layer {operation.name!r} has no rule for masked steps")
     described = _described(KerasObject.of, "layers", operation)
     return [Layer.of("Keras", layer=described)]
 

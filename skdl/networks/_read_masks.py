@@ -7,6 +7,7 @@ out, where they are those of the input.
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from skdl._compat_keras import mask_of, producing_node
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     import keras
 
-__all__ = ["data_inputs", "needed_operations", "own_arguments"]
+__all__ = ["data_inputs", "needed_operations", "own_arguments", "uses_mask"]
 
 
 def own_arguments(node: Any) -> dict[str, Any]:
@@ -34,6 +35,14 @@ def data_inputs(node: Any) -> list[keras.KerasTensor]:
     mask = node.arguments.kwargs.get("mask")
     is_left_out = mask is not None and "mask" not in own_arguments(node)
     return [tensor for tensor in node.input_tensors if not (is_left_out and tensor is mask)]
+
+
+def uses_mask(node: Any) -> bool:
+    """Tell whether a layer takes a mask from its inputs, or sets one on its output."""
+    taken = any(mask_of(tensor) is not None for tensor in data_inputs(node))
+    names = inspect.signature(node.operation.call).parameters
+    is_asked = any(name == "mask" or name.endswith("_mask") for name in names)
+    return (taken and is_asked) or mask_of(node.outputs[0]) is not None
 
 
 def needed_operations(outputs: Iterable[keras.KerasTensor], nodes: Iterable[Any]) -> set[int]:

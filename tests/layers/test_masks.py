@@ -10,7 +10,7 @@ from sklearn.model_selection import cross_val_score
 
 from skdl import KerasRegressor, lockstep
 from skdl.layers import blueprint_of, keras_model
-from skdl.networks import Layer, Loss, Network
+from skdl.networks import CannotReadError, Layer, Loss, Network, read_layers
 from skdl.training import Job, Rows, Trained, _part, describe_optimizer, predict, train
 from tests.checks import PLAIN_OR_XLA, slow_but
 
@@ -195,11 +195,10 @@ def test_masks_given_by_hand_are_left_to_keras_and_the_log_says_why(rows, caplog
     assert "called with arguments of its own" in caplog.text
 
 
-def test_a_mask_in_a_softmax_is_left_to_keras_and_the_log_says_why(rows, caplog):
+def test_a_softmax_that_takes_a_mask_is_not_read():
     model = sequential(keras.layers.Dense(N_STEPS), keras.layers.Softmax(), LSTM(3))
-    with caplog.at_level(logging.INFO, logger="skdl"):
-        KerasRegressor(model, optimizer="sgd", loss="mse", epochs=1).fit(*rows)
-    assert "masks steps" in caplog.text
+    with pytest.raises(CannotReadError, match=r"'softmax.*' has no rule for masked steps"):
+        read_layers(model)
 
 
 def test_a_mask_in_attention_is_left_to_keras_and_the_log_says_why(rows, caplog):
@@ -209,7 +208,13 @@ def test_a_mask_in_attention_is_left_to_keras_and_the_log_says_why(rows, caplog)
     model = keras.Model(inputs, keras.layers.Dense(1)(GRU(3)(hidden)))
     with caplog.at_level(logging.INFO, logger="skdl"):
         KerasRegressor(model, optimizer="sgd", loss="mse", epochs=1).fit(*rows)
-    assert "keras.Model.fit" in caplog.text
+    assert "has no rule for masked steps" in caplog.text
+
+
+def test_a_mask_that_would_reach_the_loss_is_left_to_keras():
+    layers = (Layer.of("Masking", mask_value=0.0), Layer.of("Dense", units=1))
+    network = Network((N_STEPS, N_CHANNELS), layers, "linear", Loss("mse"))
+    assert not blueprint_of(network).is_faithful
 
 
 # ---------------------------------------------------------------------- layers of our own
