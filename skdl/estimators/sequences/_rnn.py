@@ -9,7 +9,7 @@ import numpy as np
 from skdl._validation import AnyOf, Boolean, Constraint, Integer, OneOf, SequenceOf
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._network_estimator import BaseNetwork
-from skdl.estimators.base._parameters import CONSTRAINTS, MAX_LAYERS
+from skdl.estimators.base._parameters import CONSTRAINTS, MAX_LAYERS, units_per_layer
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.sequences._sequence_rows import SEQUENCE_CONSTRAINTS, SequenceRows
 from skdl.networks import rnn, with_step_mask
@@ -55,13 +55,12 @@ class BaseRNN(SequenceRows, BaseNetwork):
 
     def _network(self, shape: tuple[int, ...], output: Output) -> Network:
         del shape  # rows may be shorter
-        units = [self.units] * self.layers if np.ndim(self.units) == 0 else self.units
-        hidden = [] if self.hidden_units is None else np.atleast_1d(self.hidden_units)
+        hidden = [] if self.hidden_units is None else units_per_layer(self.hidden_units, 1)
         network = rnn(
             input_shape=self.sequence_shape_,
             n_outputs=output.n_outputs,
             cell=self.cell,
-            units=units,
+            units=units_per_layer(self.units, self.layers),
             activation=names.resolved_activation(self.activation),
             output_activation=output.activation,
             loss=output.loss,

@@ -190,7 +190,7 @@ class SequenceRows(TakesLazyRows):
                 longest, masked = self._asked_of(data[0])
                 self.sequence_shape_ = max(self._least[0], longest), self.sequence_shape_[1]
                 self._is_masked = self._least[1] or masked
-            return super()._make_job(*data, **options)  # type: ignore[misc, no-any-return]
+            return super()._make_job(*data, **options)  # type: ignore[misc]
         finally:
             del self._least
 
@@ -272,8 +272,8 @@ _AXES = {
 
 def _check_missing(owner: str, rows: NDArray[np.float32]) -> None:
     """Refuse steps that are missing in some channels only, and sequences without any step."""
-    missing = np.isnan(rows)
-    is_whole = missing.all(2)
+    missing: NDArray[np.bool_] = np.isnan(rows)
+    is_whole: NDArray[np.bool_] = missing.all(2)
     if (in_part := (missing.any(2) != is_whole).any(1)).any():
         raise ValueError(
             f"{owner}: X contains NaN in some channels of a step in {in_part.sum()} of {len(rows)} "

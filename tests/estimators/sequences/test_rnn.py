@@ -220,6 +220,7 @@ def test_validation_rows_may_be_longer():
     assert (network.n_iter_, network.sequence_shape_) == (5, (12, 2))
 
 
+@pytest.mark.filterwarnings("ignore::skdl.exceptions.NoImprovementWarning")
 def test_lists_go_through_cross_validation_and_searches():
     """skdl's keep them in one place, scikit-learn's index the list."""
     network = RNNRegressor(**SMALL)
