@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from skdl import io as io
     from skdl import model_selection as model_selection
     from skdl import serving as serving
+    from skdl._versions import show_versions as show_versions
     from skdl.estimators import (
         CNNClassifier,
         CNNRegressor,
@@ -73,6 +74,7 @@ _MODULE_OF = {
     "diagnose": "skdl.inspection",
     "from_scikeras": "skdl.estimators",
     "lockstep": "skdl.training.lockstep",
+    "show_versions": "skdl._versions",
 }
 
 __all__ = [
@@ -93,6 +95,7 @@ __all__ = [
     "diagnose",
     "from_scikeras",
     "lockstep",
+    "show_versions",
 ]
 
 

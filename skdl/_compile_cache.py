@@ -16,7 +16,7 @@ import stat
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["SWITCH", "clear", "enable", "folder_for"]
+__all__ = ["SWITCH", "clear", "enable", "folder_for", "folder_in_use"]
 
 SWITCH = "SKDL_COMPILE_CACHE"
 _FLAG = "--tf_xla_persistent_cache_directory"
@@ -54,14 +54,19 @@ def clear() -> bool:
 
     TensorFlow cannot read one that was cut short, by a full disk or a process that was killed.
     """
-    found = re.search(rf"{_FLAG}=(\S+)", os.environ.get("TF_XLA_FLAGS", ""))
-    folder = Path(found.group(1)) if found else None
+    folder = folder_in_use()
     if folder is None or folder.parent.name != _PARENT or folder.name != _name_of_folder():
         return False
     files = list(folder.iterdir())
     for file in files:
         file.unlink(missing_ok=True)
     return bool(files)
+
+
+def folder_in_use() -> Path | None:
+    """Return where TensorFlow keeps its compilations, be it ours or the user's."""
+    found = re.search(rf"{_FLAG}=(\S+)", os.environ.get("TF_XLA_FLAGS", ""))
+    return Path(found.group(1)) if found else None
 
 
 def folder_for(base: Path) -> Path:

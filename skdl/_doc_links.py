@@ -11,7 +11,7 @@ import functools
 import importlib.metadata
 import os
 
-__all__ = ["documentation_url", "page_of"]
+__all__ = ["documentation_url", "page_of", "project_url"]
 
 
 def page_of(kind: type) -> str:
@@ -22,16 +22,17 @@ def page_of(kind: type) -> str:
     return f"{home}.{kind.__name__}"
 
 
-@functools.lru_cache(maxsize=1)
-def _published_url() -> str:
+@functools.cache
+def project_url(label: str) -> str:
+    """Return an address of the package's metadata, such as ``"Issues"``; "" if there is none."""
     try:
         links = importlib.metadata.metadata("skdl").get_all("Project-URL") or []
     except importlib.metadata.PackageNotFoundError:
         return ""
     pairs = (link.partition(", ") for link in links)
-    return next((url for label, _, url in pairs if label.lower() == "documentation"), "")
+    return next((url for name, _, url in pairs if name.lower() == label.lower()), "")
 
 
 def documentation_url() -> str:
     """Return where our documentation is, without a slash at its end; "" where it is not known."""
-    return os.environ.get("SKDL_DOCS_URL", _published_url()).rstrip("/")
+    return os.environ.get("SKDL_DOCS_URL", project_url("Documentation")).rstrip("/")

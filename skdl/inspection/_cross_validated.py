@@ -30,6 +30,10 @@ class CrossValidated(Protocol):
         """The estimator that was cross-validated."""
 
     @property
+    def data(self) -> tuple[Any, Any]:
+        """All rows and their targets."""
+
+    @property
     def folds(self) -> pd.DataFrame:
         """One row per fold: ``iteration``, ``fold``, ``n_train``, ``n_test``, ``kept_epoch``."""
 

@@ -26,19 +26,21 @@ textbooks' expectations over training sets.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl._validation import AnyOf, OneOf, Predicate, Real, check_parameters
-from skdl.inspection._diagnosis import Diagnosis, Finding
+from skdl._validation import AnyOf, OneOf, Predicate, Real, check_parameters, nearest_name, show
+from skdl.exceptions import InvalidParameterError
+from skdl.inspection._diagnosis import CODES, Diagnosis, Finding
 from skdl.inspection._evidence import LARGEST_P_VALUE, Evidence, of_cross_validation, of_estimator
-from skdl.inspection._remedies import remedies_for
+from skdl.inspection._remedies import remedies_of
 from skdl.inspection._shape import fall_at_end, jitter, mean_of, rise_after_best
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 __all__ = ["diagnose"]
 
@@ -55,7 +57,11 @@ _CONSTRAINTS = {
 
 
 def diagnose(
-    result_or_estimator: Any, target_score: float | None = None, *, metric: str | None = None
+    result_or_estimator: Any,
+    target_score: float | None = None,
+    *,
+    metric: str | None = None,
+    ignore: str | Collection[str] = (),
 ) -> Diagnosis:
     """Say what limits a network: bias, variance, the length of training, noise, or the data.
 
@@ -72,11 +78,13 @@ def diagnose(
     metric : str, default=None
         Of a cross-validation, one of its metrics, by default the first; of an estimator, a name in
         its history, by default ``"loss"``.
+    ignore : str or collection of str, default=()
+        Codes of findings to leave out, such as ``"SKDL-E3"``, or their kinds, such as ``"noisy"``.
 
     Returns
     -------
     diagnosis : Diagnosis
-        With ``findings``, the most important first; as text and, in a notebook, as a table.
+        With ``findings``, the most important first; as text and, in a notebook, as HTML.
 
     Raises
     ------
@@ -92,30 +100,37 @@ def diagnose(
 
     Notes
     -----
-    =========================== =================================================================
-    finding                     when
-    =========================== =================================================================
-    ``no_better_than_baseline`` The corrected t-test does not call the mean score better than the
-                                baseline's, one-sided p < 0.05 (Nadeau and Bengio 2003).
-    ``bias``                    Rows trained on are short of the score to reach by more than 5 %
-                                of what is to be gained over the baseline.
-    ``variance``                Rows held out are short of rows trained on by more than that, and
-                                by more than a standard error (Breiman et al. 1984).
-    ``trained_too_long``        The held-out loss of the weights that were kept is more than 5 %
-                                above its lowest, GL5 of Prechelt (1998), and more than six times
-                                the noise of the folds' mean.
-    ``stopped_too_early``       The last fifth of the epochs brought more than 5 % of the whole
-                                fall of the held-out loss, and it is not noisy.
-    ``noisy``                   From epoch to epoch the held-out loss varies by more than 5 % of
-                                its level, in the second half of training.
-    ``good``                    None of these, or the score to reach is reached.
-    =========================== =================================================================
+    ======= =========================== ===========================================================
+    code    finding                     when
+    ======= =========================== ===========================================================
+    SKDL-N1 ``no_better_than_baseline`` The corrected t-test does not call the mean score better
+                                        than the baseline's, one-sided p < 0.05 (Nadeau and Bengio
+                                        2003).
+    SKDL-B1 ``bias``                    Rows trained on are short of the score to reach by more
+                                        than 5 % of what is to be gained over the baseline.
+    SKDL-V1 ``variance``                Rows held out are short of rows trained on by more than
+                                        that, and by more than a standard error (Breiman et al.
+                                        1984).
+    SKDL-E1 ``stopped_too_early``       The last fifth of the epochs brought more than 5 % of the
+                                        whole fall of the held-out loss, and it is not noisy.
+    SKDL-E2 ``trained_too_long``        The held-out loss of the weights that were kept is more
+                                        than 5 % above its lowest, GL5 of Prechelt (1998), and more
+                                        than six times the noise of the folds' mean.
+    SKDL-E3 ``noisy``                   From epoch to epoch the held-out loss varies by more than
+                                        5 % of its level, in the second half of training.
+    SKDL-G1 ``good``                    None of these, or the score to reach is reached.
+    ======= =========================== ===========================================================
+
+    Findings may ask for opposite things, such as a bigger and a smaller network. Only the remedies
+    of the more important finding are shown then; how long to train is left to the curves.
 
     The 5 % of bias and variance lie between the gaps that Ng (2018, chapters 21 and 41) calls high
     (8 to 30 % of what is to be gained over guessing) and low (2 %). Where no score to reach is
     given, another estimator that was better in ``compare_with``, or else a perfect score, takes
     its place. Without training scores, and for a fitted estimator, losses stand for errors, and
-    the loss of the first epoch for the baseline's.
+    the loss of the first epoch for the baseline's. A loss of 0 counts as perfect; with
+    ``label_smoothing`` it is the entropy of the smoothed labels, and of a fitted estimator what
+    ``l1`` and ``l2`` add is no error either.
 
     References
     ----------
@@ -149,17 +164,56 @@ def diagnose(
     check_parameters("diagnose", given, _CONSTRAINTS)
     read = of_cross_validation if hasattr(result_or_estimator, "histories") else of_estimator
     evidence = read(result_or_estimator, target_score, metric)
-    findings = [*_on_baseline(evidence), *_on_gaps(evidence), *_on_curves(evidence)]
+    ignored = _kinds_to_ignore(ignore)
+    found = [*_on_baseline(evidence), *_on_gaps(evidence), *_on_curves(evidence)]
+    findings = [finding for finding in found if finding.kind not in ignored]
+    left_out = [finding for finding in found if finding.kind in ignored]
     if evidence.is_reached:
         text = f"The {target_score:g} that was to be reached is reached."
         findings.insert(0, Finding("good", text, dict(evidence.shown)))
     elif not findings:
-        findings = [Finding("good", _praise(evidence), dict(evidence.shown))]
+        text = "Nothing was found but what is ignored." if left_out else _praise(evidence)
+        findings = [Finding("good", text, dict(evidence.shown))]
+    if left_out:
+        codes = " and ".join(f"{each.code} ({each.kind})" for each in left_out)
+        evidence.notes.append(f"Found, and left out as ignore asks: {codes}.")
+    findings = _with_remedies(findings, evidence)
     return Diagnosis(evidence.title, evidence.shown, tuple(findings), tuple(evidence.notes))
 
 
-def _finding(evidence: Evidence, kind: str, text: str, **numbers: float) -> Finding:
-    return Finding(kind, text, numbers, remedies_for(kind, evidence.network, evidence.n_train))
+def _kinds_to_ignore(ignore: Any) -> set[str]:
+    """Return the kinds that are meant by codes and kinds."""
+    given = [ignore] if isinstance(ignore, str) else ignore
+    kind_of = {code: kind for kind, code in CODES.items()} | {kind: kind for kind in CODES}
+    expected = f"Expected codes such as 'SKDL-V1' out of {[*CODES.values()]}"
+    try:
+        unknown = [each for each in given if each not in kind_of]
+    except TypeError:
+        raise InvalidParameterError(
+            f"diagnose: ignore={show(ignore)} is no list. {expected}."
+        ) from None
+    if unknown:
+        nearest = nearest_name(unknown[0], kind_of) if isinstance(unknown[0], str) else ""
+        meant = f" Did you mean {nearest!r}?" if nearest else ""
+        raise InvalidParameterError(
+            f"diagnose: ignore holds {unknown[0]!r}, which is no finding. {expected}.{meant}"
+        )
+    return {kind_of[each] for each in given}
+
+
+def _with_remedies(findings: list[Finding], evidence: Evidence) -> list[Finding]:
+    kinds = [finding.kind for finding in findings]
+    remedies, is_complete = remedies_of(kinds, evidence.network, evidence.n_train)
+    if not is_complete:
+        evidence.notes.append(
+            "Remedies that contradict those of a more important finding are left out. Diagnose "
+            "again after each change."
+        )
+    return [dataclasses.replace(each, remedies=remedies[each.kind]) for each in findings]
+
+
+def _finding(kind: str, text: str, **numbers: float) -> Finding:
+    return Finding(kind, text, numbers)
 
 
 def _on_baseline(evidence: Evidence) -> Iterator[Finding]:
@@ -170,7 +224,6 @@ def _on_baseline(evidence: Evidence) -> Iterator[Finding]:
     if not is_better:
         p_value = "" if math.isnan(evidence.p_value) else f", one-sided p = {evidence.p_value:.2g}"
         yield _finding(
-            evidence,
             "no_better_than_baseline",
             f"Held-out rows score {evidence.shown['held-out score']:.4g}, the baseline "
             f"{evidence.shown['baseline']:.4g}{p_value}.",
@@ -203,7 +256,7 @@ def _on_gaps(evidence: Evidence) -> list[Finding]:
         numbers = {"size": size, "share": share, "threshold": LEAST_GAP}
         if kind == "variance" and not math.isnan(gap.error):
             numbers["standard_error"] = gap.error
-        findings.append(_finding(evidence, kind, text, **numbers))
+        findings.append(_finding(kind, text, **numbers))
     return findings
 
 
@@ -217,8 +270,9 @@ def _of_bias(evidence: Evidence, size: float) -> str:
             f"{text}, short of {evidence.goal_source} by {size:.0%} of what is to be gained: the "
             "network fits the training rows too little."
         )
+    best = f"the lowest possible ({evidence.floor.source})" if evidence.floor.source else "perfect"
     return (
-        f"{text}, short of perfect by {size:.0%} of what is to be gained. The network fits too "
+        f"{text}, short of {best} by {size:.0%} of what is to be gained. The network fits too "
         "little, or the target holds noise that nothing could predict: pass target_score, or other "
         "models in compare_with, to tell which."
     )
@@ -246,7 +300,6 @@ def _on_curves(evidence: Evidence) -> Iterator[Finding]:
     if not too_long and not is_noisy and falls.exceeds(LEAST_FALL):
         longest = max(map(len, curves))
         yield _finding(
-            evidence,
             "stopped_too_early",
             f"The {whose} loss was still falling: the last fifth of {longest} epochs brought "
             f"{falls.value:.0%} of its whole fall.",
@@ -256,7 +309,6 @@ def _on_curves(evidence: Evidence) -> Iterator[Finding]:
         )
     if evidence.held_out_curves and is_noisy:
         yield _finding(
-            evidence,
             "noisy",
             f"From epoch to epoch the {whose} loss varies by {noise:.0%} of its level, so which "
             "epoch is best is largely chance.",
@@ -285,7 +337,6 @@ def _on_length(evidence: Evidence, whose: str, noise: float) -> Iterator[Finding
     least = LEAST_RISE if math.isnan(noise) else max(LEAST_RISE, NOISE_FACTOR * noise)
     if rise > least and certainty.exceeds(0):
         yield _finding(
-            evidence,
             "trained_too_long",
             f"After epoch {best + 1} the {whose} loss rose by {rise:.0%}, from "
             f"{at_best.mean():.4g} to {at_kept.mean():.4g}.",

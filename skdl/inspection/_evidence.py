@@ -11,10 +11,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.metrics import get_scorer_names
 
+from skdl._score_range import range_of_score
 from skdl.estimators.base import monitor_mode
 from skdl.inspection._cross_validated import curves_by_fold
+from skdl.inspection._loss_floor import LossFloor, loss_floor
 from skdl.inspection._networks import check_fitted_networks, first_network
 from skdl.inspection._training_curve import kept_epoch
 
@@ -39,22 +42,6 @@ _OWNER = "diagnose"
 # A score to reach from here on is meant in per cent, where 1 is perfect.
 _LEAST_PERCENTAGE = 10
 _ROOT = "neg_root_mean_squared_error"
-# Of scikit-learn's scorers, those whose names begin so are 1 for perfect predictions.
-_AT_MOST_ONE = (
-    "accuracy",
-    "average_precision",
-    "balanced_accuracy",
-    "d2_",
-    "explained_variance",
-    "f1",
-    "jaccard",
-    "matthews_corrcoef",
-    "precision",
-    "r2",
-    "recall",
-    "roc_auc",
-    "top_k_accuracy",
-)
 
 
 @dataclasses.dataclass
@@ -77,6 +64,8 @@ class Evidence:
         Distance from `goal` to the error of knowing nothing.
     goal_source : str, optional
         Whose error `goal` is; None if it is merely the best thinkable.
+    floor : LossFloor
+        What of a loss no network can lower; `goal` where no other is known.
     is_reached : bool
         Whether the score to reach was given, and is reached.
     advantage, p_value : float, optional
@@ -102,6 +91,7 @@ class Evidence:
     goal: float = 0.0
     scale: float = math.nan
     goal_source: str | None = None
+    floor: LossFloor = dataclasses.field(default_factory=LossFloor)
     is_reached: bool = False
     train: NDArray[np.float64] | None = None
     test: NDArray[np.float64] | None = None
@@ -163,7 +153,7 @@ def of_cross_validation(
         evidence.is_reached = evidence.shown["held-out score"] >= target
     error = _error_of(name, evidence.shown.values())
     if train is None or error is None:
-        _use_losses(evidence)
+        _use_losses(evidence, result)
         return evidence
     evidence.train, evidence.test = error(np.asarray(train, float)), error(test)
     if target is not None:
@@ -183,13 +173,13 @@ def _check_target(name: str, target: float | None) -> None:
     if target is None or name not in get_scorer_names():
         return
     is_error = name.startswith("neg_")
-    highest = 0 if is_error else 1 if name.startswith(_AT_MOST_ONE) else math.inf
+    highest = range_of_score(name)[1]
     if target > highest:
         as_share = target / 100 if target >= _LEAST_PERCENTAGE else 0.9
         meant = -target if is_error else as_share
         raise ValueError(
             f"{_OWNER}: target_score={target:g} cannot be reached, as {name} is never above "
-            f"{highest}. Expected it in the metric's own sign and units, such as {meant:g}."
+            f"{highest:g}. Expected it in the metric's own sign and units, such as {meant:g}."
         )
 
 
@@ -247,6 +237,8 @@ def of_estimator(estimator: Any, target: float | None, metric: str | None) -> Ev
         evidence.goal, evidence.goal_source = float(error(target)), "what is to be reached"
         if evidence.test is not None:
             evidence.is_reached = bool(evidence.test.mean() <= evidence.goal)
+    elif metric == "loss":
+        _take_floor(evidence, loss_floor(networks, _n_classes_of(networks[0]), fitted=True))
     # Of the baseline nothing is known here: the first epoch stands in, for a score its whole range.
     evidence.scale = (1.0 if is_score else start) - evidence.goal
     evidence.notes.append(
@@ -268,7 +260,7 @@ def _read_curves(evidence: Evidence, result: CrossValidated) -> None:
         evidence.notes.append("No epochs were recorded, so nothing can be said of the curves.")
 
 
-def _use_losses(evidence: Evidence) -> None:
+def _use_losses(evidence: Evidence, result: CrossValidated) -> None:
     """Take bias and variance from the losses, where scores do not allow it."""
     evidence.notes.append(
         "Bias and variance are judged by the losses. Pass return_train_score=True to "
@@ -286,12 +278,44 @@ def _use_losses(evidence: Evidence) -> None:
     evidence.measure = "loss"
     evidence.train = np.array([_value_at(train, kept) for train, _, kept in pairs])
     evidence.test = np.array([_value_at(judged, kept) for _, judged, kept in pairs])
-    evidence.scale = float(
-        np.mean([judged[0] for judged in evidence.held_out_curves if len(judged)])
-    )
+    if evidence.network is not None:
+        n_classes = (
+            _n_classes_in(result.data[1]) if is_classifier(result.unfitted_estimator) else None
+        )
+        _take_floor(evidence, loss_floor([evidence.network], n_classes, fitted=False))
+        _warn_of_penalties(evidence)
+    start = float(np.mean([judged[0] for judged in evidence.held_out_curves if len(judged)]))
+    evidence.scale = start - evidence.goal
     evidence.shown["training loss"] = float(np.nanmean(evidence.train))
     evidence.shown["held-out loss"] = float(np.nanmean(evidence.test))
     _warn_of_dropout(evidence)
+
+
+def _take_floor(evidence: Evidence, floor: LossFloor) -> None:
+    evidence.floor, evidence.goal = floor, floor.value
+    if floor.source:
+        evidence.shown["lowest possible loss"] = floor.value
+
+
+def _n_classes_of(network: BaseNetwork) -> int | None:
+    """Return the number of classes of a fitted classifier; of several yes or no outputs 2."""
+    classes = getattr(network, "classes_", None)
+    return None if classes is None else 2 if network.n_outputs_ > 1 else len(classes)
+
+
+def _n_classes_in(y: Any) -> int:
+    y = np.asarray(y)
+    return 2 if y.ndim > 1 and y.shape[1] > 1 else len(np.unique(y))
+
+
+def _warn_of_penalties(evidence: Evidence) -> None:
+    names = ("l1", "l2")
+    active = [name for name in names if getattr(evidence.network, name, None)]
+    if active:
+        evidence.notes.append(
+            f"The losses hold the penalties of {' and '.join(active)}, which are not errors: bias "
+            "may be smaller than it looks."
+        )
 
 
 def _warn_of_dropout(evidence: Evidence) -> None:

@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from skdl.estimators.base import BaseNetwork
 
     Params = dict[str, Any]
     Units = int | tuple[int, ...]
 
-__all__ = ["remedies_for"]
+__all__ = ["remedies_for", "remedies_of"]
+
+
+class _Remedy(NamedTuple):
+    """What to try, and what it changes.
+
+    Attributes
+    ----------
+    text : str
+        "" where it does not apply.
+    axis : str
+        ``"capacity"``, ``"epochs"``, ``"regularisation"``, ``"rate"``; "" for what contradicts
+        nothing.
+    direction : int
+        1 for more of it, -1 for less, 0 where both are to be tried.
+    """
+
+    text: str
+    axis: str = ""
+    direction: int = 0
+
+
+# Whose word counts, of several findings that ask for opposite things. The curves know best how
+# long to train, whatever the gap; of gaps the larger comes first, as it does among the findings.
+_GAPS = ("bias", "variance")
+_RULERS = {
+    "epochs": ("stopped_too_early", "trained_too_long"),
+    "rate": ("noisy", "stopped_too_early"),
+}
 
 
 def remedies_for(kind: str, network: BaseNetwork | None, n_train: int | None) -> tuple[str, ...]:
@@ -25,55 +55,113 @@ def remedies_for(kind: str, network: BaseNetwork | None, n_train: int | None) ->
     n_train : int or None
         Rows to train on.
     """
+    return tuple(remedy.text for remedy in _remedies(kind, network, n_train))
+
+
+def remedies_of(
+    kinds: Sequence[str], network: BaseNetwork | None, n_train: int | None
+) -> tuple[dict[str, tuple[str, ...]], bool]:
+    """Return what to try against several findings, without two that contradict each other.
+
+    Parameters
+    ----------
+    kinds : sequence of str
+        Of the findings, the most important first.
+    network, n_train : object
+        As for `remedies_for`.
+
+    Returns
+    -------
+    remedies : dict of str to tuple of str
+        For each kind.
+    is_complete : bool
+        False if any was left out.
+    """
+    found = {kind: _remedies(kind, network, n_train) for kind in kinds}
+    gaps = [kind for kind in kinds if kind in _GAPS]
+    ruling: dict[str, int] = {}
+    for axis in ("capacity", "epochs", "regularisation", "rate"):
+        order = [kind for kind in _RULERS.get(axis, ()) if kind in found] + gaps + list(kinds)
+        directions = [each.direction for kind in order for each in found[kind] if each.axis == axis]
+        if directions:
+            ruling[axis] = directions[0]
+    kept = {
+        kind: tuple(
+            each.text for each in all_of if not each.axis or each.direction == ruling[each.axis]
+        )
+        for kind, all_of in found.items()
+    }
+    return kept, all(len(kept[kind]) == len(found[kind]) for kind in found)
+
+
+def _remedies(kind: str, network: BaseNetwork | None, n_train: int | None) -> list[_Remedy]:
     params = network.get_params(deep=False) if network is not None else {}
     # What follows the rows by itself has no present value to name.
     params = {n: v for n, v in params.items() if not (isinstance(v, str) and v == "auto")}
-    advice = {
+    advice: dict[str, list[_Remedy]] = {
         "bias": [
-            _bigger(params),
-            _longer(params),
-            _less_regularisation(params),
-            "more informative features, or a layout that suits the data (a CNN for images)",
+            _Remedy(_bigger(params), "capacity", 1),
+            _Remedy(_longer(params), "epochs", 1),
+            _Remedy(_less_regularisation(params), "regularisation", -1),
+            _Remedy(
+                "more informative features, or a layout that suits the data (a CNN for images)"
+            ),
         ],
         "variance": [
-            _more("dropout", params, "0.2", "0.5"),
-            _more("l2", params, "1e-4", "1e-2"),
-            ""
-            if params.get("early_stopping")
-            else "early stopping: early_stopping=True, or fewer epochs",
-            _smaller(params),
-            "more rows to train on" + (f" (now {n_train:,})" if n_train else ""),
+            _Remedy(_more("dropout", params, "0.2", "0.5"), "regularisation", 1),
+            _Remedy(_more("l2", params, "1e-4", "1e-2"), "regularisation", 1),
+            _Remedy(
+                ""
+                if params.get("early_stopping")
+                else "early stopping: early_stopping=True, or fewer epochs",
+                "epochs",
+                -1,
+            ),
+            _Remedy(_smaller(params), "capacity", -1),
+            _Remedy("more rows to train on" + (f" (now {n_train:,})" if n_train else "")),
         ],
         "stopped_too_early": [
-            _patience(params),
-            _longer(params),
-            _rate(params, "a higher learning rate", 3),
+            _Remedy(_patience(params), "epochs", 1),
+            _Remedy(_longer(params), "epochs", 1),
+            _Remedy(_rate(params, "a higher learning rate", 3), "rate", 1),
         ],
         "trained_too_long": [
-            "early_stopping=True, which keeps the weights of the best epoch"
-            if not params.get("early_stopping")
-            else "restore_best_weights=True, or less patience",
-            "fewer epochs: best_epoch of the cross-validation says how many",
-            _more("dropout", params, "0.2", "0.5"),
+            _Remedy(
+                "early_stopping=True, which keeps the weights of the best epoch"
+                if not params.get("early_stopping")
+                else "restore_best_weights=True, or less patience",
+                "epochs",
+                -1,
+            ),
+            _Remedy("fewer epochs: best_epoch of the cross-validation says how many", "epochs", -1),
+            _Remedy(_more("dropout", params, "0.2", "0.5"), "regularisation", 1),
         ],
         "noisy": [
-            _rate(params, "a lower learning rate", 1 / 10),
-            f"larger batches: batch_size={2 * params['batch_size']} (now {params['batch_size']})"
-            if "batch_size" in params
-            else "larger batches",
-            _falling_rate(params),
-            "more validation rows, or the mean over more folds (n_iterations=10)",
+            _Remedy(_rate(params, "a lower learning rate", 1 / 10), "rate", -1),
+            _Remedy(
+                f"larger batches: batch_size={2 * params['batch_size']} "
+                f"(now {params['batch_size']})"
+                if "batch_size" in params
+                else "larger batches"
+            ),
+            _Remedy(_falling_rate(params), "rate", -1),
+            _Remedy("more validation rows, or the mean over more folds (n_iterations=10)"),
         ],
         "no_better_than_baseline": [
-            "inputs of unit scale: a StandardScaler in front of the network",
-            _rate(params, "another learning rate: ten times higher, then ten times lower", 0),
-            _bigger(params),
-            _longer(params),
-            "other models in compare_with: if none does better, the features may say nothing",
+            _Remedy("inputs of unit scale: a StandardScaler in front of the network"),
+            _Remedy(
+                _rate(params, "another learning rate: ten times higher, then ten times lower", 0),
+                "rate",
+            ),
+            _Remedy(_bigger(params), "capacity", 1),
+            _Remedy(_longer(params), "epochs", 1),
+            _Remedy(
+                "other models in compare_with: if none does better, the features may say nothing"
+            ),
         ],
         "good": [],
-    }[kind]
-    return tuple(remedy for remedy in advice if remedy)
+    }
+    return [remedy for remedy in advice[kind] if remedy.text]
 
 
 def _bigger(params: Params) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from skdl._score_range import range_of_curve
 from skdl._validation import Boolean, OneOf, check_parameters
 from skdl.estimators.base import monitor_mode
 from skdl.inspection._arguments import AXES, NAME, STYLE, TEXT, check_curve, check_curves
@@ -91,7 +92,7 @@ class TrainingCurveDisplay:
     See Also
     --------
     ValidationCurveDisplay : Score against a parameter.
-    diagnose : What the curves mean.
+    skdl.diagnose : What the curves mean.
 
     Examples
     --------
@@ -340,7 +341,8 @@ class TrainingCurveDisplay:
             Replaces the display's own name.
         band : {"std", "range"} or None, default="std"
             What is shaded around the mean over several folds: one standard deviation on either
-            side, or from the least to the greatest.
+            side, as far as the metric can go (no loss below 0 and no accuracy above 1), or from
+            the least to the greatest.
         show_folds : bool, default=False
             Draw each fold as a thin line too.
         show_best : bool, default=True
@@ -369,7 +371,8 @@ class TrainingCurveDisplay:
         check_parameters(_OWNER, {"metric": self.metric, "name": self.name}, _NAMES)
         check_curves(_OWNER, self.curves, self.kept_epochs)
         import matplotlib.pyplot as plt
-        from matplotlib.ticker import MaxNLocator
+
+        from skdl.inspection._epoch_axis import EpochLocator
 
         if ax is None:
             _, ax = plt.subplots()
@@ -393,13 +396,14 @@ class TrainingCurveDisplay:
                 thin: Style = {"color": color, "linewidth": 0.6, "alpha": 0.5}
                 ax.plot(epochs, np.asarray(self.curves[rows]), **thin)
             if band is not None and n_folds > 1:
-                low, high = _limits(values, band)
+                bounds = range_of_curve(self.metric, self.curves[rows])
+                low, high = np.clip(_limits(values, band), *bounds)
                 shade = merged({"color": color}, BAND, band_kw)
                 self.bands_[rows] = ax.fill_between(epochs, low, high, **shade)
         self.best_ = self._mark_best(ax, title, best_kw) if show_best else None
         self.stops_ = self._mark_stops(ax) if show_stops else None
         ax.set(xlabel="epoch", ylabel=self.metric)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(EpochLocator())
         ax.legend()
         self.ax_ = ax
         self.figure_ = ax.figure

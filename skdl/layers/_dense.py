@@ -45,6 +45,10 @@ class DenseRule(Rule):
     def output_shape(self, layer: Layer, shape: Shape) -> tuple[int, ...]:
         return (*shape[:-1], layer["units"])
 
+    def keeps_units_apart(self, layer: Layer) -> bool:
+        del layer
+        return True
+
     def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
         import tensorflow as tf
 

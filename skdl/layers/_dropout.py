@@ -29,6 +29,10 @@ class DropoutRule(Rule):
     def does_nothing(self, layer: Layer) -> bool:
         return bool(layer["rate"] == 0)
 
+    def keeps_units_apart(self, layer: Layer) -> bool:
+        del layer
+        return True
+
     def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
         import tensorflow as tf
 

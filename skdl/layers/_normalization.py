@@ -49,6 +49,10 @@ class BatchNormalizationRule(Rule):
             Variable(position, "moving_variance", width, trainable=False, initializer="ones"),
         ]
 
+    def keeps_units_apart(self, layer: Layer) -> bool:
+        del layer
+        return True
+
     def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
         import tensorflow as tf
 

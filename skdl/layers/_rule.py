@@ -331,6 +331,11 @@ class Rule:
         del ops, weights, x
         raise NoForwardPassError(f"{self.summary(layer)} is a layer that only Keras can compute")
 
+    def keeps_units_apart(self, layer: Layer) -> bool:
+        """Tell whether units whose weights are all zero change nothing for the others."""
+        del layer
+        return False
+
     def passes_through(self, layer: Layer) -> bool:
         """Tell whether it hands on its inputs as they are in prediction."""
         return self.does_nothing(layer)

@@ -1,6 +1,8 @@
 """Diagnosis: constructed cases of which the answer is known, and the rules one by one."""
 
+import inspect
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,10 +18,14 @@ import skdl
 from skdl import MLPClassifier, MLPRegressor
 from skdl.exceptions import InvalidParameterError
 from skdl.inspection import Diagnosis, Finding, diagnose
-from skdl.inspection._remedies import remedies_for
+from skdl.inspection._diagnosis import CODES
+from skdl.inspection._loss_floor import entropy_of_smoothed_labels
+from skdl.inspection._remedies import remedies_for, remedies_of
 from skdl.inspection._shape import fall_at_end, jitter, mean_of, rise_after_best
 from skdl.model_selection import cross_validate
 from tests.checks import slow_case
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 # ---------------------------------------------------------------------- constructed cases
 
@@ -115,12 +121,13 @@ class Made(dict):
     """What `diagnose` reads of a cross-validation, with numbers of our choice."""
 
     def __init__(self, test, train=None, curves=None, *, baseline=0.5, metric="accuracy",
-                 others=None, p_value=0.001, kept=None):  # fmt: skip
+                 others=None, p_value=0.001, kept=None, network=None):  # fmt: skip
         super().__init__({f"test_{metric}": np.array(test)})
         if train is not None:
             self[f"train_{metric}"] = np.array(train)
         self.metrics, self.scoring = [metric], None
-        self.unfitted_estimator = MLPClassifier(dropout=0.3)
+        self.unfitted_estimator = MLPClassifier(dropout=0.3) if network is None else network
+        self.data = np.zeros((6, 1)), np.array([0, 1, 2] * 2)
         n_folds = len(test)
         curves = {"loss": [[1.0, 0.5, 0.5]], "test_loss": [[1.0, 0.5, 0.5]]} | (curves or {})
         self.histories = pd.DataFrame(
@@ -239,6 +246,124 @@ def test_weights_brought_back_were_not_trained_too_long():
     curves = {"test_loss": [[1.0, 0.5, 0.7]], "loss": [[1.0, 0.5, 0.1]]}
     made = Made(test=[0.8] * 3, train=[0.8] * 3, curves=curves, kept=[2, 2, 2])
     assert "trained_too_long" not in diagnose(made).kinds
+
+
+# ---------------------------------------------------------------------- the lowest loss
+
+UNIFORM = -math.log(1 / 3)
+
+
+@pytest.mark.parametrize(("smoothing", "n_classes"), [(0.15, 3), (0.2, 2), (0.0, 4)])
+def test_the_lowest_loss_with_smoothed_labels_is_that_of_keras(smoothing, n_classes):
+    import keras
+
+    labels = np.eye(n_classes)
+    perfect = labels * (1 - smoothing) + smoothing / n_classes
+    loss = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
+    expected = float(loss(labels, perfect))
+    assert entropy_of_smoothed_labels(smoothing, n_classes) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_loss_at_the_floor_of_smoothed_labels_is_no_bias():
+    floor = -(0.9 * math.log(0.9) + 0.1 * math.log(0.05))
+    network = MLPClassifier(label_smoothing=0.15)
+    curves = {"loss": [[UNIFORM, floor]], "test_loss": [[UNIFORM, floor]]}
+    found = diagnose(Made(test=[0.99] * 3, curves=curves, network=network), ignore="SKDL-E1")
+    assert found.kinds == ("good",)
+    assert found.scores["lowest possible loss"] == pytest.approx(floor)
+    above = floor + 0.3
+    curves = {"loss": [[UNIFORM, above]], "test_loss": [[UNIFORM, above]]}
+    found = diagnose(Made(test=[0.9] * 3, curves=curves, network=network))
+    bias = finding(found, "bias")
+    assert bias.numbers["size"] == pytest.approx(0.3 / (UNIFORM - floor))
+    assert "short of the lowest possible (label_smoothing=0.15)" in bias.text
+
+
+def test_penalties_of_a_cross_validation_are_not_known_and_the_notes_say_so():
+    found = diagnose(Made(test=[0.9] * 3, network=MLPClassifier(l2=0.01)))
+    assert any("hold the penalties of l2" in note for note in found.notes)
+    assert "lowest possible loss" not in found.scores
+
+
+def test_penalties_of_a_fitted_network_are_no_bias(iris):
+    network = MLPClassifier(4, epochs=2, l2=0.05, l1=0.01, random_state=0).fit(*iris)
+    weights = [w for w in network.model_.get_weights() if w.ndim == 2]
+    penalty = sum(0.05 * (w**2).sum() + 0.01 * np.abs(w).sum() for w in weights)
+    found = diagnose(network)
+    assert found.scores["lowest possible loss"] == pytest.approx(penalty, rel=1e-5)
+    assert "(l1=0.01 and l2=0.05)" in finding(found, "bias").text
+
+
+# ---------------------------------------------------------------------- codes
+
+
+def test_codes_are_what_they_were():
+    assert CODES == {
+        "no_better_than_baseline": "SKDL-N1",
+        "bias": "SKDL-B1",
+        "variance": "SKDL-V1",
+        "stopped_too_early": "SKDL-E1",
+        "trained_too_long": "SKDL-E2",
+        "noisy": "SKDL-E3",
+        "good": "SKDL-G1",
+    }
+    assert set(CODES) == {*CASES, "trained_too_long"}
+
+
+@pytest.mark.parametrize("code", CODES.values())
+def test_every_code_has_a_section_of_its_own(code):
+    page = (DOCS / "diagnosis.rst").read_text(encoding="utf-8")
+    assert f"\n.. _{code.lower()}:\n\n{code}\n{'-' * len(code)}\n" in page
+    assert code in inspect.getdoc(diagnose)
+
+
+def test_messages_link_to_the_section_of_their_code(monkeypatch):
+    monkeypatch.setenv("SKDL_DOCS_URL", "https://example.org/skdl/")
+    found = diagnose(Made(test=[0.7] * 3, train=[1.0] * 3))
+    address = "https://example.org/skdl/diagnosis.html"
+    assert found.findings[0].link == f"{address}#skdl-v1"
+    assert f"What a code means: {address}" in repr(found)
+    assert f'<a href="{address}#skdl-v1">SKDL-V1</a>' in found._repr_html_()
+    monkeypatch.setenv("SKDL_DOCS_URL", "")
+    assert found.findings[0].link == ""
+    assert "(SKDL-V1)" in repr(found)
+    assert "href" not in found._repr_html_()
+
+
+@pytest.mark.parametrize("ignore", ["SKDL-V1", "variance", ["SKDL-V1"], {"variance", "SKDL-E3"}])
+def test_ignored_findings_are_left_out_and_the_notes_say_so(ignore):
+    made = Made(test=[0.7] * 3, train=[0.75] * 3)
+    assert diagnose(made).kinds == ("bias", "variance")
+    found = diagnose(made, ignore=ignore)
+    assert found.kinds == ("bias",)
+    assert "Found, and left out as ignore asks: SKDL-V1 (variance)." in found.notes
+
+
+def test_where_all_is_ignored_the_fit_is_not_praised():
+    found = diagnose(Made(test=[0.7] * 3, train=[1.0] * 3), ignore="SKDL-V1")
+    assert found.kinds == ("good",)
+    assert found.headline == "Good fit: nothing was found but what is ignored."
+
+
+@pytest.mark.parametrize(
+    ("ignore", "message"),
+    [
+        ("SKDL-V2", r"ignore holds 'SKDL-V2'.*Expected codes such as 'SKDL-V1'.*Did you mean"),
+        (["SKDL-V1", "varianc"], r"ignore holds 'varianc'.*Did you mean 'variance'"),
+        (3, "ignore=3 is no list"),
+    ],
+)
+def test_unknown_codes_are_refused(ignore, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        diagnose(Made(test=[0.7] * 3), ignore=ignore)
+
+
+def test_the_headline_comes_before_the_numbers():
+    found = diagnose(Made(test=[0.7] * 3, train=[1.0] * 3))
+    assert found.headline.startswith("Variance: the training score is 1, the held-out score 0.7:")
+    lines = repr(found).splitlines()
+    assert lines[2].startswith("1. Variance: the training score is 1")
+    assert "held-out score" in repr(found).split("Try:", 1)[1]
 
 
 # ---------------------------------------------------------------------- shapes of curves
@@ -370,6 +495,46 @@ def test_remedies_name_the_parameters_and_their_values():
     assert remedies[2] == "less of dropout (now 0.3)"
 
 
+def words_of(remedies):
+    return {kind: " ".join(texts) for kind, texts in remedies.items()}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "present", "absent"),
+    [
+        # The larger gap rules.
+        (("variance", "bias"), "smaller", "bigger"),
+        (("bias", "variance"), "bigger", "smaller"),
+        (("bias", "variance"), "less of dropout", "more dropout"),
+        (("bias", "variance"), "longer training", "early stopping"),
+        # Of the length of training the curves know more than the gap, whatever comes first.
+        (("variance", "stopped_too_early"), "longer training", "fewer epochs"),
+        (("bias", "trained_too_long"), "fewer epochs", "longer training"),
+        # A gap knows more of the network's size than that it is no better than the baseline.
+        (("no_better_than_baseline", "variance"), "a smaller network", "a bigger network"),
+        (("no_better_than_baseline", "noisy"), "a lower learning rate", "another learning rate"),
+    ],
+)
+def test_remedies_never_contradict_each_other(kinds, present, absent):
+    network = MLPClassifier(dropout=0.3)
+    alone = " ".join(" ".join(remedies_for(kind, network, 100)) for kind in kinds)
+    assert present in alone
+    assert absent in alone
+    remedies, is_complete = remedies_of(kinds, network, 100)
+    together = " ".join(words_of(remedies).values())
+    assert present in together
+    assert absent not in together
+    assert not is_complete
+
+
+def test_what_is_left_out_is_said():
+    both = diagnose(Made(test=[0.7] * 3, train=[0.75] * 3))
+    assert any("contradict those of a more important finding" in note for note in both.notes)
+    assert finding(both, "variance").remedies == ("more rows to train on (now 80)",)
+    alone = diagnose(Made(test=[0.7] * 3, train=[1.0] * 3))
+    assert not any("contradict" in note for note in alone.notes)
+
+
 def test_remedies_leave_out_what_is_there_already():
     network = MLPRegressor(dropout=0.5, l2=0.01, learning_rate_schedule="cosine")
     advice = " ".join(remedies_for("variance", network, 100))
@@ -389,10 +554,10 @@ def test_text_and_html_hold_every_finding_and_escape_it():
     )
     assert found.kinds == ("bias", "noisy")
     text = repr(found)
-    for words in ("training score", "1. Bias. a < b", "Try: more & more", "2. Noisy", "a note"):
+    for words in ("training score", "1. Bias: a < b", "Try: more & more", "2. Noisy", "a note"):
         assert words in text
     page = found._repr_html_()
-    for words in ("&lt;b&gt;", "a &lt; b", "more &amp; more", "<ol>", "a note"):
+    for words in ("&lt;b&gt;", "a &lt; b", "more &amp; more", "<ol", "a note"):
         assert words in page
 
 

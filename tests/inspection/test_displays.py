@@ -187,6 +187,33 @@ def test_lines_are_means_over_folds_and_bands_their_deviation():
     np.testing.assert_allclose([low, high], [1.5 - np.sqrt(0.5), 4 + np.sqrt(2)])
 
 
+def heights(band):
+    return band.get_paths()[0].get_extents().intervaly
+
+
+def test_bands_of_losses_stay_above_zero_and_those_of_accuracies_below_one():
+    losses = TrainingCurveDisplay.from_history([{"loss": [3.0, 0.1]}, {"loss": [5.0, 1.9]}])
+    assert heights(losses.bands_["training"])[0] == 0.0
+    history = [{"accuracy": [0.5, 0.99]}, {"accuracy": [0.9, 0.6]}]
+    accuracies = TrainingCurveDisplay.from_history(history, metric="accuracy")
+    assert heights(accuracies.bands_["training"])[1] == 1.0
+    # A loss that is negative has no floor at 0.
+    below = TrainingCurveDisplay.from_history([{"loss": [3.0, -0.1]}, {"loss": [5.0, 1.9]}])
+    mean, deviation = 0.9, np.sqrt(2.0)
+    assert heights(below.bands_["training"])[0] == pytest.approx(mean - deviation)
+
+
+@pytest.mark.parametrize("n_epochs", [1, 2, 15, 100])
+def test_epochs_start_at_one(n_epochs):
+    display = TrainingCurveDisplay.from_history({"loss": np.linspace(2, 1, n_epochs).tolist()})
+    low, high = sorted(display.ax_.get_xlim())
+    ticks = [tick for tick in display.ax_.get_xticks() if low <= tick <= high]
+    assert min(ticks) == 1
+    assert all(tick == int(tick) for tick in ticks)
+    display.ax_.set_xlim(20, 40)
+    assert min(display.ax_.get_xticks()) > 1
+
+
 def test_range_bands_go_from_least_to_greatest():
     display = TrainingCurveDisplay.from_history(
         [{"loss": [3.0, 1.0]}, {"loss": [5.0, 2.0]}], band="range"

@@ -62,7 +62,7 @@ class Report:
                 [
                     (
                         str(name),
-                        _with_interval(row.mean, row.ci_high - row.mean, decimals),
+                        _with_interval(row.mean, row.ci_low, row.ci_high, decimals),
                         _number(row.difference, decimals, sign="+"),
                         _p_value(row.p_value),
                         f"{row.fit_time:.2f} s",
@@ -189,11 +189,15 @@ def _number(value: float, decimals: int | None, sign: str = "-") -> str:
     return f"{value:{sign}z{kind}}"
 
 
-def _with_interval(mean: float, half_width: float, decimals: int | None) -> str:
+def _with_interval(mean: float, low: float, high: float, decimals: int | None) -> str:
     if math.isnan(mean):
         return "failed"
-    interval = "" if math.isnan(half_width) else f" ± {_number(half_width, decimals)}"
-    return _number(mean, decimals) + interval
+    if math.isnan(low) or math.isnan(high):
+        return _number(mean, decimals)
+    if math.isclose(mean - low, high - mean, rel_tol=1e-6, abs_tol=1e-12):
+        return f"{_number(mean, decimals)} ± {_number(high - mean, decimals)}"
+    # Cut at the end of what the metric can be.
+    return f"{_number(mean, decimals)} ({_number(low, decimals)} to {_number(high, decimals)})"
 
 
 def _p_value(value: float) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone, is_classifier
 
+from skdl._score_range import range_of_score
 from skdl._validation import AnyOf, Integer, OneOf, Real, check_parameters
 from skdl.model_selection._curves import mean_curve, tidy_histories
 from skdl.model_selection._lockstep import ensure_lockstep
@@ -133,7 +134,8 @@ class CrossValidationResult(dict[str, Any]):
             One row for each ``metric`` and ``estimator`` (the index), ours first, with columns
 
             - ``mean``, ``std``: over the folds;
-            - ``ci_low``, ``ci_high``: confidence interval of the mean;
+            - ``ci_low``, ``ci_high``: confidence interval of the mean, within the range of the
+              metric where that is known;
             - ``n_folds``: folds with a score; those that failed are left out;
             - ``difference``: mean score less ours, over the folds that have both;
             - ``p_value``: of a two-sided paired test that this difference is 0;
@@ -161,7 +163,13 @@ class CrossValidationResult(dict[str, Any]):
             for name, scores in [(self._estimator_name, self), *self._contenders.items()]:
                 interval = corrected_interval(scores[key], n_train, n_test, confidence)
                 row: dict[str, Any] = {"metric": metric, "estimator": name}
-                row |= dict(zip(["mean", "std", "ci_low", "ci_high"], interval, strict=True))
+                low, high = range_of_score(self._name_of(metric), scores[key])
+                row |= {
+                    "mean": interval.mean,
+                    "std": interval.std,
+                    "ci_low": max(interval.low, low),
+                    "ci_high": min(interval.high, high),
+                }
                 row["n_folds"] = int((~np.isnan(scores[key])).sum())
                 row["difference"] = row["p_value"] = np.nan
                 if scores is not self:
@@ -170,6 +178,14 @@ class CrossValidationResult(dict[str, Any]):
                 row["fit_time"] = float(np.mean(scores["fit_time"]))
                 rows.append(row)
         return pd.DataFrame(rows).set_index(["metric", "estimator"])
+
+    def _name_of(self, metric: str) -> str:
+        """Return what a metric is called by scikit-learn, "" where that is not known."""
+        if metric != "score":
+            return metric
+        if self._scoring is not None:
+            return self._scoring
+        return "accuracy" if is_classifier(self._estimator) else "r2"
 
     @property
     def metrics(self) -> list[str]:
@@ -185,6 +201,11 @@ class CrossValidationResult(dict[str, Any]):
     def unfitted_estimator(self) -> Any:
         """The estimator that was passed, with its parameters."""
         return self._estimator
+
+    @property
+    def data(self) -> tuple[Any, Any]:
+        """All rows and their targets, ``(X, y)``, as they were passed."""
+        return self._X, self._y
 
     @property
     def folds(self) -> pd.DataFrame:

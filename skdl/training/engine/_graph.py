@@ -194,9 +194,15 @@ class Graph:
         return x, tf.gather(data.targets, y_index), tf.gather(data.weights, y_index) * mask, mask
 
     def zeros_kept(self, call: TrainingCall) -> Callable[[Any], Any]:
-        """Return what sets to zero, in ``[M, P]``, what is zero in the kernels before an epoch."""
+        """Return what sets to zero, in ``[M, P]``, what stays zero throughout an epoch.
+
+        That is what is zero in the kernels of pruned members, and units that pad a network.
+        """
         import tensorflow as tf
 
+        if self.spec.pads:
+            (own_units,) = call.own_units
+            return lambda values: tf.where(own_units.is_own, values, 0.0)
         if not self.spec.prunes:
             return lambda values: values
         (zeros,) = call.zeros

@@ -16,12 +16,14 @@ from skdl.training.engine._calls import (
     EvaluationCall,
     Noise,
     Offsets,
+    OwnUnits,
     State,
     TrainingCall,
     Units,
     Zeros,
 )
 from skdl.training.engine._noise import NoiseTable
+from skdl.training.engine._padding import padding_of
 from skdl.training.engine._row_pool import batches, chunks, rounded_up
 
 if TYPE_CHECKING:
@@ -61,6 +63,8 @@ class Shared:
         Numbers that a row becomes on its way through the network, for `chunks`.
     scored_alone : bool
         Whether a call that only looks at rows takes one member.
+    noise_widths : tuple of tuple of int
+        Those that `Padding` tells of the members, each once.
     """
 
     programs: Mapping[str, Program]
@@ -72,6 +76,7 @@ class Shared:
     batch_room: int
     row_width: int
     scored_alone: bool
+    noise_widths: tuple[tuple[int, ...], ...]
 
 
 class Shard:
@@ -102,12 +107,11 @@ class Shard:
             width = blueprint_of(job.network).n_outputs
             return np.full(width, default if value is None else value, np.float32)
 
-        self._state = tuple(
-            stacked([m.state[i] for m in places]) for i in range(len(members[0].state))
-        )
+        states = [_in_stack(m, m.state) for m in places]
+        self._state = tuple(stacked(part) for part in zip(*states, strict=True))
         self._best: tuple[Any, ...] | None = None
         if any(m.best_state is not None for m in members):
-            best = [m.best_state or m.state[:2] for m in places]
+            best = [_in_stack(m, m.best_state or m.state[:2]) for m in places]
             self._best = tuple(stacked([state[i] for state in best]) for i in range(2))
         self._scalars = tf.constant(
             np.array([blueprint_of(m.job.network).scalars for m in places], np.float32).T
@@ -125,6 +129,9 @@ class Shard:
             role: Offsets(*(tf.constant([of[m][i] for m in places], tf.int32) for i in range(2)))
             for role, of in shared.offsets.items()
         }
+        self._own_units: tuple[OwnUnits, ...] = ()
+        if shared.programs["train"].spec.pads:
+            self._own_units = (_own_units(places, shared.noise_widths),)
         if shared.programs["train"].spec.prunes:
             is_kernel = np.zeros(len(members[0].state[0]), bool)
             for where in pruned_kernels(job.network):
@@ -150,10 +157,10 @@ class Shard:
             return tf.constant(array)
 
         def fetch() -> tuple[Any, ...]:
-            return tuple(tensor[position].numpy() for tensor in self._state)
+            return _of_own(member, [tensor[position].numpy() for tensor in self._state])
 
         def store(state: tuple[NDArray[np.float32], ...]) -> None:
-            pairs = zip(self._state, state, strict=True)
+            pairs = zip(self._state, _in_stack(member, state), strict=True)
             self._state = tuple(replaced(tensor, value) for tensor, value in pairs)
 
         member.fetch, member.store = fetch, store
@@ -170,10 +177,10 @@ class Shard:
         state = [tensor.numpy() for tensor in self._state]
         best = None if self._best is None else [tensor.numpy() for tensor in self._best]
         for position, member in leaving:
-            member.state = tuple(array[position] for array in state)
+            member.state = _of_own(member, [array[position] for array in state])
             member.fetch = member.store = None
             if best is not None and member.restores_best and member.best_state is not None:
-                member.best_state = tuple(array[position] for array in best)
+                member.best_state = _of_own(member, [array[position] for array in best])
 
     def update_best(self, better: Collection[Member]) -> None:
         """Keep the weights of members for which this epoch was the best so far."""
@@ -248,6 +255,7 @@ class Shard:
             rates=tf.constant(rates),
             noise=Noise(shared.noise, tf.constant(starts), tf.constant(keys)),
             zeros=self._zeros(),
+            own_units=self._own_units,
         )
 
     def _zeros(self) -> tuple[Zeros, ...]:
@@ -345,6 +353,27 @@ class Shard:
                 own["score"] = member.scored(score, predictions(position))
             logs[member] = own
         return logs
+
+
+def _in_stack(member: Member, state: Sequence[NDArray[np.float32]]) -> Any:
+    """Return a member's state, or a part of it, as its stack holds it."""
+    return state if member.padding is None else member.padding.widened(state)
+
+
+def _of_own(member: Member, state: Sequence[NDArray[np.float32]]) -> Any:
+    """Undo `_in_stack`."""
+    return tuple(state) if member.padding is None else member.padding.narrowed(state)
+
+
+def _own_units(places: Sequence[Member], noise_widths: Sequence[tuple[int, ...]]) -> OwnUnits:
+    import tensorflow as tf
+
+    paddings = [padding_of(m.job.network, m.network) for m in places]
+    return OwnUnits(
+        tf.constant(np.stack([padding.is_own for padding in paddings])),
+        tf.constant(np.array(noise_widths, np.int32)),
+        tf.constant([noise_widths.index(p.noise_widths) for p in paddings], tf.int32),
+    )
 
 
 def _on_host(

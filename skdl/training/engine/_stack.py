@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from skdl.layers import blueprint_of
-from skdl.training._losses import reduction_of
 from skdl.training._metrics import GraphMetric, HostMetric
 from skdl.training.engine._calls import Evaluation
 from skdl.training.engine._devices import has_gpu, n_cores, side_by_side
 from skdl.training.engine._garbage import full_collections_put_off
 from skdl.training.engine._member import end_abandoned_calls
 from skdl.training.engine._noise import NoiseTable
+from skdl.training.engine._padding import padding_of
 from skdl.training.engine._plan import batch_rows, worth_compiling, worth_recompiling
 from skdl.training.engine._prediction import traced_meanwhile
 from skdl.training.engine._program import program_for
@@ -40,7 +40,7 @@ class Stack:
     Parameters
     ----------
     members : sequence of Member
-        Of equal structure, widths, batch size and metrics.
+        Of equal structure, widths (once they are padded), batch size and metrics.
     compiled : bool
         Whether XLA compiles the epoch, see `skdl.training.engine._plan`.
     n_epochs : int, default=0
@@ -52,7 +52,7 @@ class Stack:
 
         first = members[0].job
         self.members = list(members)
-        self.network = first.network
+        self.network = members[0].network
         graph = tuple(m for m in members[0].metrics if isinstance(m, GraphMetric))
         host = [m for m in members[0].metrics if isinstance(m, HostMetric)]
         self._blueprint = blueprint_of(self.network)
@@ -82,6 +82,8 @@ class Stack:
         if "held_out" in roles:
             # Predictions of held-out rows come back where somebody scores them on the host.
             self._specs["held_out"] = dataclasses.replace(spec, collect=spec.collect or is_scored)
+        if any(m.padding is not None for m in members):
+            spec = self._specs["train"] = dataclasses.replace(spec, pads=True)
         self._may_compile = not host and spec.rows != "csr" and self._blueprint.compiles
         self._compiled = compiled and self._may_compile
         if any(m.job.pruning is not None for m in members):
@@ -99,6 +101,11 @@ class Stack:
             batch_room=batch_rows(members) + n_joined,
             row_width=self._row_width(),
             scored_alone=self._one_member_at_a_time,
+            noise_widths=tuple(
+                sorted({padding_of(m.job.network, m.network).noise_widths for m in members})
+            )
+            if spec.pads
+            else (),
         )
         self._epoch = n_epochs
         self._cut()
@@ -286,18 +293,3 @@ class Stack:
         inside = self._blueprint.peak_widths
         variables = self._blueprint.layout.variables
         return sum(inside) + sum(v.shape[-1] for v in variables if v.name == "kernel")
-
-
-def stack_key(member: Member) -> Any:
-    """Return what members of one stack share."""
-    job = member.job
-    return (
-        ProgramSpec(network=job.network, optimizer=job.optimizer, compiled=True).key,
-        job.batch_size,
-        member.metrics,
-        job.validation is not None,
-        job.held_out is not None,
-        reduction_of(job.network.loss),
-        type(job.train.X).__name__,
-        job.train.X.dtype == np.uint8,
-    )

@@ -150,7 +150,10 @@ def test_summary_has_our_estimator_first_and_each_contender_compared_with_it():
     assert table.index.tolist() == [("score", "MLPRegressor"), ("score", "baseline")]
     ours, baseline = table.loc[("score", "MLPRegressor")], table.loc[("score", "baseline")]
     expected = corrected_interval([0.8, 0.6], n_train=8, n_test=2)
-    assert tuple(ours[["mean", "std", "ci_low", "ci_high"]]) == expected
+    # R² is never above 1, where the interval is cut.
+    assert expected.high > 1
+    cut = (expected.mean, expected.std, expected.low, 1.0)
+    assert tuple(ours[["mean", "std", "ci_low", "ci_high"]]) == cut
     assert ours["n_folds"] == 2
     assert ours["fit_time"] == 2.0
     assert ours[["difference", "p_value"]].isna().all()
@@ -386,10 +389,38 @@ def test_text_shows_scores_interval_contenders_and_best_epoch():
     # S² = 0.005, t = 0.65 / sqrt(0.75 · 0.005) = 10.61 and p = 1 - 2/pi · arctan(10.61) = 0.0598.
     half_width = 12.7062 * np.sqrt((1 / 2 + 1 / 4) * 0.02)
     ours, baseline = (line.split() for line in lines[5:7])
-    assert ours == ["MLPRegressor", "0.70", "±", f"{half_width:.2f}", "2.00", "s"]
+    # 0.7 + 0.75 is more than R² can be.
+    cut = [f"({0.7 - half_width:.2f}", "to", "1.00)"]
+    assert ours == ["MLPRegressor", "0.70", *cut, "2.00", "s"]
     assert baseline[0] == "baseline"
     assert baseline[4:6] == ["-0.65", "0.060"]
     assert "Best epoch: 2 of 3 (mean test loss 2.5)." in lines
+
+
+@pytest.mark.parametrize(
+    ("scoring", "scores", "low", "high"),
+    [
+        ("accuracy", [0.9, 1.0], None, 1.0),
+        ("neg_log_loss", [-0.01, -0.2], None, 0.0),
+        ("matthews_corrcoef", [0.0, 0.99], -1.0, 1.0),
+        # A name of scikit-learn's with other numbers is another metric.
+        ("accuracy", [90.0, 100.0], None, None),
+        ("profit", [0.9, 1.0], None, None),
+    ],
+)
+def test_intervals_end_where_the_metric_ends(scoring, scores, low, high):
+    given = {"fit_time": np.ones(2), "test_score": np.array(scores)}
+    table = made(scores=given, contenders={}, scoring=scoring).summary()
+    free = corrected_interval(scores, n_train=8, n_test=2)
+    assert table["ci_low"].iloc[0] == (free.low if low is None else low)
+    assert table["ci_high"].iloc[0] == (free.high if high is None else high)
+
+
+def test_an_interval_that_is_not_cut_is_shown_with_plus_and_minus():
+    scores = {"fit_time": np.ones(2), "test_score": np.array([0.5, 0.51])}
+    ours = repr(made(scores=scores, contenders={})).splitlines()[5]
+    half_width = 12.7062 * np.sqrt((1 / 2 + 1 / 4) * 0.00005)
+    assert f"0.5050 ± {half_width:.4f}" in ours
 
 
 def test_text_names_iterations_and_failed_folds():
