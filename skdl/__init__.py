@@ -39,6 +39,8 @@ if TYPE_CHECKING:
         RNNClassifier,
         RNNRegressor,
         SmoothClipScaler,
+        TransformerClassifier,
+        TransformerRegressor,
         from_scikeras,
     )
     from skdl.inspection import diagnose
@@ -71,6 +73,8 @@ _MODULE_OF = {
     "RNNClassifier": "skdl.estimators",
     "RNNRegressor": "skdl.estimators",
     "SmoothClipScaler": "skdl.estimators",
+    "TransformerClassifier": "skdl.estimators",
+    "TransformerRegressor": "skdl.estimators",
     "diagnose": "skdl.inspection",
     "from_scikeras": "skdl.estimators",
     "lockstep": "skdl.training.lockstep",
@@ -92,6 +96,8 @@ __all__ = [
     "RNNClassifier",
     "RNNRegressor",
     "SmoothClipScaler",
+    "TransformerClassifier",
+    "TransformerRegressor",
     "diagnose",
     "from_scikeras",
     "lockstep",

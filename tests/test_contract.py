@@ -162,6 +162,7 @@ def own_instance(Estimator):
 SMALL_CNN = {"conv_blocks": 1, "filters": 8, "hidden_units": 64}
 # Each of the checks' features is a step of one channel.
 SMALL_RNN = {"cell": "gru", "units": 16, "hidden_units": 16, "learning_rate": 0.01}
+SMALL_TRANSFORMER = {"n_blocks": 1, "width": 16, "hidden_units": 16, "learning_rate": 0.01}
 OFF_DEFAULT_MLP = {
     "hidden_units": (6,),  # with all that is below, each layer takes a second to trace
     "hidden_layers": 1,
@@ -214,6 +215,17 @@ OFF_DEFAULT_RNN = {
     "mask_missing": True,
     "normalization": "layer",
 }
+OFF_DEFAULT_TRANSFORMER = {
+    "n_blocks": 1,
+    "n_heads": 2,
+    "width": 6,
+    "feed_forward_units": 5,
+    "positional_encoding": False,
+    "pooling": "max",
+    "sequence_shape": (2, 2),
+    "channels": "first",
+    "mask_missing": True,
+}
 
 
 OFF_DEFAULT_PRETRAINED = {
@@ -261,6 +273,10 @@ def is_recurrent(Estimator):
     return "cell" in defaults_of(Estimator)
 
 
+def is_transformer(Estimator):
+    return "n_heads" in defaults_of(Estimator)
+
+
 def is_pretrained(Estimator):
     return "backbone" in defaults_of(Estimator)
 
@@ -274,6 +290,7 @@ def small(Estimator, **parameters):
         return Estimator(tiny_backbone(), pooling=None, **parameters)
     fixed = SMALL_CNN if is_convolutional(Estimator) else {}
     fixed = SMALL_RNN if is_recurrent(Estimator) else fixed
+    fixed = SMALL_TRANSFORMER if is_transformer(Estimator) else fixed
     return Estimator(**(SMALL_OWN if takes_own_model(Estimator) else fixed), **parameters)
 
 
@@ -295,7 +312,10 @@ def defaults_of(function):
 LATER = [
     E
     for E in ESTIMATORS
-    if is_pretrained(E) or takes_own_model(E) or is_convolutional(E) or is_recurrent(E)
+    if any(
+        test(E)
+        for test in (is_pretrained, takes_own_model, is_convolutional, is_recurrent, is_transformer)
+    )
 ]
 
 # Fits of networks of images with every parameter off its default take over 5 seconds.
@@ -307,6 +327,7 @@ def with_every_parameter_off_default(Estimator):
     layers = OFF_DEFAULT_CNN if is_convolutional(Estimator) else OFF_DEFAULT_MLP
     layers = OFF_DEFAULT_PRETRAINED if is_pretrained(Estimator) else layers
     layers = OFF_DEFAULT_RNN if is_recurrent(Estimator) else layers
+    layers = OFF_DEFAULT_TRANSFORMER if is_transformer(Estimator) else layers
     if not takes_own_model(Estimator):
         chosen = copy.deepcopy(OFF_DEFAULT | of_the_kind | layers)
         return Estimator(**{name: chosen[name] for name in defaults_of(Estimator)})

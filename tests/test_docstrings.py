@@ -14,7 +14,9 @@ KERAS = ["KerasClassifier", "KerasRegressor", "KerasTransformer"]
 MLPS = ["MLPClassifier", "MLPRegressor"]
 PRETRAINED = ["PretrainedCNNClassifier", "PretrainedCNNRegressor"]
 RNNS = ["RNNClassifier", "RNNRegressor"]
-OURS = [*CNNS, *MLPS, *PRETRAINED, *RNNS]
+TRANSFORMERS = ["TransformerClassifier", "TransformerRegressor"]
+SEQUENCES = [*RNNS, *TRANSFORMERS]
+OURS = [*CNNS, *MLPS, *PRETRAINED, *SEQUENCES]
 NETWORKS = [*OURS, *KERAS]
 AVERAGING = ["AveragingClassifier", "AveragingRegressor"]
 KFOLD = ["KFoldEnsembleClassifier", "KFoldEnsembleRegressor"]
@@ -42,11 +44,11 @@ DIFFERENT = {
         "what is done with the rows",
         each("CrossValidationResult", "cross_validate", "duplicate_groups"),
     ),
-    "activation": ("which layers there are", [CNNS, MLPS, PRETRAINED, RNNS]),
+    "activation": ("which layers there are", [CNNS, MLPS, PRETRAINED, RNNS, TRANSFORMERS]),
     "batch_norm": ("CNNs normalise convolutions too", [CNNS, [*MLPS, *PRETRAINED]]),
     "batch_size": (
         'only MLPs have "auto", SciKeras has None and -1',
-        [[*CNNS, *PRETRAINED, *RNNS], KERAS, MLPS],
+        [[*CNNS, *PRETRAINED, *SEQUENCES], KERAS, MLPS],
     ),
     "callbacks": (
         "SciKeras routes arguments; a search has Optuna's",
@@ -54,8 +56,11 @@ DIFFERENT = {
     ),
     "cv": ("ensembles shuffle", [[KFOLD[0]], [KFOLD[1]], ["OptunaSearchCV", "cross_validate"]]),
     "early_stopping": ("SciKeras has validation_split too", [OURS, KERAS]),
-    "dropout": ("of hidden layers, of recurrent ones too", [[*CNNS, *MLPS, *PRETRAINED], RNNS]),
-    "epochs": ('only MLPs have "auto"', [MLPS, [*CNNS, *KERAS, *PRETRAINED, *RNNS]]),
+    "dropout": (
+        "of hidden layers, of recurrent ones and blocks too",
+        [[*CNNS, *MLPS, *PRETRAINED], RNNS, TRANSFORMERS],
+    ),
+    "epochs": ('only MLPs have "auto"', [MLPS, [*CNNS, *KERAS, *PRETRAINED, *SEQUENCES]]),
     "error_score": ("a search has trials", each("OptunaSearchCV", "cross_validate")),
     "estimator": (
         "what is asked of it",
@@ -79,14 +84,20 @@ DIFFERENT = {
     "hidden_layers": ("without them a CNN is still not linear", [CNNS, [*MLPS, *PRETRAINED]]),
     "hidden_units": (
         'where the layers stand; only MLPs have "auto"',
-        [CNNS, MLPS, PRETRAINED, RNNS],
+        [CNNS, MLPS, PRETRAINED, RNNS, TRANSFORMERS],
     ),
     "image_shape": ("a backbone takes no signals", [CNNS, BACKBONES]),
     "input_batch_norm": ("inputs, or features of the backbone", [MLPS, PRETRAINED]),
     "input_dropout": ("inputs, or features of the backbone", [MLPS, PRETRAINED]),
     "kept_epochs": ("a display takes None", each("CrossValidationResult", "TrainingCurveDisplay")),
-    "l1": ("recurrent kernels have none", [[*CNNS, *MLPS, *PRETRAINED], RNNS]),
-    "l2": ("recurrent kernels have none", [[*CNNS, *MLPS, *PRETRAINED], RNNS]),
+    "l1": (
+        "recurrent kernels have none",
+        [[*CNNS, *MLPS, *PRETRAINED, *TRANSFORMERS], RNNS],
+    ),
+    "l2": (
+        "recurrent kernels have none",
+        [[*CNNS, *MLPS, *PRETRAINED, *TRANSFORMERS], RNNS],
+    ),
     "loss": ("of classes, of numbers, of a model", [classifiers(OURS), others(OURS), KERAS]),
     "metric": ("of a diagnosis, of a curve", each("TrainingCurveDisplay", "diagnose")),
     "metrics": (
@@ -100,11 +111,14 @@ DIFFERENT = {
         [["IteratedKFold"], KFOLD, ["OptunaSearchCV", "cross_validate"]],
     ),
     "optimizer": ("SciKeras routes arguments", [OURS, KERAS]),
-    "pooling": ("of windows, of the backbone's output, of steps", [CNNS, BACKBONES, RNNS]),
+    "pooling": (
+        "of windows, of the backbone's output, of steps",
+        [CNNS, BACKBONES, RNNS, TRANSFORMERS],
+    ),
     "random_state": (
         "what is drawn",
         [
-            [*CNNS, *MLPS, *RNNS],
+            [*CNNS, *MLPS, *SEQUENCES],
             KERAS,
             PRETRAINED,
             ["PretrainedFeatures"],
@@ -149,12 +163,12 @@ DIFFERENT = {
     "estimators_": ("a refit adds others", [AVERAGING, KFOLD]),
     "image_shape_": ("a backbone takes no signals", [CNNS, BACKBONES]),
     "lines_": ("epochs, or values of a parameter", [[name] for name in CURVES]),
-    "model_": ("of all, or of the head", [[*CNNS, *KERAS, *MLPS, *RNNS], PRETRAINED]),
+    "model_": ("of all, or of the head", [[*CNNS, *KERAS, *MLPS, *SEQUENCES], PRETRAINED]),
     "n_features_in_": (
         "images and sequences have no features",
         [
             [*CNNS, *BACKBONES],
-            RNNS,
+            SEQUENCES,
             [*KERAS, *MLPS, *ENSEMBLES, "OptunaSearchCV", "SmoothClipScaler"],
         ],
     ),

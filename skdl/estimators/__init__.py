@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from skdl.estimators.mlp._smooth_clip import SmoothClipScaler
     from skdl.estimators.sequences._rnn_classifier import RNNClassifier
     from skdl.estimators.sequences._rnn_regressor import RNNRegressor
+    from skdl.estimators.sequences._transformer_classifier import TransformerClassifier
+    from skdl.estimators.sequences._transformer_regressor import TransformerRegressor
 
 _MODULE_OF = {
     "CNNClassifier": "skdl.estimators.images._cnn_classifier",
@@ -40,6 +42,8 @@ _MODULE_OF = {
     "RNNClassifier": "skdl.estimators.sequences._rnn_classifier",
     "RNNRegressor": "skdl.estimators.sequences._rnn_regressor",
     "SmoothClipScaler": "skdl.estimators.mlp._smooth_clip",
+    "TransformerClassifier": "skdl.estimators.sequences._transformer_classifier",
+    "TransformerRegressor": "skdl.estimators.sequences._transformer_regressor",
     "describe_space": "skdl.estimators.base",
     "from_scikeras": "skdl.estimators.keras_models._from_scikeras",
 }
@@ -58,6 +62,8 @@ __all__ = [
     "RNNClassifier",
     "RNNRegressor",
     "SmoothClipScaler",
+    "TransformerClassifier",
+    "TransformerRegressor",
     "describe_space",
     "from_scikeras",
 ]

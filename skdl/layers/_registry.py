@@ -26,6 +26,7 @@ from skdl.layers._recurrent import BidirectionalRule, GRURule, LSTMRule, SimpleR
 from skdl.layers._scaling import FeatureScaleRule, SmoothClipRule
 from skdl.layers._sequence_pooling import SequencePoolingRule
 from skdl.layers._shared import SharedDenseRule, SharedHeadsRule
+from skdl.layers._transformer import PositionalEncodingRule, TransformerBlockRule
 
 if TYPE_CHECKING:
     from skdl.layers._rule import Rule
@@ -70,6 +71,7 @@ _RULES: dict[str, Rule] = {
     "ParametricActivation": ParametricActivationRule(),
     "PeriodicEmbedding": PeriodicEmbeddingRule(),
     "PiecewiseLinearEmbedding": PiecewiseLinearEmbeddingRule(),
+    "PositionalEncoding": PositionalEncodingRule(),
     "RandomContrast": AugmentationRule(),
     "RandomFlip": AugmentationRule(),
     "RandomRotation": AugmentationRule(),
@@ -83,6 +85,7 @@ _RULES: dict[str, Rule] = {
     "SmoothClip": SmoothClipRule(),
     "StepMask": StepMaskRule(),
     "Subtract": MergeRule("Subtract"),
+    "TransformerBlock": TransformerBlockRule(),
 }
 
 

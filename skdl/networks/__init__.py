@@ -43,6 +43,7 @@ from skdl.networks._sizes import (
     embedding_width,
     shared_variables,
 )
+from skdl.networks._transformer import transformer
 from skdl.networks._user_model import CalledModel, Fresh, GivenModel, UserModel
 
 __all__ = [
@@ -98,5 +99,6 @@ __all__ = [
     "searched_losses",
     "shapes_by_block",
     "shared_variables",
+    "transformer",
     "with_step_mask",
 ]

@@ -409,6 +409,7 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
         "frequency_scale": number, "units": count, **_NUMERIC,
     },
     "PiecewiseLinearEmbedding": {"n_bins": count, **_NUMERIC},
+    "PositionalEncoding": {},
     "RandomContrast": {"factor": number, "value_range": items(number)},
     "RandomFlip": {"mode": one_of("horizontal", "vertical", "horizontal_and_vertical")},
     "RandomRotation": {"factor": number},
@@ -425,6 +426,7 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
     "SmoothClip": _NUMERIC,
     "StepMask": {},
     "Subtract": {},
+    "TransformerBlock": {"n_heads": count, "units": count, "rate": number, **_PENALTY},
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from skdl.networks._loss import Loss
 
-__all__ = ["rnn", "with_step_mask"]
+__all__ = ["layer_normalization", "rnn", "with_step_mask"]
 
 _CELLS = {"gru": "GRU", "lstm": "LSTM", "simple": "SimpleRNN"}
 # Keras' default.
@@ -110,4 +110,9 @@ def _normalized(normalization: Literal["batch", "layer"] | None) -> list[Layer]:
         return []
     if normalization == "batch":
         return [batch_normalization()]
-    return [Layer.of("LayerNormalization", epsilon=_EPSILON, center=True, scale=True)]
+    return [layer_normalization()]
+
+
+def layer_normalization() -> Layer:
+    """Return layer normalisation as Keras has it by default."""
+    return Layer.of("LayerNormalization", epsilon=_EPSILON, center=True, scale=True)

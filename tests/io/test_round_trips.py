@@ -180,6 +180,13 @@ CASES = {
          X, NUMBERS),
     ],
     skdl.SmoothClipScaler: lambda: [(skdl.SmoothClipScaler(), X, None)],
+    skdl.TransformerClassifier: lambda: [
+        (skdl.TransformerClassifier(1, n_heads=2, width=4, hidden_units=3, **SMALL),
+         IMAGES[..., 0], np.arange(20) % 3),
+    ],
+    skdl.TransformerRegressor: lambda: [
+        (skdl.TransformerRegressor(1, width=8, pooling="attention", **SMALL), X, NUMBERS),
+    ],
     model_selection.AveragingClassifier: lambda: [
         (model_selection.AveragingClassifier(skdl.MLPClassifier(3, **SMALL), 2), X, LABELS)
     ],

@@ -28,8 +28,8 @@ from tests.layers.forward_cases import (
 
 # Only Keras looks into them, or they loop over steps, which no back end's operations do yet.
 WITHOUT_FORWARD = {
-    "Bidirectional", "GRU", "LSTM", "Masking", "Model", "Operation", "SequencePooling", "SimpleRNN",
-    "StepMask",
+    "Bidirectional", "GRU", "LSTM", "Masking", "Model", "Operation", "PositionalEncoding",
+    "SequencePooling", "SimpleRNN", "StepMask", "TransformerBlock",
 }  # fmt: skip
 
 

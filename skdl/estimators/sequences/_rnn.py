@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from skdl.estimators.base._targets import Output
     from skdl.networks import Network
 
-__all__ = ["RNN_CONSTRAINTS", "BaseRNN"]
+__all__ = ["NOT_OF_SEQUENCES", "POOLING", "RNN_CONSTRAINTS", "BaseRNN"]
 
-_NOT_OURS = {"batch_norm", "hidden_layers", "input_batch_norm", "input_dropout"}
+NOT_OF_SEQUENCES = {"batch_norm", "hidden_layers", "input_batch_norm", "input_dropout"}
+POOLING = OneOf("last", "mean", "max", "attention")
 RNN_CONSTRAINTS: dict[str, Constraint] = {
-    **{name: constraint for name, constraint in CONSTRAINTS.items() if name not in _NOT_OURS},
+    **{
+        name: constraint for name, constraint in CONSTRAINTS.items() if name not in NOT_OF_SEQUENCES
+    },
     **SEQUENCE_CONSTRAINTS,
     "cell": OneOf("lstm", "gru", "simple"),
     "units": AnyOf(
@@ -30,7 +33,7 @@ RNN_CONSTRAINTS: dict[str, Constraint] = {
     ),
     "layers": Integer(1, MAX_LAYERS, example=2),
     "bidirectional": Boolean(),
-    "pooling": OneOf("last", "mean", "max", "attention"),
+    "pooling": POOLING,
     "hidden_units": AnyOf(
         OneOf(None), Integer(1, example=64), SequenceOf(Integer(1), max_length=MAX_LAYERS)
     ),

@@ -273,7 +273,7 @@ _AXES = {
 def _check_missing(owner: str, rows: NDArray[np.float32]) -> None:
     """Refuse steps that are missing in some channels only, and sequences without any step."""
     missing: NDArray[np.bool_] = np.isnan(rows)
-    is_whole: NDArray[np.bool_] = missing.all(2)
+    is_whole = np.asarray(missing.all(2))
     if (in_part := (missing.any(2) != is_whole).any(1)).any():
         raise ValueError(
             f"{owner}: X contains NaN in some channels of a step in {in_part.sum()} of {len(rows)} "
