@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from skdl.layers._shapes import Shape, concatenated, shape_of
+from skdl.layers._shapes import Shape, concatenated, shape_of, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -169,6 +169,8 @@ class Rule:
         Whether XLA can compile it, and with members side by side.
     draws_noise : bool
         Whether it draws from the member's own noise in training.
+    noise_scalars : tuple of str
+        Those of `scalars` without which it draws none.
     has_fixed_widths : bool
         Whether its own code computes, for which widths must be known while tracing.
     adds_bias : bool
@@ -185,6 +187,7 @@ class Rule:
     one_member_at_a_time = False
     compiles = True
     draws_noise = False
+    noise_scalars: tuple[str, ...] = ()
     has_fixed_widths = False
     adds_bias = False
     absorbs_shift = False
@@ -249,6 +252,11 @@ class Rule:
         """Return how often a loop inside the layer goes round; 0 if there is none."""
         del layer, shape
         return 0
+
+    def noise_size(self, layer: Layer, shape: Shape) -> int:
+        """Return the numbers of noise per row in one step, where it draws any."""
+        del layer
+        return size(shape)
 
     def im2col_size(self, layer: Layer, shape: Shape) -> int:
         """Return the floats per row of its windows, laid out for a matrix product (im2col)."""

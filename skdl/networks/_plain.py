@@ -346,6 +346,8 @@ _NUMERIC: dict[str, Check] = {"?n_numeric": optional(count)}
 _RECURRENT: dict[str, Check] = {
     "units": count,
     "?activation": one_of(*ACTIVATIONS),
+    "?dropout": number,
+    "?recurrent_dropout": number,
     "?go_backwards": truth,
     "?return_sequences": truth,
     "?use_bias": truth,
@@ -366,7 +368,8 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
     },
     "Bidirectional": {
         "forward": lambda own: type(own) is Layer and own.kind in _RECURRENT_KINDS,
-        "merge_mode": one_of("ave", "concat", "mul", "sum"), **_PENALTY,
+        "merge_mode": one_of("ave", "concat", "mul", "sum"), "?dropout": number,
+        "?recurrent_dropout": number, **_PENALTY,
     },
     "Categories": {
         "n_numeric": natural, "one_hot": items(natural), "embedded": items(natural), "units": count,

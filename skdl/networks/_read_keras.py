@@ -368,8 +368,7 @@ def _plain_activation(layer: keras.layers.Layer) -> _Read | None:
 # What a recurrent layer computes without; masks and initial states are refused for all layers.
 _NO_RECURRENT_RULE = (
     "recurrent_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint",
-    "recurrent_constraint", "bias_constraint", "dropout", "recurrent_dropout", "return_state",
-    "stateful",
+    "recurrent_constraint", "bias_constraint", "return_state", "stateful",
 )  # fmt: skip
 _RECURRENT_OPTIONS = ("use_bias", "return_sequences", "go_backwards", "reset_after")
 
@@ -389,6 +388,12 @@ def _recurrent(layer: keras.layers.Layer) -> _Read | None:
         return None
     # How Keras loops over the steps, as by `unroll`, changes no result.
     options = {name: getattr(layer, name) for name in _RECURRENT_OPTIONS if hasattr(layer, name)}
+    rates = {name: float(getattr(layer, name)) for name in ("dropout", "recurrent_dropout")}
+    # It drops other inputs for each gate, which the rule does only beside recurrent dropout.
+    is_by_gate = getattr(layer.cell, "implementation", 2) == 1 and not rates["recurrent_dropout"]
+    if max(rates.values()) >= 1 or (rates["dropout"] and is_by_gate):
+        return None
+    options |= {name: rate for name, rate in rates.items() if rate}
     return [(type(layer).__name__, {"units": layer.units, **functions, **options, **penalty})]
 
 
@@ -406,7 +411,8 @@ def _bidirectional(layer: keras.layers.Layer) -> _Read | None:
     (kind, config), (kind_back, config_back) = (side[0] for side in read if side)
     if kind != kind_back or config_back != {**config, "go_backwards": True}:
         return None
-    penalty = {name: config.pop(name) for name in ("l1", "l2")}
+    names = ("l1", "l2", "dropout", "recurrent_dropout")
+    penalty = {name: config.pop(name) for name in names if name in config}
     inner = Layer.of(kind, **config)
     return [("Bidirectional", {"forward": inner, "merge_mode": layer.merge_mode, **penalty})]
 

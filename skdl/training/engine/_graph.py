@@ -45,11 +45,10 @@ class Graph:
         # Layers of rate 0 count too, so that the noise of one layer does not depend on others.
         rules = [own.rule for own in self.blueprint.layers]
         self.noisy = [p for p, rule in enumerate(rules) if rule.draws_noise]
-        any_noise = any(rules[p].draws_noise and not rules[p].scalars for p in self.noisy) or any(
-            name == "rate" and is_active
-            for (_, name), is_active in zip(
-                self.blueprint.scalar_names, spec.active_scalars, strict=False
-            )
+        names = zip(self.blueprint.scalar_names, spec.active_scalars, strict=False)
+        any_noise = any(not rules[p].noise_scalars for p in self.noisy) or any(
+            is_active and p >= 0 and name in rules[p].noise_scalars
+            for (p, name), is_active in names
         )
         self.n_noisy = len(self.noisy) if any_noise else 0
 

@@ -275,13 +275,18 @@ class Stack:
 
     def _widest_noise(self, scalars: NDArray[np.float32]) -> int:
         """Return how much noise one row needs at most in a layer."""
-        sizes = self._blueprint.row_sizes
-        if not self._one_member_at_a_time:
-            return max(sizes)
+        layers = self._blueprint.layers
         # Images are large: those that no dropout works on must not make the table larger.
-        named = self._blueprint.scalar_names
-        rates = [i for i, (_, name) in enumerate(named) if name == "rate" and scalars[:, i].any()]
-        return max((sizes[named[i][0]] for i in rates), default=0)
+        noisy = {
+            position
+            for i, (position, name) in enumerate(self._blueprint.scalar_names)
+            if position >= 0 and name in layers[position].rule.noise_scalars and scalars[:, i].any()
+        }
+        sizes = [own.rule.noise_size(own.layer, own.input_shape) for own in layers]
+        widest = max((sizes[position] for position in noisy), default=0)
+        if self._one_member_at_a_time:
+            return widest
+        return max(widest, *self._blueprint.row_sizes)
 
     def _row_width(self) -> int:
         """Return how many numbers a row becomes on its way through the network."""
