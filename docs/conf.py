@@ -201,6 +201,7 @@ def write_search_spaces(app):
     for kind in (
         skdl.MLPRegressor, skdl.MLPClassifier, skdl.CNNRegressor, skdl.CNNClassifier,
         skdl.RNNRegressor, skdl.RNNClassifier,
+        skdl.TransformerRegressor, skdl.TransformerClassifier,
     ):  # fmt: skip
         lines += [
             f'.. list-table:: What ``"auto"`` searches for :class:`~skdl.{kind.__name__}`',

@@ -213,6 +213,7 @@ OFF_DEFAULT_RNN = {
     "sequence_shape": (2, 2),
     "channels": "first",
     "mask_missing": True,
+    "recurrent_dropout": 0.1,
     "normalization": "layer",
 }
 OFF_DEFAULT_TRANSFORMER = {

@@ -33,6 +33,7 @@ def rnn(
     pooling: Literal["attention", "last", "max", "mean"] = "last",
     hidden_units: Sequence[int] = (),
     dropout: float = 0.0,
+    recurrent_dropout: float = 0.0,
     l1: float = 0.0,
     l2: float = 0.0,
     normalization: Literal["batch", "layer"] | None = None,
@@ -61,6 +62,9 @@ def rnn(
         with weights of a learned score.
     dropout : float in [0, 1)
         Share of the values behind each recurrent and each hidden layer dropped in training.
+    recurrent_dropout : float in [0, 1)
+        Share of the states dropped in training in front of each step, the same in all steps of a
+        sequence (Gal and Ghahramani 2016).
     l1, l2 : float
         Penalties on kernels, those of states not included.
     normalization : {"batch", "layer"} or None
@@ -71,12 +75,13 @@ def rnn(
     Network
     """
     penalties = {"l1": float(l1), "l2": float(l2)}
+    scalars = {**penalties, "recurrent_dropout": float(recurrent_dropout)}
     dropped = Layer.of("Dropout", rate=float(dropout))
     layers: list[Layer] = []
     for i, n_units in enumerate(units, 1):
         is_last = i == len(units)
         options = {"units": int(n_units), "return_sequences": not is_last or pooling != "last"}
-        layers.append(_recurrent(_CELLS[cell], options, penalties, both_ways=bidirectional))
+        layers.append(_recurrent(_CELLS[cell], options, scalars, both_ways=bidirectional))
         layers += _normalized(normalization)
         if is_last and pooling != "last":
             layers.append(Layer.of("SequencePooling", mode=pooling))
@@ -97,12 +102,12 @@ def with_step_mask(network: Network) -> Network:
 
 
 def _recurrent(
-    kind: str, options: dict[str, Any], penalties: dict[str, float], *, both_ways: bool
+    kind: str, options: dict[str, Any], scalars: dict[str, float], *, both_ways: bool
 ) -> Layer:
     if not both_ways:
-        return Layer.of(kind, **options, **penalties)
+        return Layer.of(kind, **options, **scalars)
     inner = Layer.of(kind, **options)
-    return Layer.of("Bidirectional", forward=inner, merge_mode="concat", **penalties)
+    return Layer.of("Bidirectional", forward=inner, merge_mode="concat", **scalars)
 
 
 def _normalized(normalization: Literal["batch", "layer"] | None) -> list[Layer]:

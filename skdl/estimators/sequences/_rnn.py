@@ -37,6 +37,7 @@ RNN_CONSTRAINTS: dict[str, Constraint] = {
     "hidden_units": AnyOf(
         OneOf(None), Integer(1, example=64), SequenceOf(Integer(1), max_length=MAX_LAYERS)
     ),
+    "recurrent_dropout": CONSTRAINTS["dropout"],
     "normalization": OneOf(None, "batch", "layer"),
 }
 
@@ -52,6 +53,7 @@ class BaseRNN(SequenceRows, BaseNetwork):
     hidden_units: Any
     activation: Any
     dropout: float
+    recurrent_dropout: float
     l1: float
     l2: float
     normalization: Any
@@ -71,6 +73,7 @@ class BaseRNN(SequenceRows, BaseNetwork):
             pooling=self.pooling,
             hidden_units=hidden,
             dropout=self.dropout,
+            recurrent_dropout=self.recurrent_dropout,
             l1=self.l1,
             l2=self.l2,
             normalization=self.normalization,

@@ -57,6 +57,9 @@ class RNNClassifier(BaseRNN, ClassificationNetwork):
         Share of the values behind each recurrent and each hidden layer that is dropped at random
         in every training step (Srivastava et al. 2014); behind the last recurrent layer, of what
         `pooling` leaves.
+    recurrent_dropout : float in [0, 1), default=0.0
+        Share of the states that is dropped in front of each step in training, the same in all
+        steps of a sequence (Gal and Ghahramani 2016). It slows training down.
     l1 : float >= 0, default=0.0
         Adds ``l1 * sum(|w|)`` over all kernels (not recurrent kernels, not biases) to the loss.
     l2 : float >= 0, default=0.0
@@ -188,6 +191,7 @@ class RNNClassifier(BaseRNN, ClassificationNetwork):
         mask_missing: bool = False,
         activation: Any = "relu",
         dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         l1: float = 0.0,
         l2: float = 0.0,
         normalization: str | None = None,
@@ -223,6 +227,7 @@ class RNNClassifier(BaseRNN, ClassificationNetwork):
         self.mask_missing = mask_missing
         self.activation = activation
         self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
         self.l1 = l1
         self.l2 = l2
         self.normalization = normalization

@@ -261,6 +261,16 @@ def test_layers_follow_from_the_parameters():
     ]
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_recurrent_dropout_is_that_of_keras(bidirectional):
+    options = {**SMALL, "bidirectional": bidirectional}
+    network = RNNRegressor(**options, recurrent_dropout=0.3).fit(X, NUMBERS)
+    layer = network.model_.layers[0]
+    assert (layer.forward_layer if bidirectional else layer).recurrent_dropout == 0.3
+    without = RNNRegressor(**options).fit(X, NUMBERS)
+    assert not np.allclose(network.predict(X), without.predict(X), atol=1e-4)
+
+
 @pytest.mark.parametrize("cell", ["lstm", "gru", "simple"])
 def test_model_predicts_what_the_estimator_predicts(cell):
     network = RNNClassifier(cell, units=3, layers=2, normalization="batch", epochs=2)
