@@ -70,6 +70,8 @@ copybutton_prompt_text = ">>> "
 copybutton_exclude = ".linenos, .gp, .go"
 
 autosummary_generate = True
+# "fit()", not "MLPClassifier.fit()", beside a page of the class.
+toc_object_entries_show_parents = "hide"
 # What scikit-learn adds to every estimator is documented there, with links that lead nowhere here.
 autodoc_default_options = {
     "inherited-members": (

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from skdl import inspection as inspection
     from skdl import io as io
     from skdl import model_selection as model_selection
+    from skdl import reporting as reporting
     from skdl import serving as serving
-    from skdl._versions import show_versions as show_versions
+    from skdl._versions import show_versions
     from skdl.estimators import (
         CNNClassifier,
         CNNRegressor,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     )
     from skdl.inspection import diagnose
     from skdl.model_selection import OptunaPruning
+    from skdl.reporting import report
     from skdl.training.lockstep import lockstep
 
 __version__ = "0.1.0.dev0"
@@ -56,6 +58,7 @@ _SUBMODULES = [
     "inspection",
     "io",
     "model_selection",
+    "reporting",
     "serving",
 ]
 _MODULE_OF = {
@@ -78,6 +81,7 @@ _MODULE_OF = {
     "diagnose": "skdl.inspection",
     "from_scikeras": "skdl.estimators",
     "lockstep": "skdl.training.lockstep",
+    "report": "skdl.reporting",
     "show_versions": "skdl._versions",
 }
 
@@ -101,6 +105,7 @@ __all__ = [
     "diagnose",
     "from_scikeras",
     "lockstep",
+    "report",
     "show_versions",
 ]
 

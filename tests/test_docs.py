@@ -12,6 +12,7 @@ import skdl.export
 import skdl.inspection
 import skdl.io
 import skdl.model_selection
+import skdl.reporting
 import skdl.serving
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -128,6 +129,7 @@ def test_every_public_name_is_in_the_reference():
         skdl.inspection,
         skdl.io,
         skdl.model_selection,
+        skdl.reporting,
         skdl.serving,
     ):
         assert set(module.__all__) <= listed

@@ -43,6 +43,8 @@ class Finding:
     code : str
         Stands for the kind in every release, such as ``"SKDL-V1"``: the heading of its section in
         the documentation, and a value of ``ignore``.
+    sentence : str
+        What it is, and the text.
     link : str
         Address of that section; "" where it is not known where the documentation is published.
     """
@@ -56,6 +58,11 @@ class Finding:
     def code(self) -> str:
         """The code of its kind."""
         return CODES[self.kind]
+
+    @property
+    def sentence(self) -> str:
+        """What it is, and the text."""
+        return f"{_HEADLINES[self.kind]}: {_uncapitalized(self.text)}"
 
     @property
     def link(self) -> str:
@@ -109,12 +116,12 @@ class Diagnosis:
     @property
     def headline(self) -> str:
         """The most important finding in a sentence."""
-        return _sentence(self.findings[0])
+        return self.findings[0].sentence
 
     def __repr__(self) -> str:
         lines = [self.title]
         for number, finding in enumerate(self.findings, 1):
-            told = f"{_sentence(finding)} ({finding.code})"
+            told = f"{finding.sentence} ({finding.code})"
             lines += ["", *_wrapped(f"{number}. ", told)]
             for i, remedy in enumerate(finding.remedies):
                 lines += _wrapped("   Try: " if i == 0 else "        ", remedy)
@@ -171,10 +178,6 @@ _STYLE = """
 .skdl-diagnosis td { text-align: right; }
 .skdl-diagnosis .skdl-dim { opacity: 0.65; }
 """
-
-
-def _sentence(finding: Finding) -> str:
-    return f"{_HEADLINES[finding.kind]}: {_uncapitalized(finding.text)}"
 
 
 def _uncapitalized(text: str) -> str:

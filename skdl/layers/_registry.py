@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from skdl.layers._activation import ActivationRule, ParametricActivationRule
 from skdl.layers._any_keras import ModelRule, OperationRule, keras_rule
+from skdl.layers._attention import MultiHeadAttentionRule
 from skdl.layers._augmentation import AugmentationRule
 from skdl.layers._categories import CategoriesRule, MissingValuesRule
 from skdl.layers._convolution import (
@@ -22,11 +23,11 @@ from skdl.layers._masks import MaskingRule, StepMaskRule
 from skdl.layers._merge import ConcatenateRule, MergeRule
 from skdl.layers._normalization import BatchNormalizationRule, LayerNormalizationRule
 from skdl.layers._numeric_embeddings import PeriodicEmbeddingRule, PiecewiseLinearEmbeddingRule
+from skdl.layers._position import PositionEncodingRule
 from skdl.layers._recurrent import BidirectionalRule, GRURule, LSTMRule, SimpleRNNRule
 from skdl.layers._scaling import FeatureScaleRule, SmoothClipRule
 from skdl.layers._sequence_pooling import SequencePoolingRule
 from skdl.layers._shared import SharedDenseRule, SharedHeadsRule
-from skdl.layers._transformer import PositionalEncodingRule, TransformerBlockRule
 
 if TYPE_CHECKING:
     from skdl.layers._rule import Rule
@@ -66,12 +67,13 @@ _RULES: dict[str, Rule] = {
     "Minimum": MergeRule("Minimum"),
     "MissingNumbers": MissingValuesRule(),
     "Model": ModelRule(),
+    "MultiHeadAttention": MultiHeadAttentionRule(),
     "Multiply": MergeRule("Multiply"),
     "Operation": OperationRule(),
     "ParametricActivation": ParametricActivationRule(),
     "PeriodicEmbedding": PeriodicEmbeddingRule(),
     "PiecewiseLinearEmbedding": PiecewiseLinearEmbeddingRule(),
-    "PositionalEncoding": PositionalEncodingRule(),
+    "PositionEncoding": PositionEncodingRule(),
     "RandomContrast": AugmentationRule(),
     "RandomFlip": AugmentationRule(),
     "RandomRotation": AugmentationRule(),
@@ -85,7 +87,6 @@ _RULES: dict[str, Rule] = {
     "SmoothClip": SmoothClipRule(),
     "StepMask": StepMaskRule(),
     "Subtract": MergeRule("Subtract"),
-    "TransformerBlock": TransformerBlockRule(),
 }
 
 

@@ -217,6 +217,10 @@ class Rule:
             kind = self.keras_class(layer)
         return kind(**config)
 
+    def keras_call(self, built: keras.layers.Layer, tensors: list[Any]) -> Any:
+        """Return what the Keras layer makes of symbolic tensors."""
+        return built(tensors[0] if len(tensors) == 1 else tensors)
+
     def summary(self, layer: Layer) -> str:
         """Return the layer in a few words."""
         return layer.kind

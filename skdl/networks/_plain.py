@@ -404,6 +404,10 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
         "n_outputs": count,
         "reason": text,
     },
+    "MultiHeadAttention": {
+        "num_heads": count, "key_dim": count, "?value_dim": count, "?dropout": number,
+        "?use_bias": truth, **_PENALTY,
+    },
     "Multiply": {},
     "Operation": {"call": instance(OperationCall)},
     "ParametricActivation": {"function": _is_activation},
@@ -412,7 +416,7 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
         "frequency_scale": number, "units": count, **_NUMERIC,
     },
     "PiecewiseLinearEmbedding": {"n_bins": count, **_NUMERIC},
-    "PositionalEncoding": {},
+    "PositionEncoding": {"form": one_of("learned", "sinusoidal")},
     "RandomContrast": {"factor": number, "value_range": items(number)},
     "RandomFlip": {"mode": one_of("horizontal", "vertical", "horizontal_and_vertical")},
     "RandomRotation": {"factor": number},
@@ -429,7 +433,6 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
     "SmoothClip": _NUMERIC,
     "StepMask": {},
     "Subtract": {},
-    "TransformerBlock": {"n_heads": count, "units": count, "rate": number, **_PENALTY},
 }  # fmt: skip
 
 

@@ -135,6 +135,8 @@ def _read_graph(graph: keras.Model, start: int, reading: Reading) -> int:
         if len(node.outputs) != 1:
             raise CannotReadError(f"layer {operation.name!r} has several outputs")
         taken = tuple(places[id(tensor)] for tensor in data_inputs(node))
+        if type(operation).__name__ == "MultiHeadAttention" and len(set(taken)) == 1:
+            taken = taken[:1]  # it attends to itself
         if isinstance(operation, keras.Model):
             inner = _graph_of(operation)
             _check_arguments(operation, node)
@@ -176,8 +178,10 @@ def _layers_of(operation: keras.Operation, node: Any) -> list[Layer]:
         raise CannotReadError(f"layer {operation.name!r} is a Lambda")
     if operation.weights and not operation.trainable:
         raise CannotReadError(f"layer {operation.name!r} is frozen")
-    if uses_mask(node):
-        raise CannotReadError(f"layer {operation.name!r} has no rule for masked steps")
+    if uses_mask(node) or kind == "MultiHeadAttention":
+        raise CannotReadError(
+            f"layer {operation.name!r} has no rule for masked steps or these arguments"
+        )
     described = _described(KerasObject.of, "layers", operation)
     return [Layer.of("Keras", layer=described)]
 
@@ -187,7 +191,15 @@ def _check_arguments(layer: keras.layers.Layer, node: Any) -> None:
     # Whether a model trains is said by who calls it, whatever its layers were once called with.
     given = {**own_arguments(node), "training": None}
     extra = [name for name, value in given.items() if value is not None]
-    if extra or len(node.arguments.args) != 1:
+    if type(layer).__name__ == "MultiHeadAttention":
+        # Query, value and key may be given by name; whether they are one is asked elsewhere.
+        extra = [name for name in extra if name not in {"query", "value", "key"}]
+        extra = [name for name in extra if given[name] is not False]
+        if len({id(tensor) for tensor in data_inputs(node)}) > 1:
+            extra.append("value")
+    elif len(node.arguments.args) != 1:
+        extra.append("args")
+    if extra:
         raise CannotReadError(f"layer {layer.name!r} is called with arguments of its own")
 
 
@@ -334,6 +346,22 @@ def _dropout(layer: keras.layers.Layer) -> _Read | None:
     return [("Dropout", {"rate": float(layer.rate)})]
 
 
+def _attention(layer: keras.layers.Layer) -> _Read | None:
+    config = layer.get_config()
+    unknown = ("use_gate", "output_shape", "sliding_window", "activity_regularizer")
+    axes = tuple(config["attention_axes"] or (1,))
+    if any(config.get(name) for name in unknown) or axes != (1,):
+        return None
+    parts = [layer.query_dense, layer.key_dense, layer.value_dense, layer.output_dense]
+    penalty = _penalty(parts[0].kernel_regularizer)
+    is_plain = all(_unless(p, *_NO_RULE) and p.trainable == layer.trainable for p in parts)
+    if penalty is None or not is_plain or len(layer.query_dense.kernel.shape) != 3:
+        return None
+    names = ("num_heads", "key_dim", "value_dim", "use_bias")
+    own = {name: config[name] for name in names}
+    return [("MultiHeadAttention", {**own, "dropout": float(config["dropout"]), **penalty})]
+
+
 def _embedding(layer: keras.layers.Layer) -> _Read | None:
     if not _unless(
         layer, "embeddings_regularizer", "embeddings_constraint", "lora_enabled",
@@ -450,6 +478,7 @@ _READERS: dict[str, Callable[[Any], _Read | None]] = {
     "LSTM": _recurrent,
     "LayerNormalization": _layer_normalization,
     "Masking": _masking,
+    "MultiHeadAttention": _attention,
     "ReLU": _relu,
     "SimpleRNN": _recurrent,
     "Softmax": _softmax,

@@ -18,23 +18,30 @@ if TYPE_CHECKING:
 
     import keras
 
+# What a layer that attends may be given, in order.
+_ATTENDING = ("query", "value", "key")
+
 __all__ = ["data_inputs", "needed_operations", "own_arguments", "uses_mask"]
 
 
 def own_arguments(node: Any) -> dict[str, Any]:
     """Return the keyword arguments of a call, without the mask that belongs to its input."""
-    given = dict(node.arguments.kwargs)
-    first = node.arguments.args[0] if node.arguments.args else None
-    if given.get("mask") is not None and _is_same(given["mask"], mask_of(first)):
-        del given["mask"]
-    return given
+    args, kwargs = node.arguments.args, node.arguments.kwargs
+    inputs = dict(zip(_ATTENDING, args, strict=False)) | kwargs
+    masked = {f"{name}_mask": inputs.get(name) for name in _ATTENDING}
+    masked["mask"] = args[0] if args else None
+    return {
+        name: value
+        for name, value in kwargs.items()
+        if not (value is not None and _is_same(value, mask_of(masked.get(name))))
+    }
 
 
 def data_inputs(node: Any) -> list[keras.KerasTensor]:
     """Return the tensors that a call takes, without the mask that belongs to its input."""
-    mask = node.arguments.kwargs.get("mask")
-    is_left_out = mask is not None and "mask" not in own_arguments(node)
-    return [tensor for tensor in node.input_tensors if not (is_left_out and tensor is mask)]
+    own = own_arguments(node)
+    left_out = [value for name, value in node.arguments.kwargs.items() if name not in own]
+    return [tensor for tensor in node.input_tensors if not any(tensor is m for m in left_out)]
 
 
 def uses_mask(node: Any) -> bool:

@@ -98,7 +98,8 @@ def with_step_mask(network: Network) -> Network:
     first = Layer.of("StepMask")
     if network.layers[0] == first:
         return network
-    return dataclasses.replace(network, layers=(first, *network.layers))
+    inputs = network.inputs and ((0,), *(tuple(i + 1 for i in taken) for taken in network.inputs))
+    return dataclasses.replace(network, layers=(first, *network.layers), inputs=inputs)
 
 
 def _recurrent(

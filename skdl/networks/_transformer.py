@@ -67,20 +67,43 @@ def transformer(
     Network
     """
     penalties = {"l1": float(l1), "l2": float(l2)}
-    block = Layer.of(
-        "TransformerBlock", n_heads=int(n_heads), units=int(feed_forward_units),
-        rate=float(dropout), **penalties,
-    )  # fmt: skip
-    layers = [
-        Layer.of("Dense", units=int(width), **penalties),
-        *[Layer.of("PositionalEncoding")] * positional_encoding,
-        *[block] * n_blocks,
+    dropped = Layer.of("Dropout", rate=float(dropout))
+    attention = [
         layer_normalization(),
-        Layer.of("SequencePooling", mode=pooling),
-        Layer.of("Dropout", rate=float(dropout)),
+        Layer.of(
+            "MultiHeadAttention", num_heads=int(n_heads), key_dim=int(width) // int(n_heads),
+            **penalties,
+        ),
+        dropped,
+    ]  # fmt: skip
+    dense = [
+        layer_normalization(),
+        Layer.of("Dense", units=int(feed_forward_units), **penalties),
+        Layer.of("Activation", function="relu"),
+        Layer.of("Dense", units=int(width), **penalties),
+        dropped,
+    ]
+    layers: list[Layer] = []
+    inputs: list[tuple[int, ...]] = []
+
+    def add(*chain: Layer) -> None:
+        for layer in chain:
+            inputs.append((len(layers),))
+            layers.append(layer)
+
+    add(Layer.of("Dense", units=int(width), **penalties))
+    add(*[Layer.of("PositionEncoding", form="sinusoidal")] * positional_encoding)
+    for part in [attention, dense] * n_blocks:
+        before = len(layers)
+        add(*part)
+        inputs.append((before, len(layers)))
+        layers.append(Layer.of("Add"))
+    add(layer_normalization(), Layer.of("SequencePooling", mode=pooling), dropped)
+    add(
         *dense_layers(
             n_outputs=n_outputs, hidden_units=hidden_units, activation=activation,
             dropout=dropout, l1=l1, l2=l2, batch_norm=None,
-        ),
-    ]  # fmt: skip
-    return Network(tuple(map(int, input_shape)), tuple(layers), output_activation, loss)
+        )
+    )  # fmt: skip
+    shape = tuple(map(int, input_shape))
+    return Network(shape, tuple(layers), output_activation, loss, tuple(inputs))

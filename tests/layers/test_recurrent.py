@@ -165,7 +165,6 @@ def halved(x):
 
 
 LEFT_TO_KERAS = {
-    "dropout by gate": lambda: LSTM(4, dropout=0.2, implementation=1, use_cudnn=False),
     "recurrent penalty": lambda: RNN(4, recurrent_regularizer="l2"),
     "bias penalty": lambda: RNN(4, bias_regularizer="l2"),
     "constraint": lambda: LSTM(4, recurrent_constraint="unit_norm"),

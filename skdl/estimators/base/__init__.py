@@ -25,7 +25,6 @@ from skdl.estimators.base._regression import (
 )
 from skdl.estimators.base._row_groups import RowGroups
 from skdl.estimators.base._search_space import Choice, Number
-from skdl.estimators.base._shared_rows import shared_rows
 from skdl.estimators.base._temperature import (
     added_to_probabilities,
     fitted_temperature,
@@ -55,6 +54,5 @@ __all__ = [
     "plainly_named",
     "predicted_quantiles",
     "quantile_levels",
-    "shared_rows",
     "tempered",
 ]

@@ -69,14 +69,17 @@ class SequenceRows(TakesLazyRows):
 
     # ------------------------------------------------------------------ what X may be
 
-    def _lazy_rows(self, X: Any) -> Any:
+    def __lazy_rows_key__(self) -> Hashable:
+        return self.channels, self.mask_missing
+
+    def __lazy_rows__(self, X: Any) -> Any:
         sequences = sequences_in(X)
         if sequences is None:
             return X if self.mask_missing else lazy_rows(X)
-        return self._padded(sequences)
-
-    def _form_of_lazy_rows(self) -> Hashable:
-        return self.channels, self.mask_missing
+        try:
+            return self._padded(sequences)
+        except ValueError:  # each fit says what is wrong with the rows
+            return X
 
     def _padded(self, sequences: list[Any]) -> PaddedRows:
         return padded(
@@ -190,9 +193,12 @@ class SequenceRows(TakesLazyRows):
                 longest, masked = self._asked_of(data[0])
                 self.sequence_shape_ = max(self._least[0], longest), self.sequence_shape_[1]
                 self._is_masked = self._least[1] or masked
-            return super()._make_job(*data, **options)  # type: ignore[misc]
+            job: Job = super()._make_job(*data, **options)  # type: ignore[misc]
         finally:
             del self._least
+        if job.initial is not None and job.initial.network.input_shape != job.network.input_shape:
+            job.initial = job.initial.with_network(job.network)
+        return job
 
     def _asked_of(self, X: Any) -> tuple[int, bool]:
         """Return the timesteps of rows that were not checked, and whether some may be missing."""
@@ -241,7 +247,7 @@ class SequenceRows(TakesLazyRows):
         if key not in others:
             network = dataclasses.replace(self._trained.network, input_shape=(n_steps, n_channels))
             network = with_step_mask(network) if has_gaps else network
-            others[key] = dataclasses.replace(self._trained, network=network)
+            others[key] = self._trained.with_network(network)
         return others[key], self._lengthened(rows, n_steps)
 
     def _set_fitted(self, trained: Trained) -> None:

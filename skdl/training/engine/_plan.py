@@ -9,6 +9,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import sparse
 
 from skdl.layers import blueprint_of, size
 from skdl.training._losses import reduction_of
@@ -65,7 +66,7 @@ def stack_key(member: Member, network: Network) -> Hashable:
         job.validation is not None,
         job.held_out is not None,
         reduction_of(network.loss),
-        type(job.train.X).__name__,
+        sparse.issparse(job.train.X),
         job.train.X.dtype == np.uint8,
     )
 

@@ -22,12 +22,13 @@ from skdl.training.engine._calls import (
     Units,
     Zeros,
 )
+from skdl.training.engine._memory import as_tensor
 from skdl.training.engine._noise import NoiseTable
 from skdl.training.engine._padding import padding_of
-from skdl.training.engine._row_pool import batches, chunks, rounded_up
+from skdl.training.engine._row_pool import batches, chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
     from tensorflow import Tensor
@@ -203,34 +204,44 @@ class Shard:
 
     # ------------------------------------------------------------------ calls of programs
 
-    def next_orders(self) -> list[NDArray[np.int32]]:
-        """Return each member's training rows in the order of the coming epoch."""
-        return [_NO_ROWS if m.stopped else m.next_order() for m in self.members]
-
     def rows_of(self, role: str) -> list[NDArray[np.int32]]:
         """Return the rows that members which go on have in a role."""
         return [_NO_ROWS if m.stopped else getattr(m.job, role).rows for m in self.members]
 
-    def training(
-        self, orders: Sequence[NDArray[np.int32]], epoch: int, *, is_rehearsal: bool = False
+    def rehearsal(self) -> TrainingCall:
+        """Return what ``Program.train`` takes for no step, in the shapes of an epoch."""
+        return self._training(0, (), is_rehearsal=True)
+
+    def training(self, epoch: int) -> tuple[TrainingCall, list[NDArray[np.int32]]]:
+        """Return what ``Program.train`` takes for one epoch, and the rows in the order of use.
+
+        The rows are needed where somebody looks at predictions of them; otherwise there are none.
+        """
+        orders = (_NO_ROWS if m.stopped else m.next_order() for m in self.members)
+        if self._shared.programs["train"].spec.collect:
+            kept = list(orders)
+            return self._training(epoch, kept), kept
+        # One after the other: those of all members take as much room as the batches do.
+        return self._training(epoch, orders), []
+
+    def _training(
+        self, epoch: int, orders: Iterable[NDArray[np.int32]], *, is_rehearsal: bool = False
     ) -> TrainingCall:
-        """Return what ``Program.train`` takes for one epoch, or for no step in a rehearsal."""
         import tensorflow as tf
 
         shared, places = self._shared, self._places
         learn = shared.programs["train"]
         # A vacant place, or one whose member has stopped, has no rows to join.
-        joined = [
-            m.job.n_joined_rows if len(order) else 0
-            for m, order in zip(self.members, orders, strict=True)
-        ]
-        joined += [0] * (len(places) - len(joined))
-        index, counts = batches(self._placed(orders), shared.batch_size, joined)
-        index = np.pad(index, ((0, 0), (0, 0), (0, shared.batch_room - index.shape[2])))
-        if learn.spec.compiled:
-            room = rounded_up(len(index)) - len(index)
-            index = np.pad(index, ((0, room), (0, 0), (0, 0)))
-            counts = np.pad(counts, ((0, room), (0, 0)))
+        going = [None if m.stopped else m.job for m in self.members]
+        going += [None] * (len(places) - len(going))
+        index, counts = batches(
+            orders,
+            shared.batch_size,
+            [0 if job is None else job.n_joined_rows for job in going],
+            lengths=[0 if job is None else len(job.train) for job in going],
+            padded=learn.spec.compiled,
+            width=shared.batch_room,
+        )
         n_steps, n_noisy = len(index), learn.graph.n_noisy
         keys = np.zeros((n_steps, n_noisy, len(places)), np.uint32)
         if not is_rehearsal:
@@ -249,7 +260,7 @@ class Shard:
             data=shared.data,
             offsets=self._rows_at["train"],
             units=self._units,
-            batches=Batches(tf.constant(index), tf.constant(counts)),
+            batches=Batches(as_tensor(index), tf.constant(counts)),
             n_steps=tf.constant(own_steps),
             steps_before=tf.constant(steps_before),
             rates=tf.constant(rates),
@@ -302,7 +313,7 @@ class Shard:
             by_member = tf.nest.map_structure(lambda tensor: tensor[some], by_member)
             scalars = scalars[:, some]
         state, offsets, units = by_member
-        batches = Batches(tf.constant(index), tf.constant(counts))
+        batches = Batches(as_tensor(index), tf.constant(counts))
         return EvaluationCall(state, shared.dims, scalars, shared.data, offsets, units, batches)
 
     def _placed(self, rows: Sequence[NDArray[np.int32]]) -> list[NDArray[np.int32]]:
@@ -321,7 +332,8 @@ class Shard:
             n_members, n_rows of a batch, n_outputs]`` where somebody looks at them.
         role : {"train", "validation", "held_out"}
         orders : list of ndarray of int32
-            Each member's rows in the order in which they were seen.
+            Each member's rows in the order in which they were seen; empty where nobody looks at
+            predictions.
         """
         values = np.concatenate([log.numpy() for log, _ in found]).astype(float)
         outputs = [own for _, seen in found for own in seen.numpy().swapaxes(0, 1)]

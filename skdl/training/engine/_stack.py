@@ -93,7 +93,8 @@ class Stack:
         n_joined = max(m.job.n_joined_rows for m in members)
         self._shared = Shared(
             programs=programs,
-            data=self._pool.tensors(programs["train"].spec.rows, padded=self._compiled),
+            # With room for more rows from the start, so that going over to XLA copies nothing.
+            data=self._pool.tensors(programs["train"].spec.rows, padded=self._may_compile),
             offsets=offsets,
             noise=tf.constant(NoiseTable((first.batch_size + n_joined) * widest).values),
             dims=tf.constant(self._blueprint.layout.dims, tf.int32),
@@ -143,7 +144,7 @@ class Stack:
         """Trace and compile the program that trains, ahead of the first epoch."""
         if self._compiled:
             learn, shard = self._shared.programs["train"], self._shards[0]
-            rehearsal = shard.training(shard.rows_of("train"), 0, is_rehearsal=True)
+            rehearsal = shard.rehearsal()
             with full_collections_put_off():
                 # First, as TensorFlow numbers functions as they come, and finds compilations on
                 # disk by these numbers among others.
@@ -232,11 +233,7 @@ class Stack:
 
     def _train(self) -> dict[Member, dict[str, float]]:
         """Train for an epoch; return what each member reports of it."""
-        orders = [shard.next_orders() for shard in self._shards]
-        calls = [
-            shard.training(own, self._epoch)
-            for shard, own in zip(self._shards, orders, strict=True)
-        ]
+        calls, orders = zip(*(shard.training(self._epoch) for shard in self._shards), strict=True)
         train = self._shared.programs["train"].train
         found = side_by_side(train, calls)
         logs: dict[Member, dict[str, float]] = {}
@@ -265,7 +262,13 @@ class Stack:
             return {}
         calls = [shard.evaluations(role) for shard in self._shards]
         evaluate = self._shared.programs[role].evaluate
-        found = iter(side_by_side(evaluate, list(chain(*calls))))
+        every = list(chain(*calls))
+        if any(call.batches.index.shape[0] > 1 for call in every):
+            # Chunks as large as memory allows: one call at a time, whose operations are so large
+            # that TensorFlow spreads each over the cores.
+            found = iter([evaluate(call) for call in every])
+        else:
+            found = iter(side_by_side(evaluate, every))
         logs: dict[Member, dict[str, float]] = {}
         for shard, own in zip(self._shards, calls, strict=True):
             logs |= shard.logs(list(islice(found, len(own))), role, shard.rows_of(role))

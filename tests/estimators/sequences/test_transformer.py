@@ -22,15 +22,19 @@ def test_layers_follow_from_the_parameters():
     network = TransformerClassifier(
         2, n_heads=2, width=4, feed_forward_units=5, hidden_units=3, dropout=0.1, epochs=1
     ).fit(RAGGED, LENGTHS > 4)
+    block = [
+        "LayerNormalization", "MultiHeadAttention", "Dropout", "Add", "LayerNormalization",
+        "Dense", "Activation", "Dense", "Dropout", "Add",
+    ]  # fmt: skip
     assert layers_of(network) == [
-        "StepMask", "Dense", "PositionalEncoding", "TransformerBlock", "TransformerBlock",
+        "InputLayer", "StepMask", "Dense", "PositionEncoding", *block, *block,
         "LayerNormalization", "SequencePooling", "Dropout", "Dense", "Activation", "Dropout",
         "Dense", "Activation",
     ]  # fmt: skip
-    first = network.model_.layers[3]
-    assert (first.n_heads, first.units, first.rate) == (2, 5, 0.1)
+    attention, wide = network.model_.layers[5], network.model_.layers[9]
+    assert (attention.num_heads, attention.key_dim, wide.units) == (2, 2, 5)
     without = TransformerRegressor(**SMALL, positional_encoding=False).fit(RAGGED, LENGTHS)
-    assert "PositionalEncoding" not in layers_of(without)
+    assert "PositionEncoding" not in layers_of(without)
 
 
 def test_predictions_depend_on_neither_padding_nor_company():
@@ -40,6 +44,13 @@ def test_predictions_depend_on_neither_padding_nor_company():
     np.testing.assert_allclose(alone, together[:8], atol=1e-5)
     longer = network.predict([*RAGGED, np.ones((30, 2), np.float32)])
     np.testing.assert_allclose(longer[:-1], together, atol=1e-5)
+
+
+def test_training_goes_on_with_longer_sequences():
+    network = TransformerRegressor(**SMALL, warm_start=True).fit(RAGGED, LENGTHS)
+    network.fit([*RAGGED[:-1], np.ones((20, 2), np.float32)], LENGTHS)
+    assert (network.n_iter_, network.sequence_shape_) == (4, (20, 2))
+    assert network.predict(RAGGED).shape == (40,)
 
 
 def test_model_predicts_what_the_estimator_predicts():

@@ -1,0 +1,72 @@
+"""Training curves with bands over folds, and what they mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skdl.inspection import TrainingCurveDisplay, diagnose
+from skdl.reporting._blocks import Items, Section, Table, Text
+from skdl.reporting._drawing import drawing
+from skdl.reporting._numbers import number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matplotlib.axes import Axes
+
+    from skdl.inspection import Diagnosis
+    from skdl.reporting._blocks import Block
+    from skdl.reporting._subject import Subject
+
+__all__ = ["curve_section", "diagnosis_of", "diagnosis_section"]
+
+_MOST_METRICS = 3
+
+
+def curve_section(subject: Subject) -> Section:
+    """Return the section on training curves; empty where no epochs were recorded."""
+    figures = []
+    for metric in _metrics_of(subject)[:_MOST_METRICS]:
+
+        def draw(ax: Axes, metric: str = metric) -> None:
+            if subject.kind == "cross-validation":
+                TrainingCurveDisplay.from_cross_validation(subject.given, metric=metric, ax=ax)
+            else:
+                TrainingCurveDisplay.from_estimator(subject.given, metric=metric, ax=ax)
+
+        figures.append(drawing(draw, f"{metric} by epoch, mean over the folds with a band"))
+    return Section("Training curves", tuple(figures))
+
+
+def _metrics_of(subject: Subject) -> list[str]:
+    """Return the loss and what else was recorded after each epoch."""
+    if subject.kind == "cross-validation":
+        names = list(subject.given.histories["metric"].unique())
+    else:
+        names = [name for network in subject.networks[:1] for name in network.history_]
+    known = {name.removeprefix("val_").removeprefix("test_"): None for name in names}
+    return sorted(known, key=lambda name: name != "loss")
+
+
+def diagnosis_of(subject: Subject) -> Diagnosis | None:
+    """Return what limits the network; None where there is none."""
+    if subject.kind != "cross-validation" and not subject.networks:
+        return None
+    return diagnose(subject.given)
+
+
+def diagnosis_section(diagnosis: Diagnosis | None) -> Section:
+    """Return the section on the diagnosis."""
+    return Section("Diagnosis", () if diagnosis is None else tuple(_blocks(diagnosis)))
+
+
+def _blocks(diagnosis: Diagnosis) -> Iterator[Block]:
+    for place, finding in enumerate(diagnosis.findings):
+        kind = "headline" if place == 0 else "plain"
+        yield Text(finding.sentence, kind, finding.code, finding.link)
+        if finding.remedies:
+            yield Items(finding.remedies)
+    if diagnosis.scores:
+        yield Table((), [(name, number(value)) for name, value in diagnosis.scores.items()])
+    for note in diagnosis.notes:
+        yield Text(note, "note")
