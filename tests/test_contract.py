@@ -213,6 +213,7 @@ OFF_DEFAULT_RNN = {
     "sequence_shape": (2, 2),
     "channels": "first",
     "mask_missing": True,
+    "input_batch_norm": True,
     "recurrent_dropout": 0.1,
     "normalization": "layer",
 }
@@ -226,6 +227,7 @@ OFF_DEFAULT_TRANSFORMER = {
     "sequence_shape": (2, 2),
     "channels": "first",
     "mask_missing": True,
+    "input_batch_norm": True,
 }
 
 

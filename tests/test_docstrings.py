@@ -87,7 +87,10 @@ DIFFERENT = {
         [CNNS, MLPS, PRETRAINED, RNNS, TRANSFORMERS],
     ),
     "image_shape": ("a backbone takes no signals", [CNNS, BACKBONES]),
-    "input_batch_norm": ("inputs, or features of the backbone", [MLPS, PRETRAINED]),
+    "input_batch_norm": (
+        "inputs, channels, or features of the backbone",
+        [MLPS, PRETRAINED, SEQUENCES],
+    ),
     "input_dropout": ("inputs, or features of the backbone", [MLPS, PRETRAINED]),
     "kept_epochs": ("a display takes None", each("CrossValidationResult", "TrainingCurveDisplay")),
     "l1": (

@@ -37,6 +37,7 @@ def rnn(
     l1: float = 0.0,
     l2: float = 0.0,
     normalization: Literal["batch", "layer"] | None = None,
+    input_batch_norm: bool = False,
 ) -> Network:
     """Return a recurrent network: recurrent layers, pooling over the steps, dense layers.
 
@@ -69,6 +70,8 @@ def rnn(
         Penalties on kernels, those of states not included.
     normalization : {"batch", "layer"} or None
         Of what recurrent layers give, and of hidden layers before their activation.
+    input_batch_norm : bool
+        Normalise the channels of the inputs by batch too.
 
     Returns
     -------
@@ -77,7 +80,7 @@ def rnn(
     penalties = {"l1": float(l1), "l2": float(l2)}
     scalars = {**penalties, "recurrent_dropout": float(recurrent_dropout)}
     dropped = Layer.of("Dropout", rate=float(dropout))
-    layers: list[Layer] = []
+    layers = [batch_normalization()] * input_batch_norm
     for i, n_units in enumerate(units, 1):
         is_last = i == len(units)
         options = {"units": int(n_units), "return_sequences": not is_last or pooling != "last"}

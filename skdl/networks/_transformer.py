@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from skdl.networks._mlp import dense_layers
+from skdl.networks._mlp import batch_normalization, dense_layers
 from skdl.networks._network import Layer, Network
 from skdl.networks._rnn import layer_normalization
 
@@ -33,6 +33,7 @@ def transformer(
     dropout: float = 0.0,
     l1: float = 0.0,
     l2: float = 0.0,
+    input_batch_norm: bool = False,
 ) -> Network:
     """Return a transformer encoder: a projection, blocks, pooling over the steps, dense layers.
 
@@ -61,6 +62,8 @@ def transformer(
         pooling and behind hidden layers.
     l1, l2 : float
         Penalties on all kernels.
+    input_batch_norm : bool
+        Normalise the channels of the inputs by batch.
 
     Returns
     -------
@@ -91,6 +94,7 @@ def transformer(
             inputs.append((len(layers),))
             layers.append(layer)
 
+    add(*[batch_normalization()] * input_batch_norm)
     add(Layer.of("Dense", units=int(width), **penalties))
     add(*[Layer.of("PositionEncoding", form="sinusoidal")] * positional_encoding)
     for part in [attention, dense] * n_blocks:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NOT_OF_SEQUENCES", "POOLING", "RNN_CONSTRAINTS", "BaseRNN"]
 
-NOT_OF_SEQUENCES = {"batch_norm", "hidden_layers", "input_batch_norm", "input_dropout"}
+NOT_OF_SEQUENCES = {"batch_norm", "hidden_layers", "input_dropout"}
 POOLING = OneOf("last", "mean", "max", "attention")
 RNN_CONSTRAINTS: dict[str, Constraint] = {
     **{
@@ -56,6 +56,7 @@ class BaseRNN(SequenceRows, BaseNetwork):
     recurrent_dropout: float
     l1: float
     l2: float
+    input_batch_norm: bool
     normalization: Any
 
     def _network(self, shape: tuple[int, ...], output: Output) -> Network:
@@ -76,6 +77,7 @@ class BaseRNN(SequenceRows, BaseNetwork):
             recurrent_dropout=self.recurrent_dropout,
             l1=self.l1,
             l2=self.l2,
+            input_batch_norm=bool(self.input_batch_norm),
             normalization=self.normalization,
         )
         return with_step_mask(network) if self._is_masked else network

@@ -67,6 +67,9 @@ class RNNClassifier(BaseRNN, ClassificationNetwork):
     normalization : {"batch", "layer"} or None, default=None
         Normalisation behind each recurrent layer, and in front of the activation of each hidden
         layer: by batch (Ioffe and Szegedy 2015) or each step by itself (Ba et al. 2016).
+    input_batch_norm : bool, default=False
+        Batch normalisation of the inputs, of each channel over all rows and steps: in place of a
+        scaler, which takes flat rows alone.
     loss : str, callable or keras.losses.Loss, default="crossentropy"
         ``"crossentropy"``, ``"focal"`` (Lin et al. 2017, with gamma 2), a name of
         ``keras.losses``, a function ``(y_true, y_pred)`` giving one number per row, or a Keras
@@ -195,6 +198,7 @@ class RNNClassifier(BaseRNN, ClassificationNetwork):
         l1: float = 0.0,
         l2: float = 0.0,
         normalization: str | None = None,
+        input_batch_norm: bool = False,
         loss: Any = CROSSENTROPY,
         label_smoothing: float = 0.0,
         optimizer: Any = "adam",
@@ -231,6 +235,7 @@ class RNNClassifier(BaseRNN, ClassificationNetwork):
         self.l1 = l1
         self.l2 = l2
         self.normalization = normalization
+        self.input_batch_norm = input_batch_norm
         self.loss = loss
         self.label_smoothing = label_smoothing
         self.optimizer = optimizer

@@ -65,6 +65,9 @@ class RNNRegressor(BaseRNN, RegressionNetwork):
     normalization : {"batch", "layer"} or None, default=None
         Normalisation behind each recurrent layer, and in front of the activation of each hidden
         layer: by batch (Ioffe and Szegedy 2015) or each step by itself (Ba et al. 2016).
+    input_batch_norm : bool, default=False
+        Batch normalisation of the inputs, of each channel over all rows and steps: in place of a
+        scaler, which takes flat rows alone.
     loss : str, callable or keras.losses.Loss, default="mse"
         ``"mse"``, ``"mae"``, ``"huber"``, ``"log_cosh"``, ``"quantile"``, ``"poisson"``, a name
         of ``keras.losses``, a function ``(y_true, y_pred)`` giving one number per row, or a Keras
@@ -190,6 +193,7 @@ class RNNRegressor(BaseRNN, RegressionNetwork):
         l1: float = 0.0,
         l2: float = 0.0,
         normalization: str | None = None,
+        input_batch_norm: bool = False,
         loss: Any = SQUARED_ERROR,
         huber_delta: float = 1.0,
         quantile: float = 0.5,
@@ -227,6 +231,7 @@ class RNNRegressor(BaseRNN, RegressionNetwork):
         self.l1 = l1
         self.l2 = l2
         self.normalization = normalization
+        self.input_batch_norm = input_batch_norm
         self.loss = loss
         self.huber_delta = huber_delta
         self.quantile = quantile

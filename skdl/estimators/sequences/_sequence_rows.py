@@ -236,16 +236,17 @@ class SequenceRows(TakesLazyRows):
 
     def _prediction(self, rows: Any) -> tuple[Trained, Any]:
         n_steps, n_channels = rows.shape[1:]
-        has_gaps = self._may_miss(rows)
-        if n_steps == self.sequence_shape_[0] and (self._is_masked or not has_gaps):
+        has_gaps, network = self._may_miss(rows), self._trained.network
+        is_masked = with_step_mask(network) is network
+        if n_steps == network.input_shape[0] and (is_masked or not has_gaps):
             return self._trained, rows
-        if self._is_masked:
+        if is_masked:
             n_steps, has_gaps = rounded_up(n_steps), True
         # The weights are those of any length. Kept, as programs are known by their `Trained`.
         others = vars(self).setdefault("_trained_for", {})
         key = n_steps, has_gaps
         if key not in others:
-            network = dataclasses.replace(self._trained.network, input_shape=(n_steps, n_channels))
+            network = dataclasses.replace(network, input_shape=(n_steps, n_channels))
             network = with_step_mask(network) if has_gaps else network
             others[key] = self._trained.with_network(network)
         return others[key], self._lengthened(rows, n_steps)

@@ -49,6 +49,7 @@ class BaseTransformer(SequenceRows, BaseNetwork):
     dropout: float
     l1: float
     l2: float
+    input_batch_norm: bool
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -78,6 +79,7 @@ class BaseTransformer(SequenceRows, BaseNetwork):
             dropout=self.dropout,
             l1=self.l1,
             l2=self.l2,
+            input_batch_norm=bool(self.input_batch_norm),
         )
         return with_step_mask(network) if self._is_masked else network
 

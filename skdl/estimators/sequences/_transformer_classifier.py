@@ -63,6 +63,9 @@ class TransformerClassifier(BaseTransformer, ClassificationNetwork):
         Adds ``l1 * sum(|w|)`` over all kernels (not biases) to the loss.
     l2 : float >= 0, default=0.0
         Adds ``l2 * sum(w**2)`` over all kernels (not biases) to the loss.
+    input_batch_norm : bool, default=False
+        Batch normalisation of the inputs, of each channel over all rows and steps: in place of a
+        scaler, which takes flat rows alone.
     loss : str, callable or keras.losses.Loss, default="crossentropy"
         ``"crossentropy"``, ``"focal"`` (Lin et al. 2017, with gamma 2), a name of
         ``keras.losses``, a function ``(y_true, y_pred)`` giving one number per row, or a Keras
@@ -193,6 +196,7 @@ class TransformerClassifier(BaseTransformer, ClassificationNetwork):
         dropout: float = 0.0,
         l1: float = 0.0,
         l2: float = 0.0,
+        input_batch_norm: bool = False,
         loss: Any = CROSSENTROPY,
         label_smoothing: float = 0.0,
         optimizer: Any = "adam",
@@ -228,6 +232,7 @@ class TransformerClassifier(BaseTransformer, ClassificationNetwork):
         self.dropout = dropout
         self.l1 = l1
         self.l2 = l2
+        self.input_batch_norm = input_batch_norm
         self.loss = loss
         self.label_smoothing = label_smoothing
         self.optimizer = optimizer

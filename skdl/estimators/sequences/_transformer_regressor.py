@@ -61,6 +61,9 @@ class TransformerRegressor(BaseTransformer, RegressionNetwork):
         Adds ``l1 * sum(|w|)`` over all kernels (not biases) to the loss.
     l2 : float >= 0, default=0.0
         Adds ``l2 * sum(w**2)`` over all kernels (not biases) to the loss.
+    input_batch_norm : bool, default=False
+        Batch normalisation of the inputs, of each channel over all rows and steps: in place of a
+        scaler, which takes flat rows alone.
     loss : str, callable or keras.losses.Loss, default="mse"
         ``"mse"``, ``"mae"``, ``"huber"``, ``"log_cosh"``, ``"quantile"``, ``"poisson"``, a name
         of ``keras.losses``, a function ``(y_true, y_pred)`` giving one number per row, or a Keras
@@ -188,6 +191,7 @@ class TransformerRegressor(BaseTransformer, RegressionNetwork):
         dropout: float = 0.0,
         l1: float = 0.0,
         l2: float = 0.0,
+        input_batch_norm: bool = False,
         loss: Any = SQUARED_ERROR,
         huber_delta: float = 1.0,
         quantile: float = 0.5,
@@ -224,6 +228,7 @@ class TransformerRegressor(BaseTransformer, RegressionNetwork):
         self.dropout = dropout
         self.l1 = l1
         self.l2 = l2
+        self.input_batch_norm = input_batch_norm
         self.loss = loss
         self.huber_delta = huber_delta
         self.quantile = quantile

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from skdl import RNNClassifier, RNNRegressor
 from skdl.estimators import describe_space
 from skdl.exceptions import InvalidParameterError
-from skdl.model_selection import OptunaSearchCV, cross_validate
+from skdl.model_selection import KFoldEnsembleRegressor, OptunaSearchCV, cross_validate
 
 SMALL = {"cell": "gru", "units": 3, "epochs": 2, "random_state": 0}
 RNG = np.random.default_rng(0)
@@ -220,6 +220,19 @@ def test_validation_rows_may_be_longer():
     assert (network.n_iter_, network.sequence_shape_) == (5, (12, 2))
 
 
+def test_a_refused_call_of_partial_fit_leaves_the_network_as_it_was():
+    network = RNNRegressor(**SMALL).fit(X, NUMBERS)
+    expected = network.predict(X)
+    with pytest.raises(ValueError, match="NaN"):
+        network.partial_fit(np.concatenate([X, X], 1), np.full(40, np.nan))
+    np.testing.assert_array_equal(network.predict(X), expected)
+
+
+def test_ensembles_of_folds_take_lists():
+    ensemble = KFoldEnsembleRegressor(RNNRegressor(**SMALL), cv=2).fit(RAGGED, LENGTHS)
+    assert ensemble.predict(RAGGED).shape == (40,)
+
+
 @pytest.mark.filterwarnings("ignore::skdl.exceptions.NoImprovementWarning")
 def test_lists_go_through_cross_validation_and_searches():
     """skdl's keep them in one place, scikit-learn's index the list."""
@@ -279,6 +292,15 @@ def test_model_predicts_what_the_estimator_predicts(cell):
     np.testing.assert_allclose(
         np.asarray(network.model_(rows))[:, 0], network.predict_proba(RAGGED)[:, 1], atol=1e-6
     )
+
+
+def test_input_batch_norm_scales_channels_by_the_steps_that_are_there():
+    """The moving moments of one epoch of one batch, with Keras' initial 0 and 1."""
+    network = RNNRegressor(**SMALL | {"epochs": 1}, input_batch_norm=True, batch_size=40)
+    layer = network.fit(RAGGED, LENGTHS).model_.layers[1]
+    steps = np.concatenate(RAGGED)
+    np.testing.assert_allclose(layer.moving_mean, 0.1 * steps.mean(0), atol=1e-5)
+    np.testing.assert_allclose(layer.moving_variance, 0.9 + 0.1 * steps.var(0), atol=1e-5)
 
 
 def test_penalties_concern_the_kernels_of_inputs():
