@@ -33,7 +33,7 @@ PUBLIC = [
     if isinstance(public, type) and issubclass(public, BaseEstimator)
 ]
 # What they do is tested where they stand.
-ELSEWHERE = [skdl.KerasTransformer, skdl.SmoothClipScaler]
+ELSEWHERE = [skdl.KerasTransformer, skdl.SmoothClipScaler, skdl.TokenSequences]
 TRANSFORMERS = [p for p in PUBLIC if issubclass(p, TransformerMixin) and p not in ELSEWHERE]
 ESTIMATORS = [p for p in PUBLIC if issubclass(p, BaseNetwork) and p not in ELSEWHERE]
 
@@ -229,8 +229,23 @@ OFF_DEFAULT_TRANSFORMER = {
     "mask_missing": True,
     "input_batch_norm": True,
 }
-
-
+OFF_DEFAULT_TEXT = {
+    "encoder": "conv",
+    "embedding_dim": 3,
+    "encoder_units": 4,
+    "kernel_size": 2,
+    "bidirectional": True,
+    "pooling": "mean",
+    "hidden_layers": 2,
+    "max_tokens": 300,
+    "max_length": 20,
+    "analyzer": "char",
+    "lowercase": False,
+    "token_pattern": r"\w",
+    "min_df": 2,
+    "truncation": "end",
+    "embedding_dropout": 0.05,
+}
 OFF_DEFAULT_PRETRAINED = {
     "hidden_layers": 2,
     "input_dropout": 0.05,
@@ -284,6 +299,10 @@ def is_pretrained(Estimator):
     return "backbone" in defaults_of(Estimator)
 
 
+def takes_texts(Estimator):
+    return "encoder" in defaults_of(Estimator)
+
+
 def takes_own_model(Estimator):
     return "model" in defaults_of(Estimator)
 
@@ -320,6 +339,9 @@ LATER = [
         for test in (is_pretrained, takes_own_model, is_convolutional, is_recurrent, is_transformer)
     )
 ]
+# Rows of the checks are tables of any numbers, no token ids; scikit-learn leaves out its own
+# transformers of texts too.
+OF_TEXTS = [E for E in ESTIMATORS if takes_texts(E)]
 
 # Fits of networks of images with every parameter off its default take over 5 seconds.
 FITTED = checks.slow_but(ESTIMATORS, skdl.MLPRegressor, skdl.KerasClassifier, skdl.KerasRegressor)
@@ -331,6 +353,7 @@ def with_every_parameter_off_default(Estimator):
     layers = OFF_DEFAULT_PRETRAINED if is_pretrained(Estimator) else layers
     layers = OFF_DEFAULT_RNN if is_recurrent(Estimator) else layers
     layers = OFF_DEFAULT_TRANSFORMER if is_transformer(Estimator) else layers
+    layers = OFF_DEFAULT_TEXT if takes_texts(Estimator) else layers
     if not takes_own_model(Estimator):
         chosen = copy.deepcopy(OFF_DEFAULT | of_the_kind | layers)
         return Estimator(**{name: chosen[name] for name in defaults_of(Estimator)})
@@ -344,6 +367,8 @@ def data_for(Estimator):
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.normal(size=(60, 4)), columns=list("abcd"))
     y = X["a"] + 0.1 * rng.normal(size=60)
+    if takes_texts(Estimator):
+        X = X.rank().astype(int)
     return X, (np.where(y > 0, "high", "low") if is_classifier(Estimator()) else y.to_numpy())
 
 
@@ -382,7 +407,7 @@ def another_stands_for(estimator, check):
 
 
 @scikit_learn_checks(
-    [small(E) for E in [*ESTIMATORS, *TRANSFORMERS] if E not in LATER],
+    [small(E) for E in [*ESTIMATORS, *TRANSFORMERS] if E not in [*LATER, *OF_TEXTS]],
     is_slow=another_stands_for,
 )
 def test_scikit_learn_checks_with_default_parameters(estimator, check):

@@ -13,10 +13,11 @@ CNNS = ["CNNClassifier", "CNNRegressor"]
 KERAS = ["KerasClassifier", "KerasRegressor", "KerasTransformer"]
 MLPS = ["MLPClassifier", "MLPRegressor"]
 PRETRAINED = ["PretrainedCNNClassifier", "PretrainedCNNRegressor"]
+OF_TEXTS = ["TextClassifier", "TextRegressor"]
 RNNS = ["RNNClassifier", "RNNRegressor"]
 TRANSFORMERS = ["TransformerClassifier", "TransformerRegressor"]
 SEQUENCES = [*RNNS, *TRANSFORMERS]
-OURS = [*CNNS, *MLPS, *PRETRAINED, *SEQUENCES]
+OURS = [*CNNS, *MLPS, *PRETRAINED, *OF_TEXTS, *SEQUENCES]
 NETWORKS = [*OURS, *KERAS]
 AVERAGING = ["AveragingClassifier", "AveragingRegressor"]
 KFOLD = ["KFoldEnsembleClassifier", "KFoldEnsembleRegressor"]
@@ -42,25 +43,35 @@ DIFFERENT = {
     # -------------------------------------------------- parameters of classes and functions
     "X": (
         "what is done with the rows",
-        each("CrossValidationResult", "cross_validate", "duplicate_groups"),
+        each("CrossValidationResult", "Windows", "cross_validate", "duplicate_groups"),
     ),
-    "activation": ("which layers there are", [CNNS, MLPS, PRETRAINED, RNNS, TRANSFORMERS]),
-    "batch_norm": ("CNNs normalise convolutions too", [CNNS, [*MLPS, *PRETRAINED]]),
+    "activation": (
+        "which layers there are",
+        [CNNS, MLPS, OF_TEXTS, PRETRAINED, RNNS, TRANSFORMERS],
+    ),
+    "batch_norm": (
+        "which convolutions are normalised too",
+        [CNNS, [*MLPS, *PRETRAINED], OF_TEXTS],
+    ),
     "batch_size": (
         'only MLPs have "auto", SciKeras has None and -1',
-        [[*CNNS, *PRETRAINED, *SEQUENCES], KERAS, MLPS],
+        [[*CNNS, *OF_TEXTS, *PRETRAINED, *SEQUENCES], KERAS, MLPS],
     ),
+    "bidirectional": ("units for each direction", [OF_TEXTS, RNNS]),
     "callbacks": (
         "SciKeras routes arguments; a search has Optuna's",
         [OURS, KERAS, ["OptunaSearchCV"]],
     ),
     "cv": ("ensembles shuffle", [[KFOLD[0]], [KFOLD[1]], ["OptunaSearchCV", "cross_validate"]]),
-    "early_stopping": ("SciKeras has validation_split too", [OURS, KERAS]),
     "dropout": (
-        "of hidden layers, of recurrent ones and blocks too",
-        [[*CNNS, *MLPS, *PRETRAINED], RNNS, TRANSFORMERS],
+        "texts have an encoder, sequences other layers",
+        [[*CNNS, *MLPS, *PRETRAINED], OF_TEXTS, RNNS, TRANSFORMERS],
     ),
-    "epochs": ('only MLPs have "auto"', [MLPS, [*CNNS, *KERAS, *PRETRAINED, *SEQUENCES]]),
+    "early_stopping": ("SciKeras has validation_split too", [OURS, KERAS]),
+    "epochs": (
+        'only MLPs have "auto"',
+        [MLPS, [*CNNS, *KERAS, *OF_TEXTS, *PRETRAINED, *SEQUENCES]],
+    ),
     "error_score": ("a search has trials", each("OptunaSearchCV", "cross_validate")),
     "estimator": (
         "what is asked of it",
@@ -79,12 +90,15 @@ DIFFERENT = {
     ),
     "groups": (
         "folds, three parts, or lines of a table",
-        each("coverage_by_group", "cross_validate", "train_validation_test_split"),
+        each("Windows", "coverage_by_group", "cross_validate", "train_validation_test_split"),
     ),
-    "hidden_layers": ("without them a CNN is still not linear", [CNNS, [*MLPS, *PRETRAINED]]),
+    "hidden_layers": (
+        "without them, what stands before them is still not linear",
+        [CNNS, OF_TEXTS, [*MLPS, *PRETRAINED]],
+    ),
     "hidden_units": (
         'where the layers stand; only MLPs have "auto"',
-        [CNNS, MLPS, PRETRAINED, RNNS, TRANSFORMERS],
+        [CNNS, MLPS, OF_TEXTS, PRETRAINED, RNNS, TRANSFORMERS],
     ),
     "image_shape": ("a backbone takes no signals", [CNNS, BACKBONES]),
     "input_batch_norm": (
@@ -93,13 +107,14 @@ DIFFERENT = {
     ),
     "input_dropout": ("inputs, or features of the backbone", [MLPS, PRETRAINED]),
     "kept_epochs": ("a display takes None", each("CrossValidationResult", "TrainingCurveDisplay")),
+    "kernel_size": ("axes of space, or tokens", [CNNS, OF_TEXTS]),
     "l1": (
         "recurrent kernels have none",
-        [[*CNNS, *MLPS, *PRETRAINED, *TRANSFORMERS], RNNS],
+        [[*CNNS, *MLPS, *OF_TEXTS, *PRETRAINED, *TRANSFORMERS], RNNS],
     ),
     "l2": (
         "recurrent kernels have none",
-        [[*CNNS, *MLPS, *PRETRAINED, *TRANSFORMERS], RNNS],
+        [[*CNNS, *MLPS, *OF_TEXTS, *PRETRAINED, *TRANSFORMERS], RNNS],
     ),
     "loss": ("of classes, of numbers, of a model", [classifiers(OURS), others(OURS), KERAS]),
     "metric": ("of a diagnosis, of a curve", each("TrainingCurveDisplay", "diagnose")),
@@ -115,13 +130,13 @@ DIFFERENT = {
     ),
     "optimizer": ("SciKeras routes arguments", [OURS, KERAS]),
     "pooling": (
-        "of windows, of the backbone's output, of steps",
-        [CNNS, BACKBONES, RNNS, TRANSFORMERS],
+        "of windows in a block, of the backbone's output, of all positions",
+        [CNNS, BACKBONES, OF_TEXTS, RNNS, TRANSFORMERS],
     ),
     "random_state": (
         "what is drawn",
         [
-            [*CNNS, *MLPS, *SEQUENCES],
+            [*CNNS, *MLPS, *OF_TEXTS, *SEQUENCES],
             KERAS,
             PRETRAINED,
             ["PretrainedFeatures"],
@@ -150,7 +165,10 @@ DIFFERENT = {
     ),
     "y": (
         "what is done with them",
-        each("CrossValidationResult", "coverage_by_group", "cross_validate", "duplicate_groups"),
+        [
+            *each("CrossValidationResult", "Windows", "coverage_by_group"),
+            *each("cross_validate", "duplicate_groups"),
+        ],
     ),
     # -------------------------------------------------- attributes
     "backbone_": ("the transformer has no fine-tuning", [PRETRAINED, ["PretrainedFeatures"]]),
@@ -166,11 +184,15 @@ DIFFERENT = {
     "estimators_": ("a refit adds others", [AVERAGING, KFOLD]),
     "image_shape_": ("a backbone takes no signals", [CNNS, BACKBONES]),
     "lines_": ("epochs, or values of a parameter", [[name] for name in CURVES]),
-    "model_": ("of all, or of the head", [[*CNNS, *KERAS, *MLPS, *SEQUENCES], PRETRAINED]),
+    "model_": (
+        "of all, or of the head",
+        [[*CNNS, *KERAS, *MLPS, *OF_TEXTS, *SEQUENCES], PRETRAINED],
+    ),
     "n_features_in_": (
-        "images and sequences have no features",
+        "images have no features",
         [
             [*CNNS, *BACKBONES],
+            OF_TEXTS,
             SEQUENCES,
             [*KERAS, *MLPS, *ENSEMBLES, "OptunaSearchCV", "SmoothClipScaler"],
         ],
@@ -192,7 +214,7 @@ DIFFERENT = {
         [
             NETWORKS,
             ENSEMBLES,
-            *each("OptunaSearchCV", "PretrainedFeatures", "SmoothClipScaler"),
+            *each("OptunaSearchCV", "PretrainedFeatures", "SmoothClipScaler", "TokenSequences"),
         ],
     ),
     "fit(X_val)": ("targets may be no part of it", [[*OURS, *KERAS[:2]], ["KerasTransformer"]]),
@@ -201,7 +223,8 @@ DIFFERENT = {
         "who needs them",
         [
             [*OURS, *KERAS[:2], *ENSEMBLES, "OptunaSearchCV"],
-            *each("KerasTransformer", "PretrainedFeatures", "SmoothClipScaler"),
+            *each("KerasTransformer", "PretrainedFeatures"),
+            ["SmoothClipScaler", "TokenSequences"],
         ],
     ),
     "fit(y_val)": ("targets may be no part of it", [[*OURS, *KERAS[:2]], ["KerasTransformer"]]),
@@ -232,7 +255,7 @@ DIFFERENT = {
     "score(y)": ("labels, targets, or neither", [classifiers(NETWORKS), *each(*KERAS[1:])]),
     "transform(X)": (
         "what the rows are",
-        each("KerasTransformer", "PretrainedFeatures", "SmoothClipScaler"),
+        each("KerasTransformer", "PretrainedFeatures", "SmoothClipScaler", "TokenSequences"),
     ),
 }
 

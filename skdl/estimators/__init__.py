@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from skdl.estimators.sequences._rnn_regressor import RNNRegressor
     from skdl.estimators.sequences._transformer_classifier import TransformerClassifier
     from skdl.estimators.sequences._transformer_regressor import TransformerRegressor
+    from skdl.estimators.text._classifier import TextClassifier
+    from skdl.estimators.text._regressor import TextRegressor
+    from skdl.estimators.text._token_sequences import TokenSequences
 
 _MODULE_OF = {
     "CNNClassifier": "skdl.estimators.images._cnn_classifier",
@@ -42,6 +45,9 @@ _MODULE_OF = {
     "RNNClassifier": "skdl.estimators.sequences._rnn_classifier",
     "RNNRegressor": "skdl.estimators.sequences._rnn_regressor",
     "SmoothClipScaler": "skdl.estimators.mlp._smooth_clip",
+    "TextClassifier": "skdl.estimators.text._classifier",
+    "TextRegressor": "skdl.estimators.text._regressor",
+    "TokenSequences": "skdl.estimators.text._token_sequences",
     "TransformerClassifier": "skdl.estimators.sequences._transformer_classifier",
     "TransformerRegressor": "skdl.estimators.sequences._transformer_regressor",
     "describe_space": "skdl.estimators.base",
@@ -62,6 +68,9 @@ __all__ = [
     "RNNClassifier",
     "RNNRegressor",
     "SmoothClipScaler",
+    "TextClassifier",
+    "TextRegressor",
+    "TokenSequences",
     "TransformerClassifier",
     "TransformerRegressor",
     "describe_space",

@@ -43,6 +43,7 @@ from skdl.networks._sizes import (
     embedding_width,
     shared_variables,
 )
+from skdl.networks._text import text_network
 from skdl.networks._transformer import transformer
 from skdl.networks._user_model import CalledModel, Fresh, GivenModel, UserModel
 
@@ -99,6 +100,7 @@ __all__ = [
     "searched_losses",
     "shapes_by_block",
     "shared_variables",
+    "text_network",
     "transformer",
     "with_step_mask",
 ]
