@@ -13,8 +13,11 @@ CNNS = ["CNNClassifier", "CNNRegressor"]
 KERAS = ["KerasClassifier", "KerasRegressor", "KerasTransformer"]
 MLPS = ["MLPClassifier", "MLPRegressor"]
 PRETRAINED = ["PretrainedCNNClassifier", "PretrainedCNNRegressor"]
+RNNS = ["RNNClassifier", "RNNRegressor"]
+TRANSFORMERS = ["TransformerClassifier", "TransformerRegressor"]
+SEQUENCES = [*RNNS, *TRANSFORMERS]
 OF_TEXTS = ["TextClassifier", "TextRegressor"]
-OURS = [*CNNS, *MLPS, *PRETRAINED, *OF_TEXTS]
+OURS = [*CNNS, *MLPS, *PRETRAINED, *SEQUENCES, *OF_TEXTS]
 NETWORKS = [*OURS, *KERAS]
 AVERAGING = ["AveragingClassifier", "AveragingRegressor"]
 KFOLD = ["KFoldEnsembleClassifier", "KFoldEnsembleRegressor"]
@@ -42,23 +45,33 @@ DIFFERENT = {
         "what is done with the rows",
         each("CrossValidationResult", "Windows", "cross_validate", "duplicate_groups"),
     ),
-    "activation": ("which layers there are", [CNNS, MLPS, OF_TEXTS, PRETRAINED]),
+    "activation": (
+        "which layers there are",
+        [CNNS, MLPS, OF_TEXTS, PRETRAINED, RNNS, TRANSFORMERS],
+    ),
     "batch_norm": (
         "which convolutions are normalised too",
         [CNNS, [*MLPS, *PRETRAINED], OF_TEXTS],
     ),
     "batch_size": (
         'only MLPs have "auto", SciKeras has None and -1',
-        [[*CNNS, *OF_TEXTS, *PRETRAINED], KERAS, MLPS],
+        [[*CNNS, *OF_TEXTS, *PRETRAINED, *SEQUENCES], KERAS, MLPS],
     ),
+    "bidirectional": ("units have two names", [OF_TEXTS, RNNS]),
     "callbacks": (
         "SciKeras routes arguments; a search has Optuna's",
         [OURS, KERAS, ["OptunaSearchCV"]],
     ),
     "cv": ("ensembles shuffle", [[KFOLD[0]], [KFOLD[1]], ["OptunaSearchCV", "cross_validate"]]),
-    "dropout": ("texts have an encoder", [[*CNNS, *MLPS, *PRETRAINED], OF_TEXTS]),
     "early_stopping": ("SciKeras has validation_split too", [OURS, KERAS]),
-    "epochs": ('only MLPs have "auto"', [MLPS, [*CNNS, *KERAS, *OF_TEXTS, *PRETRAINED]]),
+    "dropout": (
+        "of hidden layers, of recurrent ones and blocks too",
+        [[*CNNS, *MLPS, *PRETRAINED], OF_TEXTS, RNNS, TRANSFORMERS],
+    ),
+    "epochs": (
+        'only MLPs have "auto"',
+        [MLPS, [*CNNS, *KERAS, *OF_TEXTS, *PRETRAINED, *SEQUENCES]],
+    ),
     "error_score": ("a search has trials", each("OptunaSearchCV", "cross_validate")),
     "estimator": (
         "what is asked of it",
@@ -85,13 +98,24 @@ DIFFERENT = {
     ),
     "hidden_units": (
         'where the layers stand; only MLPs have "auto"',
-        [CNNS, MLPS, OF_TEXTS, PRETRAINED],
+        [CNNS, MLPS, OF_TEXTS, PRETRAINED, RNNS, TRANSFORMERS],
     ),
     "image_shape": ("a backbone takes no signals", [CNNS, BACKBONES]),
-    "input_batch_norm": ("inputs, or features of the backbone", [MLPS, PRETRAINED]),
+    "input_batch_norm": (
+        "inputs, channels, or features of the backbone",
+        [MLPS, PRETRAINED, SEQUENCES],
+    ),
     "input_dropout": ("inputs, or features of the backbone", [MLPS, PRETRAINED]),
     "kept_epochs": ("a display takes None", each("CrossValidationResult", "TrainingCurveDisplay")),
     "kernel_size": ("axes of space, or tokens", [CNNS, OF_TEXTS]),
+    "l1": (
+        "recurrent kernels have none",
+        [[*CNNS, *MLPS, *OF_TEXTS, *PRETRAINED, *TRANSFORMERS], RNNS],
+    ),
+    "l2": (
+        "recurrent kernels have none",
+        [[*CNNS, *MLPS, *OF_TEXTS, *PRETRAINED, *TRANSFORMERS], RNNS],
+    ),
     "loss": ("of classes, of numbers, of a model", [classifiers(OURS), others(OURS), KERAS]),
     "metric": ("of a diagnosis, of a curve", each("TrainingCurveDisplay", "diagnose")),
     "metrics": (
@@ -100,19 +124,20 @@ DIFFERENT = {
     ),
     "model": ("what `meta` holds", [["KerasClassifier"], others(KERAS)]),
     "monitor": ("pruning reports it", [NETWORKS, ["OptunaPruning"]]),
+    "n_heads": ("of one block, of all", [OF_TEXTS, TRANSFORMERS]),
     "n_iterations": (
         "only K-fold of scikit-learn keeps the order of rows",
         [["IteratedKFold"], KFOLD, ["OptunaSearchCV", "cross_validate"]],
     ),
     "optimizer": ("SciKeras routes arguments", [OURS, KERAS]),
     "pooling": (
-        "of windows in a block, of the backbone's output, of all positions",
-        [CNNS, BACKBONES, OF_TEXTS],
+        "of windows, of the backbone's output, of steps, of all positions",
+        [CNNS, BACKBONES, OF_TEXTS, RNNS, TRANSFORMERS],
     ),
     "random_state": (
         "what is drawn",
         [
-            [*CNNS, *MLPS, *OF_TEXTS],
+            [*CNNS, *MLPS, *OF_TEXTS, *SEQUENCES],
             KERAS,
             PRETRAINED,
             ["PretrainedFeatures"],
@@ -160,12 +185,16 @@ DIFFERENT = {
     "estimators_": ("a refit adds others", [AVERAGING, KFOLD]),
     "image_shape_": ("a backbone takes no signals", [CNNS, BACKBONES]),
     "lines_": ("epochs, or values of a parameter", [[name] for name in CURVES]),
-    "model_": ("of all, or of the head", [[*CNNS, *KERAS, *MLPS, *OF_TEXTS], PRETRAINED]),
+    "model_": (
+        "of all, or of the head",
+        [[*CNNS, *KERAS, *MLPS, *OF_TEXTS, *SEQUENCES], PRETRAINED],
+    ),
     "n_features_in_": (
-        "images have no features",
+        "images and sequences have no features",
         [
             [*CNNS, *BACKBONES],
             OF_TEXTS,
+            SEQUENCES,
             [*KERAS, *MLPS, *ENSEMBLES, "OptunaSearchCV", "SmoothClipScaler"],
         ],
     ),

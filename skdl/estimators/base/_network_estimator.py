@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdl._compat import CallbackSupportMixin, with_callbacks
 from skdl._compat_tensorflow import check_not_forked
@@ -98,8 +98,12 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         """Return the arguments of scikit-learn's checks of rows."""
         return self._accepted_rows
 
+    def _check_features(self, X: Any, *, reset: bool) -> None:
+        """Learn names and number of the features, or hold rows against them."""
+        validate_data(self, X, reset=reset, skip_check_array=True)
+
     def _encoded_table(self, X: Any, *, reset: bool) -> Any:
-        """Return a table as numbers where the estimator itself makes them of it, else None."""
+        """Return rows as numbers where the estimator itself makes them of `X`, else None."""
         del X, reset
 
     def _to_network_rows(self, X: Any, *, reset: bool) -> Any:
@@ -110,6 +114,10 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
     def _to_inputs(self, rows: Any) -> Any:
         """Return checked rows as what the trained network computes from, if that is more."""
         return rows
+
+    def _prediction(self, rows: Any) -> tuple[Trained, Any]:
+        """Return the trained network for checked rows, and its inputs."""
+        return self._trained, self._to_inputs(rows)
 
     def _input_form(self) -> InputForm | None:
         """Return how rows become inputs of the trained network; None if no data can say it."""
@@ -366,7 +374,7 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         check_is_fitted(self)
         check_not_forked(type(self).__name__)
         rows = checked_rows(self, X)
-        outputs = predict(self._trained, self._to_inputs(rows))
+        outputs = predict(*self._prediction(rows))
         check_outputs(type(self).__name__, rows, outputs)
         return outputs
 
