@@ -25,7 +25,7 @@ class TransformerRegressor(BaseTransformer, RegressionNetwork):
     ----------
     n_blocks : int, default=2
         Number of blocks: self-attention, then a dense network for each step, with layer
-        normalisation in front of both (Vaswani et al. 2017, Xiong et al. 2020).
+        normalisation before both (Vaswani et al. 2017, Xiong et al. 2020).
     n_heads : int, default=4
         Heads of each self-attention, which share `width`.
     width : int, default=64
@@ -36,7 +36,7 @@ class TransformerRegressor(BaseTransformer, RegressionNetwork):
         Add sines and cosines of its number to each step. Without it, the order of the steps tells
         the network nothing (unless ``pooling="last"`` picks one).
     pooling : {"last", "mean", "max", "attention"}, default="mean"
-        What stands for the sequence behind the last block: its last step, or of each channel the
+        What stands for the sequence after the last block: its last step, or of each channel the
         mean or the maximum over all steps. ``"attention"`` is a mean whose weights are the softmax
         of a learned score of each step.
     hidden_units : int, sequence of int or None, default=None
@@ -49,14 +49,14 @@ class TransformerRegressor(BaseTransformer, RegressionNetwork):
         Whether `X` is of shape ``(n_samples, timesteps, channels)``, or as in aeon and sktime
         ``(n_samples, channels, timesteps)``.
     mask_missing : bool, default=False
-        Take sequences with steps of NaN in all channels, which the network leaves out; otherwise
+        Take sequences with steps of NaN in all channels, which the network skips; otherwise
         NaN is refused.
     activation : str, callable or Keras layer, default="relu"
         Activation of the hidden layers: a name of ``keras.activations``, a function of single
         rows, or a Keras layer such as ``keras.layers.LeakyReLU(0.1)``. Blocks have ReLU.
     dropout : float in [0, 1), default=0.0
-        Share of the values that is dropped at random in every training step (Srivastava et al.
-        2014): behind both parts of each block, of what `pooling` leaves, and of hidden units.
+        Fraction of the values that is dropped at random in every training step (Srivastava et al.
+        2014): after both parts of each block, of what `pooling` leaves, and of hidden units.
     l1 : float >= 0, default=0.0
         Adds ``l1 * sum(|w|)`` over all kernels (not biases) to the loss.
     l2 : float >= 0, default=0.0
@@ -82,27 +82,27 @@ class TransformerRegressor(BaseTransformer, RegressionNetwork):
         output apart (with ``loss="poisson"``: ``y / mean``). Predictions and metrics are in y's
         own units, losses in the network's.
     optimizer : str, class or keras.optimizers.Optimizer, default="adam"
-        An object is not changed by ``fit``; its own learning rate holds.
+        ``fit`` does not change an object, and uses the object's own learning rate.
     learning_rate : float or Keras schedule, default=0.001
         Must be left at its default when `optimizer` is an object.
     batch_size : int, default=32
         Rows per training step; the last batch of an epoch may be smaller.
     epochs : int, default=100
-        Passes over the training rows; the most there will be with `early_stopping`.
+        Passes over the training rows; with `early_stopping`, the maximum.
     shuffle : bool, default=True
         Draw a new order of the training rows for each epoch.
     early_stopping : bool, default=False
         Stop when `monitor` has not improved for `patience` epochs. Unless ``fit`` is given
-        validation rows, a share of the training rows is held out for it.
+        validation rows, `validation_fraction` of the training rows become validation rows.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows held out, drawn at random.
+        Fraction of the training rows that become validation rows, drawn at random.
     monitor : str, default="val_loss"
         What early stopping looks at: ``"loss"``, the name of a metric, or either with
         ``"val_"`` in front. Accuracies and their like are maximised, all else is minimised.
     patience : int, default=10
         Epochs without improvement before training stops.
     min_delta : float >= 0, default=0.0
-        The least change that counts as an improvement, in units of `monitor`.
+        Smallest change that counts as an improvement, in units of `monitor`.
     restore_best_weights : bool, default=True
         With `early_stopping`, keep the weights of the best epoch instead of the last.
     metrics : str, callable, keras.metrics.Metric, or list of them, default=None
@@ -111,7 +111,7 @@ class TransformerRegressor(BaseTransformer, RegressionNetwork):
         Those that act at the ends of epochs see a Keras model that follows the training. Any
         that acts on batches makes ``fit`` train through ``keras.Model.fit``.
     warm_start : bool, default=False
-        Let ``fit`` go on from the last fit's weights and optimizer state.
+        Let ``fit`` continue from the last fit's weights and optimizer state.
     random_state : int, RandomState or None, default=None
         Decides initial weights, order of rows, dropout and the inner validation split. Equal
         integers give equal predictions, to the bit.
@@ -126,12 +126,12 @@ class TransformerRegressor(BaseTransformer, RegressionNetwork):
         Per epoch: ``loss`` (regularisation included), metrics, and both with ``val_`` in front
         where there were validation rows.
     n_iter_ : int
-        Epochs run, those of earlier fits it went on from included.
+        Number of epochs run, including those of earlier fits that it continued.
     best_epoch_ : int
         Number of epochs after which `monitor` (without `early_stopping`: the validation loss)
         was best, counted from 1; ``n_iter_`` where there were no validation rows.
     callbacks_ : list of keras.callbacks.Callback
-        Those that followed the last fit: copies of what was given, with what they saw.
+        Copies of the callbacks that the last fit used, with what they collected.
     sequence_shape_ : tuple of int
         Shape of one row in the network: (timesteps, channels). For sequences of unequal length,
         timesteps are those of the longest, or up to an eighth more.

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["predict", "traced_meanwhile"]
 
 _MOST_NUMBERS = 4_000_000
-_MOST_OF_LONG_ROWS = 16 * _MOST_NUMBERS
+_MOST_OF_LONG_ROWS = 4 * _MOST_NUMBERS
 _large_turn = threading.Lock()
 
 
