@@ -94,8 +94,16 @@ def folder_for(base: Path) -> Path:
 
 
 def _name_of_folder() -> str:
-    made_for = [version("tensorflow"), version("keras"), _processor()]
+    made_for = [_version_of_tensorflow(), version("keras"), _processor()]
     return hashlib.sha256("\n".join(made_for).encode()).hexdigest()[:16]
+
+
+def _version_of_tensorflow() -> str:
+    """Return the version of TensorFlow, or of its package without code for GPUs."""
+    try:
+        return version("tensorflow")
+    except PackageNotFoundError:
+        return f"cpu {version('tensorflow-cpu')}"
 
 
 def _check_parent(parent: Path) -> None:

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from importlib import metadata
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 
@@ -127,6 +129,23 @@ def test_unless_asked_for_an_unsafe_folder_is_no_warning(fresh, monkeypatch, cap
     assert not caplog.records
     fresh.chmod(0o700)
     assert _compile_cache.enable().is_relative_to(fresh)
+
+
+def test_tensorflow_without_code_for_gpus_keeps_its_compilations_too(fresh, monkeypatch):
+    with_gpus = _compile_cache.enable()
+
+    def version(package):
+        if package == "tensorflow":
+            raise PackageNotFoundError(package)
+        return {"tensorflow-cpu": metadata.version("tensorflow")}.get(package) or metadata.version(
+            package
+        )
+
+    monkeypatch.setattr(_compile_cache, "version", version)
+    monkeypatch.delenv("TF_XLA_FLAGS")
+    without = _compile_cache.enable()
+    assert without.parent == with_gpus.parent
+    assert without != with_gpus
 
 
 def test_only_a_folder_of_ours_is_cleared(fresh, monkeypatch):

@@ -19,6 +19,82 @@ ROOT = Path(__file__).resolve().parents[1]
 START = ROOT / "docs" / "start.rst"
 
 
+# What pages of the guide take for granted, in small.
+PRELUDE = """
+import sys
+import matplotlib
+matplotlib.use("Agg")
+import numpy as np
+import pandas as pd
+import skdl
+from sklearn.datasets import load_diabetes
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from skdl.model_selection import KFoldEnsembleRegressor, OptunaSearchCV, cross_validate
+X, y = load_diabetes(return_X_y=True, as_frame=True)
+X, y = X[:120], y[:120]
+X_train, X_val, X_test, y_train, y_val, y_test = X[:80], X[80:], X[80:], y[:80], y[80:], y[80:]
+X_new = X_test
+model = make_pipeline(StandardScaler(), skdl.MLPRegressor(8, epochs=3, random_state=0))
+"""
+# What a page needs beyond that: variables, or another task.
+PRELUDES = {
+    "cnn.rst": """
+images = np.random.default_rng(0).integers(0, 256, (60, 28, 28), dtype=np.uint8)
+labels = np.arange(60) % 3
+""",
+    "inspection.rst": """
+estimator = model.fit(X, y)
+history = estimator[-1].history_
+search = OptunaSearchCV(model, n_trials=2, random_state=0).fit(X_train, y_train)
+ensemble = KFoldEnsembleRegressor(model, cv=2, random_state=0).fit(X, y)
+""",
+    "mlp.rst": "",
+    "model_selection.rst": """
+from sklearn.preprocessing import FunctionTransformer
+pd.read_csv = lambda *args, **kwargs: X.assign(quality=y)
+columns = FunctionTransformer()
+patient = np.arange(len(X)) // 3
+""",
+    "probabilities.rst": """
+X = X.assign(region=np.arange(len(X)) % 2)
+X_train, X_test = X[:80], X[80:]
+pipeline = make_pipeline(
+    StandardScaler(),
+    skdl.MLPRegressor(8, epochs=3, loss="quantile", quantiles=[0.1, 0.9], random_state=0),
+).fit(X_train, y_train)
+""",
+    "tuning.rst": "",
+}
+# Between two blocks of a page the task changes.
+CHANGES = {
+    "probabilities.rst": (
+        "from skdl.model_selection import KFoldEnsembleClassifier\n",
+        (
+            "y = (y > 140).astype(int); y_train, y_test = y[:80], y[80:]\n"
+            "labels = np.column_stack([y, X['bmi'] > 0]).astype(int)\n"
+        ),
+    ),
+    "tuning.rst": (
+        'search = OptunaSearchCV(model, scoring="neg_log_loss"',
+        (
+            "numbers = y; y = y > 140\n"
+            "model = make_pipeline(StandardScaler(), skdl.MLPClassifier(8, epochs=3))\n"
+        ),
+    ),
+}
+SHORTER = [
+    (r"n_trials=\d+", "n_trials=3"),
+    (r"n_iterations=10", "n_iterations=2"),
+    (r"epochs=40", "epochs=3"),
+    (r"(?<=OptunaSearchCV\(stopping)(?=\))", ", n_trials=2"),
+    (r'(?<=refit="ensemble")(?=\)\.fit)', ", n_trials=3"),
+    (r"IteratedKFold\(5, 10", "IteratedKFold(2, 2"),
+    # A server that is not there.
+    (r"OptunaSearchCV\(\n    model, storage=\"postgresql[^)]*\)", ""),
+]
+
+
 def python_blocks(page):
     """Return the Python code of a page's code blocks, in order."""
     found = re.findall(r"(?m)^( *)\.\. code-block:: python\n\n((?:(?:\1   .*)?\n)+)", page)
@@ -52,6 +128,18 @@ def test_the_code_of_the_start_page_runs_as_it_stands(tmp_path, fresh_python):
 def test_the_code_of_pages_runs_from_top_to_bottom(page, tmp_path, fresh_python):
     code = "\n".join(python_blocks((START.parent / page).read_text(encoding="utf-8")))
     fresh_python(f"import os; os.chdir({str(tmp_path)!r})\n{code}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PRELUDES)
+def test_the_code_of_the_guide_runs_on_small_data(page, tmp_path, fresh_python):
+    code = "\n".join(python_blocks((START.parent / page).read_text(encoding="utf-8")))
+    before, change = CHANGES.get(page, ("", ""))
+    assert before in code
+    code = code.replace(before, change + before, 1) if before else code
+    for long, short in SHORTER:
+        code = re.sub(long, short, code)
+    fresh_python(f"import os; os.chdir({str(tmp_path)!r})\n{PRELUDE}{PRELUDES[page]}\n{code}")
 
 
 @pytest.mark.slow

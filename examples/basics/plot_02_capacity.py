@@ -2,11 +2,11 @@
 How large should the network be?
 ================================
 
-A network with too few units cannot bend enough (it underfits: training and test score are both
-low). One with too many can learn its rows by heart (it overfits: the training score goes on
-rising, the test score does not). In between is what one wants.
+A network with too few units underfits: training and test score are both low. One with too many can
+memorise its rows and overfits: the training score keeps rising, the test score does not. The best
+size is in between.
 
-Two half moons that overlap: 200 rows, noise, nothing else to hold the network back.
+The data are two half moons that overlap: 200 rows with noise. The networks have no regularisation.
 """
 
 import matplotlib.pyplot as plt

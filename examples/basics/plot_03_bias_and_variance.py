@@ -2,9 +2,9 @@
 High bias, high variance, or a good fit?
 ========================================
 
-Two circles, one inside the other: no straight line separates them. Three networks answer, one that
-cannot bend, one that bends around every single row, and one that gets it right; and
-:func:`skdl.diagnose` says which is which, from the scores and the curves alone.
+Two circles, one inside the other: no straight line separates them. We train three networks: one is
+too simple, one fits every single row, and one is right. :func:`skdl.diagnose` tells them apart by
+the scores and the curves alone.
 """
 
 import matplotlib.pyplot as plt

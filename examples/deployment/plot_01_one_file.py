@@ -2,10 +2,10 @@
 How does a whole pipeline leave the notebook?
 =============================================
 
-Two files, for two readers. ``skdl.io.save`` writes one for Python, which a colleague can load,
-inspect and train further, and which holds no code. ``skdl.export.to_onnx`` writes one for everybody
-else: the steps that fill, scale and encode are in it, so that a server takes raw columns, gaps
-included, and needs neither scikit-learn nor TensorFlow.
+There are two kinds of files. ``skdl.io.save`` writes one for Python, which a colleague can load,
+inspect and train further. It holds no code. ``skdl.export.to_onnx`` writes one for servers. It
+holds the steps that impute, scale and encode, so a server takes raw columns with missing values and
+needs neither scikit-learn nor TensorFlow.
 
 Data: ``penguins.csv`` (Horst, Hill and Gorman 2020; the package ``palmerpenguins`` ships it).
 """

@@ -2,10 +2,9 @@
 What do convolutions bring?
 ===========================
 
-Handwritten digits of 8 × 8 pixels, which ship with scikit-learn. A dense network sees 64 unrelated
-numbers; a convolutional one sees an image, in which a stroke is a stroke wherever it stands.
-Beside them a logistic regression and, for those who remember their first course, the nearest
-neighbour.
+The data are handwritten digits of 8 × 8 pixels, which ship with scikit-learn. A dense network sees
+64 unrelated numbers. A convolutional network sees an image, in which a stroke looks alike wherever
+it is. We compare both with a logistic regression and the nearest neighbour.
 """
 
 import matplotlib.pyplot as plt

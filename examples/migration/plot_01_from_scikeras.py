@@ -2,9 +2,9 @@
 How does one move from SciKeras to skdl?
 ========================================
 
-With SciKeras one writes a function that builds a Keras model, and names the arguments of that
-function as hyperparameters. For dense and convolutional networks that function is not needed any
-more: its arguments are parameters of the estimator. The same network, both ways, on the same
+With SciKeras you write a function that builds a Keras model, and its arguments are the
+hyperparameters. For dense and convolutional networks you no longer need that function: its
+arguments are parameters of the estimator. This page trains the same network both ways on the same
 folds.
 """
 

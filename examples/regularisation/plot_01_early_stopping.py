@@ -2,12 +2,12 @@
 When should training stop?
 ==========================
 
-Too early, and there is more to learn; too late, and the network learns its rows by heart. Early
-stopping holds out some of the training rows and ends when their loss has not improved for
-``patience`` epochs by more than ``min_delta``. ``restore_best_weights`` then goes back to the best
-epoch instead of keeping the last, ``patience`` epochs further on.
+If training stops too early, there is more to learn; if it stops too late, the network memorises its
+rows. Early stopping takes some training rows as validation rows. It ends training when their loss
+has not improved by more than ``min_delta`` for ``patience`` epochs. ``restore_best_weights`` then
+goes back to the best epoch; otherwise the last one, ``patience`` epochs later, is kept.
 
-A network that is too large for the breast cancer data, over 2 × 5 folds.
+The network is too large for the breast cancer data; we train it on 2 × 5 folds.
 """
 
 import matplotlib.pyplot as plt

@@ -2,13 +2,12 @@
 How much dropout?
 =================
 
-Dropout silences a share of the hidden units at random in each training step, so that no unit can
-rely on another one being there (Srivastava et al. 2014). With too little of it the network learns
-its rows by heart, with too much it cannot learn. Rates between 0.2 and 0.5 are where the textbooks
-begin.
+Dropout drops a fraction of the hidden units at random in each training step, so that no unit can
+rely on another one (Srivastava et al. 2014). With too little dropout the network memorises its
+rows, with too much it cannot learn. Textbooks begin with rates between 0.2 and 0.5.
 
-A network that is too large for the diabetes data, and ten rates, each over 2 × 5 folds: a hundred
-networks in one stack, as the rate is a number in which they may differ.
+The network is too large for the diabetes data. We try ten rates, each on 2 × 5 folds. These hundred
+networks train together, as they differ only in the rate.
 """
 
 import matplotlib.pyplot as plt

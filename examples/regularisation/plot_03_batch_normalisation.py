@@ -2,13 +2,13 @@
 Where does batch normalisation belong?
 ======================================
 
-Batch normalisation brings what passes through it to mean 0 and variance 1, batch by batch (Ioffe
-and Szegedy 2015). It can stand in three places: on the inputs, in each hidden layer before the
-activation (as in the paper), or after it.
+Batch normalisation gives its inputs mean 0 and variance 1 in each batch (Ioffe and Szegedy 2015).
+There are three places for it: on the features, in each hidden layer before the activation (as in
+the paper), or after it.
 
-The breast cancer data have features of very different sizes, from 0.001 to 4,000. We leave out the
-scaler on purpose: a network without normalisation has a hard time, and each of the three places
-makes up for it.
+The features of the breast cancer data have very different sizes, from 0.001 to 4,000. We leave out
+the scaler on purpose. A network without normalisation then learns badly, and each of the three
+places helps.
 """
 
 import matplotlib.pyplot as plt

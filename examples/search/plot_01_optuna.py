@@ -2,11 +2,11 @@
 Which settings are best?
 ========================
 
-:class:`skdl.model_selection.OptunaSearchCV` stands where ``GridSearchCV`` stands. What to search
-it asks the network: size, dropout, penalties, batch normalisation, learning rate, batch size. All
-folds of a trial train side by side, and one that will come to nothing ends after a few epochs. The
-first trial is the model as it stands above the search: the search is never worse than that.
-``study_`` is an ordinary study of Optuna, so Optuna's own plots work.
+:class:`skdl.model_selection.OptunaSearchCV` replaces ``GridSearchCV``. The network suggests the
+ranges: size, dropout, penalties, batch normalisation, learning rate, batch size. All folds of a
+trial train side by side, and bad trials end after a few epochs. The first trial is the model with
+its own parameters, so the search is never worse than that. ``study_`` is an ordinary study of
+Optuna, so Optuna's plots work.
 """
 
 import warnings

@@ -2,10 +2,10 @@
 Which penguin is it?
 ====================
 
-The first lesson of many courses: three species of penguins by four measures, island and sex, with
-gaps and categories in the table. The steps that fill and encode them stand in the pipeline, so
-each fold learns them from its own training rows. The confusion matrix is scikit-learn's own
-display, on predictions for penguins that the network had not seen.
+Many courses begin with it: three species of penguins, described by four measurements, island and
+sex, with missing values. The steps that impute and encode are in the pipeline, so each fold learns
+them from its own training rows. The confusion matrix is scikit-learn's display, on out-of-fold
+predictions.
 
 Data: ``penguins.csv`` (Horst, Hill and Gorman 2020; the package ``palmerpenguins`` ships it).
 """

@@ -3,9 +3,9 @@ How long will the sun shine in Basel tomorrow?
 ==============================================
 
 The regression of the Carpentries' "Introduction to deep learning": from today's weather in eleven
-European cities, predict tomorrow's hours of sunshine in Basel. The lesson's first network learns
-its rows by heart and reaches a test RMSE of 4.05, worse than saying that tomorrow will be like
-today (3.88); with early stopping and batch normalisation it gets to 3.2 to 3.4.
+European cities, predict tomorrow's hours of sunshine in Basel. The lesson's first network memorises
+its rows and reaches a test RMSE of 4.05; predicting that tomorrow will be like today gives 3.88.
+With early stopping and batch normalisation the lesson gets to 3.2 to 3.4.
 
 Three years, as in the lesson: in 2 × 5 folds first, and then on the lesson's own split.
 

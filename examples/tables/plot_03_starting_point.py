@@ -2,13 +2,12 @@
 Does a network beat gradient boosting on a table?
 =================================================
 
-A plain network seldom does. Recent papers know which few ingredients it lacks:
-:meth:`skdl.MLPRegressor.tabular` puts them together, and takes categories and gaps as they stand in
-the DataFrame. It helps further to average the networks of a K-fold, each stopped on its own
-held-out rows: :class:`~skdl.model_selection.KFoldEnsembleRegressor` does so, and gives intervals
-too.
+A plain network seldom does. Recent papers found the few ingredients that it lacks.
+:meth:`skdl.MLPRegressor.tabular` combines them, and takes a DataFrame with categories and missing
+values. The mean of the networks of a K-fold is better still;
+:class:`~skdl.model_selection.KFoldEnsembleRegressor` computes it, with intervals.
 
-Here from 1,500 districts of California; :doc:`/accuracy` has more tables and all rows.
+This page uses 1,500 districts of California; :doc:`/accuracy` has more tables and all rows.
 
 Data: ``housing.csv.gz`` (Pace and Barry 1997; ``housing.csv`` of
 https://github.com/ageron/handson-ml2/tree/master/datasets/housing, compressed).

@@ -2,9 +2,9 @@
 Hold-out, K-fold or iterated K-fold?
 ====================================
 
-With few rows, a score depends on which of them happen to be held out. We estimate the error of one
-and the same network twenty times in each of three ways, each time with other random splits, and
-look at how far the estimates lie apart:
+With few rows, a score depends on which rows happen to be held out. We estimate the error of the
+same network in three ways, twenty times each with other random splits, and compare the spread of
+the estimates:
 
 - hold-out: one split, a fifth of the rows to test on;
 - 5-fold: every row is tested on once;
