@@ -295,7 +295,7 @@ def is_recurrent(Estimator):
 
 
 def is_transformer(Estimator):
-    return "n_heads" in defaults_of(Estimator)
+    return "n_blocks" in defaults_of(Estimator)
 
 
 def is_pretrained(Estimator):
