@@ -126,6 +126,7 @@ DIFFERENT = {
     ),
     "model": ("what `meta` holds", [["KerasClassifier"], others(KERAS)]),
     "monitor": ("pruning reports it", [NETWORKS, ["OptunaPruning"]]),
+    "n_heads": ("of one block, of all", [OF_TEXTS, TRANSFORMERS]),
     "n_iterations": (
         "only K-fold of scikit-learn keeps the order of rows",
         [["IteratedKFold"], KFOLD, ["OptunaSearchCV", "cross_validate"]],
