@@ -154,6 +154,7 @@ sphinx_gallery_conf = {
             "validation",
             "tables",
             "images",
+            "text",
             "search",
             "deployment",
             "migration",
@@ -200,7 +201,14 @@ def show_examples(app, docname, source):
 def write_search_spaces(app):
     """Write what an automatic search varies, read from the estimators themselves."""
     lines = []
-    for kind in (skdl.MLPRegressor, skdl.MLPClassifier, skdl.CNNRegressor, skdl.CNNClassifier):
+    for kind in (
+        skdl.MLPRegressor,
+        skdl.MLPClassifier,
+        skdl.CNNRegressor,
+        skdl.CNNClassifier,
+        skdl.TextRegressor,
+        skdl.TextClassifier,
+    ):
         lines += [
             f'.. list-table:: What ``"auto"`` searches for :class:`~skdl.{kind.__name__}`',
             "   :header-rows: 1",

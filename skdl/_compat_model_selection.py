@@ -12,7 +12,7 @@ from sklearn.model_selection import _validation
 from sklearn.model_selection._search import BaseSearchCV
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = [
     "BaseSearchCV",
@@ -26,6 +26,7 @@ __all__ = [
     "scorers_of_search",
     "strict_scorer",
     "warn_about_fit_failures",
+    "with_rows",
 ]
 
 # `BaseSearchCV`, the base of GridSearchCV: it has no public path. Without it, `OptunaSearchCV`
@@ -41,6 +42,29 @@ def fit_and_score(estimator: Any, X: Any, y: Any, **options: Any) -> dict[str, A
     differ from scikit-learn's.
     """
     return _validation._fit_and_score(estimator, X, y, **options)
+
+
+def with_rows(batch: Any, rows_for: Callable[[Any, Any, Mapping[str, Any]], Any]) -> None:
+    """Replace the rows that fits of scikit-learn's functions, handed to joblib, are given.
+
+    Without it, each of them copies the rows of its fold: the folds of a large table then take as
+    many times its memory as there are.
+
+    Parameters
+    ----------
+    batch : object
+        What joblib hands to a backend.
+    rows_for : callable
+        ``rows_for(estimator, X, parameters)`` returns the rows for an estimator of which these
+        parameters will be set.
+    """
+    for i, (function, args, options) in enumerate(getattr(batch, "items", ())):
+        inner = getattr(function, "function", None)
+        is_scored = inner is _validation._fit_and_score and only_predicts(options.get("scorer"))
+        if (is_scored or inner is _validation._fit_and_predict) and len(args) > 1:
+            estimator, X, *others = args
+            X = rows_for(estimator, X, options.get("parameters") or {})
+            batch.items[i] = (function, (estimator, X, *others), options)
 
 
 def insert_error_scores(results: Sequence[dict[str, Any]], error_score: Any) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdl._lazy_rows import all_finite
 from skdl._validation import list_values
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def check_weights(owner: str, sample_weight: NDArray[Any], name: str = "sample_w
 
 def check_outputs(owner: str, X: Any, outputs: Any) -> None:
     """Refuse, with a ``ValueError``, features so large that predictions are NaN or infinite."""
-    if not isinstance(outputs, np.ndarray) or np.isfinite(outputs).all():
+    if not isinstance(outputs, np.ndarray) or all_finite(outputs):
         return
     values = X.data if hasattr(X, "indptr") else X
     if not isinstance(values, np.ndarray) or values.dtype.kind != "f":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import threading
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Collection, Hashable, Iterator
 
     from numpy.typing import NDArray
 
@@ -17,6 +18,7 @@ __all__ = ["LazyRows", "TakesLazyRows", "all_finite", "lazy_rows", "views_of"]
 _AXES_OF_IMAGES = 3
 # Numbers that are looked at, or copied, at once.
 _BLOCK = 2**20
+_lock = threading.Lock()
 
 
 class LazyRows:
@@ -115,11 +117,15 @@ class LazyRows:
 
 
 class TakesLazyRows:
-    """Base of estimators whose methods take `LazyRows` as they take arrays."""
+    """Base of estimators whose methods take `LazyRows` as they take arrays.
 
-    def __lazy_rows_key__(self) -> Hashable:
-        """Return what is equal for estimators of which `__lazy_rows__` is the same."""
-        return None
+    Attributes
+    ----------
+    __lazy_rows_depend_on__ : tuple of str
+        Parameters on which it depends what `__lazy_rows__` makes of rows.
+    """
+
+    __lazy_rows_depend_on__: ClassVar[tuple[str, ...]] = ()
 
     def __lazy_rows__(self, X: Any) -> Any:
         """Return rows as views if they need neither be checked nor be converted for each fold.
@@ -136,7 +142,9 @@ class TakesLazyRows:
         return lazy_rows(X)
 
 
-def views_of(estimator: Any, X: Any, cache: dict[Hashable, Any]) -> Any:
+def views_of(
+    estimator: Any, X: Any, cache: dict[Hashable, Any], parameters: Collection[str] = ()
+) -> Any:
     """Return rows as views, made once for all fits on them.
 
     Parameters
@@ -146,7 +154,9 @@ def views_of(estimator: Any, X: Any, cache: dict[Hashable, Any]) -> Any:
     X : array-like
         All rows.
     cache : dict
-        Of these rows; views are kept in it.
+        Views are kept in it, with the rows that they are of.
+    parameters : collection of str
+        Parameters of the estimator that will be set before it is fitted.
 
     Returns
     -------
@@ -154,10 +164,14 @@ def views_of(estimator: Any, X: Any, cache: dict[Hashable, Any]) -> Any:
     """
     if not isinstance(estimator, TakesLazyRows):
         return X
-    key = (type(estimator), estimator.__lazy_rows_key__())
-    if key not in cache:
-        cache[key] = estimator.__lazy_rows__(X)
-    return cache[key]
+    names = estimator.__lazy_rows_depend_on__
+    if not set(names).isdisjoint(parameters):
+        return X
+    key = (id(X), type(estimator), *(getattr(estimator, name) for name in names))
+    with _lock:  # trials of a search begin at the same time
+        if key not in cache:
+            cache[key] = (X, estimator.__lazy_rows__(X))
+        return cache[key][1]
 
 
 def lazy_rows(X: Any) -> Any:

@@ -33,7 +33,7 @@ PUBLIC = [
     if isinstance(public, type) and issubclass(public, BaseEstimator)
 ]
 # What they do is tested where they stand.
-ELSEWHERE = [skdl.KerasTransformer, skdl.SmoothClipScaler]
+ELSEWHERE = [skdl.KerasTransformer, skdl.SmoothClipScaler, skdl.TokenSequences]
 TRANSFORMERS = [p for p in PUBLIC if issubclass(p, TransformerMixin) and p not in ELSEWHERE]
 ESTIMATORS = [p for p in PUBLIC if issubclass(p, BaseNetwork) and p not in ELSEWHERE]
 
@@ -201,8 +201,23 @@ OFF_DEFAULT_CNN = {
     "augment": ("flip", ("shift", 0.3)),
     "conv_dropout": 0.05,
 }
-
-
+OFF_DEFAULT_TEXT = {
+    "encoder": "conv",
+    "embedding_dim": 3,
+    "encoder_units": 4,
+    "kernel_size": 2,
+    "bidirectional": True,
+    "pooling": "mean",
+    "hidden_layers": 2,
+    "max_tokens": 300,
+    "max_length": 20,
+    "analyzer": "char",
+    "lowercase": False,
+    "token_pattern": r"\w",
+    "min_df": 2,
+    "truncation": "end",
+    "embedding_dropout": 0.05,
+}
 OFF_DEFAULT_PRETRAINED = {
     "hidden_layers": 2,
     "input_dropout": 0.05,
@@ -248,6 +263,10 @@ def is_pretrained(Estimator):
     return "backbone" in defaults_of(Estimator)
 
 
+def takes_texts(Estimator):
+    return "encoder" in defaults_of(Estimator)
+
+
 def takes_own_model(Estimator):
     return "model" in defaults_of(Estimator)
 
@@ -275,6 +294,9 @@ def defaults_of(function):
 
 # Their checks are slow tests.
 LATER = [E for E in ESTIMATORS if is_pretrained(E) or takes_own_model(E) or is_convolutional(E)]
+# Rows of the checks are tables of any numbers, no token ids; scikit-learn leaves out its own
+# transformers of texts too.
+OF_TEXTS = [E for E in ESTIMATORS if takes_texts(E)]
 
 # Fits of networks of images with every parameter off its default take over 5 seconds.
 FITTED = checks.slow_but(ESTIMATORS, skdl.MLPRegressor, skdl.KerasClassifier, skdl.KerasRegressor)
@@ -284,6 +306,7 @@ def with_every_parameter_off_default(Estimator):
     of_the_kind = OFF_DEFAULT_CLASSIFIER if is_classifier(Estimator()) else OFF_DEFAULT_REGRESSOR
     layers = OFF_DEFAULT_CNN if is_convolutional(Estimator) else OFF_DEFAULT_MLP
     layers = OFF_DEFAULT_PRETRAINED if is_pretrained(Estimator) else layers
+    layers = OFF_DEFAULT_TEXT if takes_texts(Estimator) else layers
     if not takes_own_model(Estimator):
         return Estimator(**copy.deepcopy(OFF_DEFAULT | of_the_kind | layers))
     own = OFF_DEFAULT_OWN_CLASSIFIER if is_classifier(Estimator()) else OFF_DEFAULT_OWN
@@ -296,6 +319,8 @@ def data_for(Estimator):
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.normal(size=(60, 4)), columns=list("abcd"))
     y = X["a"] + 0.1 * rng.normal(size=60)
+    if takes_texts(Estimator):
+        X = X.rank().astype(int)
     return X, (np.where(y > 0, "high", "low") if is_classifier(Estimator()) else y.to_numpy())
 
 
@@ -334,7 +359,7 @@ def another_stands_for(estimator, check):
 
 
 @scikit_learn_checks(
-    [small(E) for E in [*ESTIMATORS, *TRANSFORMERS] if E not in LATER],
+    [small(E) for E in [*ESTIMATORS, *TRANSFORMERS] if E not in [*LATER, *OF_TEXTS]],
     is_slow=another_stands_for,
 )
 def test_scikit_learn_checks_with_default_parameters(estimator, check):

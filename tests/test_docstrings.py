@@ -13,7 +13,8 @@ CNNS = ["CNNClassifier", "CNNRegressor"]
 KERAS = ["KerasClassifier", "KerasRegressor", "KerasTransformer"]
 MLPS = ["MLPClassifier", "MLPRegressor"]
 PRETRAINED = ["PretrainedCNNClassifier", "PretrainedCNNRegressor"]
-OURS = [*CNNS, *MLPS, *PRETRAINED]
+OF_TEXTS = ["TextClassifier", "TextRegressor"]
+OURS = [*CNNS, *MLPS, *PRETRAINED, *OF_TEXTS]
 NETWORKS = [*OURS, *KERAS]
 AVERAGING = ["AveragingClassifier", "AveragingRegressor"]
 KFOLD = ["KFoldEnsembleClassifier", "KFoldEnsembleRegressor"]
@@ -39,21 +40,25 @@ DIFFERENT = {
     # -------------------------------------------------- parameters of classes and functions
     "X": (
         "what is done with the rows",
-        each("CrossValidationResult", "cross_validate", "duplicate_groups"),
+        each("CrossValidationResult", "Windows", "cross_validate", "duplicate_groups"),
     ),
-    "activation": ("which layers there are", [CNNS, MLPS, PRETRAINED]),
-    "batch_norm": ("CNNs normalise convolutions too", [CNNS, [*MLPS, *PRETRAINED]]),
+    "activation": ("which layers there are", [CNNS, MLPS, OF_TEXTS, PRETRAINED]),
+    "batch_norm": (
+        "which convolutions are normalised too",
+        [CNNS, [*MLPS, *PRETRAINED], OF_TEXTS],
+    ),
     "batch_size": (
         'only MLPs have "auto", SciKeras has None and -1',
-        [[*CNNS, *PRETRAINED], KERAS, MLPS],
+        [[*CNNS, *OF_TEXTS, *PRETRAINED], KERAS, MLPS],
     ),
     "callbacks": (
         "SciKeras routes arguments; a search has Optuna's",
         [OURS, KERAS, ["OptunaSearchCV"]],
     ),
     "cv": ("ensembles shuffle", [[KFOLD[0]], [KFOLD[1]], ["OptunaSearchCV", "cross_validate"]]),
+    "dropout": ("texts have an encoder", [[*CNNS, *MLPS, *PRETRAINED], OF_TEXTS]),
     "early_stopping": ("SciKeras has validation_split too", [OURS, KERAS]),
-    "epochs": ('only MLPs have "auto"', [MLPS, [*CNNS, *KERAS, *PRETRAINED]]),
+    "epochs": ('only MLPs have "auto"', [MLPS, [*CNNS, *KERAS, *OF_TEXTS, *PRETRAINED]]),
     "error_score": ("a search has trials", each("OptunaSearchCV", "cross_validate")),
     "estimator": (
         "what is asked of it",
@@ -72,14 +77,21 @@ DIFFERENT = {
     ),
     "groups": (
         "folds, three parts, or lines of a table",
-        each("coverage_by_group", "cross_validate", "train_validation_test_split"),
+        each("Windows", "coverage_by_group", "cross_validate", "train_validation_test_split"),
     ),
-    "hidden_layers": ("without them a CNN is still not linear", [CNNS, [*MLPS, *PRETRAINED]]),
-    "hidden_units": ('where the layers stand; only MLPs have "auto"', [CNNS, MLPS, PRETRAINED]),
+    "hidden_layers": (
+        "without them, what stands before them is still not linear",
+        [CNNS, OF_TEXTS, [*MLPS, *PRETRAINED]],
+    ),
+    "hidden_units": (
+        'where the layers stand; only MLPs have "auto"',
+        [CNNS, MLPS, OF_TEXTS, PRETRAINED],
+    ),
     "image_shape": ("a backbone takes no signals", [CNNS, BACKBONES]),
     "input_batch_norm": ("inputs, or features of the backbone", [MLPS, PRETRAINED]),
     "input_dropout": ("inputs, or features of the backbone", [MLPS, PRETRAINED]),
     "kept_epochs": ("a display takes None", each("CrossValidationResult", "TrainingCurveDisplay")),
+    "kernel_size": ("axes of space, or tokens", [CNNS, OF_TEXTS]),
     "loss": ("of classes, of numbers, of a model", [classifiers(OURS), others(OURS), KERAS]),
     "metric": ("of a diagnosis, of a curve", each("TrainingCurveDisplay", "diagnose")),
     "metrics": (
@@ -93,11 +105,14 @@ DIFFERENT = {
         [["IteratedKFold"], KFOLD, ["OptunaSearchCV", "cross_validate"]],
     ),
     "optimizer": ("SciKeras routes arguments", [OURS, KERAS]),
-    "pooling": ("of windows in a block, of the backbone's output", [CNNS, BACKBONES]),
+    "pooling": (
+        "of windows in a block, of the backbone's output, of all positions",
+        [CNNS, BACKBONES, OF_TEXTS],
+    ),
     "random_state": (
         "what is drawn",
         [
-            [*CNNS, *MLPS],
+            [*CNNS, *MLPS, *OF_TEXTS],
             KERAS,
             PRETRAINED,
             ["PretrainedFeatures"],
@@ -126,7 +141,10 @@ DIFFERENT = {
     ),
     "y": (
         "what is done with them",
-        each("CrossValidationResult", "coverage_by_group", "cross_validate", "duplicate_groups"),
+        [
+            *each("CrossValidationResult", "Windows", "coverage_by_group"),
+            *each("cross_validate", "duplicate_groups"),
+        ],
     ),
     # -------------------------------------------------- attributes
     "backbone_": ("the transformer has no fine-tuning", [PRETRAINED, ["PretrainedFeatures"]]),
@@ -142,11 +160,12 @@ DIFFERENT = {
     "estimators_": ("a refit adds others", [AVERAGING, KFOLD]),
     "image_shape_": ("a backbone takes no signals", [CNNS, BACKBONES]),
     "lines_": ("epochs, or values of a parameter", [[name] for name in CURVES]),
-    "model_": ("of all, or of the head", [[*CNNS, *KERAS, *MLPS], PRETRAINED]),
+    "model_": ("of all, or of the head", [[*CNNS, *KERAS, *MLPS, *OF_TEXTS], PRETRAINED]),
     "n_features_in_": (
         "images have no features",
         [
             [*CNNS, *BACKBONES],
+            OF_TEXTS,
             [*KERAS, *MLPS, *ENSEMBLES, "OptunaSearchCV", "SmoothClipScaler"],
         ],
     ),
@@ -167,7 +186,7 @@ DIFFERENT = {
         [
             NETWORKS,
             ENSEMBLES,
-            *each("OptunaSearchCV", "PretrainedFeatures", "SmoothClipScaler"),
+            *each("OptunaSearchCV", "PretrainedFeatures", "SmoothClipScaler", "TokenSequences"),
         ],
     ),
     "fit(X_val)": ("targets may be no part of it", [[*OURS, *KERAS[:2]], ["KerasTransformer"]]),
@@ -176,7 +195,8 @@ DIFFERENT = {
         "who needs them",
         [
             [*OURS, *KERAS[:2], *ENSEMBLES, "OptunaSearchCV"],
-            *each("KerasTransformer", "PretrainedFeatures", "SmoothClipScaler"),
+            *each("KerasTransformer", "PretrainedFeatures"),
+            ["SmoothClipScaler", "TokenSequences"],
         ],
     ),
     "fit(y_val)": ("targets may be no part of it", [[*OURS, *KERAS[:2]], ["KerasTransformer"]]),
@@ -207,7 +227,7 @@ DIFFERENT = {
     "score(y)": ("labels, targets, or neither", [classifiers(NETWORKS), *each(*KERAS[1:])]),
     "transform(X)": (
         "what the rows are",
-        each("KerasTransformer", "PretrainedFeatures", "SmoothClipScaler"),
+        each("KerasTransformer", "PretrainedFeatures", "SmoothClipScaler", "TokenSequences"),
     ),
 }
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from skdl.estimators.mlp._classifier import MLPClassifier
     from skdl.estimators.mlp._regressor import MLPRegressor
     from skdl.estimators.mlp._smooth_clip import SmoothClipScaler
+    from skdl.estimators.text._classifier import TextClassifier
+    from skdl.estimators.text._regressor import TextRegressor
+    from skdl.estimators.text._token_sequences import TokenSequences
 
 _MODULE_OF = {
     "CNNClassifier": "skdl.estimators.images._cnn_classifier",
@@ -36,6 +39,9 @@ _MODULE_OF = {
     "PretrainedCNNRegressor": "skdl.estimators.images._pretrained_regressor",
     "PretrainedFeatures": "skdl.estimators.images._pretrained_features",
     "SmoothClipScaler": "skdl.estimators.mlp._smooth_clip",
+    "TextClassifier": "skdl.estimators.text._classifier",
+    "TextRegressor": "skdl.estimators.text._regressor",
+    "TokenSequences": "skdl.estimators.text._token_sequences",
     "describe_space": "skdl.estimators.base",
     "from_scikeras": "skdl.estimators.keras_models._from_scikeras",
 }
@@ -52,6 +58,9 @@ __all__ = [
     "PretrainedCNNRegressor",
     "PretrainedFeatures",
     "SmoothClipScaler",
+    "TextClassifier",
+    "TextRegressor",
+    "TokenSequences",
     "describe_space",
     "from_scikeras",
 ]

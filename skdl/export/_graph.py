@@ -10,7 +10,7 @@ import numpy as np
 from skdl._extras import needs_extra
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     __all__ = ["MERGED", "MISSING_TEXT", "OPSETS", "Block", "Graph", "InputColumn", "Kind", "Table"]
 
@@ -143,6 +143,58 @@ class Graph:
             )
         )
         return output
+
+    def scan(
+        self,
+        body: Callable[[Sequence[str]], Sequence[str]],
+        states: Sequence[str],
+        inputs: Sequence[tuple[str, str]],
+        *,
+        backwards: bool,
+        prepends: bool,
+    ) -> tuple[str, str]:
+        """Add a loop over the second axis of tensors; return the first state after all and each.
+
+        Parameters
+        ----------
+        body : callable
+            Adds the nodes of one step, given names of its inputs, then of the states; returns the
+            new states, then what is kept of the step.
+        states : sequence of str
+            Before the first step.
+        inputs : sequence of (tensor, kind)
+        backwards, prepends : bool
+            Whether steps are taken from the end, and set in front of those before.
+        """
+        helper, outer = self._onnx.helper, self.nodes
+        own = [(self.new_name("state"), "float32") for _ in states]
+        taken = [(self.new_name("step"), kind) for _, kind in inputs]
+        self.nodes = []
+        try:
+            results = body([name for name, _ in (*taken, *own)])
+            nodes = self.nodes
+        finally:
+            self.nodes = outer
+        described = [
+            helper.make_tensor_value_info(name, self.element_type(kind), None)
+            for name, kind in (*own, *taken, *((name, "float32") for name in results))
+        ]
+        n_inputs = len(own) + len(taken)
+        graph = helper.make_graph(
+            nodes, self.new_name("loop"), described[:n_inputs], described[n_inputs:]
+        )
+        outputs = [self.new_name("scan") for _ in results]
+        attributes = {
+            "body": graph,
+            "num_scan_inputs": len(taken),
+            "scan_input_axes": [1] * len(taken),
+            "scan_input_directions": [int(backwards)] * len(taken),
+            "scan_output_axes": [1],
+            "scan_output_directions": [int(prepends)],
+        }
+        given = [*states, *(name for name, _ in inputs)]
+        self.nodes.append(helper.make_node("Scan", given, outputs, name=outputs[0], **attributes))
+        return outputs[0], outputs[-1]
 
     def constant(self, values: Any) -> str:
         """Add a constant, or find it, and return its name; objects are texts."""
@@ -295,7 +347,13 @@ class Graph:
         for node in reversed(self.nodes):
             if needed & set(node.output):
                 kept.append(node)
-                needed |= set(node.input)
+                needed |= _read_by(node)
         self.nodes = kept[::-1]
         self.initializers = [tensor for tensor in self.initializers if tensor.name in needed]
         self.inputs = [column for column in self.inputs if column.name in needed]
+
+
+def _read_by(node: Any) -> set[str]:
+    """Return the tensors that a node takes, those that a loop's steps take from outside too."""
+    inner = [own for attribute in node.attribute for own in attribute.g.node]
+    return set(node.input).union(*map(_read_by, inner))

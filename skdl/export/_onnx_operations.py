@@ -9,7 +9,7 @@ import numpy as np
 from skdl.layers import Operations
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from skdl.export._graph import Graph
     from skdl.layers import Shape, Value
@@ -39,6 +39,8 @@ class OnnxOperations(Operations):
         # Length of the last axis of tensors, and what was joined along it, where that is known.
         self._widths: dict[str, int] = {}
         self._parts: dict[str, list[tuple[str, int]]] = {}
+        # Tensors of booleans.
+        self._truths: set[str] = set()
 
     def _node(self, operator: str, *values: Value, **attributes: Value) -> Value:
         inputs = [v if isinstance(v, str) else np.asarray(v, np.float32) for v in values]
@@ -52,6 +54,10 @@ class OnnxOperations(Operations):
         if known and is_sure and operator in _KEEP_WIDTH:
             self._widths[output] = max(known)
         return output
+
+    def _as_truth(self, value: str) -> str:
+        self._truths.add(value)
+        return value
 
     def _width_of(self, value: Value) -> int | None:
         if isinstance(value, str):
@@ -133,7 +139,7 @@ class OnnxOperations(Operations):
         return self._node("IsNaN", x)
 
     def greater(self, a: Value, b: Value) -> Value:
-        return self._node("Greater", a, b)
+        return self._as_truth(self._node("Greater", a, b))
 
     def where(self, condition: Value, a: Value, b: Value) -> Value:
         return self._node("Where", condition, a, b)
@@ -178,7 +184,8 @@ class OnnxOperations(Operations):
         return self._node("Concat", *values, axis=-1)
 
     def new_axis(self, x: Value, axis: int) -> Value:
-        return self._graph.node("Unsqueeze", x, self._graph.integers(axis))
+        result = self._graph.node("Unsqueeze", x, self._graph.integers(axis))
+        return self._as_truth(result) if x in self._truths else result
 
     def flat_rows(self, x: Value) -> Value:
         return self._node("Flatten", x, axis=1)
@@ -190,6 +197,44 @@ class OnnxOperations(Operations):
     def mean(self, x: Value, axes: tuple[int, ...], *, keep_axes: bool = False) -> Value:
         axis = self._graph.integers(*axes)
         return self._graph.node("ReduceMean", x, axis, keepdims=int(keep_axes))
+
+    def transposed(self, x: Value) -> Value:
+        return self._node("Transpose", x, perm=[0, 2, 1])
+
+    def last_step(self, x: Value) -> Value:
+        return self._graph.node("Gather", x, self._graph.constant(np.array(-1)), axis=1)
+
+    def scan(
+        self,
+        step: Callable[..., Sequence[Value]],
+        inputs: Sequence[Value],
+        widths: Sequence[int],
+        *,
+        backwards: bool = False,
+        every_step: bool = False,
+        in_place: bool = False,
+    ) -> Value:
+        graph = self._graph
+        n_rows = graph.node("Slice", graph.node("Shape", inputs[0]), *map(graph.integers, (0, 1)))
+        states = [
+            graph.node("ConstantOfShape", graph.node("Concat", n_rows, graph.integers(n), axis=0))
+            for n in widths
+        ]
+        kinds = ["bool" if value in self._truths else "float32" for value in inputs]
+
+        def body(values: Sequence[str]) -> Sequence[str]:
+            given = dict(zip(values, [*map(self._width_of, inputs), *widths], strict=True))
+            self._widths.update({value: n for value, n in given.items() if n is not None})
+            new = step(*values)
+            return [*new, graph.node("Identity", new[0])]
+
+        last, seen = graph.scan(
+            body, states, list(zip(inputs, kinds, strict=True)),
+            backwards=backwards, prepends=backwards and in_place,
+        )  # fmt: skip
+        found = seen if every_step else last
+        self._widths[found] = widths[0]
+        return found
 
     def largest(self, x: Value, axes: tuple[int, ...]) -> Value:
         return self._graph.node("ReduceMax", x, self._graph.integers(*axes), keepdims=0)

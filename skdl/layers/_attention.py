@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import keras
     from tensorflow import Tensor
 
-    from skdl.layers._rule import LayerContext
+    from skdl.layers._operations import Operations, Value
+    from skdl.layers._rule import Arrays, LayerContext
     from skdl.layers._shapes import Shape
     from skdl.networks import Layer
 
@@ -97,6 +98,38 @@ class MultiHeadAttentionRule(Rule):
         result = tf.matmul(flat, tf.reshape(kernel, concatenated(m, heads * width, n_outputs)))
         result = result + by_row(bias[0]) if bias else result
         return tf.reshape(result, concatenated(shape_of(x)[:3], n_outputs)), []
+
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        return self.forward_masked(ops, layer, weights, x, None)
+
+    def forward_masked(
+        self, ops: Operations, layer: Layer, weights: Arrays, x: Value, mask: Value
+    ) -> Value:
+        has_bias = layer.get("use_bias", True)
+        kernels = weights[::2] if has_bias else weights
+        biases = weights[1::2] if has_bias else [None] * 4
+        parts = zip(kernels[:3], biases[:3], strict=True)
+        queries, keys, values = (_forward_heads(ops, x, *part) for part in parts)
+        looks = None
+        if mask is not None:
+            counts = ops.as_float(mask)
+            looks = ops.greater(ops.multiply(counts, ops.transposed(counts)), 0.0)
+        scale = float(kernels[0].shape[-1]) ** -0.5
+        total = biases[3]
+        for i, out in enumerate(kernels[3]):
+            scores = ops.matmul(ops.multiply(queries[i], scale), ops.transposed(keys[i]))
+            scores = scores if looks is None else ops.where(looks, scores, _LOWEST)
+            shares = ops.softmax(scores)
+            shares = shares if looks is None else ops.where(looks, shares, 0.0)
+            found = ops.matmul(ops.matmul(shares, values[i]), out)
+            total = found if total is None else ops.add(found, total)
+        return total
+
+
+def _forward_heads(ops: Operations, x: Value, kernel: Any, bias: Any) -> list[Value]:
+    """Return what each head makes of the steps in prediction, ``[B, T, width]`` each."""
+    heads = [ops.matmul(x, kernel[:, i]) for i in range(kernel.shape[1])]
+    return heads if bias is None else [ops.add(head, bias[i]) for i, head in enumerate(heads)]
 
 
 def _of_heads(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -43,7 +43,11 @@ __all__ = [
     "RescalingRule",
     "as_before",
     "images",
+    "mean_of_steps",
 ]
+
+# Below the share of one step in the longest sequences: keeps a mean of no step from 0 / 0.
+_NO_STEP = 1e-9
 
 
 def pair(value: Any, n_axes: int) -> tuple[int, ...]:
@@ -253,6 +257,19 @@ class GlobalPoolingRule(Rule):
         del layer, weights
         axes = tuple(range(1, 1 + self.n_axes))
         return ops.largest(x, axes) if self.kind == "max" else ops.mean(x, axes)
+
+    def forward_masked(
+        self, ops: Operations, layer: Layer, weights: Arrays, x: Value, mask: Value
+    ) -> Value:
+        if mask is None or self.kind == "max" or self.n_axes > 1:
+            return self.forward(ops, layer, weights, x)
+        return mean_of_steps(ops, x, mask)
+
+
+def mean_of_steps(ops: Operations, x: Value, mask: Value) -> Value:
+    """Return the mean of the steps that count, 0 where none does."""
+    total = ops.mean(ops.where(mask, x, 0.0), (1,))
+    return ops.divide(total, ops.maximum(ops.mean(ops.as_float(mask), (1,)), _NO_STEP))
 
 
 class FlattenRule(Rule):

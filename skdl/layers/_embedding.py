@@ -46,6 +46,10 @@ class EmbeddingRule(Rule):
         del layer, given
         return tf.not_equal(x, 0)
 
+    def forward_mask(self, ops: Operations, layer: Layer, x: Value, given: Value) -> Value:
+        del layer, given
+        return ops.new_axis(ops.greater(ops.abs(x), 0.0), 2)
+
     def initial(
         self, layer: Layer, variable: Variable, generator: np.random.Generator
     ) -> NDArray[np.float32] | None:

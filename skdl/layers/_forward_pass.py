@@ -83,12 +83,16 @@ class ForwardPass:
         x : value of shape [B, ...]
             Rows in the form in which the network takes them.
         """
-        values = {0: x}
+        values, masks = {0: x}, {0: None}
         for step in self._steps:
-            taken = [values[number] for number in step.inputs]
-            values[step.number] = step.rule.forward(
-                ops, step.layer, step.weights, taken[0] if len(taken) == 1 else taken
+            taken, mask = (
+                several[0] if len(several) == 1 else several
+                for several in ([of[n] for n in step.inputs] for of in (values, masks))
             )
+            rule, layer = step.rule, step.layer
+            values[step.number] = rule.forward_masked(ops, layer, step.weights, taken, mask)
+            is_masked = rule.has_mask(layer, [masks[n] is not None for n in step.inputs])
+            masks[step.number] = rule.forward_mask(ops, layer, taken, mask) if is_masked else None
         outputs = values[self._output]
         if self.network.output_activation != "linear":
             outputs = ACTIVATION_FORMULAS[self.network.output_activation](ops, outputs)

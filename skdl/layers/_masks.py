@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import keras
     from tensorflow import Tensor
 
-    from skdl.layers._rule import LayerContext
+    from skdl.layers._operations import Operations, Value
+    from skdl.layers._rule import Arrays, LayerContext
     from skdl.layers._shapes import Shape
     from skdl.networks import Layer
 
@@ -43,6 +44,15 @@ class MaskingRule(Rule):
 
         counts = self.mask(layer, x, context.mask)
         return tf.where(counts[..., None], x, tf.zeros([], x.dtype)), []
+
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        del weights
+        return ops.where(self.forward_mask(ops, layer, x, None), x, 0.0)
+
+    def forward_mask(self, ops: Operations, layer: Layer, x: Value, given: Value) -> Value:
+        del given
+        distance = ops.abs(ops.subtract(x, float(layer["mask_value"])))
+        return ops.new_axis(ops.greater(ops.largest(distance, (2,)), 0.0), 2)
 
 
 @functools.cache
@@ -88,3 +98,8 @@ class StepMaskRule(MaskingRule):
 
         del layer, given
         return tf.logical_not(tf.reduce_all(tf.math.is_nan(x), -1))
+
+    def forward_mask(self, ops: Operations, layer: Layer, x: Value, given: Value) -> Value:
+        del layer, given
+        there = ops.subtract(1.0, ops.as_float(ops.is_nan(x)))
+        return ops.new_axis(ops.greater(ops.largest(there, (2,)), 0.0), 2)

@@ -37,6 +37,9 @@ class MergeRule(Rule):
     def mask(self, layer: Layer, x: Tensor, given: Any) -> Tensor:
         return _either(layer, x, given)
 
+    def forward_mask(self, ops: Operations, layer: Layer, x: Value, given: Value) -> Value:
+        return _either_forward(ops, layer, x, given)
+
     def output_shape(self, layer: Layer, shape: Any) -> tuple[int, ...]:
         del layer
         return np.broadcast_shapes(*shape)
@@ -80,6 +83,9 @@ class ConcatenateRule(Rule):
     def mask(self, layer: Layer, x: Tensor, given: Any) -> Tensor:
         return _either(layer, x, given)
 
+    def forward_mask(self, ops: Operations, layer: Layer, x: Value, given: Value) -> Value:
+        return _either_forward(ops, layer, x, given)
+
     def output_shape(self, layer: Layer, shape: Any) -> tuple[int, ...]:
         del layer
         return (*shape[0][:-1], sum(one[-1] for one in shape))
@@ -101,3 +107,8 @@ def _either(layer: Layer, x: Tensor, given: Any) -> Tensor:
 
     del layer, x
     return functools.reduce(tf.logical_or, given)
+
+
+def _either_forward(ops: Operations, layer: Layer, x: Value, given: Value) -> Value:
+    del layer, x
+    return ops.greater(functools.reduce(ops.add, map(ops.as_float, given)), 0.0)

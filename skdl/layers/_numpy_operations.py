@@ -12,7 +12,7 @@ from scipy import special
 from skdl.layers._operations import Operations, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from skdl.layers._shapes import Shape
 
@@ -130,6 +130,32 @@ class NumpyOperations(Operations):
 
     def mean(self, x: Value, axes: tuple[int, ...], *, keep_axes: bool = False) -> Value:
         return x.mean(axes, keepdims=keep_axes)
+
+    def transposed(self, x: Value) -> Value:
+        return np.swapaxes(x, -1, -2)
+
+    def last_step(self, x: Value) -> Value:
+        return x[:, -1]
+
+    def scan(
+        self,
+        step: Callable[..., Sequence[Value]],
+        inputs: Sequence[Value],
+        widths: Sequence[int],
+        *,
+        backwards: bool = False,
+        every_step: bool = False,
+        in_place: bool = False,
+    ) -> Value:
+        n_rows, n_steps = inputs[0].shape[:2]
+        states: Sequence[Value] = [np.zeros((n_rows, width), np.float32) for width in widths]
+        order = range(n_steps)[:: -1 if backwards else 1]
+        seen = np.empty((n_rows, n_steps, widths[0]), np.float32) if every_step else None
+        for place, t in enumerate(order):
+            states = step(*[value[:, t] for value in inputs], *states)
+            if seen is not None:
+                seen[:, t if in_place else place] = states[0]
+        return states[0] if seen is None else seen
 
     def largest(self, x: Value, axes: tuple[int, ...]) -> Value:
         return x.max(axes)

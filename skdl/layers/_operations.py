@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from skdl.layers._shapes import Shape
 
@@ -148,6 +148,10 @@ class Operations(ABC):
         """Return the mean over some axes."""
 
     @abstractmethod
+    def transposed(self, x: Value) -> Value:
+        """Return a value of three axes with the last two exchanged."""
+
+    @abstractmethod
     def largest(self, x: Value, axes: tuple[int, ...]) -> Value:
         """Return the largest value over some axes."""
 
@@ -171,6 +175,40 @@ class Operations(ABC):
     @abstractmethod
     def pooling(self, x: Value, window: tuple[int, ...], kind: str) -> Value:
         """Return "max" or "average" of each window of ``[B, ..., C]``; what is over falls away."""
+
+    # ------------------------------------------------------------------ steps
+
+    @abstractmethod
+    def last_step(self, x: Value) -> Value:
+        """Return the last entry of the second axis."""
+
+    @abstractmethod
+    def scan(
+        self,
+        step: Callable[..., Sequence[Value]],
+        inputs: Sequence[Value],
+        widths: Sequence[int],
+        *,
+        backwards: bool = False,
+        every_step: bool = False,
+        in_place: bool = False,
+    ) -> Value:
+        """Return the first state ``[B, n]`` after all steps, or after each, ``[B, T, n]``.
+
+        Parameters
+        ----------
+        step : callable
+            ``step(*inputs, *states)`` gives the new states of one step.
+        inputs : sequence of value
+            Values ``[B, T, ...]``; a step gets ``[B, ...]`` of each.
+        widths : sequence of int
+            Of the states ``[B, n]``, which are 0 at first.
+        backwards : bool
+            Begin with the last step.
+        every_step : bool
+        in_place : bool
+            Of every step: let it stand where its inputs do, even if steps go backwards.
+        """
 
     # ------------------------------------------------------------------ the rest
 

@@ -8,10 +8,12 @@ would trace, and XLA compile, each step of it.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdl.layers._activation_formulas import ACTIVATION_FORMULAS
 from skdl.layers._dropout import kept_units
 from skdl.layers._rule import Rule, Variable, by_row, penalty_of_kernel
 from skdl.layers._shapes import concatenated, shape_of
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tensorflow import Tensor
 
-    from skdl.layers._rule import LayerContext
+    from skdl.layers._operations import Operations, Value
+    from skdl.layers._rule import Arrays, LayerContext
     from skdl.layers._shapes import Shape
     from skdl.networks import Layer
 
@@ -193,6 +196,51 @@ class RecurrentRule(Rule):
         del layer
         return (biases[0] if biases else None), None
 
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        return self.forward_masked(ops, layer, weights, x, None)
+
+    def forward_masked(
+        self, ops: Operations, layer: Layer, weights: Arrays, x: Value, mask: Value
+    ) -> Value:
+        backwards = self.option(layer, "go_backwards")
+        return self.forward_along(ops, layer, weights, x, mask, backwards=backwards)
+
+    def forward_along(
+        self, ops: Operations, layer: Layer, weights: Arrays, x: Value, mask: Value, *,
+        backwards: bool, in_place: bool = False,
+    ) -> Value:  # fmt: skip
+        """Return what `forward_masked` does in one direction, see `Operations.scan`."""
+        kernel, recurrent, *biases = weights
+        outer, inner = self.split_bias(layer, [bias[None] for bias in biases])
+        z = ops.matmul(x, kernel)
+        z = z if outer is None else ops.add(z, outer[0])
+        step = self.forward_cell(ops, layer, recurrent, None if inner is None else inner[0])
+
+        def masked(z: Value, here: Value, *states: Value) -> list[Value]:
+            new = step(z, *states)
+            return [ops.where(here, *pair) for pair in zip(new, states, strict=True)]
+
+        return ops.scan(
+            step if mask is None else masked,
+            [z] if mask is None else [z, mask],
+            [len(recurrent)] * self.n_states,
+            backwards=backwards,
+            every_step=self.option(layer, "return_sequences"),
+            in_place=in_place,
+        )
+
+    def formula(
+        self, ops: Operations, layer: Layer, name: str = "activation"
+    ) -> Callable[[Value], Value]:
+        """Return one of the cell's activations in prediction."""
+        return functools.partial(ACTIVATION_FORMULAS[self.option(layer, name)], ops)
+
+    def forward_cell(
+        self, ops: Operations, layer: Layer, recurrent: Any, bias: Any
+    ) -> Callable[..., list[Value]]:
+        """Return what `cell` does, in prediction and for one network."""
+        raise NotImplementedError
+
     def cell(
         self, layer: Layer, recurrent: Tensor, bias: Tensor | None, dropped: list[Any]
     ) -> Callable[..., tuple[Tensor, ...]]:
@@ -278,6 +326,13 @@ class SimpleRNNRule(RecurrentRule):
         product = _product(recurrent, dropped)
         return lambda z, h: (f(z + product(h)),)
 
+    def forward_cell(
+        self, ops: Operations, layer: Layer, recurrent: Any, bias: Any
+    ) -> Callable[..., list[Value]]:
+        del bias
+        f = self.formula(ops, layer)
+        return lambda z, h: [f(ops.add(z, ops.matmul(h, recurrent)))]
+
 
 class GRURule(RecurrentRule):
     """Gated recurrent unit (Cho et al. 2014), in Keras' order z, r, h of gates.
@@ -324,6 +379,29 @@ class GRURule(RecurrentRule):
 
         return reset_after if self.option(layer, "reset_after") else reset_before
 
+    def forward_cell(
+        self, ops: Operations, layer: Layer, recurrent: Any, bias: Any
+    ) -> Callable[..., list[Value]]:
+        f, gate = self.formula(ops, layer), self.formula(ops, layer, "recurrent_activation")
+        units = len(recurrent)
+        kernels = np.split(recurrent, 3, -1)
+        biases = np.zeros((3, units), np.float32) if bias is None else np.split(bias, 3)
+        is_after = self.option(layer, "reset_after")
+
+        def step(inputs: Value, h: Value) -> list[Value]:
+            z, r, candidate = _columns(ops, inputs, units, 3)
+
+            def inner(number: int, h: Value) -> Value:
+                return ops.add(ops.matmul(h, kernels[number]), biases[number])
+
+            z, r = gate(ops.add(z, inner(0, h))), gate(ops.add(r, inner(1, h)))
+            seen = ops.multiply(r, inner(2, h)) if is_after else inner(2, ops.multiply(r, h))
+            new = f(ops.add(candidate, seen))
+            kept = ops.multiply(z, h)
+            return [ops.add(kept, ops.multiply(ops.subtract(1.0, z), new))]
+
+        return step
+
 
 class LSTMRule(RecurrentRule):
     """Long short-term memory (Hochreiter and Schmidhuber 1997), in Keras' order i, f, c, o.
@@ -355,6 +433,22 @@ class LSTMRule(RecurrentRule):
             i, forget, candidate, o = tf.split(inputs + product(h), 4, -1)
             carry = gate(forget) * carry + gate(i) * f(candidate)
             return gate(o) * f(carry), carry
+
+        return step
+
+    def forward_cell(
+        self, ops: Operations, layer: Layer, recurrent: Any, bias: Any
+    ) -> Callable[..., list[Value]]:
+        del bias
+        f, gate = self.formula(ops, layer), self.formula(ops, layer, "recurrent_activation")
+        units = len(recurrent)
+
+        def step(inputs: Value, h: Value, carry: Value) -> list[Value]:
+            sums = ops.add(inputs, ops.matmul(h, recurrent))
+            i, forget, candidate, o = _columns(ops, sums, units, 4)
+            kept = ops.multiply(gate(forget), carry)
+            carry = ops.add(kept, ops.multiply(gate(i), f(candidate)))
+            return [ops.multiply(gate(o), f(carry)), carry]
 
         return step
 
@@ -454,6 +548,29 @@ class BidirectionalRule(Rule):
         if rule.option(inner, "return_sequences"):
             back = tf.reverse(back, [2])
         return _MERGES[layer["merge_mode"]](there, back), []
+
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        return self.forward_masked(ops, layer, weights, x, None)
+
+    def forward_masked(
+        self, ops: Operations, layer: Layer, weights: Arrays, x: Value, mask: Value
+    ) -> Value:
+        inner, rule = self.inner(layer)
+        half = len(weights) // 2
+        there, back = (
+            rule.forward_along(ops, inner, own, x, mask, backwards=backwards, in_place=True)
+            for own, backwards in ((weights[:half], False), (weights[half:], True))
+        )
+        if layer["merge_mode"] == "concat":
+            return ops.concatenate([there, back])
+        if layer["merge_mode"] == "mul":
+            return ops.multiply(there, back)
+        total = ops.add(there, back)
+        return ops.multiply(total, 0.5) if layer["merge_mode"] == "ave" else total
+
+
+def _columns(ops: Operations, x: Value, units: int, n_gates: int) -> list[Value]:
+    return [ops.columns(x, i * units, (i + 1) * units) for i in range(n_gates)]
 
 
 def _for_two_sides(noise: Callable[[int, Any], Tensor]) -> Callable[[int, Any], Tensor]:

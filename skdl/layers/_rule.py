@@ -348,6 +348,26 @@ class Rule:
         del layer
         return False
 
+    def forward_masked(
+        self, ops: Operations, layer: Layer, weights: Arrays, x: Value, mask: Value
+    ) -> Value:
+        """Return what `forward` does, where steps of the inputs may not count.
+
+        Parameters
+        ----------
+        ops, layer, weights, x
+            As in `forward`.
+        mask : value of shape [B, n_steps, 1], bool, or None
+            True for the steps that count; a list for a layer that takes several tensors.
+        """
+        del mask
+        return self.forward(ops, layer, weights, x)
+
+    def forward_mask(self, ops: Operations, layer: Layer, x: Value, given: Value) -> Value:
+        """Return the mask of its outputs where `has_mask`, as `forward_masked` takes it."""
+        del ops, layer, x
+        return given
+
     def passes_through(self, layer: Layer) -> bool:
         """Tell whether it hands on its inputs as they are in prediction."""
         return self.does_nothing(layer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from skdl.layers._convolution import mean_of_steps
 from skdl.layers._rule import Rule, Variable
 from skdl.layers._shapes import concatenated, shape_of
 from skdl.networks import PACKAGE
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     import keras
     from tensorflow import Tensor
 
-    from skdl.layers._rule import LayerContext
+    from skdl.layers._operations import Operations, Value
+    from skdl.layers._rule import Arrays, LayerContext
     from skdl.layers._shapes import Shape
     from skdl.networks import Layer
 
@@ -23,6 +25,8 @@ __all__ = ["SequencePoolingRule"]
 
 # Stands for minus infinity: exponentials are 0, and differences of two are numbers.
 _LOWEST = -1e30
+# Keeps a mean of no step from 0 / 0; one step of a longest sequence has a larger share.
+_SMALLEST = 1e-9
 
 
 @functools.cache
@@ -130,6 +134,39 @@ class SequencePoolingRule(Rule):
             counts &= places == tf.reduce_max(places, 2, keepdims=True)
         n_steps = tf.maximum(tf.reduce_sum(tf.cast(counts, tf.float32), 2), 1.0)
         return tf.reduce_sum(tf.where(counts, x, 0.0), 2) / n_steps, []
+
+    def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
+        return self.forward_masked(ops, layer, weights, x, None)
+
+    def forward_masked(
+        self, ops: Operations, layer: Layer, weights: Arrays, x: Value, mask: Value
+    ) -> Value:
+        mode = layer["mode"]
+        if mode == "mean":
+            return ops.mean(x, (1,)) if mask is None else mean_of_steps(ops, x, mask)
+        if mode == "last":
+            return ops.last_step(x) if mask is None else self._last_that_counts(ops, x, mask)
+        if mode == "max":
+            if mask is None:
+                return ops.largest(x, (1,))
+            largest = ops.largest(ops.where(mask, x, _LOWEST), (1,))
+            is_any = ops.greater(ops.mean(ops.as_float(mask), (1,)), 0.0)
+            return ops.where(is_any, largest, 0.0)
+        scores = ops.matmul(x, weights[0])
+        scores = scores if mask is None else ops.where(mask, scores, _LOWEST)
+        shares = ops.exp(ops.subtract(scores, ops.new_axis(ops.largest(scores, (1,)), 1)))
+        shares = shares if mask is None else ops.where(mask, shares, 0.0)
+        total = ops.maximum(ops.mean(shares, (1,)), _SMALLEST)
+        return ops.divide(ops.mean(ops.multiply(shares, x), (1,)), total)
+
+    def _last_that_counts(self, ops: Operations, x: Value, mask: Value) -> Value:
+        # How many count from here on: of the last one, it is 1.
+        to_come = ops.scan(
+            lambda here, n: [ops.add(here, n)], [ops.as_float(mask)], [1],
+            backwards=True, every_step=True, in_place=True,
+        )  # fmt: skip
+        is_last = ops.greater(ops.where(mask, ops.subtract(1.5, to_come), -1.0), 0.0)
+        return mean_of_steps(ops, x, is_last)
 
     def _weighted_mean(self, x: Tensor, score: Tensor, counts: Tensor | None) -> Tensor:
         import tensorflow as tf

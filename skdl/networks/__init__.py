@@ -42,6 +42,7 @@ from skdl.networks._sizes import (
     embedding_width,
     shared_variables,
 )
+from skdl.networks._text import text_network
 from skdl.networks._user_model import CalledModel, Fresh, GivenModel, UserModel
 
 __all__ = [
@@ -96,4 +97,5 @@ __all__ = [
     "searched_losses",
     "shapes_by_block",
     "shared_variables",
+    "text_network",
 ]

@@ -192,16 +192,45 @@ class Job:
         offset = 0.0 if self.target_offset is None else self.target_offset
         return values * self.target_scale + offset
 
-    def arrays(self) -> list[NDArray[Any]]:
-        """Return the arrays that this job holds on to, some perhaps shared with other jobs."""
-        arrays: list[NDArray[Any]] = []
+    def tables_of_others(self) -> set[int]:
+        """Return the identities of the tables that this job has no copy of."""
+        every = (self.train, self.validation, self.held_out)
+        return {id(rows.X) for rows in every if rows is not None and rows.is_view}
+
+    def data_bytes(self, held: set[int]) -> int:
+        """Return what the data of this job take in training, without what others hold already.
+
+        A table that the job has no copy of is held once, by all that train on it together. Rows
+        of its own are counted three times: as what they were made of, as the job's, and by those
+        that train together. Targets and weights are there twice. Each training row's number
+        stands in the job, in the order of an epoch and in its batches.
+
+        Parameters
+        ----------
+        held : set of int
+            Identities of the arrays that are counted already; those of this job are added.
+        """
+        total = 0
         for rows in (self.train, self.validation, self.held_out):
-            if rows is not None:
-                for X in _parts(rows.X):
-                    arrays += [X] if isinstance(X, np.ndarray) else [X.data, X.indices, X.indptr]
-                arrays += _parts(rows.y)
-                arrays += [] if rows.weight is None else [rows.weight]
-        return arrays
+            if rows is None:
+                continue
+            for X in _parts(rows.X):
+                arrays = [X] if isinstance(X, np.ndarray) else [X.data, X.indices, X.indptr]
+                total += sum(_new_bytes(a, held) for a in arrays) * (1 if rows.is_view else 3)
+            total += sum(2 * _new_bytes(y, held) for y in _parts(rows.y))
+            if rows.weight is not None:
+                total += 2 * _new_bytes(rows.weight, held)
+            if rows.index is not None:
+                total += _new_bytes(rows.index, held)
+        return total + 2 * np.dtype(np.int32).itemsize * len(self.train)
+
+
+def _new_bytes(array: Any, held: set[int]) -> int:
+    """Return the size of an array that is not counted yet, and count it."""
+    if id(array) in held:
+        return 0
+    held.add(id(array))
+    return int(getattr(array, "nbytes", 0))
 
 
 def _parts(values: Any) -> list[Any]:

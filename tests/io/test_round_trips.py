@@ -42,6 +42,8 @@ THREE = np.array(["a", "b", "c"])[np.argsort(np.argsort(X[:, 0])) % 3]
 NUMBERS = 2.0 * X[:, 0] + 1.0
 IMAGES = RNG.integers(0, 256, (20, 8, 8, 1), dtype=np.uint8)
 LARGE = RNG.integers(0, 256, (12, 32, 32, 3), dtype=np.uint8)
+REVIEWS = [f"{'good' if label == 'high' else 'bad'} film {i % 7}" for i, label in enumerate(LABELS)]
+TEXT = {"embedding_dim": 2, "max_length": 4}
 SMALL = {"epochs": 2, "random_state": 0}
 BACKBONE = {"weights": None, "backbone_params": {"alpha": 0.25}, "random_state": 0}
 HEAD = {"hidden_units": 3, "epochs": 2}
@@ -170,6 +172,20 @@ CASES = {
         (skdl.PretrainedFeatures("MobileNet", **BACKBONE), LARGE, None)
     ],
     skdl.SmoothClipScaler: lambda: [(skdl.SmoothClipScaler(), X, None)],
+    skdl.TextClassifier: lambda: [
+        (skdl.TextClassifier(**TEXT, **SMALL), REVIEWS, LABELS),
+        (
+            skdl.TextClassifier("gru", pooling="attention", **TEXT, **SMALL),
+            np.abs(X * 9) // 1, THREE,
+        ),
+    ],
+    skdl.TextRegressor: lambda: [
+        (skdl.TextRegressor("conv", encoder_units=3, **TEXT, **SMALL), REVIEWS, NUMBERS)
+    ],
+    skdl.TokenSequences: lambda: [
+        (skdl.TokenSequences(max_length=3), REVIEWS, None),
+        (skdl.TokenSequences(7, analyzer="char", truncation="end"), REVIEWS, None),
+    ],
     model_selection.AveragingClassifier: lambda: [
         (model_selection.AveragingClassifier(skdl.MLPClassifier(3, **SMALL), 2), X, LABELS)
     ],

@@ -41,6 +41,22 @@ def periodic(form, n_numeric=None):
     )  # fmt: skip
 
 
+def recurrent(kind, **config):
+    return Layer.of(kind, units=4, **PENALTY, **config)
+
+
+def both(kind, merge_mode="concat", **config):
+    forward = Layer.of(kind, units=4, **config)
+    return Layer.of("Bidirectional", forward=forward, merge_mode=merge_mode, **PENALTY)
+
+
+def attention(**config):
+    return Layer.of("MultiHeadAttention", num_heads=2, key_dim=3, **PENALTY, **config)
+
+
+# What makes a graph of a chain: a layer of Keras that attends is called with two tensors.
+CHAIN = ((0,), (1,), (2,))
+STEP_MASK = Layer.of("StepMask")
 HEADS = Layer.of("SharedHeads", units=2, n_shared=3, **PENALTY)
 BINS = Layer.of("PiecewiseLinearEmbedding", n_bins=6, n_numeric=None)
 CATEGORIES = Layer.of("Categories", n_numeric=2, one_hot=(3, 2), embedded=(9,), units=3)
@@ -112,6 +128,49 @@ CHAINS = {
          Layer.of("RandomTranslation", height_factor=0.1, width_factor=0.1),
          Layer.of("RandomZoom", height_factor=0.1), Layer.of("RandomContrast", factor=0.1)],
     ),
+    "SimpleRNN": (SIGNAL, [recurrent("SimpleRNN", activation="relu"), dense()]),
+    "LSTM": (SIGNAL, [recurrent("LSTM"), dense()]),
+    "LSTM without bias": (SIGNAL, [recurrent("LSTM", use_bias=False, go_backwards=True)]),
+    "GRU": (SIGNAL, [recurrent("GRU"), dense()]),
+    "GRU reset before": (SIGNAL, [recurrent("GRU", reset_after=False)]),
+    "GRU without bias": (SIGNAL, [recurrent("GRU", use_bias=False, activation="selu")]),
+    "GRU of all steps": (
+        SIGNAL,
+        [recurrent("GRU", return_sequences=True, go_backwards=True), recurrent("LSTM")],
+    ),
+    "Bidirectional": (
+        SIGNAL,
+        [both("LSTM", return_sequences=True), both("GRU", "sum", return_sequences=True),
+         both("SimpleRNN", "ave", return_sequences=True), both("LSTM", "mul")],
+    ),
+    "LSTM masked": (SIGNAL, [STEP_MASK, recurrent("LSTM", dropout=0.2), dense()]),
+    "GRU masked": (SIGNAL, [STEP_MASK, recurrent("GRU", go_backwards=True)]),
+    "Bidirectional masked": (
+        SIGNAL, [STEP_MASK, both("GRU", return_sequences=True), dense(), both("LSTM")],
+    ),
+    "Masking": (SIGNAL, [Layer.of("Masking", mask_value=0.0), recurrent("SimpleRNN")]),
+    "Embedding of masked ids": (
+        (9,),
+        [Layer.of("Embedding", input_dim=9, output_dim=3, mask_zero=True), recurrent("GRU")],
+    ),
+    "GlobalAveragePooling1D masked": (SIGNAL, [STEP_MASK, Layer.of("GlobalAveragePooling1D")]),
+    **{
+        f"SequencePooling {mode}{masked}": (
+            SIGNAL, [*[STEP_MASK] * bool(masked), dense(), Layer.of("SequencePooling", mode=mode)],
+        )
+        for mode in ("last", "mean", "max", "attention")
+        for masked in ("", " masked")
+    },
+    "MultiHeadAttention": (SIGNAL, [dense(6), attention(), dense()], "linear", CHAIN),
+    "MultiHeadAttention masked": (
+        SIGNAL, [STEP_MASK, attention(value_dim=2), Layer.of("SequencePooling", mode="mean")],
+        "linear", CHAIN,
+    ),
+    "MultiHeadAttention without bias": (
+        SIGNAL,
+        [STEP_MASK, attention(use_bias=False), dense(3), Layer.of("Add"), recurrent("LSTM")],
+        "linear", ((0,), (1,), (1,), (2, 3), (4,)),
+    ),
     "LeakyReLU": ((5,), [dense(), keras_object(keras.layers.LeakyReLU(0.3))]),
     "ELU": ((5,), [dense(), keras_object(keras.layers.ELU(0.5))]),
     "PReLU": ((5,), [dense(), keras_object(keras.layers.PReLU())]),
@@ -147,7 +206,14 @@ def rows_for(name):
     """Return rows for one of the cases: levels and gaps where it is of tables."""
     if name in CHAINS:
         X = rows_of(CHAINS[name][0])
-        return np.abs(X * 3) if name == "Embedding" else X
+        if "Mask" in name or "mask" in name or name == "MultiHeadAttention without bias":
+            X[:, 6:] = X[2, 1] = X[3] = 0 if name.startswith("Masking") else np.nan
+            X[4:6, 3:] = X[2, 1]
+        if name.startswith("GlobalAveragePooling1D"):
+            X[3, 0] = 1  # of no step, Keras has NaN
+        if "masked ids" in name:
+            X = np.trunc(np.nan_to_num(rows_of((9,))))
+        return np.abs(X * 3) if name.startswith("Embedding") else X
     X = rows_of((5,))
     rng = np.random.default_rng(2)
     for column, n_levels in enumerate((3, 2, 9), 2):

@@ -8,7 +8,7 @@ import pytest
 from sklearn.model_selection import cross_val_score
 
 from skdl import KerasClassifier, KerasRegressor, lockstep
-from skdl.layers import NoForwardPassError, NumpyOperations, blueprint_of, keras_model
+from skdl.layers import blueprint_of, keras_model
 from skdl.layers._registry import rule_of
 from skdl.networks import Layer, Loss, Network
 from skdl.training import _part
@@ -234,9 +234,3 @@ def test_networks_of_recurrent_layers_are_keras_models_of_the_same_weights(layer
     first = getattr(model.layers[0], "backward_layer", model.layers[0])
     assert first.kernel_regularizer.l2 == pytest.approx(0.1)
     assert model.layers[0].output.shape[1:] == blueprint_of(network).row_shapes[1]
-
-
-@pytest.mark.parametrize("layer", DESCRIBED, ids=lambda layer: layer.kind)
-def test_recurrent_layers_have_no_forward_pass_without_tensorflow(layer):
-    with pytest.raises(NoForwardPassError, match=f"{layer.kind}.* only Keras can compute"):
-        rule_of(layer).forward(NumpyOperations(), layer, [], np.zeros((2, 7, 3), np.float32))

@@ -1,7 +1,9 @@
 """What skdl itself trains, on workers: cross-validation, ensembles, and searches over a storage."""
 
+import contextlib
 import os
 import signal
+import types
 import warnings
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from skdl.model_selection import (
     OptunaSearchCV,
     cross_validate,
 )
+from skdl.model_selection.search import _workers
 from skdl.model_selection.shared_study import is_counted
 from tests.workers import Here, workers_here
 
@@ -189,6 +192,24 @@ def test_search_on_workers_makes_exactly_its_trials(regression, tmp_path):
     assert len({v["mlpregressor__l2"] for v in values}) == 5
 
 
+def test_rounds_leave_trials_for_every_worker(regression, tmp_path, monkeypatch):
+    rounds = []
+
+    @contextlib.contextmanager
+    def workers_of(engine, n_workers):
+        yield types.SimpleNamespace(n_workers=n_workers)
+
+    def take_part(part, X, y, params):
+        rounds.append(part.trials_together)
+        part.fit(X, y)
+
+    monkeypatch.setattr(_workers, "lockstep", workers_of)
+    monkeypatch.setattr(_workers, "_take_part", take_part)
+    model = regressor(epochs=10)
+    make_search(str(tmp_path / "study.log"), model, n_workers=3, pruner="auto").fit(*regression)
+    assert rounds == [2, 2, 2]
+
+
 @pytest.mark.slow
 def test_killed_worker_of_a_search_loses_no_trial(regression, tmp_path):
     mark = tmp_path / "mark"
@@ -197,6 +218,18 @@ def test_killed_worker_of_a_search_loses_no_trial(regression, tmp_path):
     assert mark.exists()
     assert sum(map(is_counted, search.study_.trials)) == 6
     assert sum(t.state == TrialState.COMPLETE for t in search.study_.trials) == 6
+
+
+@pytest.mark.slow
+def test_search_on_dask_is_shared_by_its_workers(regression, tmp_path):
+    distributed = pytest.importorskip("distributed", reason="needs pip install skdl[dask]")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster):
+        search = make_search(
+            str(tmp_path / "study.log"), engine="dask", n_workers=None, n_trials=8
+        ).fit(*regression)
+    assert len(search.study_.trials) == 8
+    assert search.best_score_ == max(search.cv_results_["mean_test_score"])
 
 
 def test_search_on_workers_needs_a_storage_that_they_see(regression):

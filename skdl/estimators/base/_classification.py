@@ -34,6 +34,8 @@ from skdl.exceptions import InvalidParameterError
 from skdl.networks import KerasObject, Loss, formula_of_loss_name, loss_names
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import ArrayLike, NDArray
 
     from skdl._plain_data import Check
@@ -49,6 +51,8 @@ __all__ = [
 
 N_BINARY = 2
 _THRESHOLD = 0.5
+# Probabilities that are computed at once.
+_BLOCK = 2**20
 
 
 def _is_weights(value: Any) -> bool:
@@ -230,7 +234,14 @@ class ClassTargets(Targets):
         )
 
     def probabilities(self, outputs: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the probability of each class or label."""
+        """Return the probability of each class or label, filled in some rows at a time."""
+        n_columns = N_BINARY if not self.is_multilabel and self.is_binary else outputs.shape[1]
+        result = np.empty((len(outputs), n_columns))
+        for rows in _blocks(outputs):
+            result[rows] = self._probabilities_of_block(outputs[rows])
+        return result
+
+    def _probabilities_of_block(self, outputs: NDArray[np.float32]) -> NDArray[np.float64]:
         raw = self._raw_probabilities(outputs)
         return tempered(raw, self.temperature, by_label=self.is_multilabel)
 
@@ -243,10 +254,15 @@ class ClassTargets(Targets):
         return values / values.sum(1, keepdims=True)
 
     def decode(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
-        probabilities = self.probabilities(outputs)
-        if self.is_multilabel:
-            return (probabilities > _THRESHOLD).astype(int)
-        return self.classes[probabilities.argmax(1)]
+        # Of many classes, all probabilities would take several times the memory of the outputs.
+        shape = outputs.shape if self.is_multilabel else outputs.shape[:1]
+        codes = np.empty(shape, int)
+        for rows in _blocks(outputs):
+            probabilities = self._probabilities_of_block(outputs[rows])
+            codes[rows] = (
+                probabilities > _THRESHOLD if self.is_multilabel else probabilities.argmax(1)
+            )
+        return codes if self.is_multilabel else self.classes[codes]
 
     def described(self) -> TargetForm:
         return TargetForm(
@@ -255,6 +271,12 @@ class ClassTargets(Targets):
             is_multilabel=self.is_multilabel,
             temperature=self.temperature,
         )
+
+
+def _blocks(outputs: NDArray[Any]) -> Iterator[slice]:
+    """Yield which rows of outputs are looked at at once."""
+    n_rows = max(1, _BLOCK // max(1, outputs.shape[1]))
+    return (slice(start, start + n_rows) for start in range(0, len(outputs), n_rows))
 
 
 # What each attribute may be in files.

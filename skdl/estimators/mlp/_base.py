@@ -26,7 +26,7 @@ from skdl.layers import blueprint_of
 from skdl.networks import KerasObject, Layer, mlp, numeric_embedding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -72,6 +72,7 @@ class BaseMLP(TakesLazyRows, BaseNetwork):
     """What the two perceptrons share: the network that their parameters describe."""
 
     _preset: ClassVar[dict[str, Any]]
+    __lazy_rows_depend_on__ = ("categorical_features", "missing_numbers", "input_scaling")
     _kinds_of_state: ClassVar[dict[str, Any]] = {
         "_encoder": (TableEncoder, type(None)),
         "_offsets": (np.ndarray, type(None)),
@@ -229,9 +230,6 @@ class BaseMLP(TakesLazyRows, BaseNetwork):
             )
         return None
 
-    def __lazy_rows_key__(self) -> Hashable:
-        return self.categorical_features, self.missing_numbers, self.input_scaling is None
-
     def __lazy_rows__(self, X: Any) -> Any:
         """Return numbers as views of float32 rows, where all folds make the same of them."""
         is_frame = isinstance(X, pd.DataFrame)
@@ -289,15 +287,15 @@ class BaseMLP(TakesLazyRows, BaseNetwork):
 
     def _outputs(self, X: Any) -> NDArray[np.float32]:
         outputs = super()._outputs(X)
+        if all_finite(outputs):
+            return outputs
         is_finite = np.isfinite(outputs).all(1)
-        if not is_finite.all():
-            raise ValueError(
-                f"{type(self).__name__}: the outputs of {(~is_finite).sum()} of {len(outputs)} "
-                f"rows, the first of them row {int(is_finite.argmin())}, are NaN or infinite: "
-                "their features are too large for sums in float32. Expected rows of about the "
-                "size of those in fit; input_scaling='smooth_clip' takes any."
-            )
-        return outputs
+        raise ValueError(
+            f"{type(self).__name__}: the outputs of {(~is_finite).sum()} of {len(outputs)} "
+            f"rows, the first of them row {int(is_finite.argmin())}, are NaN or infinite: "
+            "their features are too large for sums in float32. Expected rows of about the "
+            "size of those in fit; input_scaling='smooth_clip' takes any."
+        )
 
     def _keras_weights(self) -> list[NDArray[np.float32]]:
         weights = super()._keras_weights()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import is_classifier
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_classifier
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import check_scoring
@@ -56,7 +56,13 @@ _CONSTRAINTS = {
     "n_jobs": N_JOBS,
     "cv": CONSTRAINTS["cv"],
     "n_iterations": CONSTRAINTS["n_iterations"],
-    "baseline": Boolean(),
+    "baseline": AnyOf(
+        Boolean(),
+        Predicate(
+            lambda value: hasattr(value, "__array__") or isinstance(value, list | tuple),
+            "an array of predictions, one for each row of X",
+        ),
+    ),
     "compare_with": AnyOf(
         OneOf(None),
         Predicate(
@@ -92,7 +98,7 @@ def cross_validate(
     n_iterations: int = 1,
     scoring: Any = None,
     groups: Any = None,
-    baseline: bool = True,
+    baseline: Any = True,
     compare_with: Mapping[str, Any] | None = None,
     return_train_score: bool = False,
     return_estimator: bool = False,
@@ -128,8 +134,9 @@ def cross_validate(
     groups : array-like of shape (n_samples,), default=None
         Rows of one group stay on one side of a split, also where networks that stop early, searches
         and K-fold ensembles inside `estimator` split the rows again.
-    baseline : bool, default=True
-        Also score scikit-learn's dummy, which predicts the mean or the class frequencies.
+    baseline : bool or array-like of shape (n_samples,) or (n_samples, n_outputs), default=True
+        Also score scikit-learn's dummy, which predicts the mean or the class frequencies; or the
+        predictions given, one for each row, such as those of `Windows.naive`.
     compare_with : dict of str to estimator, default=None
         Other estimators to score on the same splits. They get those of `params` for which their
         ``fit`` has an argument (with metadata routing enabled: those that they request).
@@ -213,7 +220,9 @@ def cross_validate(
     if y is not None:
         warn_about_duplicates(X, y, splits, _OWNER)
     name = _name_of(estimator)
+    is_given = not isinstance(baseline, bool | np.bool_)
     contenders = _contenders(name, estimator, baseline=baseline, others=compare_with)
+    predicted = _checked_predictions(baseline, y) if is_given else None
     shared = Folds(
         X,
         y,
@@ -246,8 +255,10 @@ def cross_validate(
             contender, scoring=scoring, raise_exc=error_score == "raise"
         )
         fit_params, score_params = params_for_contender(contender, contender_scorer, params)
+        is_baseline = contender_name == _BASELINE and predicted is not None
         contender_folds = dataclasses.replace(
             shared,
+            X=predicted if is_baseline else X,
             scorer=contender_scorer,
             fit_params=fit_params,
             score_params=score_params,
@@ -291,10 +302,13 @@ def _name_of(estimator: Any) -> str:
 
 
 def _contenders(
-    name: str, estimator: Any, *, baseline: bool, others: Mapping[str, Any] | None
+    name: str, estimator: Any, *, baseline: Any, others: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     automatic: dict[str, Any] = {}
-    if baseline:
+    if not isinstance(baseline, bool | np.bool_):
+        is_of_classes = is_classifier(estimator)
+        automatic[_BASELINE] = _GivenLabels() if is_of_classes else _GivenNumbers()
+    elif baseline:
         automatic[_BASELINE] = DummyClassifier() if is_classifier(estimator) else DummyRegressor()
     others = dict(others or {})
     taken = ({name} | set(automatic)) & set(others)
@@ -304,6 +318,40 @@ def _contenders(
             "the estimator itself and the baseline. Expected other names."
         )
     return automatic | others
+
+
+class _Given(BaseEstimator):
+    """Predictions that were made before: each row of X is the prediction itself."""
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn nothing."""
+        del X, y
+        return self
+
+    def predict(self, X: Any) -> Any:
+        """Return what was given."""
+        return X
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+
+class _GivenNumbers(RegressorMixin, _Given):
+    """Numbers that were predicted before."""
+
+
+class _GivenLabels(ClassifierMixin, _Given):
+    """Labels that were predicted before."""
+
+
+def _checked_predictions(baseline: Any, y: Any) -> NDArray[Any]:
+    predictions, expected = np.asarray(baseline), np.shape(y)
+    if predictions.shape != expected or not expected:
+        raise InvalidParameterError(
+            f"{_OWNER}: baseline has shape {predictions.shape}, and y has {expected}. Expected a "
+            "prediction for each target, True or False."
+        )
+    return predictions
 
 
 def _as_dict(

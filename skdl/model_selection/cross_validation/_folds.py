@@ -119,11 +119,10 @@ class Folds:
         """The rows as views, by kind of estimator: made once for all trials of a search."""
         return {}
 
-    def _rows_for(self, estimator: Any, epoch_scorer: Any) -> Any:
+    def _rows_for(self, estimator: Any) -> Any:
         """Return the rows so that those of a split are no copy, where that can be."""
-        scorers = [self.scorer] if epoch_scorer is None else [self.scorer, epoch_scorer]
         # A function of the user's may do with the rows what it likes.
-        if getattr(self.X, "ndim", 0) < _AXES_OF_IMAGES and not all(map(only_predicts, scorers)):
+        if getattr(self.X, "ndim", 0) < _AXES_OF_IMAGES and not only_predicts(self.scorer):
             return self.X
         return views_of(estimator, self.X, self._lazy_rows)
 
@@ -148,7 +147,8 @@ class Folds:
         verbose : int, default=0
             From 1 on, lockstep shows its progress; from 2 on, scikit-learn tells of each fold.
         epoch_scorer : callable, default=None
-            Scores the held-out rows of the networks after each epoch.
+            Scores the held-out rows of the networks after each epoch; sees no more of them than
+            `scorer` does.
         epochs : collection of int, optional
             After which epochs only, see `HeldOutScoring`.
         observers : sequence of Observer, default=()
@@ -159,7 +159,7 @@ class Folds:
         folds : list of Fold
             In the order of `splits`.
         """
-        X = self._rows_for(estimator, epoch_scorer)
+        X = self._rows_for(estimator)
         fold = functools.partial(
             self._fold,
             X=X,

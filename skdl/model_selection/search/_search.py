@@ -152,10 +152,9 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
     n_jobs : int or None, default=None
         As scikit-learn's, for estimators that hold no network. Networks train together.
     engine : {"loky", "dask", "ray", "spark"} or None, default=None
-        Where trials are made: None is this process. With an engine (see `lockstep`), each of its
-        workers takes part in the study, in a `storage` that all of them reach, until it holds
-        `n_trials`; this process waits, and refits. `callbacks` run in the workers, each of which
-        looks at `timeout` and `target_score` for itself.
+        Whose workers train: None is this process, ``"loky"`` other processes of this machine,
+        ``"dask"`` the cluster of the ``dask.distributed.Client`` that was made before. Others are
+        backends of joblib.
     n_workers : int or None, default=None
         Number of workers, with an `engine`; None is all of a cluster's, or one for each core.
     verbose : int, default=0
@@ -205,6 +204,10 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
     Notes
     -----
     All trials see the same splits.
+
+    With an `engine` (see `skdl.lockstep`), each of its workers takes part in the study, in a
+    `storage` that all of them reach, until it holds `n_trials`. This process waits, and refits.
+    `callbacks` run in the workers, each of which looks at `timeout` and `target_score` for itself.
 
     After Ctrl-C, ``fit`` raises ``KeyboardInterrupt``. The attributes then describe the finished
     trials, but there is no ``best_estimator_``; with a `storage`, the next ``fit`` continues.
@@ -461,7 +464,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
             # None is begun in a study that is good enough already.
             is_over = self._is_good_enough(finished_trials(study))
             if self.engine is not None and not is_over:
-                search_on_workers(self, *given)
+                search_on_workers(self, *given, trials_together)
                 is_over = True
             run_study(
                 study,

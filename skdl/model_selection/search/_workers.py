@@ -63,7 +63,9 @@ def is_part_of_search(search: Any) -> bool:
     return bool(getattr(search, _PART, False))
 
 
-def search_on_workers(search: Any, X: Any, y: Any, params: Mapping[str, Any]) -> None:
+def search_on_workers(
+    search: Any, X: Any, y: Any, params: Mapping[str, Any], trials_together: int
+) -> None:
     """Return once the study of a search holds enough trials, made by the workers.
 
     Parameters
@@ -74,6 +76,8 @@ def search_on_workers(search: Any, X: Any, y: Any, params: Mapping[str, Any]) ->
         As ``fit`` was given them.
     params : mapping of str to object
         Further arguments of ``fit``.
+    trials_together : int
+        Size of a round, if there are enough trials to give one to each worker.
     """
     part = type(search)(
         **search.get_params(deep=False) | {"engine": None, "n_workers": None, "verbose": 0}
@@ -82,6 +86,9 @@ def search_on_workers(search: Any, X: Any, y: Any, params: Mapping[str, Any]) ->
     part.load_if_exists = True
     take_part = delayed(with_sklearn_config(_take_part))
     with lockstep(engine=search.engine, n_workers=search.n_workers) as session:
+        # A round of one worker must not be all that there is to do for several.
+        most = trials_together if search.n_trials is None else search.n_trials // session.n_workers
+        part.trials_together = max(1, min(trials_together, most))
         Parallel()(take_part(part, X, y, params) for _ in range(session.n_workers))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from skdl.layers import ForwardPass, NoForwardPassError, NumpyOperations
+from skdl.layers import ForwardPass, NoForwardPassError, NumpyOperations, blueprint_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,8 +57,11 @@ class NumpyPredictor:
 def numpy_predictor(trained: Trained, n_rows: int) -> NumpyPredictor | None:
     """Return what predicts so many rows by NumPy; None where TensorFlow is to do it."""
     network = trained.network
-    # Convolutions are much slower in NumPy; models of the user's are computed as Keras does.
+    # Convolutions and loops over steps are much slower in NumPy; models of the user's are computed
+    # as Keras does.
+    blueprint = blueprint_of(network)
     is_perceptron = len(network.input_shape) == 1 and network.source is None
+    is_perceptron = is_perceptron and not (blueprint.n_loop_steps or blueprint.im2col_size)
     if n_rows > MOST_ROWS or not is_perceptron:
         return None
     if trained not in _predictors:

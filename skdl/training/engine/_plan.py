@@ -165,29 +165,23 @@ def split_by_memory(members: Sequence[Member], limit: float) -> list[list[Member
     parts: list[list[Member]] = []
     taken, held = 0, set[int]()
     for member in members:
-        if parts and taken + _bytes_of(member, held) <= limit:
+        with_it = set(held)
+        more = member.job.data_bytes(with_it) + _working_bytes(member)
+        if parts and taken + more <= limit:
             parts[-1].append(member)
+            taken, held = taken + more, with_it
         else:
             parts.append([member])
-            taken, held = 0, set()
-        taken += _bytes_of(member, held)
-        held |= {id(a) for a in member.job.arrays()}
+            held = set()
+            taken = member.job.data_bytes(held) + _working_bytes(member)
     return parts
 
 
 def fit_together(stacks: Sequence[Sequence[Member]], limit: float) -> bool:
     """Tell whether several stacks may be held at once."""
-    taken, held = 0, set[int]()
-    for member in itertools.chain.from_iterable(stacks):
-        taken += _bytes_of(member, held)
-        held |= {id(a) for a in member.job.arrays()}
-    return taken <= limit
-
-
-def _bytes_of(member: Member, held: set[int]) -> int:
-    """Return what a member takes beside the arrays that are held already."""
-    arrays = {id(a): a.nbytes for a in member.job.arrays() if id(a) not in held}
-    return sum(arrays.values()) + _working_bytes(member)
+    held = set[int]()
+    members = itertools.chain.from_iterable(stacks)
+    return sum(m.job.data_bytes(held) + _working_bytes(m) for m in members) <= limit
 
 
 def _working_bytes(member: Member) -> int:

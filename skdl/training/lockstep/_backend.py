@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psutil
 from joblib.parallel import FallbackToBackend, ThreadingBackend
 
+from skdl._lazy_rows import views_of
 from skdl.training._progress import StackProgress
 from skdl.training._signals import AbortParallelCall
 from skdl.training._train import train
@@ -22,7 +24,7 @@ from skdl.training.lockstep._rendezvous import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Hashable, Iterator
 
     from joblib import Parallel
 
@@ -47,6 +49,8 @@ class LockstepBackend(ThreadingBackend):
         See `lockstep`.
     progress : bool, default=False
         Show a progress bar for each batch.
+    should_stop : callable, default=None
+        Asked after each epoch whether training is to end, with `InterruptedTrainingError`.
     rendezvous : Rendezvous, default=None
         Of the task that this one is used in; a new one by default.
 
@@ -66,15 +70,18 @@ class LockstepBackend(ThreadingBackend):
         *,
         memory_limit: int | None = None,
         progress: bool = False,
+        should_stop: Callable[[], bool] | None = None,
         rendezvous: Rendezvous | None = None,
     ) -> None:
         super().__init__(nesting_level=nesting_level, inner_max_num_threads=inner_max_num_threads)
         self.memory_limit = memory_limit
         self.progress = progress
+        self.should_stop = should_stop or (lambda: False)
         self._user: Parallel | None = None
         self._is_outermost = rendezvous is None
         self._rendezvous = rendezvous or self._new_rendezvous()
         self._call = ParallelCall(self._rendezvous)
+        self._views: dict[Hashable, Any] = {}
 
     @property
     def batches(self) -> list[int]:
@@ -85,7 +92,10 @@ class LockstepBackend(ThreadingBackend):
         limit = self.memory_limit or int(psutil.virtual_memory().available * FREE_SHARE)
         progress = StackProgress() if self.progress else None
 
-        def train_batch(jobs: Any, should_stop: Callable[[], bool]) -> list[Any]:
+        def train_batch(jobs: Any, is_closed: Callable[[], bool]) -> list[Any]:
+            def should_stop() -> bool:
+                return is_closed() or self.should_stop()
+
             return train(jobs, memory_limit=limit, progress=progress, should_stop=should_stop)
 
         return Rendezvous(train_batch, limit)
@@ -108,6 +118,7 @@ class LockstepBackend(ThreadingBackend):
             self.nesting_level,
             memory_limit=self.memory_limit,
             progress=self.progress,
+            should_stop=self.should_stop,
             rendezvous=task.rendezvous if task is not None and is_inside else None,
         )
         twin._user = parallel
@@ -152,6 +163,7 @@ class LockstepBackend(ThreadingBackend):
     def stop_call(self) -> None:
         """Leave the caller to itself again."""
         self._collections.__exit__(None, None, None)
+        self._views.clear()
         if not self._is_counted:
             self._call.rendezvous.mark_waiting()
 
@@ -160,6 +172,12 @@ class LockstepBackend(ThreadingBackend):
     ) -> Task:
         """Queue a task; its outcome goes to `callback` in the task's own thread."""
         call = self._call
+        # Loaded where such fits come from, and slow otherwise.
+        if "sklearn.model_selection._validation" in sys.modules:
+            from skdl._compat_model_selection import with_rows
+
+            views = self._views
+            with_rows(func, lambda own, X, parameters: views_of(own, X, views, parameters))
 
         def run() -> None:
             outcome: _Outcome

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import numbers
 from typing import TYPE_CHECKING, Any
@@ -71,8 +72,10 @@ def structure_of(calls: Iterable[_Call]) -> str:
     found: dict[str, str] = {}
     for _, args, kwargs in calls:
         for argument in (*args, *kwargs.values()):
-            if callable(getattr(argument, "get_params", None)) and not isinstance(argument, type):
-                found |= _described(argument.get_params())
+            # Of an estimator, but for one that cannot tell, where there is nothing to guess by.
+            if callable(getattr(argument, "get_params", None)):
+                with contextlib.suppress(Exception):
+                    found |= _described(argument.get_params())
         parameters = kwargs.get("parameters")
         if isinstance(parameters, dict):
             found |= _described(parameters)

@@ -296,4 +296,14 @@ def _run_gathered(
     arrays: Sequence[NDArray[Any]],
     order: Order,
 ) -> tuple[int, bytes]:
-    return run_chunk(number, pickled, dict(zip(numbers, arrays, strict=True)), order)
+    import distributed
+
+    worker = distributed.get_worker()
+    key = worker.get_current_task()
+
+    def is_cancelled() -> bool:
+        task = worker.state.tasks.get(key)
+        return task is not None and task.state == "cancelled"
+
+    shipped = dict(zip(numbers, arrays, strict=True))
+    return run_chunk(number, pickled, shipped, order, is_cancelled)

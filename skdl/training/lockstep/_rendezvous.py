@@ -167,7 +167,7 @@ class Rendezvous:
     train : callable
         ``train(jobs, should_stop)`` returns one outcome per job.
     memory_limit : int
-        Bytes of training data that may wait at once.
+        Bytes that the data of fits whose tasks have not ended may take, see `Job.data_bytes`.
 
     Attributes
     ----------
@@ -183,6 +183,8 @@ class Rendezvous:
         self._queue: collections.deque[Task] = collections.deque()
         self._waiting: list[_Waiting] = []
         self._trained: collections.deque[_Waiting] = collections.deque()
+        # Fits of tasks that have not ended: those that wait, and those that still hold their rows.
+        self._unfinished: list[_Waiting] = []
         self._running = 0
         self._is_training = False
         self._closed = False
@@ -241,12 +243,17 @@ class Rendezvous:
         with self._lock:
             self.check(task.owner)
             self._waiting.append(own)
+            # Its rows take the place of those of an earlier fit.
+            self._unfinished = [w for w in self._unfinished if w.task is not task] + [own]
             self._running -= 1
             self._advance()
         own.wakes.wait()
         if own.batch is not None:
             own.wakes.clear()
-            self._lead(own.batch)
+            # It holds itself: what a circle holds is freed when Python looks for circles, so late.
+            batch, own.batch = own.batch, None
+            self._lead(batch)
+            del batch
             own.wakes.wait()
         if isinstance(own.outcome, BaseException):
             raise own.outcome
@@ -278,8 +285,18 @@ class Rendezvous:
             return False
         if len(self._waiting) + self._running >= MOST_WAITING:
             return False
-        arrays = {id(array): array for w in self._waiting for array in w.job.arrays()}
-        return sum(array.nbytes for array in arrays.values()) < self._memory_limit
+        if not self._running and not self._waiting:
+            return True  # somebody must, though outer tasks may hold more than all
+        if not self._unfinished:
+            return True
+        jobs = [w.job for w in self._unfinished]
+        held = set[int]()
+        taken = sum(job.data_bytes(held) for job in jobs)
+        # Tasks that run and have not fitted yet, and the one let in, bring as much as the last.
+        n_fitted = len({w.task for w in self._unfinished})
+        n_to_come = self._running + len(self._waiting) + len(self._trained) - n_fitted + 1
+        own = jobs[-1].data_bytes(jobs[-1].tables_of_others())
+        return taken + max(1, n_to_come) * own <= self._memory_limit
 
     def _advance(self) -> None:
         """Let those run that have room; when none can run on, train what waits.
@@ -302,10 +319,11 @@ class Rendezvous:
             batch[0].batch = batch
             batch[0].wakes.set()
 
-    def leave(self) -> None:
+    def leave(self, task: Task) -> None:
         """Take note that a task has ended."""
         with self._lock:
             self._running -= 1
+            self._unfinished = [w for w in self._unfinished if w.task is not task]
             self._advance()
 
 
@@ -315,4 +333,4 @@ def _run(task: Task) -> None:
         task.run()
     finally:
         _local.task = None
-        task.rendezvous.leave()
+        task.rendezvous.leave(task)

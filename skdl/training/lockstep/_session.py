@@ -81,21 +81,23 @@ def lockstep(
 
     With an `engine`, the fits of each call are cut into one chunk for each worker, networks of
     equal structure together, and each worker trains its chunk in lockstep. Errors and warnings come
-    back; the chunk of a worker that dies is trained again on another one, once.
+    back; the chunk of a worker that dies is trained again on another one, once. Workers of one
+    machine share its cores among them; one of Dask uses its own threads. Inside a task of lockstep,
+    which trains in its own process, an `engine` has no effect.
 
     Parameters
     ----------
     engine : {"loky", "dask", "ray", "spark"} or None, default=None
-        Where to train: None is this process, ``"loky"`` other processes of this machine. ``"dask"``
-        uses the ``dask.distributed.Client`` that was made before. Others are backends of joblib.
-        Inside a task of lockstep, which trains in its own process, it has no effect.
+        Whose workers train: None is this process, ``"loky"`` other processes of this machine,
+        ``"dask"`` the cluster of the ``dask.distributed.Client`` that was made before. Others are
+        backends of joblib.
     n_workers : int or None, default=None
         Number of workers, with an `engine`; None is all of a cluster's, or one for each core.
-        Those of one machine share its cores among them. A worker of Dask uses its own threads.
     memory_limit : float or None, default=None
-        Bytes that data and weights of fits trained at once may take; if all need more, they train
-        in several groups. None is half of the free memory. With an `engine`, it holds for each
-        worker; None is then a worker's share of that half.
+        Bytes that fits trained at once may take beside the table that you pass: rows that must be
+        copied, targets, orders of rows, weights. If all need more, they train in several groups.
+        None is half of the free memory. With an `engine`, it holds for each worker; None is then a
+        worker's share of that half. TensorFlow and its compiler take some 200 MB on top, once.
     verbose : int, default=0
         1 shows one progress bar for each batch, or with an `engine` for each call.
 

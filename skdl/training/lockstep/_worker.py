@@ -20,7 +20,7 @@ from skdl.training.lockstep._backend import FREE_SHARE, LockstepBackend
 from skdl.training.lockstep._shipping import unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -85,7 +85,11 @@ def this_process() -> tuple[str, int]:
 
 
 def run_chunk(
-    number: int, pickled: bytes, arrays: Mapping[int, NDArray[Any]], order: Order
+    number: int,
+    pickled: bytes,
+    arrays: Mapping[int, NDArray[Any]],
+    order: Order,
+    should_stop: Callable[[], bool] | None = None,
 ) -> tuple[int, bytes]:
     """Run the tasks of a chunk in this process, in lockstep.
 
@@ -98,6 +102,8 @@ def run_chunk(
     arrays : mapping of int to ndarray
         Which it refers to.
     order : Order
+    should_stop : callable, default=None
+        Asked after each epoch whether anybody still waits for the chunk.
 
     Returns
     -------
@@ -120,7 +126,8 @@ def run_chunk(
     with warnings.catch_warnings(record=True) as caught:
         try:
             tasks = unpack(pickled, arrays)
-            results, batches = run_calls([[(_traced, (calls,), {})] for calls in tasks], limit)
+            traced: list[list[Any]] = [[(_traced, (calls,), {})] for calls in tasks]
+            results, batches = run_calls(traced, limit, should_stop)
             results = [found for (found,) in results]
         except Exception as raised:  # noqa: BLE001 - raised where the caller retrieves it
             error = raised
@@ -131,7 +138,9 @@ def run_chunk(
 
 
 def run_calls(
-    tasks: Sequence[Sequence[Any]], memory_limit: int | None
+    tasks: Sequence[Sequence[Any]],
+    memory_limit: int | None,
+    should_stop: Callable[[], bool] | None = None,
 ) -> tuple[list[list[Any]], list[int]]:
     """Run tasks in lockstep; return their results, and the number of fits in each batch.
 
@@ -140,8 +149,10 @@ def run_calls(
     tasks : sequence of sequence of (function, args, kwargs)
     memory_limit : int or None
         See `lockstep`.
+    should_stop : callable, default=None
+        See `run_chunk`.
     """
-    backend = LockstepBackend(memory_limit=memory_limit)
+    backend = LockstepBackend(memory_limit=memory_limit, should_stop=should_stop)
     with parallel_config(backend=backend, n_jobs=-1):
         results = Parallel()(delayed(_run_task)(calls) for calls in tasks)
     return list(results), list(backend.batches)

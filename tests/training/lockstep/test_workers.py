@@ -495,6 +495,39 @@ def test_killed_dask_worker_loses_nothing(regression, tmp_path):
     np.testing.assert_allclose(found, expected)
 
 
+@pytest.mark.slow
+def test_ctrl_c_ends_training_on_dask(client, regression):
+    X, y = regression
+    timer = threading.Timer(20, signal.raise_signal, (signal.SIGINT,))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt), skdl.lockstep(engine="dask"):
+        cross_val_score(regressor(epochs=10**7), X, y, cv=4)
+    deadline = time.monotonic() + 60
+    while any(client.run(n_tasks_that_run).values()):
+        assert time.monotonic() < deadline, "the workers train on"
+        time.sleep(0.5)
+
+
+def n_tasks_that_run(dask_worker):
+    return dask_worker.state.executing_count
+
+
+def test_training_ends_when_nobody_waits_any_more():
+    model = MLPRegressor(**TINY | {"epochs": 10**7})
+    X = np.arange(8.0)[:, None]
+    pickled, _ = pack([[(model.fit, (X, X[:, 0]), {})]], Cargo())
+    order = Order(this_process(), None, None)
+    asked = []
+
+    def should_stop():
+        asked.append(True)
+        return len(asked) > 3
+
+    _, report = run_chunk(0, pickled, {}, order, should_stop)
+    assert "stopped from outside" in str(pickle.loads(report).error)
+    assert len(asked) == 4
+
+
 def test_report_comes_back_pickled():
     pickled, _ = pack([[(abs, (-1,), {})], [(abs, (-2,), {})]], Cargo())
     number, report = run_chunk(7, pickled, {}, Order(this_process(), 1, None))

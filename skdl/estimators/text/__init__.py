@@ -1,0 +1,1 @@
+"""Texts: sequences of token ids, and networks that read them."""

@@ -1,0 +1,99 @@
+"""Texts at the door, and how one text becomes tokens."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from skdl._validation import show
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["checked_texts", "holds_texts", "tokenizer"]
+
+_MANY_SPACES = re.compile(r"\s\s+")
+
+
+def holds_texts(X: Any) -> bool:
+    """Tell whether rows are meant as texts: strings, and no numbers."""
+    if isinstance(X, str | bytes):
+        return True
+    dtype = getattr(X, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind in "USO":
+        cells = np.asarray(X).ravel()
+        return any(isinstance(cell, str | bytes) for cell in cells[:100].tolist())
+    if hasattr(X, "columns"):  # a frame, of whatever library
+        X = X[X.columns[0]] if len(X.columns) else ()
+    elif hasattr(X, "shape") and getattr(X, "ndim", 1) != 1:
+        return False
+    return any(isinstance(cell, str | bytes) for cell, _ in zip(X, range(100), strict=False))
+
+
+def checked_texts(owner: str, X: Any) -> Sequence[str]:
+    """Return texts as something that can be gone through more than once.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator, which begins a message.
+    X : iterable of str
+        One-dimensional, or a frame or an array of one column.
+
+    Raises
+    ------
+    ValueError
+        If `X` is a single text, has several columns, or holds what is no text.
+    """
+    if isinstance(X, str | bytes):
+        raise ValueError(  # noqa: TRY004 - as scikit-learn has it
+            f"{owner}: X is one text, {show(X[:40])}. Expected a list, an array or a Series of "
+            "texts; of one text, [text]."
+        )
+    shape = getattr(X, "shape", None)
+    if shape is not None and len(shape) != 1:
+        if len(shape) != 2 or shape[1] != 1:
+            raise ValueError(
+                f"{owner}: X has shape {tuple(shape)}. Expected texts in one dimension, such as "
+                "one column of a DataFrame, X['text']."
+            )
+        X = X[X.columns[0]] if hasattr(X, "columns") else np.asarray(X)[:, 0]
+    texts: Sequence[str] = X if hasattr(X, "__len__") else list(X)
+    if len(texts) == 0:
+        raise ValueError(f"{owner}: X holds 0 texts. Expected at least 1.")
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ValueError(  # noqa: TRY004 - as scikit-learn has it
+                f"{owner}: row {i} of X is {show(text)}, of type {type(text).__name__}, no text. "
+                f"Expected strings. {_cure(text)}"
+            )
+    return texts
+
+
+def _cure(value: object) -> str:
+    if isinstance(value, bytes):
+        return "Decode bytes first: text.decode('utf-8')."
+    if pd.isna(value) is True:
+        return "Leave rows without a text out, or fill them: X.fillna('')."
+    return "Numbers and the like become texts by str(value)."
+
+
+def tokenizer(
+    analyzer: str | Callable[[str], Sequence[str]], token_pattern: str, *, lowercase: bool
+) -> Callable[[str], Sequence[str]]:
+    r"""Return the function that makes tokens of one text; arguments as of `TokenSequences`.
+
+    Examples
+    --------
+    >>> tokenizer("word", r"\w+", lowercase=True)("To be, or not?")
+    ['to', 'be', 'or', 'not']
+    """
+    if callable(analyzer):
+        return analyzer
+    if analyzer == "char":
+        return lambda text: _MANY_SPACES.sub(" ", text.lower() if lowercase else text)
+    words = re.compile(token_pattern).findall
+    return (lambda text: words(text.lower())) if lowercase else words
