@@ -39,7 +39,7 @@ DIFFERENT = {
     # -------------------------------------------------- parameters of classes and functions
     "X": (
         "what is done with the rows",
-        each("CrossValidationResult", "cross_validate", "duplicate_groups"),
+        each("CrossValidationResult", "cross_validate", "duplicate_groups", "report"),
     ),
     "activation": ("which layers there are", [CNNS, MLPS, PRETRAINED]),
     "batch_norm": ("CNNs normalise convolutions too", [CNNS, [*MLPS, *PRETRAINED]]),
@@ -72,7 +72,7 @@ DIFFERENT = {
     ),
     "groups": (
         "folds, three parts, or lines of a table",
-        each("coverage_by_group", "cross_validate", "train_validation_test_split"),
+        each("coverage_by_group", "cross_validate", "report", "train_validation_test_split"),
     ),
     "hidden_layers": ("without them a CNN is still not linear", [CNNS, [*MLPS, *PRETRAINED]]),
     "hidden_units": ('where the layers stand; only MLPs have "auto"', [CNNS, MLPS, PRETRAINED]),
@@ -126,7 +126,13 @@ DIFFERENT = {
     ),
     "y": (
         "what is done with them",
-        each("CrossValidationResult", "coverage_by_group", "cross_validate", "duplicate_groups"),
+        each(
+            "CrossValidationResult",
+            "coverage_by_group",
+            "cross_validate",
+            "duplicate_groups",
+            "report",
+        ),
     ),
     # -------------------------------------------------- attributes
     "backbone_": ("the transformer has no fine-tuning", [PRETRAINED, ["PretrainedFeatures"]]),
