@@ -9,6 +9,7 @@ import psutil
 from joblib import parallel_config
 from joblib.parallel import FallbackToBackend, ThreadingBackend
 
+from skdl._tensorflow_import import announced
 from skdl._validation import VERBOSE, AnyOf, OneOf, Real, check_parameters
 from skdl.training._progress import StackProgress
 from skdl.training._signals import AbortParallelCall
@@ -269,5 +270,5 @@ def lockstep(*, memory_limit: float | None = None, verbose: int = 0) -> Iterator
     check_parameters("lockstep", {"memory_limit": memory_limit, "verbose": verbose}, _CONSTRAINTS)
     limit = None if memory_limit is None else int(memory_limit)
     backend = LockstepBackend(memory_limit=limit, progress=bool(verbose))
-    with parallel_config(backend=backend, n_jobs=-1):
+    with announced(verbose), parallel_config(backend=backend, n_jobs=-1):
         yield LockstepSession(backend)
