@@ -1,14 +1,20 @@
 """Sphinx configuration."""
 
+import functools
 import importlib.metadata
+import inspect
+import json
 import os
 import re
+import sys
 from pathlib import Path
 
 from docutils import nodes
 
 import skdl
 from skdl.estimators import describe_space
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "_ext"))
 
 project = "skdl"
 author = "The skdl developers"
@@ -27,22 +33,50 @@ ROUTED_METHODS = (
 )
 
 extensions = [
-    "sphinx.ext.autodoc",
-    "sphinx.ext.autosummary",
+    "backticks",
     "myst_parser",
     "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "generated/search_spaces.rst", "sg_execution_times.rst"]
-default_role = "code"
+default_role = "code"  # names of it become links by `backticks`
+
+# The pages of other packages. The names that we use are listed in text files, so that a build needs
+# no network and fails for no outage of theirs.
+OTHERS = {
+    "joblib": "https://joblib.readthedocs.io/en/stable/",
+    "keras": "https://keras.io/api/",
+    "numpy": "https://numpy.org/doc/stable/",
+    "optuna": "https://optuna.readthedocs.io/en/stable/",
+    "pandas": "https://pandas.pydata.org/docs/",
+    "scipy": "https://docs.scipy.org/doc/scipy/",
+    "sklearn": "https://scikit-learn.org/stable/",
+}
+intersphinx_mapping = {
+    name: (address, f"inventories/{name}.txt") for name, address in OTHERS.items()
+}
+# Links that lead nowhere are warnings. A property that is documented by scikit-learn:
+nitpicky = True
+nitpick_ignore = [("py:obj", "classes_")]
+
+copybutton_prompt_text = ">>> "
+copybutton_exclude = ".linenos, .gp, .go"
 
 autosummary_generate = True
+# "fit()", not "MLPClassifier.fit()", beside a page of the class.
+toc_object_entries_show_parents = "hide"
 # What scikit-learn adds to every estimator is documented there, with links that lead nowhere here.
 autodoc_default_options = {
     "inherited-members": (
         "BaseEstimator, BaseSearchCV, ClassifierMixin, RegressorMixin, TransformerMixin, "
-        "_MetadataRequester, _SetOutputMixin"
+        "_MetadataRequester, _SetOutputMixin, dict, BaseException"
     ),
     "exclude-members": ", ".join(
         ["get_metadata_routing", *(f"set_{method}_request" for method in ROUTED_METHODS)]
@@ -64,10 +98,12 @@ html_theme_options = {
     "header_links_before_dropdown": 7,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
-    "show_prev_next": False,
+    "show_prev_next": True,
+    "show_toc_level": 2,
+    "navigation_depth": 2,
 }
-# One page tree of two levels: the left side bar would repeat the top bar.
-html_sidebars = {"**": []}
+# Pages without pages below or beside them.
+html_sidebars = {page: [] for page in ("index", "howto")}
 html_show_sourcelink = False
 
 # --------------------------------------------------------------------------------------- gallery
@@ -88,6 +124,7 @@ def missing_data():
 
 
 MISSING = missing_data()
+BACKREFERENCES = "generated/backreferences"
 
 
 def say_what_is_missing(app, docname, source):
@@ -131,11 +168,33 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
     "download_all_examples": False,
     "doc_module": ("skdl",),
+    "backreferences_dir": BACKREFERENCES,
     "reference_url": {"skdl": None},
     "remove_config_comments": True,
 }
 
 # --------------------------------------------------------------------------------------- pages
+
+
+def home_of_source(app, module_name, name):
+    """Return the module with the source of an object, whose ``__module__`` is a public path."""
+    del app
+    thing = functools.reduce(getattr, name.split("."), sys.modules[module_name])
+    function = thing.__init__ if isinstance(thing, type) else thing
+    namespace = getattr(inspect.unwrap(function), "__globals__", {"__name__": module_name})
+    home = namespace["__name__"]
+    return home if home.startswith("skdl.") else module_name
+
+
+def show_examples(app, docname, source):
+    """List on a page of the reference the pages of the gallery that use its object."""
+    name = docname.removeprefix("generated/")
+    uses = json.loads(
+        (Path(app.srcdir) / BACKREFERENCES / "backreferences_all.json").read_text("utf-8")
+    )
+    if name != docname and uses.get(name):
+        heading = f"Examples using {name.rpartition('.')[2]}"
+        source[0] += f"\n\n{heading}\n{'-' * len(heading)}\n\n.. minigallery:: {name}\n"
 
 
 def write_search_spaces(app):
@@ -176,5 +235,7 @@ def keep_values_together(app, doctree, docname):
 def setup(app):
     """Connect what is written at the beginning of a build."""
     app.connect("builder-inited", write_search_spaces)
+    app.connect("viewcode-follow-imported", home_of_source)
     app.connect("source-read", say_what_is_missing)
+    app.connect("source-read", show_examples)
     app.connect("doctree-resolved", keep_values_together)

@@ -247,7 +247,7 @@ def p_value(value):
 # ----------
 # Of the 1,599 red wines 240 repeat another one, value by value. Split at random, a model is asked
 # about wines that it was told of. The same models and as many splits, once as it comes and once
-# with twins on the same side:
+# with duplicates on the same side:
 
 
 def duplicates():
@@ -281,10 +281,10 @@ def duplicates():
     rmse = pd.DataFrame(
         {
             "split at random": -torn.summary().loc["score", "mean"],
-            "twins kept together": -together.summary().loc["score", "mean"],
+            "duplicates kept together": -together.summary().loc["score", "mean"],
         }
     )
-    rmse["illusion"] = rmse["twins kept together"] - rmse["split at random"]
+    rmse["illusion"] = rmse["duplicates kept together"] - rmse["split at random"]
     assert rmse["illusion"]["RandomForest"] > 0.03
     rows = [
         [str(name), *(f"{value:.3f}" for value in row)] for name, *row in rmse.itertuples(name=None)

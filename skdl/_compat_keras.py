@@ -23,6 +23,8 @@ __all__ = [
     "given_learning_rate",
     "graph_nodes",
     "improves_as",
+    "mask_of",
+    "producing_node",
     "profiles_batches",
     "restored_epoch",
     "wrapped_function",
@@ -176,3 +178,23 @@ def draws_own_seed(initializer: Any) -> bool:
     Without it, two initializers that were made alike would never be equal.
     """
     return getattr(initializer, "_init_seed", 0) is None
+
+
+def mask_of(tensor: Any) -> Any:
+    """Return the mask that Keras has set on a tensor; None if there is none.
+
+    Without it, models with masked steps would train through ``keras.Model.fit``.
+    """
+    return getattr(tensor, "_keras_mask", None)
+
+
+def producing_node(tensor: Any) -> Any:
+    """Return the node that a symbolic tensor comes out of; None if unknown.
+
+    Without it, copies of models with masked steps would train through ``keras.Model.fit``.
+    """
+    try:
+        operation, node_index, _ = tensor._keras_history
+        return operation._inbound_nodes[node_index]
+    except (AttributeError, TypeError, ValueError, IndexError):
+        return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sklearn.metrics._scorer import _MultimetricScorer
+from sklearn.metrics._scorer import _BaseScorer, _MultimetricScorer, _PassthroughScorer
 from sklearn.model_selection import _validation
 from sklearn.model_selection._search import BaseSearchCV
 
@@ -21,6 +21,7 @@ __all__ = [
     "fit_params_by_consumer",
     "insert_error_scores",
     "is_multimetric",
+    "only_predicts",
     "scorers_by_name",
     "scorers_of_search",
     "strict_scorer",
@@ -76,6 +77,17 @@ def scorers_by_name(scorer: Any) -> dict[str, Any]:
     Without them, `OptunaSearchCV` has no ``scorer_`` and no names of metrics.
     """
     return scorer._scorers
+
+
+def only_predicts(scorer: Any) -> bool:
+    """Tell whether a scorer is scikit-learn's own, which hands rows to the estimator and no more.
+
+    Without these classes, scorers could not be told from functions of the user's, which may look
+    at the rows, so folds of a table would be copied for all of them.
+    """
+    if is_multimetric(scorer):
+        return all(map(only_predicts, scorers_by_name(scorer).values()))
+    return isinstance(scorer, _BaseScorer | _PassthroughScorer)
 
 
 def strict_scorer(scorer: Any, name: str | None = None) -> Any:

@@ -7,34 +7,41 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Hashable, Iterator
 
     from numpy.typing import NDArray
 
-__all__ = ["LazyRows", "TakesLazyRows", "lazy_rows"]
+__all__ = ["LazyRows", "TakesLazyRows", "all_finite", "lazy_rows", "views_of"]
 
 # Rows, height and width; or rows, length and channels.
 _AXES_OF_IMAGES = 3
+# Numbers that are looked at, or copied, at once.
+_BLOCK = 2**20
 
 
 class LazyRows:
     """Rows of an array in the form of an array, as far as splitting and our networks need it.
 
     What scikit-learn does with the rows of a fold, indexing with positions, gives another view.
-    So the folds of a cross-validation hold the images once, where copies of each fold's rows would
-    hold them as many times as there are folds.
+    So the folds of a cross-validation hold a table once, where copies of each fold's rows would
+    hold it as many times as there are folds.
 
     Parameters
     ----------
     base : ndarray of shape (n_rows, ...)
-        uint8, or finite float32: views are not checked again.
+        As the network takes rows; views are not checked again.
     index : ndarray of int, default=None
         Positions of the rows in `base`; None is all of them.
+    source : array or DataFrame, default=None
+        What `base` was made of, with its names of columns; None is `base` itself.
     """
 
-    def __init__(self, base: NDArray[Any], index: NDArray[np.int32] | None = None) -> None:
+    def __init__(
+        self, base: NDArray[Any], index: NDArray[np.int32] | None = None, source: Any = None
+    ) -> None:
         self.base = base
         self.index = np.arange(len(base), dtype=np.int32) if index is None else index
+        self.source = base if source is None else source
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -57,14 +64,35 @@ class LazyRows:
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return (self.base[i] for i in self.index)
 
-    def __getitem__(self, key: Any) -> LazyRows:
-        # scikit-learn says rows[positions, ...].
-        return LazyRows(self.base, self.index[key[0] if isinstance(key, tuple) else key])
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, tuple):
+            # scikit-learn says rows[positions, ...]; whoever wants columns gets an array.
+            if len(key) != len(("rows", ...)) or key[1] is not Ellipsis:
+                return np.asarray(self)[key]
+            key = key[0]
+        index = self.index[key]
+        return LazyRows(self.base, index, self.source) if np.ndim(index) else self.base[index]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         del copy
         rows = self.base[self.index]
         return rows if dtype is None else rows.astype(dtype, copy=False)
+
+    def copy_to(self, array: NDArray[Any]) -> None:
+        """Write the rows into an array of their shape, without an array in between."""
+        if self.base.dtype == array.dtype and self.base.flags.c_contiguous:
+            # The positions are known to be there; NumPy keeps a copy for itself where it checks.
+            np.take(self.base, self.index, axis=0, out=array, mode="clip")
+            return
+        n_rows = max(1, _BLOCK // max(1, array[:1].size))
+        for start in range(0, len(self), n_rows):
+            some = slice(start, start + n_rows)
+            array[some] = self.base[self.index[some]]
+
+    def in_source(self, step: int = 1) -> Any:
+        """Return every so many of the rows, as they are in `source`."""
+        index = self.index[::step]
+        return self.source.iloc[index] if hasattr(self.source, "iloc") else self.source[index]
 
     def reshape(self, n_rows: int, *shape: int) -> LazyRows:
         """Return the same rows, each of another shape."""
@@ -89,6 +117,48 @@ class LazyRows:
 class TakesLazyRows:
     """Base of estimators whose methods take `LazyRows` as they take arrays."""
 
+    def __lazy_rows_key__(self) -> Hashable:
+        """Return what is equal for estimators of which `__lazy_rows__` is the same."""
+        return None
+
+    def __lazy_rows__(self, X: Any) -> Any:
+        """Return rows as views if they need neither be checked nor be converted for each fold.
+
+        Parameters
+        ----------
+        X : array-like
+            All rows.
+
+        Returns
+        -------
+        rows : LazyRows, or `X` itself
+        """
+        return lazy_rows(X)
+
+
+def views_of(estimator: Any, X: Any, cache: dict[Hashable, Any]) -> Any:
+    """Return rows as views, made once for all fits on them.
+
+    Parameters
+    ----------
+    estimator : object
+        What is fitted on some of the rows.
+    X : array-like
+        All rows.
+    cache : dict
+        Of these rows; views are kept in it.
+
+    Returns
+    -------
+    rows : LazyRows, or `X` itself
+    """
+    if not isinstance(estimator, TakesLazyRows):
+        return X
+    key = (type(estimator), estimator.__lazy_rows_key__())
+    if key not in cache:
+        cache[key] = estimator.__lazy_rows__(X)
+    return cache[key]
+
 
 def lazy_rows(X: Any) -> Any:
     """Return images as `LazyRows` if an estimator need neither check nor convert them.
@@ -96,7 +166,7 @@ def lazy_rows(X: Any) -> Any:
     Parameters
     ----------
     X : array-like
-        Rows. Only arrays with three axes or more are worth it: tables are small.
+        Rows.
 
     Returns
     -------
@@ -112,5 +182,17 @@ def lazy_rows(X: Any) -> Any:
     """
     if not isinstance(X, np.ndarray) or X.ndim < _AXES_OF_IMAGES:
         return X
-    is_ready = X.dtype == np.uint8 or (X.dtype == np.float32 and np.isfinite(X).all())
+    is_ready = X.dtype == np.uint8 or (X.dtype == np.float32 and all_finite(X))
     return LazyRows(X) if is_ready else X
+
+
+def all_finite(X: NDArray[Any]) -> bool:
+    """Tell whether all numbers are finite, without an array of as many truths.
+
+    Examples
+    --------
+    >>> all_finite(np.zeros((3, 2))), all_finite(np.array([[1.0], [np.inf]]))
+    (True, False)
+    """
+    n_rows = max(1, _BLOCK // max(1, X[:1].size))
+    return all(np.isfinite(X[i : i + n_rows]).all() for i in range(0, len(X), n_rows))

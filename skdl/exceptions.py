@@ -64,7 +64,7 @@ class DivergenceWarning(UserWarning):
 
 
 class DuplicateRowsWarning(UserWarning):
-    """Rows to test on have exact twins among the rows to train on, which flatters the scores."""
+    """Rows to test on are equal to rows to train on, so scores are too good."""
 
 
 class EarlyStoppingDataWarning(UserWarning):

@@ -1,24 +1,33 @@
 """The documentation: the newcomer's path word by word, the reference, the gallery."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
 
 import skdl
+import skdl.exceptions
 import skdl.export
 import skdl.inspection
+import skdl.io
 import skdl.model_selection
 import skdl.reporting
 import skdl.serving
 
-START = Path(__file__).resolve().parents[1] / "docs" / "start.rst"
+ROOT = Path(__file__).resolve().parents[1]
+START = ROOT / "docs" / "start.rst"
 
 
 def python_blocks(page):
     """Return the Python code of a page's code blocks, in order."""
-    found = re.findall(r"\.\. code-block:: python\n\n((?:(?:   .*)?\n)+)", page)
-    return [re.sub(r"(?m)^   ", "", block) for block in found]
+    found = re.findall(r"(?m)^( *)\.\. code-block:: python\n\n((?:(?:\1   .*)?\n)+)", page)
+    return [re.sub(rf"(?m)^{indent}   ", "", block) for indent, block in found]
+
+
+def markdown_blocks(page):
+    """Return the Python code of a Markdown page, in order."""
+    return re.findall(r"(?ms)^```python\n(.*?)^```", page)
 
 
 def test_blocks_are_found_and_hold_no_shell():
@@ -38,6 +47,64 @@ def test_the_code_of_the_start_page_runs_as_it_stands(tmp_path, fresh_python):
     assert "Diagnosis of MLPRegressor" in done.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["howto.rst", "index.rst"])
+def test_the_code_of_pages_runs_from_top_to_bottom(page, tmp_path, fresh_python):
+    code = "\n".join(python_blocks((START.parent / page).read_text(encoding="utf-8")))
+    fresh_python(f"import os; os.chdir({str(tmp_path)!r})\n{code}")
+
+
+@pytest.mark.slow
+def test_the_code_of_the_readme_prints_what_stands_below_it(fresh_python):
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    promised = re.findall(r"(?ms)^```text\n(.*?)^```", page)[0]
+    printed = fresh_python("\n".join(markdown_blocks(page))).stdout
+
+    def steady(table):
+        # How fast it was, and the last digits, depend on the machine.
+        shape = re.sub(r"[\d.]+ s$", "t s", table, flags=re.MULTILINE)
+        shape = re.sub(r"\d+(?= of 40)", "n", shape)
+        return re.sub(r"(?<=\d\.\d)\d+", "", shape).split()
+
+    assert steady(printed) == steady(promised)
+
+
+def test_figures_of_the_readme_are_drawn_from_the_tables_of_the_pages():
+    readme_figures = runpy.run_path(str(ROOT / "benchmarks" / "readme_figures.py"))
+    seconds = readme_figures["speed"]()
+    assert seconds["SciKeras"] == 146
+    assert {"skdl", "keras.wrappers", "scikit-learn's MLP"} < set(seconds)
+    errors = readme_figures["errors"]()
+    assert len(errors) == 8
+    assert all(set(readme_figures["MODELS"]) & set(of_table) for of_table in errors.values())
+    assert errors["red wine, raw"]["``tabular()``"] == 0.619
+
+
+def test_every_python_block_of_the_pages_is_python():
+    pages = sorted(START.parent.glob("*.rst"))
+    blocks = {page.name: python_blocks(page.read_text(encoding="utf-8")) for page in pages}
+    blocks |= {
+        name: markdown_blocks((ROOT / name).read_text(encoding="utf-8"))
+        for name in ("README.md", "CONTRIBUTING.md")
+    }
+    assert len(blocks["cheat_sheet.rst"]) == 10
+    assert len(blocks["README.md"]) == 1
+    for name, of_page in blocks.items():
+        for block in of_page:
+            compile(block, name, "exec")
+
+
+def test_the_chart_of_estimators_leads_to_pages_of_the_reference():
+    links = re.findall(
+        r'href="generated/([\w.]+)\.html', (START.parent / "choosing.svg").read_text()
+    )
+    assert len(links) == 10
+    for link in links:
+        room, _, name = link.rpartition(".")
+        assert room == "skdl"
+        assert name in skdl.__all__
+
+
 def test_no_page_has_the_name_of_one_that_sphinx_writes_itself():
     names = {page.stem for page in START.parent.glob("*.rst")}
     assert len(names) > 5
@@ -47,7 +114,8 @@ def test_no_page_has_the_name_of_one_that_sphinx_writes_itself():
 def test_links_of_the_readme_into_the_repository_lead_somewhere():
     root = START.parents[1]
     links = re.findall(r"\]\((?!https?:)([^)#]+)", (root / "README.md").read_text(encoding="utf-8"))
-    assert "docs/training_curves.png" in links
+    assert {"docs/training_curves.png", "docs/speed.svg", "docs/accuracy.svg"} < set(links)
+    links.remove("examples")  # a folder
     assert [link for link in links if not (root / link).is_file()] == []
 
 
@@ -56,8 +124,10 @@ def test_every_public_name_is_in_the_reference():
     listed = set(re.findall(r"(?m)^   (\w+)$", reference))
     for module in (
         skdl,
+        skdl.exceptions,
         skdl.export,
         skdl.inspection,
+        skdl.io,
         skdl.model_selection,
         skdl.reporting,
         skdl.serving,

@@ -31,7 +31,7 @@ diagnosis = skdl.diagnose(result, target_score="0.9")  # mistake
 print(result["test_scores"])  # mistake
 fine = skdl.MLPClassifier(16, batch_norm="before_activation", epochs="auto")
 also_fine = skdl.MLPClassifier(class_weight="balanced", calibrate="temperature")
-ensemble = KFoldEnsembleRegressor(skdl.MLPRegressor(quantile=[0.1, 0.9]))
+ensemble = KFoldEnsembleRegressor(skdl.MLPRegressor(quantiles=[0.1, 0.9]))
 skdl.report(result).save("report.html")
 """
 

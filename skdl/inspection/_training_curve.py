@@ -92,7 +92,7 @@ class TrainingCurveDisplay:
     See Also
     --------
     ValidationCurveDisplay : Score against a parameter.
-    diagnose : What the curves mean.
+    skdl.diagnose : What the curves mean.
 
     Examples
     --------

@@ -24,9 +24,14 @@ if TYPE_CHECKING:
 
 __all__ = ["ActivationRule", "ParametricActivationRule", "mish"]
 
+# Functions of each number by itself, none of which is infinite at 0 or has no slope there.
+_OF_SINGLE_NUMBERS = frozenset(ACTIVATION_FORMULAS) - {"log_softmax", "softmax"}
+
 
 class ActivationRule(Rule):
     """Any function of single rows; the member axis is folded into the rows for it."""
+
+    keeps_mask = True
 
     def keras_layer(self, layer: Layer, seed: int) -> keras.layers.Layer:
         import keras
@@ -52,6 +57,9 @@ class ActivationRule(Rule):
         if isinstance(function, str):
             return keras.activations.get(function)(x), []
         return of_single_rows(function, x), []
+
+    def keeps_units_apart(self, layer: Layer) -> bool:
+        return layer["function"] in _OF_SINGLE_NUMBERS
 
     def passes_through(self, layer: Layer) -> bool:
         return layer.kind == "Activation" and bool(layer["function"] == "linear")

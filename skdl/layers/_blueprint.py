@@ -90,6 +90,8 @@ class PlacedLayer:
         Shape of one row behind the layer.
     variables : tuple of Variable
         Not trainable where the layer is frozen.
+    masked_inputs : tuple of bool
+        Which of the tensors that it takes have a mask of their steps.
     """
 
     position: int
@@ -99,6 +101,12 @@ class PlacedLayer:
     input_shape: Shape
     output_shape: Shape
     variables: tuple[Variable, ...]
+    masked_inputs: tuple[bool, ...]
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether its outputs have a mask of their steps."""
+        return self.rule.has_mask(self.layer, self.masked_inputs)
 
     @property
     def is_frozen(self) -> bool:
@@ -124,7 +132,7 @@ class Blueprint:
     def __init__(self, network: Network) -> None:
         self.network = network
         shapes: list[Shape] = [network.input_shape]
-        placed = []
+        placed: list[PlacedLayer] = []
         for position, layer in enumerate(network.layers):
             inputs = network.inputs_of(position)
             taken = [shapes[i] for i in inputs]
@@ -134,8 +142,9 @@ class Blueprint:
             if layer.get("frozen"):
                 variables = [dataclasses.replace(v, trainable=False) for v in variables]
             output = rule.output_shape(layer, shape)
+            masked = tuple(i > 0 and placed[i - 1].has_mask for i in inputs)
             placed.append(
-                PlacedLayer(position, layer, rule, inputs, shape, output, tuple(variables))
+                PlacedLayer(position, layer, rule, inputs, shape, output, tuple(variables), masked)
             )
             shapes.append(output)
         self.layers = tuple(placed)
@@ -163,7 +172,10 @@ class Blueprint:
     @functools.cached_property
     def is_faithful(self) -> bool:
         """Whether the engine may train it: rows meet in no layer unknown to it."""
-        return all(own.rule.is_faithful(own.layer, own.input_shape) for own in self.layers)
+        # A mask at the end would go into Keras' loss.
+        return not self.layers[-1].has_mask and all(
+            own.rule.is_faithful(own.layer, own.input_shape) for own in self.layers
+        )
 
     @functools.cached_property
     def one_member_at_a_time(self) -> bool:

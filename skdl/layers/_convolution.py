@@ -224,7 +224,11 @@ class PoolingRule(Rule):
 
 
 class GlobalPoolingRule(Rule):
-    """The largest or the mean value of each channel."""
+    """The largest or the mean value of each channel.
+
+    As in Keras, only the mean over the steps of a sequence leaves masked ones out. That of no step
+    is 0 here, where Keras gives NaN.
+    """
 
     def __init__(self, n_axes: int, kind: str) -> None:
         self.n_axes = n_axes
@@ -237,7 +241,11 @@ class GlobalPoolingRule(Rule):
     def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
         import tensorflow as tf
 
-        del layer, context
+        del layer
+        if context.mask is not None and self.kind == "average" and self.n_axes == 1:
+            counts = context.mask[..., None]
+            total = tf.reduce_sum(tf.where(counts, x, 0.0), 2)
+            return tf.math.divide_no_nan(total, tf.reduce_sum(tf.cast(counts, tf.float32), 2)), []
         pool = {"max": tf.reduce_max, "average": tf.reduce_mean}[self.kind]
         return pool(x, list(range(2, len(x.shape) - 1))), []
 
@@ -268,6 +276,8 @@ class FlattenRule(Rule):
 
 class RescalingRule(Rule):
     """``x * scale``."""
+
+    keeps_mask = True
 
     def structure(self, layer: Layer) -> Hashable:
         scale: Hashable = layer["scale"]

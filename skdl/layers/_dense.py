@@ -32,6 +32,7 @@ class DenseRule(Rule):
 
     scalars = ("l1", "l2")
     adds_bias = True
+    keeps_mask = True
 
     def structure(self, layer: Layer) -> Hashable:
         return "use_bias" if layer.get("use_bias", True) else ()
@@ -43,6 +44,10 @@ class DenseRule(Rule):
 
     def output_shape(self, layer: Layer, shape: Shape) -> tuple[int, ...]:
         return (*shape[:-1], layer["units"])
+
+    def keeps_units_apart(self, layer: Layer) -> bool:
+        del layer
+        return True
 
     def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
         import tensorflow as tf

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from skdl.layers._rule import Rule, Variable
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from numpy.typing import NDArray
     from tensorflow import Tensor
 
     from skdl.layers._operations import Operations, Value
@@ -16,14 +21,38 @@ if TYPE_CHECKING:
 
 __all__ = ["EmbeddingRule"]
 
+# Of the entries of a new table.
+_LARGEST = 0.05
+
 
 class EmbeddingRule(Rule):
     """Row number ``x`` of a table for each entry of the input, whose fractions are cut off.
 
     Gradients of one row of the table are added up before an optimizer squares them, as Keras does
     on JAX and PyTorch. On TensorFlow, Keras adds up the squares, which depends on how often a
-    batch uses the row.
+    batch uses the row. With ``mask_zero``, entries of 0 are steps that do not count.
     """
+
+    def structure(self, layer: Layer) -> Hashable:
+        return "mask_zero" if layer.get("mask_zero") else ()
+
+    def has_mask(self, layer: Layer, given: Sequence[bool]) -> bool:
+        del given
+        return bool(layer.get("mask_zero"))
+
+    def mask(self, layer: Layer, x: Tensor, given: Any) -> Tensor:
+        import tensorflow as tf
+
+        del layer, given
+        return tf.not_equal(x, 0)
+
+    def initial(
+        self, layer: Layer, variable: Variable, generator: np.random.Generator
+    ) -> NDArray[np.float32] | None:
+        # As Keras draws them.
+        del layer
+        unit = generator.random(variable.shape, dtype=np.float32) * 2 - 1
+        return unit * np.float32(_LARGEST)
 
     def variables(self, layer: Layer, position: int, shape: Shape) -> list[Variable]:
         del shape

@@ -38,14 +38,27 @@ def keras_model(network: Network, seed: int = 0) -> keras.Model:
 
     if network.source is not None:
         return network.source.build(seed)
-    layers = [
-        own.rule.keras_layer(own.layer, seed + own.position)
+    final = []
+    if network.output_activation != "linear":
+        final.append(keras.layers.Activation(network.output_activation, name="output"))
+    if network.is_shared:
+        final.append(shared_mean_layer()())
+    placed = [
+        (own, own.rule.keras_layer(own.layer, seed + own.position))
         for own in blueprint_of(network).layers
         if not own.rule.does_nothing(own.layer)
     ]
-    if network.output_activation != "linear":
-        layers.append(keras.layers.Activation(network.output_activation, name="output"))
-    if network.is_shared:
-        layers.append(shared_mean_layer()())
+    inputs = keras.Input(network.input_shape)
     with preserved_generators():
-        return keras.Sequential([keras.Input(network.input_shape), *layers])
+        if not network.inputs:
+            return keras.Sequential([inputs, *(layer for _, layer in placed), *final])
+        tensors = {0: inputs}
+        built = {own.position: layer for own, layer in placed}
+        for own in blueprint_of(network).layers:
+            taken = [tensors[i] for i in own.inputs]
+            layer = built.get(own.position)
+            behind = taken[0] if layer is None else own.rule.keras_call(layer, taken)
+            tensors[own.position + 1] = behind
+        for layer in final:
+            behind = layer(behind)
+        return keras.Model(inputs, behind)

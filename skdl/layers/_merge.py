@@ -10,6 +10,8 @@ import numpy as np
 from skdl.layers._rule import LayerContext, Rule
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tensorflow import Tensor
 
     from skdl.layers._operations import Operations, Value
@@ -20,10 +22,20 @@ __all__ = ["ConcatenateRule", "MergeRule"]
 
 
 class MergeRule(Rule):
-    """Entry by entry; an axis of length 1 is repeated."""
+    """Entry by entry; an axis of length 1 is repeated.
+
+    A step counts where it counts in one of the tensors, and everywhere if one has no mask.
+    """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
+
+    def has_mask(self, layer: Layer, given: Sequence[bool]) -> bool:
+        del layer
+        return all(given)
+
+    def mask(self, layer: Layer, x: Tensor, given: Any) -> Tensor:
+        return _either(layer, x, given)
 
     def output_shape(self, layer: Layer, shape: Any) -> tuple[int, ...]:
         del layer
@@ -59,7 +71,14 @@ class MergeRule(Rule):
 
 
 class ConcatenateRule(Rule):
-    """One behind the other along the last axis."""
+    """One behind the other along the last axis; steps count as in `MergeRule`."""
+
+    def has_mask(self, layer: Layer, given: Sequence[bool]) -> bool:
+        del layer
+        return all(given)
+
+    def mask(self, layer: Layer, x: Tensor, given: Any) -> Tensor:
+        return _either(layer, x, given)
 
     def output_shape(self, layer: Layer, shape: Any) -> tuple[int, ...]:
         del layer
@@ -74,3 +93,11 @@ class ConcatenateRule(Rule):
     def forward(self, ops: Operations, layer: Layer, weights: Arrays, x: Value) -> Value:
         del layer, weights
         return ops.concatenate(x)
+
+
+def _either(layer: Layer, x: Tensor, given: Any) -> Tensor:
+    """Return the mask of steps that count in one of several tensors."""
+    import tensorflow as tf
+
+    del layer, x
+    return functools.reduce(tf.logical_or, given)

@@ -27,6 +27,7 @@ class BatchNormalizationRule(Rule):
     """Batch normalisation whose moments leave padding rows out (Ioffe and Szegedy 2015, Alg. 1)."""
 
     absorbs_shift = True
+    keeps_mask = True
 
     def structure(self, layer: Layer) -> Hashable:
         return layer["momentum"], self._epsilon(layer), self._has(layer)
@@ -48,6 +49,10 @@ class BatchNormalizationRule(Rule):
             Variable(position, "moving_variance", width, trainable=False, initializer="ones"),
         ]
 
+    def keeps_units_apart(self, layer: Layer) -> bool:
+        del layer
+        return True
+
     def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
         import tensorflow as tf
 
@@ -58,8 +63,11 @@ class BatchNormalizationRule(Rule):
             n_positions = tf.reduce_prod(shape[2:-1])
             x = tf.reshape(x, [shape[0], shape[1] * n_positions, shape[-1]])
             mask = tf.repeat(run.mask, n_positions, axis=1) if run.training else None
+            if mask is not None and context.mask is not None:
+                mask *= tf.reshape(tf.cast(context.mask, tf.float32), tf.shape(mask))
             flat = dataclasses.replace(run, mask=mask)
-            x, updates = self.apply(layer, x, dataclasses.replace(context, run=flat))
+            own = dataclasses.replace(context, run=flat, mask=None)
+            x, updates = self.apply(layer, x, own)
             return tf.reshape(x, shape), updates
         epsilon = self._epsilon(layer)
         *trained, moving_mean, moving_variance = context.variables
@@ -123,6 +131,8 @@ class BatchNormalizationRule(Rule):
 
 class LayerNormalizationRule(Rule):
     """Normalisation of each row, or each position of it, over its last axis (Ba et al. 2016)."""
+
+    keeps_mask = True
 
     def structure(self, layer: Layer) -> Hashable:
         return layer["epsilon"], layer["scale"], layer["center"]

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdl.layers._dropout import kept_units
 from skdl.layers._rule import Rule, Variable, by_row, penalty_of_kernel
-from skdl.layers._shapes import shape_of
+from skdl.layers._shapes import concatenated, shape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Sequence
 
     import keras
     from numpy.typing import NDArray
@@ -42,6 +43,10 @@ _DEFAULTS = {
 class RecurrentRule(Rule):
     """A cell that goes along a sequence, with L1 and L2 penalties on the kernel of its inputs.
 
+    Dropout leaves out the same inputs and states in all steps of a sequence, as in Keras (Gal and
+    Ghahramani 2016): of inputs the same for all gates, but others for each gate where states are
+    left out too.
+
     Attributes
     ----------
     n_gates : int
@@ -50,7 +55,9 @@ class RecurrentRule(Rule):
         Tensors that go from step to step; the first one is the output.
     """
 
-    scalars = ("l1", "l2")
+    scalars = ("l1", "l2", "dropout", "recurrent_dropout")
+    noise_scalars = ("dropout", "recurrent_dropout")
+    draws_noise = True
     n_gates = 1
     n_states = 1
 
@@ -66,7 +73,12 @@ class RecurrentRule(Rule):
         return function
 
     def structure(self, layer: Layer) -> Hashable:
-        return tuple(self.option(layer, name) for name in _DEFAULTS)
+        options = tuple(self.option(layer, name) for name in _DEFAULTS)
+        return (*options, self.n_masks(layer))
+
+    def n_masks(self, layer: Layer) -> int:
+        """Return how many masks of dropout there are for its gates together: one, or one each."""
+        return self.n_gates if layer.get("recurrent_dropout") else 1
 
     def bias_shape(self, layer: Layer) -> Shape:
         """Return the shape of the bias."""
@@ -99,9 +111,15 @@ class RecurrentRule(Rule):
     def peak_width(self, layer: Layer, shape: Shape) -> int:
         return shape[0] * self.n_gates * int(layer["units"])
 
+    def noise_size(self, layer: Layer, shape: Shape) -> int:
+        return self.n_masks(layer) * (shape[-1] + int(layer["units"]))
+
     def n_loop_steps(self, layer: Layer, shape: Shape) -> int:
         del layer
         return shape[0]
+
+    def has_mask(self, layer: Layer, given: Sequence[bool]) -> bool:
+        return self.option(layer, "return_sequences") and any(given)
 
     def penalty(self, variables: list[Tensor], scalars: dict[str, Tensor]) -> Tensor | float:
         return penalty_of_kernel(variables[0], scalars)
@@ -112,19 +130,63 @@ class RecurrentRule(Rule):
         kernel, recurrent, *biases = context.variables
         outer, inner = self.split_bias(layer, biases)
         m, n_rows, n_steps, width = (shape_of(x)[axis] for axis in range(4))
-        z = tf.matmul(tf.reshape(x, [m, n_rows * n_steps, width]), kernel)
+        of_inputs, of_states = self.dropout_factors(layer, x, shape_of(recurrent)[1:2], context)
+        z = tf.concat(
+            [
+                tf.matmul(tf.reshape(own, [m, n_rows * n_steps, width]), part)
+                for own, part in zip(
+                    [x if factor is None else x * factor[:, :, None] for factor in of_inputs],
+                    tf.split(kernel, len(of_inputs), -1) if len(of_inputs) > 1 else [kernel],
+                    strict=True,
+                )
+            ],
+            -1,
+        )
         z = z if outer is None else z + by_row(outer)
         n_columns, units = shape_of(recurrent)[2], shape_of(recurrent)[1]
         z = tf.transpose(tf.reshape(z, [m, n_rows, n_steps, n_columns]), [2, 0, 1, 3])
+        mask = context.mask
+        if mask is not None:
+            mask = tf.transpose(mask, [2, 0, 1])[..., None]
         if self.option(layer, "go_backwards"):
             z = tf.reverse(z, [0])
+            mask = None if mask is None else tf.reverse(mask, [0])
         state = tf.zeros([m, n_rows, units])
-        step = self.cell(layer, recurrent, inner)
+        step = self.cell(layer, recurrent, inner, of_states)
         outputs = _loop(
-            step, z, (state,) * self.n_states, compiled=context.run.compiled,
+            step, z, mask, (state,) * self.n_states, compiled=context.run.compiled,
             every_step=self.option(layer, "return_sequences"),
         )  # fmt: skip
         return outputs, []
+
+    def dropout_factors(
+        self, layer: Layer, x: Tensor, units: Any, context: LayerContext
+    ) -> tuple[list[Any], list[Any]]:
+        """Return what inputs and states of each mask are multiplied by, None where nothing is.
+
+        Factors are 0 or ``1 / (1 - rate)``, ``[M, B, n]``. Noise is drawn for all masks of inputs,
+        then of states, whichever of the two rates is zero for every member of a stack.
+        """
+        import tensorflow as tf
+
+        n_masks = self.n_masks(layer)
+        none: list[Any] = [None] * n_masks
+        rates = [context.scalars.get(name) for name in self.noise_scalars]
+        if not context.run.training or all(rate is None for rate in rates):
+            return none[:1], none[:1]
+        n_rows, width = shape_of(x)[1:2], shape_of(x)[3:4]
+        parts = [width] * n_masks + [units] * n_masks
+        shape = concatenated(n_rows, sum(parts[1:], parts[0]))
+        noise = tf.split(context.run.noise(context.position, shape), concatenated(*parts), 2,
+                         num=2 * n_masks)  # fmt: skip
+
+        def factors(noise: list[Tensor], rate: Tensor | None) -> list[Any]:
+            if rate is None:
+                return none[:1]
+            kept = [kept_units(own, rate) for own in noise]
+            return [tf.where(where, 1.0 / (1.0 - rate), 0.0) for where, rate in kept]
+
+        return factors(noise[:n_masks], rates[0]), factors(noise[n_masks:], rates[1])
 
     def split_bias(self, layer: Layer, biases: list[Tensor]) -> tuple[Tensor | None, Tensor | None]:
         """Return the bias that the inputs get, and that of the states, each ``[M, n]``."""
@@ -132,15 +194,30 @@ class RecurrentRule(Rule):
         return (biases[0] if biases else None), None
 
     def cell(
-        self, layer: Layer, recurrent: Tensor, bias: Tensor | None
+        self, layer: Layer, recurrent: Tensor, bias: Tensor | None, dropped: list[Any]
     ) -> Callable[..., tuple[Tensor, ...]]:
-        """Return what makes new states of one step's inputs ``[M, B, n]`` and the old states."""
+        """Return what makes new states of one step's inputs ``[M, B, n]`` and the old states.
+
+        States are multiplied by `dropped`, see `dropout_factors`, in front of each product.
+        """
         raise NotImplementedError
+
+
+def _product(kernel: Tensor, dropped: list[Any]) -> Callable[[Tensor], Tensor]:
+    """Return what multiplies states by the kernels of as many gates as there are factors."""
+    import tensorflow as tf
+
+    if dropped == [None]:
+        return lambda h: tf.matmul(h, kernel)
+    kernels = tf.split(kernel, len(dropped), -1)
+    pairs = list(zip(dropped, kernels, strict=True))
+    return lambda h: tf.concat([tf.matmul(h * factor, own) for factor, own in pairs], -1)
 
 
 def _loop(
     step: Callable[..., tuple[Tensor, ...]],
     z: Tensor,
+    mask: Tensor | None,
     states: tuple[Tensor, ...],
     *,
     every_step: bool,
@@ -153,6 +230,8 @@ def _loop(
     step : callable
         ``step(z, *states)`` gives the new states, the output first.
     z : tensor of shape [T, M, B, n]
+    mask : tensor of shape [T, M, B, 1], bool, or None
+        Rows keep their states over steps in which it is False.
     states : tuple of tensor
         Before the first step.
     every_step : bool
@@ -164,11 +243,18 @@ def _loop(
     n_steps = shape_of(z)[0]
     # Reading from the tensor itself would make its gradient anew, in full, in each step.
     inputs = tf.TensorArray(tf.float32, n_steps, element_shape=z.shape[1:]).unstack(z)
+    counts = None
+    if mask is not None:
+        counts = tf.TensorArray(tf.bool, n_steps, element_shape=mask.shape[1:]).unstack(mask)
     one = states[0].shape if compiled else tf.TensorShape([None] * 3)
     seen = tf.TensorArray(tf.float32, n_steps if every_step else 0, element_shape=one)
 
     def body(t: Tensor, states: tuple[Tensor, ...], seen: tf.TensorArray) -> Any:
-        states = step(inputs.read(t), *states)
+        new = step(inputs.read(t), *states)
+        if counts is not None:
+            here = counts.read(t)
+            new = tuple(tf.where(here, *pair) for pair in zip(new, states, strict=True))
+        states = new
         return t + 1, states, seen.write(t, states[0]) if every_step else seen
 
     _, states, seen = tf.while_loop(
@@ -185,13 +271,12 @@ class SimpleRNNRule(RecurrentRule):
     """``h' = f(x W + h U + b)`` (Elman 1990)."""
 
     def cell(
-        self, layer: Layer, recurrent: Tensor, bias: Tensor | None
+        self, layer: Layer, recurrent: Tensor, bias: Tensor | None, dropped: list[Any]
     ) -> Callable[..., tuple[Tensor, ...]]:
-        import tensorflow as tf
-
         del bias
         f = self.function(layer, "activation")
-        return lambda z, h: (f(z + tf.matmul(h, recurrent)),)
+        product = _product(recurrent, dropped)
+        return lambda z, h: (f(z + product(h)),)
 
 
 class GRURule(RecurrentRule):
@@ -213,16 +298,18 @@ class GRURule(RecurrentRule):
         return super().split_bias(layer, biases)
 
     def cell(
-        self, layer: Layer, recurrent: Tensor, bias: Tensor | None
+        self, layer: Layer, recurrent: Tensor, bias: Tensor | None, dropped: list[Any]
     ) -> Callable[..., tuple[Tensor, ...]]:
         import tensorflow as tf
 
         f, gate = (self.function(layer, n) for n in ("activation", "recurrent_activation"))
         units = shape_of(recurrent)[1]
-        of_gates, of_candidate = recurrent[..., : 2 * units], recurrent[..., 2 * units :]
+        product = _product(recurrent, dropped)
+        of_gates = _product(recurrent[..., : 2 * units], dropped[:2])
+        of_candidate = _product(recurrent[..., 2 * units :], dropped[-1:])
 
         def reset_after(inputs: Tensor, h: Tensor) -> tuple[Tensor]:
-            inner = tf.matmul(h, recurrent)
+            inner = product(h)
             inner = inner if bias is None else inner + by_row(bias)
             z, r, candidate = tf.split(inputs, 3, -1)
             inner_z, inner_r, inner_candidate = tf.split(inner, 3, -1)
@@ -231,9 +318,9 @@ class GRURule(RecurrentRule):
 
         def reset_before(inputs: Tensor, h: Tensor) -> tuple[Tensor]:
             z, r, candidate = tf.split(inputs, 3, -1)
-            inner_z, inner_r = tf.split(tf.matmul(h, of_gates), 2, -1)
+            inner_z, inner_r = tf.split(of_gates(h), 2, -1)
             z, r = gate(z + inner_z), gate(r + inner_r)
-            return (z * h + (1.0 - z) * f(candidate + tf.matmul(r * h, of_candidate)),)
+            return (z * h + (1.0 - z) * f(candidate + of_candidate(r * h)),)
 
         return reset_after if self.option(layer, "reset_after") else reset_before
 
@@ -256,15 +343,16 @@ class LSTMRule(RecurrentRule):
         return np.repeat(np.array([0.0, forget, 0.0, 0.0], np.float32), layer["units"])
 
     def cell(
-        self, layer: Layer, recurrent: Tensor, bias: Tensor | None
+        self, layer: Layer, recurrent: Tensor, bias: Tensor | None, dropped: list[Any]
     ) -> Callable[..., tuple[Tensor, ...]]:
         import tensorflow as tf
 
         del bias
+        product = _product(recurrent, dropped)
         f, gate = (self.function(layer, n) for n in ("activation", "recurrent_activation"))
 
         def step(inputs: Tensor, h: Tensor, carry: Tensor) -> tuple[Tensor, Tensor]:
-            i, forget, candidate, o = tf.split(inputs + tf.matmul(h, recurrent), 4, -1)
+            i, forget, candidate, o = tf.split(inputs + product(h), 4, -1)
             carry = gate(forget) * carry + gate(i) * f(candidate)
             return gate(o) * f(carry), carry
 
@@ -277,18 +365,23 @@ class BidirectionalRule(Rule):
     Both go in one loop, as members of a stack of twice the size.
     """
 
-    scalars = ("l1", "l2")
+    scalars = ("l1", "l2", "dropout", "recurrent_dropout")
+    noise_scalars = ("dropout", "recurrent_dropout")
+    draws_noise = True
 
     def inner(self, layer: Layer) -> tuple[Layer, RecurrentRule]:
         """Return the layer that goes forwards, and its rule."""
         inner: Layer = layer["forward"]
+        if layer.get("recurrent_dropout"):
+            config = {**dict(inner.config), "recurrent_dropout": layer["recurrent_dropout"]}
+            inner = inner.of(inner.kind, **config)
         return inner, _RECURRENT_RULES[inner.kind]
 
     def keras_layer(self, layer: Layer, seed: int) -> keras.layers.Layer:
         import keras
 
         inner, rule = self.inner(layer)
-        config = {**dict(inner.config), "l1": layer.get("l1", 0.0), "l2": layer.get("l2", 0.0)}
+        config = {**dict(inner.config), **{name: layer.get(name, 0.0) for name in self.scalars}}
         wrapped = rule.keras_layer(inner.of(inner.kind, **config), seed)
         return keras.layers.Bidirectional(wrapped, merge_mode=layer["merge_mode"])
 
@@ -323,9 +416,17 @@ class BidirectionalRule(Rule):
         inner, rule = self.inner(layer)
         return 2 * rule.peak_width(inner, shape)
 
+    def noise_size(self, layer: Layer, shape: Shape) -> int:
+        inner, rule = self.inner(layer)
+        return 2 * rule.noise_size(inner, shape)
+
     def n_loop_steps(self, layer: Layer, shape: Shape) -> int:
         inner, rule = self.inner(layer)
         return rule.n_loop_steps(inner, shape)
+
+    def has_mask(self, layer: Layer, given: Sequence[bool]) -> bool:
+        inner, rule = self.inner(layer)
+        return rule.has_mask(inner, given)
 
     def penalty(self, variables: list[Tensor], scalars: dict[str, Tensor]) -> Tensor | float:
         kernels = variables[:: len(variables) // 2]
@@ -339,11 +440,31 @@ class BidirectionalRule(Rule):
         sides = zip(context.variables[:half], context.variables[half:], strict=True)
         both = [tf.concat(side, 0) for side in sides]
         streams = tf.concat([x, tf.reverse(x, [2])], 0)
-        result, _ = rule.apply(inner, streams, dataclasses.replace(context, variables=both))
+        mask = context.mask
+        mask = None if mask is None else tf.concat([mask, tf.reverse(mask, [2])], 0)
+        own = dataclasses.replace(
+            context,
+            variables=both,
+            scalars={name: tf.concat([value] * 2, 0) for name, value in context.scalars.items()},
+            run=dataclasses.replace(context.run, noise=_for_two_sides(context.run.noise)),
+            mask=mask,
+        )
+        result, _ = rule.apply(inner, streams, own)
         there, back = tf.split(result, 2, 0)
         if rule.option(inner, "return_sequences"):
             back = tf.reverse(back, [2])
         return _MERGES[layer["merge_mode"]](there, back), []
+
+
+def _for_two_sides(noise: Callable[[int, Any], Tensor]) -> Callable[[int, Any], Tensor]:
+    """Return what gives noise for members that go both ways: those forwards come first."""
+    import tensorflow as tf
+
+    def both(position: int, shape: Any) -> Tensor:
+        wide = noise(position, concatenated(shape[:-1], shape[-1:] * 2))
+        return tf.concat(tf.split(wide, 2, -1), 0)
+
+    return both
 
 
 def _concatenated(there: Tensor, back: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from skdl.layers._activation import ActivationRule, ParametricActivationRule
 from skdl.layers._any_keras import ModelRule, OperationRule, keras_rule
+from skdl.layers._attention import MultiHeadAttentionRule
 from skdl.layers._augmentation import AugmentationRule
 from skdl.layers._categories import CategoriesRule, MissingValuesRule
 from skdl.layers._convolution import (
@@ -18,11 +19,14 @@ from skdl.layers._convolution import (
 from skdl.layers._dense import DenseRule
 from skdl.layers._dropout import DropoutRule
 from skdl.layers._embedding import EmbeddingRule
+from skdl.layers._masks import MaskingRule, StepMaskRule
 from skdl.layers._merge import ConcatenateRule, MergeRule
 from skdl.layers._normalization import BatchNormalizationRule, LayerNormalizationRule
 from skdl.layers._numeric_embeddings import PeriodicEmbeddingRule, PiecewiseLinearEmbeddingRule
+from skdl.layers._position import PositionEncodingRule
 from skdl.layers._recurrent import BidirectionalRule, GRURule, LSTMRule, SimpleRNNRule
 from skdl.layers._scaling import FeatureScaleRule, SmoothClipRule
+from skdl.layers._sequence_pooling import SequencePoolingRule
 from skdl.layers._shared import SharedDenseRule, SharedHeadsRule
 
 if TYPE_CHECKING:
@@ -56,27 +60,32 @@ _RULES: dict[str, Rule] = {
     "GlobalMaxPooling2D": GlobalPoolingRule(2, "max"),
     "LSTM": LSTMRule(),
     "LayerNormalization": LayerNormalizationRule(),
+    "Masking": MaskingRule(),
     "MaxPooling1D": PoolingRule(1, "max"),
     "MaxPooling2D": PoolingRule(2, "max"),
     "Maximum": MergeRule("Maximum"),
     "Minimum": MergeRule("Minimum"),
     "MissingNumbers": MissingValuesRule(),
     "Model": ModelRule(),
+    "MultiHeadAttention": MultiHeadAttentionRule(),
     "Multiply": MergeRule("Multiply"),
     "Operation": OperationRule(),
     "ParametricActivation": ParametricActivationRule(),
     "PeriodicEmbedding": PeriodicEmbeddingRule(),
     "PiecewiseLinearEmbedding": PiecewiseLinearEmbeddingRule(),
+    "PositionEncoding": PositionEncodingRule(),
     "RandomContrast": AugmentationRule(),
     "RandomFlip": AugmentationRule(),
     "RandomRotation": AugmentationRule(),
     "RandomTranslation": AugmentationRule(),
     "RandomZoom": AugmentationRule(),
     "Rescaling": RescalingRule(),
+    "SequencePooling": SequencePoolingRule(),
     "SharedDense": SharedDenseRule(),
     "SharedHeads": SharedHeadsRule(),
     "SimpleRNN": SimpleRNNRule(),
     "SmoothClip": SmoothClipRule(),
+    "StepMask": StepMaskRule(),
     "Subtract": MergeRule("Subtract"),
 }
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from skdl.layers._shapes import Shape, concatenated, shape_of
+from skdl.layers._shapes import Shape, concatenated, shape_of, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -142,12 +142,16 @@ class LayerContext:
     scalars : dict from name to tensor of shape [M]
         Those of `Rule.scalars` that are not zero everywhere.
     run : Pass
+    mask : tensor of shape [M, B, n_steps], bool, or None
+        True for the steps that count, None where all do; a list of these for a layer that takes
+        several tensors.
     """
 
     position: int
     variables: list[Tensor]
     scalars: dict[str, Tensor]
     run: Pass
+    mask: Any = None
 
 
 class Rule:
@@ -165,6 +169,8 @@ class Rule:
         Whether XLA can compile it, and with members side by side.
     draws_noise : bool
         Whether it draws from the member's own noise in training.
+    noise_scalars : tuple of str
+        Those of `scalars` without which it draws none.
     has_fixed_widths : bool
         Whether its own code computes, for which widths must be known while tracing.
     adds_bias : bool
@@ -173,16 +179,20 @@ class Rule:
         Whether adding a constant to its inputs changes nothing in training.
     shifted_variables : tuple of str
         Variables to which a constant must be added with the inputs for the same outputs.
+    keeps_mask : bool
+        Whether a mask of its inputs is that of its outputs too, as ``supports_masking`` of Keras.
     """
 
     scalars: tuple[str, ...] = ()
     one_member_at_a_time = False
     compiles = True
     draws_noise = False
+    noise_scalars: tuple[str, ...] = ()
     has_fixed_widths = False
     adds_bias = False
     absorbs_shift = False
     shifted_variables: tuple[str, ...] = ()
+    keeps_mask = False
 
     # ------------------------------------------------------------------ as a Keras layer
 
@@ -206,6 +216,10 @@ class Rule:
         with _making_classes:
             kind = self.keras_class(layer)
         return kind(**config)
+
+    def keras_call(self, built: keras.layers.Layer, tensors: list[Any]) -> Any:
+        """Return what the Keras layer makes of symbolic tensors."""
+        return built(tensors[0] if len(tensors) == 1 else tensors)
 
     def summary(self, layer: Layer) -> str:
         """Return the layer in a few words."""
@@ -242,6 +256,11 @@ class Rule:
         """Return how often a loop inside the layer goes round; 0 if there is none."""
         del layer, shape
         return 0
+
+    def noise_size(self, layer: Layer, shape: Shape) -> int:
+        """Return the numbers of noise per row in one step, where it draws any."""
+        del layer
+        return size(shape)
 
     def im2col_size(self, layer: Layer, shape: Shape) -> int:
         """Return the floats per row of its windows, laid out for a matrix product (im2col)."""
@@ -287,6 +306,16 @@ class Rule:
         """Return outputs and new values of the variables that are not trained by gradient."""
         raise NotImplementedError
 
+    def has_mask(self, layer: Layer, given: Sequence[bool]) -> bool:
+        """Tell whether its outputs have a mask, given which of its inputs have one."""
+        del layer
+        return self.keeps_mask and any(given)
+
+    def mask(self, layer: Layer, x: Tensor, given: Any) -> Tensor:
+        """Return the mask of its outputs where `has_mask`; `given` is `LayerContext.mask`."""
+        del layer, x
+        return given
+
     def penalty(self, variables: list[Tensor], scalars: dict[str, Tensor]) -> Tensor | float:
         """Return what the layer adds to the loss, ``[M]`` or 0."""
         del variables, scalars
@@ -313,6 +342,11 @@ class Rule:
         """
         del ops, weights, x
         raise NoForwardPassError(f"{self.summary(layer)} is a layer that only Keras can compute")
+
+    def keeps_units_apart(self, layer: Layer) -> bool:
+        """Tell whether units whose weights are all zero change nothing for the others."""
+        del layer
+        return False
 
     def passes_through(self, layer: Layer) -> bool:
         """Tell whether it hands on its inputs as they are in prediction."""

@@ -152,7 +152,9 @@ def checked_splits(
     # Splits that the user listed are looked at as they are: scikit-learn would unpack them first.
     listed = None if hasattr(cv, "split") else getattr(splitter, "cv", None)
     try:
-        splits = list(splitter.split(X, y, **params) if listed is None else listed)
+        given = splitter.split(X, y, **params) if listed is None else listed
+        # One after the other, so that those of a large table are not held twice.
+        splits = [_checked(owner, cv, i, split, n_rows) for i, split in enumerate(given)]
     except ValueError as error:
         if owner in str(error):
             raise
@@ -162,7 +164,7 @@ def checked_splits(
             f"{owner}: cv={show(cv)} yields no split. Expected at least one pair of rows to train "
             "on and rows to test on."
         )
-    return [_checked(owner, cv, number, split, n_rows) for number, split in enumerate(splits)]
+    return splits
 
 
 def _checked(owner: str, cv: Any, number: int, split: Any, n_rows: int) -> tuple[Any, Any]:
@@ -179,7 +181,9 @@ def _checked(owner: str, cv: Any, number: int, split: Any, n_rows: int) -> tuple
         if not wrong:
             # As everywhere below: positions, never masks.
             train, test = (np.flatnonzero(r) if r.dtype.kind == "b" else r for r in (train, test))
-            return train, test
+            # Half the bytes of what splitters make, for as many positions as folds times rows.
+            kind = np.int32 if n_rows < np.iinfo(np.int32).max else np.int64
+            return train.astype(kind), test.astype(kind)
     raise InvalidParameterError(
         f"{owner}: cv={show(cv)} is not allowed: split {number} {wrong}. Expected a pair (train, "
         f"test) of row numbers from 0 to {n_rows - 1}, neither of them empty."

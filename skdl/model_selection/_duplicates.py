@@ -41,19 +41,19 @@ _PLAIN_KINDS = "biufcmMSU"
 
 
 def duplicate_groups(X: Any, y: Any = None) -> NDArray[np.intp]:
-    """Return the same number for rows that are exact twins, to be passed as ``groups``.
+    """Return the same number for rows that are exactly equal, to be passed as ``groups``.
 
     Parameters
     ----------
     X : list, array, sparse matrix or frame of shape (n_samples, ...)
         Rows, of any number of axes; columns of frames may be of any type.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-        If given, twins are equal in `y` too.
+        If given, rows must be equal in `y` too.
 
     Returns
     -------
     groups : ndarray of int, shape (n_samples,)
-        0 for the first row and its twins, 1 for the first row that is none of these, and so on.
+        0 for the first row and its duplicates, 1 for the first other row, and so on.
 
     Raises
     ------
@@ -159,9 +159,9 @@ def warn_about_duplicates(
         return
     warnings.warn(
         f"{owner}: {len(set(chain(*torn)))} of {len(groups)} rows were to be tested on while an "
-        "exact twin, equal in X and y, was among the training rows of the same split "
-        f"({100 * share:.1f} % of the test rows over {len(splits)} splits), which flatters the "
-        "scores. Keep twins together with groups=skdl.model_selection.duplicate_groups(X), or "
+        "exact duplicate, equal in X and y, was among the training rows of the same split "
+        f"({100 * share:.1f} % of the test rows over {len(splits)} splits), so scores are too "
+        "good. Keep duplicates together with groups=skdl.model_selection.duplicate_groups(X), or "
         "keep only the first of each: first = np.unique(duplicate_groups(X, y), "
         "return_index=True)[1].",
         DuplicateRowsWarning,

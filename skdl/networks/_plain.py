@@ -346,6 +346,8 @@ _NUMERIC: dict[str, Check] = {"?n_numeric": optional(count)}
 _RECURRENT: dict[str, Check] = {
     "units": count,
     "?activation": one_of(*ACTIVATIONS),
+    "?dropout": number,
+    "?recurrent_dropout": number,
     "?go_backwards": truth,
     "?return_sequences": truth,
     "?use_bias": truth,
@@ -366,7 +368,8 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
     },
     "Bidirectional": {
         "forward": lambda own: type(own) is Layer and own.kind in _RECURRENT_KINDS,
-        "merge_mode": one_of("ave", "concat", "mul", "sum"), **_PENALTY,
+        "merge_mode": one_of("ave", "concat", "mul", "sum"), "?dropout": number,
+        "?recurrent_dropout": number, **_PENALTY,
     },
     "Categories": {
         "n_numeric": natural, "one_hot": items(natural), "embedded": items(natural), "units": count,
@@ -376,7 +379,7 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
     "Conv2D": _CONVOLUTION,
     "Dense": {"units": count, "?use_bias": truth, **_PENALTY},
     "Dropout": {"rate": number},
-    "Embedding": {"input_dim": count, "output_dim": count},
+    "Embedding": {"input_dim": count, "output_dim": count, "?mask_zero": truth},
     "FeatureScale": {"gain": number},
     "Flatten": {},
     "GRU": {**_GATED, "?reset_after": truth},
@@ -387,6 +390,7 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
     "Keras": {"layer": instance(KerasObject)},
     "LSTM": {**_GATED, "?unit_forget_bias": truth},
     "LayerNormalization": {"epsilon": number, "center": truth, "scale": truth},
+    "Masking": {"mask_value": number},
     "MaxPooling1D": _POOLING,
     "MaxPooling2D": _POOLING,
     "Maximum": {},
@@ -400,6 +404,10 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
         "n_outputs": count,
         "reason": text,
     },
+    "MultiHeadAttention": {
+        "num_heads": count, "key_dim": count, "?value_dim": count, "?dropout": number,
+        "?use_bias": truth, **_PENALTY,
+    },
     "Multiply": {},
     "Operation": {"call": instance(OperationCall)},
     "ParametricActivation": {"function": _is_activation},
@@ -408,12 +416,14 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
         "frequency_scale": number, "units": count, **_NUMERIC,
     },
     "PiecewiseLinearEmbedding": {"n_bins": count, **_NUMERIC},
+    "PositionEncoding": {"form": one_of("learned", "sinusoidal")},
     "RandomContrast": {"factor": number, "value_range": items(number)},
     "RandomFlip": {"mode": one_of("horizontal", "vertical", "horizontal_and_vertical")},
     "RandomRotation": {"factor": number},
     "RandomTranslation": {**_RANDOM, "width_factor": number},
     "RandomZoom": _RANDOM,
     "Rescaling": {"scale": number},
+    "SequencePooling": {"mode": one_of("last", "mean", "max", "attention")},
     "SharedDense": {
         "units": count, "n_shared": count, "is_first": truth, "?embedding_width": count,
         **_NUMERIC, **_PENALTY,
@@ -421,6 +431,7 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
     "SharedHeads": {"units": count, "n_shared": count, **_PENALTY},
     "SimpleRNN": _RECURRENT,
     "SmoothClip": _NUMERIC,
+    "StepMask": {},
     "Subtract": {},
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ from skdl._compat_keras import functional_graph, graph_nodes
 from skdl.networks._keras_object import KerasObject
 from skdl.networks._network import Layer
 from skdl.networks._operation import OperationCall
+from skdl.networks._read_masks import data_inputs, needed_operations, own_arguments, uses_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,10 +105,12 @@ def _graph_of(model: keras.Model) -> Any:
 def _check_input_type(graph: keras.Model) -> None:
     """Refuse inputs that are no numbers with a fraction, but as numbers of embeddings."""
     (tensor,) = graph.inputs
+    nodes = list(graph_nodes(graph))
+    needed = needed_operations(graph.outputs, nodes)
     takers = {
         type(node.operation).__name__
-        for node in graph_nodes(graph)
-        if any(taken is tensor for taken in node.input_tensors)
+        for node in nodes
+        if id(node.operation) in needed and any(t is tensor for t in data_inputs(node))
     }
     if tensor.dtype != "float32" and takers != {"Embedding"}:
         raise CannotReadError(f"the input is {tensor.dtype}")
@@ -120,17 +123,20 @@ def _read_graph(graph: keras.Model, start: int, reading: Reading) -> int:
     nodes: dict[int, list[Any]] = {}
     for node in graph_nodes(graph):
         nodes.setdefault(id(node.operation), []).append(node)
+    needed = needed_operations(graph.outputs, graph_nodes(graph))
     places = {id(graph.inputs[0]): start}
     for operation in graph.operations:
         own = nodes[id(operation)]
-        if own[0].is_input:
+        if own[0].is_input or id(operation) not in needed:
             continue
         if len(own) > 1:
             raise CannotReadError(f"layer {operation.name!r} is used more than once")
         (node,) = own
         if len(node.outputs) != 1:
             raise CannotReadError(f"layer {operation.name!r} has several outputs")
-        taken = tuple(places[id(tensor)] for tensor in node.input_tensors)
+        taken = tuple(places[id(tensor)] for tensor in data_inputs(node))
+        if type(operation).__name__ == "MultiHeadAttention" and len(set(taken)) == 1:
+            taken = taken[:1]  # it attends to itself
         if isinstance(operation, keras.Model):
             inner = _graph_of(operation)
             _check_arguments(operation, node)
@@ -154,15 +160,15 @@ def _layers_of(operation: keras.Operation, node: Any) -> list[Layer]:
             raise CannotReadError(f"{operation.name!r} is an operation of the user's")
         return [Layer.of("Operation", call=_described(OperationCall.of, operation, args, kwargs))]
     _check_arguments(operation, node)
-    if getattr(operation, "mask_zero", False) or isinstance(operation, keras.layers.Masking):
-        raise CannotReadError(f"layer {operation.name!r} masks steps")
     if operation.dtype_policy.name != "float32":
         raise CannotReadError(f"layer {operation.name!r} computes in {operation.dtype_policy.name}")
     kind = type(operation).__name__
     reader = _READERS.get(kind)
-    n_tensors = len(node.input_tensors)
-    if kind in _MERGES and n_tensors > 1 and len({len(t.shape) for t in node.input_tensors}) == 1:
+    tensors = data_inputs(node)
+    if kind in _MERGES and len(tensors) > 1 and len({len(t.shape) for t in tensors}) == 1:
         reader = _merge
+    if kind == "Softmax" and uses_mask(node):
+        reader = None  # it leaves masked entries out, as its function does not
     is_of_keras = type(operation).__module__.startswith("keras.")
     if reader is not None and is_of_keras and (read := reader(operation)) is not None:
         frozen = {} if operation.trainable else {"frozen": True}
@@ -172,6 +178,10 @@ def _layers_of(operation: keras.Operation, node: Any) -> list[Layer]:
         raise CannotReadError(f"layer {operation.name!r} is a Lambda")
     if operation.weights and not operation.trainable:
         raise CannotReadError(f"layer {operation.name!r} is frozen")
+    if uses_mask(node) or kind == "MultiHeadAttention":
+        raise CannotReadError(
+            f"layer {operation.name!r} has no rule for masked steps or these arguments"
+        )
     described = _described(KerasObject.of, "layers", operation)
     return [Layer.of("Keras", layer=described)]
 
@@ -179,9 +189,17 @@ def _layers_of(operation: keras.Operation, node: Any) -> list[Layer]:
 def _check_arguments(layer: keras.layers.Layer, node: Any) -> None:
     """Refuse calls such as ``layer(x, scale=2)``."""
     # Whether a model trains is said by who calls it, whatever its layers were once called with.
-    given = {**node.arguments.kwargs, "training": None}
+    given = {**own_arguments(node), "training": None}
     extra = [name for name, value in given.items() if value is not None]
-    if extra or len(node.arguments.args) != 1:
+    if type(layer).__name__ == "MultiHeadAttention":
+        # Query, value and key may be given by name; whether they are one is asked elsewhere.
+        extra = [name for name in extra if name not in {"query", "value", "key"}]
+        extra = [name for name in extra if given[name] is not False]
+        if len({id(tensor) for tensor in data_inputs(node)}) > 1:
+            extra.append("value")
+    elif len(node.arguments.args) != 1:
+        extra.append("args")
+    if extra:
         raise CannotReadError(f"layer {layer.name!r} is called with arguments of its own")
 
 
@@ -328,6 +346,22 @@ def _dropout(layer: keras.layers.Layer) -> _Read | None:
     return [("Dropout", {"rate": float(layer.rate)})]
 
 
+def _attention(layer: keras.layers.Layer) -> _Read | None:
+    config = layer.get_config()
+    unknown = ("use_gate", "output_shape", "sliding_window", "activity_regularizer")
+    axes = tuple(config["attention_axes"] or (1,))
+    if any(config.get(name) for name in unknown) or axes != (1,):
+        return None
+    parts = [layer.query_dense, layer.key_dense, layer.value_dense, layer.output_dense]
+    penalty = _penalty(parts[0].kernel_regularizer)
+    is_plain = all(_unless(p, *_NO_RULE) and p.trainable == layer.trainable for p in parts)
+    if penalty is None or not is_plain or len(layer.query_dense.kernel.shape) != 3:
+        return None
+    names = ("num_heads", "key_dim", "value_dim", "use_bias")
+    own = {name: config[name] for name in names}
+    return [("MultiHeadAttention", {**own, "dropout": float(config["dropout"]), **penalty})]
+
+
 def _embedding(layer: keras.layers.Layer) -> _Read | None:
     if not _unless(
         layer, "embeddings_regularizer", "embeddings_constraint", "lora_enabled",
@@ -335,7 +369,17 @@ def _embedding(layer: keras.layers.Layer) -> _Read | None:
     ):  # fmt: skip
         return None
     config = {"input_dim": layer.input_dim, "output_dim": layer.output_dim}
-    return [("Embedding", config)]
+    return [("Embedding", config | ({"mask_zero": True} if layer.mask_zero else {}))]
+
+
+def _masking(layer: keras.layers.Layer) -> _Read | None:
+    is_number = isinstance(layer.mask_value, int | float)
+    return [("Masking", {"mask_value": float(layer.mask_value)})] if is_number else None
+
+
+def _global_pooling(layer: keras.layers.Layer) -> _Read | None:
+    is_plain = layer.data_format == "channels_last" and not layer.keepdims
+    return [(type(layer).__name__, {})] if is_plain else None
 
 
 def _flatten(layer: keras.layers.Layer) -> _Read | None:
@@ -352,8 +396,7 @@ def _plain_activation(layer: keras.layers.Layer) -> _Read | None:
 # What a recurrent layer computes without; masks and initial states are refused for all layers.
 _NO_RECURRENT_RULE = (
     "recurrent_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint",
-    "recurrent_constraint", "bias_constraint", "dropout", "recurrent_dropout", "return_state",
-    "stateful",
+    "recurrent_constraint", "bias_constraint", "return_state", "stateful",
 )  # fmt: skip
 _RECURRENT_OPTIONS = ("use_bias", "return_sequences", "go_backwards", "reset_after")
 
@@ -373,6 +416,12 @@ def _recurrent(layer: keras.layers.Layer) -> _Read | None:
         return None
     # How Keras loops over the steps, as by `unroll`, changes no result.
     options = {name: getattr(layer, name) for name in _RECURRENT_OPTIONS if hasattr(layer, name)}
+    rates = {name: float(getattr(layer, name)) for name in ("dropout", "recurrent_dropout")}
+    # It drops other inputs for each gate, which the rule does only beside recurrent dropout.
+    is_by_gate = getattr(layer.cell, "implementation", 2) == 1 and not rates["recurrent_dropout"]
+    if max(rates.values()) >= 1 or (rates["dropout"] and is_by_gate):
+        return None
+    options |= {name: rate for name, rate in rates.items() if rate}
     return [(type(layer).__name__, {"units": layer.units, **functions, **options, **penalty})]
 
 
@@ -390,7 +439,8 @@ def _bidirectional(layer: keras.layers.Layer) -> _Read | None:
     (kind, config), (kind_back, config_back) = (side[0] for side in read if side)
     if kind != kind_back or config_back != {**config, "go_backwards": True}:
         return None
-    penalty = {name: config.pop(name) for name in ("l1", "l2")}
+    names = ("l1", "l2", "dropout", "recurrent_dropout")
+    penalty = {name: config.pop(name) for name in names if name in config}
     inner = Layer.of(kind, **config)
     return [("Bidirectional", {"forward": inner, "merge_mode": layer.merge_mode, **penalty})]
 
@@ -423,8 +473,12 @@ _READERS: dict[str, Callable[[Any], _Read | None]] = {
     "Embedding": _embedding,
     "Flatten": _flatten,
     "GRU": _recurrent,
+    "GlobalAveragePooling1D": _global_pooling,
+    "GlobalMaxPooling1D": _global_pooling,
     "LSTM": _recurrent,
     "LayerNormalization": _layer_normalization,
+    "Masking": _masking,
+    "MultiHeadAttention": _attention,
     "ReLU": _relu,
     "SimpleRNN": _recurrent,
     "Softmax": _softmax,

@@ -46,12 +46,15 @@ class Rows:
         Sample weights.
     index : ndarray of int, optional
         Which rows of `X` and `y` count; all of them by default.
+    is_view : bool
+        Whether `X` is the caller's own table, of which this job takes no copy.
     """
 
     X: NDArray[np.float32] | sparse.csr_matrix
     y: NDArray[np.float32]
     weight: NDArray[np.float32] | None = None
     index: NDArray[np.int32] | None = None
+    is_view: bool = False
 
     @functools.cached_property
     def rows(self) -> NDArray[np.int32]:

@@ -35,7 +35,10 @@ def why_not_in_graph(job: Job) -> str | None:
     if job.network.is_opaque:
         reason: str = job.network.layers[0]["reason"]
         return reason
-    if not blueprint_of(job.network).is_faithful:
+    blueprint = blueprint_of(job.network)
+    if blueprint.layers[-1].has_mask:
+        return "the loss takes a mask of steps"
+    if not blueprint.is_faithful:
         return "a layer keeps statistics or noise of its own, or adds to the loss"
     if not is_elementwise(job.optimizer):
         return "the optimizer has no stacked rule, or averages or accumulates over steps"

@@ -16,8 +16,7 @@ from skdl.training._keras_fallback import train_with_keras, why_not_in_graph
 from skdl.training._part import Part
 from skdl.training._signals import AbortParallelCall, InterruptedFit
 from skdl.training.engine._member import Member, come_to_rung, end_abandoned_calls
-from skdl.training.engine._plan import fit_together, split_by_memory
-from skdl.training.engine._stack import stack_key
+from skdl.training.engine._plan import fit_together, padded_stacks, split_by_memory, stack_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -64,7 +63,7 @@ def train(
         position, groups = _members(jobs, outcomes)
         parts = [
             Part(members)
-            for group in groups.values()
+            for group in padded_stacks(list(groups.values()))
             for members in split_by_memory(group, memory_limit)
         ]
         # What others are to be compared with at a rung must have come there too.
@@ -116,7 +115,7 @@ def _members(
                 outcomes[i] = train_with_keras(job)
                 continue
             member = Member(job)
-            groups.setdefault(stack_key(member), []).append(member)
+            groups.setdefault(stack_key(member, job.network), []).append(member)
             position[member] = i
         except (Exception, AbortParallelCall) as error:  # noqa: BLE001 - belongs to this job alone
             outcomes[i] = error

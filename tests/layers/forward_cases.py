@@ -105,6 +105,7 @@ CHAINS = {
     "GlobalAveragePooling2D": (IMAGE, [Layer.of("GlobalAveragePooling2D")]),
     "GlobalMaxPooling1D": (SIGNAL, [Layer.of("GlobalMaxPooling1D")]),
     "GlobalMaxPooling2D": (IMAGE, [Layer.of("GlobalMaxPooling2D")]),
+    "PositionEncoding": (SIGNAL, [Layer.of("PositionEncoding", form="learned"), dense()]),
     "augmentation": (
         IMAGE,
         [Layer.of("RandomFlip", mode="horizontal"), Layer.of("RandomRotation", factor=0.1),

@@ -165,8 +165,6 @@ def halved(x):
 
 
 LEFT_TO_KERAS = {
-    "dropout": lambda: LSTM(4, dropout=0.2),
-    "recurrent dropout": lambda: GRU(4, recurrent_dropout=0.2),
     "recurrent penalty": lambda: RNN(4, recurrent_regularizer="l2"),
     "bias penalty": lambda: RNN(4, bias_regularizer="l2"),
     "constraint": lambda: LSTM(4, recurrent_constraint="unit_norm"),
@@ -177,7 +175,7 @@ LEFT_TO_KERAS = {
 }
 
 
-@pytest.mark.parametrize("name", slow_but(list(LEFT_TO_KERAS), "dropout", "constraint"))
+@pytest.mark.parametrize("name", slow_but(list(LEFT_TO_KERAS), "constraint"))
 def test_what_no_rule_does_is_left_to_keras_and_the_log_says_why(name, rows, caplog):
     model = sequential(LEFT_TO_KERAS[name]())
     with caplog.at_level(logging.INFO, logger="skdl"):
@@ -185,13 +183,6 @@ def test_what_no_rule_does_is_left_to_keras_and_the_log_says_why(name, rows, cap
     assert "keras.Model.fit" in caplog.text
     assert "a layer keeps statistics or noise of its own, or adds to the loss" in caplog.text
     assert not {"Bidirectional", "GRU", "LSTM", "SimpleRNN"} & set(kinds_of(ours))
-
-
-def test_masked_steps_are_left_to_keras_and_the_log_says_why(rows, caplog):
-    model = sequential(keras.layers.Masking(), LSTM(4))
-    with caplog.at_level(logging.INFO, logger="skdl"):
-        KerasRegressor(model, optimizer="sgd", loss="mse", epochs=1).fit(*rows)
-    assert "masks steps" in caplog.text
 
 
 def test_a_frozen_cell_is_left_to_keras(rows, caplog):

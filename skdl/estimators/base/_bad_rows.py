@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     _Columns = list[tuple[Any, Any]]
 
-__all__ = ["columns_named", "warn_about_offsets"]
+__all__ = ["columns_named", "sampling_step", "warn_about_offsets"]
 
 _MOST_SHOWN = 5
 _AXES_OF_A_TABLE = 2
@@ -158,6 +158,11 @@ def _survives(values: NDArray[np.float64]) -> bool:
     return len(np.unique(values.astype(np.float32))) >= _LEAST_SHARE_KEPT * n_distinct
 
 
+def sampling_step(n_rows: int) -> int:
+    """Return how far apart the rows are that `warn_about_offsets` looks at."""
+    return max(1, n_rows // _SAMPLE)
+
+
 def _sample(X: Any) -> tuple[Any, NDArray[np.float64] | None]:
     """Return names and some rows of the columns that float32 may change, if there are any."""
     if isinstance(X, pd.DataFrame):
@@ -165,9 +170,9 @@ def _sample(X: Any) -> tuple[Any, NDArray[np.float64] | None]:
         kept = np.flatnonzero(kinds)
         if not len(kept):
             return None, None
-        rows = X.iloc[:: max(1, len(X) // _SAMPLE), kept]
+        rows = X.iloc[:: sampling_step(len(X)), kept]
         return list(rows.columns), rows.to_numpy(np.float64)
     is_table = isinstance(X, np.ndarray) and X.ndim == _AXES_OF_A_TABLE
     if not is_table or X.dtype.kind not in "fiu" or X.dtype.itemsize <= 4:
         return None, None
-    return range(X.shape[1]), np.asarray(X[:: max(1, len(X) // _SAMPLE)], np.float64)
+    return range(X.shape[1]), np.asarray(X[:: sampling_step(len(X))], np.float64)

@@ -53,6 +53,11 @@ class FitContext(Observer):
     def __exit__(self, *_: object) -> None:
         setattr(_local, type(self).__name__, self._outer)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what was recorded: the estimator and its rows stay where the fit was."""
+        left_out = {"_estimator", "_outer", "_validation"}
+        return {name: value for name, value in vars(self).items() if name not in left_out}
+
     def on_train_end(self, member: ObservedMember) -> None:
         self.kept_epoch = member.kept_epoch
 

@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from skdl.estimators.base._fit_context import FitContext
-from skdl.estimators.base._training_data import TrainingData
+from skdl.estimators.base._training_data import TrainingData, sharing_targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -97,7 +97,8 @@ class HeldOutScoring(FitContext):
             if way is None:
                 return
             X, y, around = way
-            job.held_out = TrainingData.to_score(network, X, y).scoring_rows(network)
+            rows = TrainingData.to_score(network, X, y).scoring_rows(network)
+            job.held_out = sharing_targets(rows, job.train)
         except Exception as error:  # noqa: BLE001 - transformers are the user's code
             self.problem = f"{type(error).__name__}: {error}"
             _log.info("held-out rows are not scored each epoch: %s", self.problem)

@@ -23,7 +23,7 @@ from skdl._data_checks import (
     naming,
 )
 from skdl._lazy_rows import LazyRows
-from skdl.estimators.base._bad_rows import columns_named, warn_about_offsets
+from skdl.estimators.base._bad_rows import columns_named, sampling_step, warn_about_offsets
 from skdl.exceptions import EarlyStoppingDataWarning, InvalidParameterError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from skdl.estimators.base._targets import Targets
     from skdl.training import Rows
 
-__all__ = ["TrainingData", "checked_rows", "rows_in_place"]
+__all__ = ["TrainingData", "checked_rows", "rows_in_place", "sharing_targets"]
 
 # On both sides of a split.
 _LEAST_ROWS_OF_A_CLASS = 2
@@ -177,7 +177,9 @@ class TrainingData:
         scaled, weight = self._for_network(network, reset=True)
         train = network._to_job_rows(self.X, scaled, weight, self.train_index)
         if self.held_out_index is not None:
-            return train, network._to_job_rows(self.X, scaled, weight, self.held_out_index)
+            index = self.held_out_index
+            index = self.X.index[index] if isinstance(self.X, LazyRows) else index
+            return train, dataclasses.replace(train, index=index)
         return train, None if self.validation is None else self.validation.scoring_rows(network)
 
     def scoring_rows(self, network: Any) -> Rows:
@@ -207,7 +209,19 @@ def rows_in_place(X: Any, targets: Any, weight: Any, index: Any) -> Rows:
         return Rows(X, targets, weight, index)
     weight = None if weight is None else X.scatter_to_base(weight)
     kept = X.index if index is None else X.index[index]
-    return Rows(X.base, X.scatter_to_base(targets), weight, kept)
+    return Rows(X.base, X.scatter_to_base(targets), weight, kept, is_view=True)
+
+
+def sharing_targets(rows: Rows, train: Rows) -> Rows:
+    """Return other rows of the table that is trained on, their targets among those trained on.
+
+    Both are the targets of one table, each with gaps where the other's rows are.
+    """
+    is_one_table = rows.is_view and train.is_view and rows.X is train.X
+    if not is_one_table or rows.y.shape != train.y.shape or rows.y.dtype != train.y.dtype:
+        return rows
+    train.y[rows.rows] = rows.y[rows.rows]
+    return dataclasses.replace(rows, y=train.y)
 
 
 def checked_rows(network: Any, X: Any) -> Any:
@@ -234,6 +248,8 @@ def _checked_pair(network: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, An
         else:
             y = check_y(y, multi_output=True, y_numeric=False, estimator=network)
             check_consistent_length(rows, y)
+            if reset and isinstance(rows, LazyRows) and rows.source is not rows.base:
+                warn_about_offsets(network, rows.in_source(step=sampling_step(len(rows))))
     return network._to_network_rows(rows, reset=reset), y
 
 
@@ -265,12 +281,11 @@ def _rows_of_our_own(network: Any, X: Any, *, reset: bool, input_name: str = "X"
     is_lazy = isinstance(X, LazyRows)
     if is_lazy or hasattr(X, "columns"):
         # Names and number of the features.
-        validate_data(network, X, reset=reset, skip_check_array=True)
-    if is_lazy:
-        return X
+        named = X.source if is_lazy and hasattr(X.source, "columns") else X
+        validate_data(network, named, reset=reset, skip_check_array=True)
     encoded = network._encoded_table(X, reset=reset)
     if encoded is None:
-        return None
+        return X if is_lazy else None
     return check_array(encoded, estimator=network, input_name=input_name, **network._row_checks())
 
 

@@ -30,34 +30,35 @@ class CNNRegressor(BaseCNN, RegressionNetwork):
         Filters of the first block's convolutions, doubled from block to block; a sequence has
         one entry per block.
     kernel_size : int or sequence of int, default=3
-        Side of the convolutions' windows; a sequence has one entry per axis of space.
+        Side length of the convolutions' windows; a sequence has one entry per spatial axis.
     convs_per_block : int, default=1
         Convolutions before each pooling.
     padding : {"same", "valid"}, default="same"
-        ``"same"`` puts zeros around the image, so that convolutions keep its size and only
-        pooling shrinks it; ``"valid"``, Keras' default, takes ``kernel_size - 1`` off
-        height and width.
+        ``"same"`` pads the image with zeros, so that convolutions keep its size and only pooling
+        shrinks it; with ``"valid"``, Keras' default, each convolution takes ``kernel_size - 1``
+        off height and width.
     pooling : {"max", "average"} or None, default="max"
-        What stands for each window of `pool_size` at the end of a block; None leaves it out.
+        Pooling over windows of `pool_size` at the end of a block; None for no pooling.
     pool_size : int or sequence of int, default=2
-        Side of the windows, which do not overlap; what is left over at the edge falls away.
+        Side length of the pooling windows, which do not overlap; an incomplete window at the edge
+        is dropped.
     global_pooling : {"max", "average"} or None, default=None
-        What stands for each channel behind the last block; None hands all values on.
+        Pooling of each channel after the last block; None passes all values on.
     hidden_units : int or sequence of int, default=128
-        Units per hidden layer behind the blocks; a sequence has one entry per layer.
+        Units per hidden layer after the blocks; a sequence has one entry per layer.
     hidden_layers : int, default=1
-        Number of hidden layers, unless `hidden_units` is a sequence; 0 leads straight to the
-        output.
+        Number of hidden layers, unless `hidden_units` is a sequence; with 0 the blocks lead
+        directly to the output.
     image_shape : sequence of int, default=None
         Shape of one image where rows of `X` are flat: ``(height, width)``,
         ``(height, width, channels)``, ``(length,)``, or with ``dimensions=1``
         ``(length, channels)``. Without it, a flat row is a signal of one channel.
     dimensions : {"auto", 1, 2}, default="auto"
-        Along how many axes windows move. ``"auto"`` takes three-dimensional `X` for grey images
+        Number of spatial axes. ``"auto"`` takes three-dimensional `X` for grey images
         ``(n_samples, height, width)``; 1 takes it for signals ``(n_samples, length, channels)``.
     rescale : "auto", float or None, default="auto"
-        Factor on all values inside the network; ``"auto"`` is 1/255 where ``fit`` is given uint8,
-        else 1. Such rows stay uint8 in memory until they stand in a batch.
+        Factor on all values inside the network; ``"auto"`` is 1/255 if ``fit`` is given uint8,
+        else 1. Such rows stay uint8 in memory until they are in a batch.
     augment : str, sequence of str or (str, strength), or None, default=None
         Random changes of the images of training batches, a new draw for every image and epoch:
         ``"flip"`` (strength ``"horizontal"``, ``"vertical"`` or ``"horizontal_and_vertical"``),
@@ -68,20 +69,20 @@ class CNNRegressor(BaseCNN, RegressionNetwork):
         Activation of convolutions and hidden layers: a name of ``keras.activations``, a
         function of single rows, or a Keras layer such as ``keras.layers.LeakyReLU(0.1)``.
     conv_dropout : float in [0, 1), default=0.0
-        Share of the values behind each block that is dropped at random in every training step.
+        Fraction of the values after each block that is dropped at random in every training step.
     dropout : float in [0, 1), default=0.0
-        Share of each hidden layer's units that is dropped at random in every training step
+        Fraction of each hidden layer's units that is dropped at random in every training step
         (Srivastava et al. 2014).
     l1 : float >= 0, default=0.0
         Adds ``l1 * sum(|w|)`` over all kernels (not biases) to the loss.
     l2 : float >= 0, default=0.0
         Adds ``l2 * sum(w**2)`` over all kernels (not biases) to the loss.
     sparsity : float in [0, 1), default=0.0
-        Share of the weights in each kernel but the output layer's (unless there is no other)
-        that training drives to zero (Zhu and Gupta 2017, Eq. 1). After each of the first three
-        quarters of the `epochs` the smallest weights become zero and stay so, more each time,
-        until the share is reached; in the last quarter the others make up for them. Early
-        stopping looks at that last quarter alone, and ``partial_fit`` prunes nothing more.
+        Fraction of the weights that training sets to zero in each kernel, except the output
+        layer's unless it is the only one (Zhu and Gupta 2017, Eq. 1). During the first three
+        quarters of the `epochs`, more of the smallest weights become zero after each epoch and
+        stay zero; in the last quarter the other weights adapt. Early stopping looks only at that
+        last quarter, and ``partial_fit`` prunes nothing more.
     batch_norm : {"before_activation", "after_activation"} or None, default=None
         Batch normalisation of every convolution and hidden layer (Ioffe and Szegedy 2015), with
         a momentum of 0.9: Keras' default of 0.99 suits trainings of many thousand steps.
@@ -103,27 +104,27 @@ class CNNRegressor(BaseCNN, RegressionNetwork):
         output apart (with ``loss="poisson"``: ``y / mean``). Predictions and metrics are in y's
         own units, losses in the network's.
     optimizer : str, class or keras.optimizers.Optimizer, default="adam"
-        An object is not changed by ``fit``; its own learning rate holds.
+        ``fit`` does not change an object, and uses the object's own learning rate.
     learning_rate : float or Keras schedule, default=0.001
         Must be left at its default when `optimizer` is an object.
     batch_size : int, default=32
         Rows per training step; the last batch of an epoch may be smaller.
     epochs : int, default=100
-        Passes over the training rows; the most there will be with `early_stopping`.
+        Passes over the training rows; with `early_stopping`, the maximum.
     shuffle : bool, default=True
         Draw a new order of the training rows for each epoch.
     early_stopping : bool, default=False
         Stop when `monitor` has not improved for `patience` epochs. Unless ``fit`` is given
-        validation rows, a share of the training rows is held out for it.
+        validation rows, `validation_fraction` of the training rows become validation rows.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows held out, drawn at random.
+        Fraction of the training rows that become validation rows, drawn at random.
     monitor : str, default="val_loss"
         What early stopping looks at: ``"loss"``, the name of a metric, or either with
         ``"val_"`` in front. Accuracies and their like are maximised, all else is minimised.
     patience : int, default=10
         Epochs without improvement before training stops.
     min_delta : float >= 0, default=0.0
-        The least change that counts as an improvement, in units of `monitor`.
+        Smallest change that counts as an improvement, in units of `monitor`.
     restore_best_weights : bool, default=True
         With `early_stopping`, keep the weights of the best epoch instead of the last.
     metrics : str, callable, keras.metrics.Metric, or list of them, default=None
@@ -132,7 +133,7 @@ class CNNRegressor(BaseCNN, RegressionNetwork):
         Those that act at the ends of epochs see a Keras model that follows the training. Any
         that acts on batches makes ``fit`` train through ``keras.Model.fit``.
     warm_start : bool, default=False
-        Let ``fit`` go on from the last fit's weights and optimizer state.
+        Let ``fit`` continue from the last fit's weights and optimizer state.
     random_state : int, RandomState or None, default=None
         Decides initial weights, order of rows, dropout and the inner validation split. Equal
         integers give equal predictions, to the bit.
@@ -147,14 +148,14 @@ class CNNRegressor(BaseCNN, RegressionNetwork):
         Per epoch: ``loss`` (regularisation included), metrics, and both with ``val_`` in front
         where there were validation rows.
     n_iter_ : int
-        Epochs run, those of earlier fits it went on from included.
+        Number of epochs run, including those of earlier fits that it continued.
     best_epoch_ : int
         Number of epochs after which `monitor` (without `early_stopping`: the validation loss)
         was best, counted from 1; ``n_iter_`` where there were no validation rows.
     n_nonzero_weights_ : int
         Number of weights in the kernels of dense layers and convolutions that are not zero.
     callbacks_ : list of keras.callbacks.Callback
-        Those that followed the last fit: copies of what was given, with what they saw.
+        Copies of the callbacks that the last fit used, with what they collected.
     image_shape_ : tuple of int
         Shape of one row in the network: (height, width, channels) or (length, channels).
     n_features_in_ : int

@@ -38,12 +38,12 @@ class PretrainedCNNClassifier(BasePretrainedCNN, ClassificationNetwork):
     backbone_params : dict, default=None
         Further arguments of a named network, for example ``{"alpha": 0.25}``.
     preprocessing : "auto", callable or None, default="auto"
-        What brings values between 0 and 255 into the form that the backbone was trained on.
+        Converts values between 0 and 255 into the range that the backbone was trained on.
         ``"auto"`` is the named network's own, None for files and models; a callable takes and
         returns a float32 batch.
     image_size : int, (height, width) or None, default=None
-        What images are resized to, bilinearly. None leaves them as they are, or takes the size
-        that a file or model is built for.
+        Size to which images are resized, bilinearly. None keeps their size, or takes the size that
+        a file or model is built for.
     image_shape : sequence of int, default=None
         Shape of one image where rows of `X` are flat: ``(height, width)`` or
         ``(height, width, channels)``. Without it, a flat row is an image of height 1.
@@ -51,16 +51,16 @@ class PretrainedCNNClassifier(BasePretrainedCNN, ClassificationNetwork):
         Factor on all values before the preprocessing. ``"auto"`` is 255 where a named network's
         own preprocessing is used and ``fit`` is given floats between 0 and 1, else 1.
     pooling : {"average", "max"} or None, default="average"
-        What stands for each channel of the backbone's output; None hands all values on.
+        Pooling of each channel of the backbone's output; None passes all values on.
     hidden_units : int or sequence of int, default=128
-        Units per hidden layer behind the features; a sequence has one entry per layer.
+        Units per hidden layer after the features; a sequence has one entry per layer.
     hidden_layers : int, default=1
         Number of hidden layers, unless `hidden_units` is a sequence; 0 gives a linear model.
     activation : str, callable or Keras layer, default="relu"
         Activation of the hidden layers: a name of ``keras.activations``, a function of single
         rows, or a Keras layer such as ``keras.layers.LeakyReLU(0.1)``.
     dropout : float in [0, 1), default=0.0
-        Share of each hidden layer's units that is dropped at random in every training step
+        Fraction of each hidden layer's units that is dropped at random in every training step
         (Srivastava et al. 2014).
     input_dropout : float in [0, 1), default=0.0
         The same for the features.
@@ -74,11 +74,11 @@ class PretrainedCNNClassifier(BasePretrainedCNN, ClassificationNetwork):
     input_batch_norm : bool, default=False
         Batch normalisation of the features.
     fine_tune : int, default=0
-        How many of the backbone's last layers are trained too, in a second phase after the head.
-        Batch normalisation stays as it is, its moments as well. 0 leaves the backbone alone.
+        Number of the backbone's last layers that are trained too, in a second phase after the
+        head. Batch normalisation stays frozen, its moving moments included. With 0 the backbone
+        does not change.
     fine_tune_epochs : int, default=10
-        Epochs of the second phase; the most there will be with `early_stopping`, which begins
-        to count anew.
+        Epochs of the second phase; with `early_stopping`, which starts anew, the maximum.
     fine_tune_learning_rate : float or Keras schedule, default=1e-05
         Learning rate of the second phase.
     loss : str, callable or keras.losses.Loss, default="crossentropy"
@@ -87,46 +87,47 @@ class PretrainedCNNClassifier(BasePretrainedCNN, ClassificationNetwork):
         loss. All but the last are averaged by the sample weights. Losses with "sparse" in their
         name are given class numbers, others one column per class (one column for two classes).
     label_smoothing : float in [0, 1), default=0.0
-        Share of each row's target that is spread evenly over all classes (Szegedy et al. 2016,
+        Fraction of each row's target that is spread evenly over all classes (Szegedy et al. 2016,
         section 7); for ``"crossentropy"`` and ``"focal"``.
     optimizer : str, class or keras.optimizers.Optimizer, default="adam"
-        An object is not changed by ``fit``; its own learning rate holds.
+        ``fit`` does not change an object, and uses the object's own learning rate.
     learning_rate : float or Keras schedule, default=0.001
         Must be left at its default when `optimizer` is an object.
     batch_size : int, default=32
         Rows per training step; the last batch of an epoch may be smaller.
     epochs : int, default=100
-        Passes over the training rows; the most there will be with `early_stopping`.
+        Passes over the training rows; with `early_stopping`, the maximum.
     shuffle : bool, default=True
         Draw a new order of the training rows for each epoch.
     early_stopping : bool, default=False
         Stop when `monitor` has not improved for `patience` epochs. Unless ``fit`` is given
-        validation rows, a share of the training rows is held out for it.
+        validation rows, `validation_fraction` of the training rows become validation rows.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows held out, drawn at random, stratified by class.
+        Fraction of the training rows that become validation rows, drawn at random, stratified by
+        class.
     monitor : str, default="val_loss"
         What early stopping looks at: ``"loss"``, the name of a metric, or either with
         ``"val_"`` in front. Accuracies and their like are maximised, all else is minimised.
     patience : int, default=10
         Epochs without improvement before training stops.
     min_delta : float >= 0, default=0.0
-        The least change that counts as an improvement, in units of `monitor`.
+        Smallest change that counts as an improvement, in units of `monitor`.
     restore_best_weights : bool, default=True
         With `early_stopping`, keep the weights of the best epoch instead of the last.
     class_weight : "balanced", dict or None, default=None
-        Factor by which rows of each class count; ``"balanced"`` makes all classes count alike,
-        ``n_samples / (n_classes * count)``. Multiplied with the sample weights.
+        Weight of each class in the loss; ``"balanced"`` is ``n_samples / (n_classes * count)``, so
+        that all classes count alike. Multiplied by the sample weights.
     calibrate : "temperature" or None, default=None
-        Divide the logits by a temperature (Guo et al. 2017) of least log loss on the held-out
-        rows, those of `early_stopping` or ``X_val``; which class is most probable stays as it
-        was. To calibrate without holding rows out, see `KFoldEnsembleClassifier`.
+        Divide the logits by the temperature (Guo et al. 2017) with the smallest log loss on the
+        validation rows, those of `early_stopping` or ``X_val``. The most probable class stays the
+        same. To calibrate without validation rows, see `KFoldEnsembleClassifier`.
     metrics : str, callable, keras.metrics.Metric, or list of them, default=None
         Reported per epoch in ``history_``.
     callbacks : keras.callbacks.Callback or list of them, default=None
         Those that act at the ends of epochs see a Keras model that follows the training. Any
         that acts on batches makes ``fit`` train through ``keras.Model.fit``.
     warm_start : bool, default=False
-        Let ``fit`` go on from the last fit's weights and optimizer state.
+        Let ``fit`` continue from the last fit's weights and optimizer state.
     random_state : int, RandomState or None, default=None
         Decides the head's initial weights (and with ``weights=None`` an int the backbone's),
         order of rows, dropout and the inner validation split. Equal
@@ -142,12 +143,12 @@ class PretrainedCNNClassifier(BasePretrainedCNN, ClassificationNetwork):
         Per epoch: ``loss`` (regularisation included), metrics, and both with ``val_`` in front
         where there were validation rows.
     n_iter_ : int
-        Epochs run, those of earlier fits it went on from included.
+        Number of epochs run, including those of earlier fits that it continued.
     best_epoch_ : int
         Number of epochs after which `monitor` (without `early_stopping`: the validation loss)
         was best, counted from 1; ``n_iter_`` where there were no validation rows.
     callbacks_ : list of keras.callbacks.Callback
-        Those that followed the last fit: copies of what was given, with what they saw.
+        Copies of the callbacks that the last fit used, with what they collected.
     backbone_ : keras.Model
         The backbone with its weights, fine-tuned ones where it was fine-tuned.
     image_shape_ : tuple of int
@@ -161,8 +162,7 @@ class PretrainedCNNClassifier(BasePretrainedCNN, ClassificationNetwork):
     n_outputs_ : int
         Number of columns of `y`: 1, or the number of labels in multilabel targets.
     temperature_ : float
-        By what logits are divided before they become probabilities; 1 without `calibrate`, above
-        1 where the network was too sure of itself.
+        Divisor of the logits; 1 without `calibrate`, above 1 if the network was overconfident.
 
     See Also
     --------

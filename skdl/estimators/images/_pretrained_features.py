@@ -127,12 +127,12 @@ class PretrainedFeatures(
     backbone_params : dict, default=None
         Further arguments of a named network, for example ``{"alpha": 0.25}``.
     preprocessing : "auto", callable or None, default="auto"
-        What brings values between 0 and 255 into the form that the backbone was trained on.
+        Converts values between 0 and 255 into the range that the backbone was trained on.
         ``"auto"`` is the named network's own, None for files and models; a callable takes and
         returns a float32 batch.
     image_size : int, (height, width) or None, default=None
-        What images are resized to, bilinearly. None leaves them as they are, or takes the size
-        that a file or model is built for.
+        Size to which images are resized, bilinearly. None keeps their size, or takes the size that
+        a file or model is built for.
     image_shape : sequence of int, default=None
         Shape of one image where rows of `X` are flat: ``(height, width)`` or
         ``(height, width, channels)``. Without it, a flat row is an image of height 1.
@@ -140,7 +140,7 @@ class PretrainedFeatures(
         Factor on all values before the preprocessing. ``"auto"`` is 255 where a named network's
         own preprocessing is used and ``fit`` is given floats between 0 and 1, else 1.
     pooling : {"average", "max"} or None, default="average"
-        What stands for each channel of the backbone's output; None hands all values on.
+        Pooling of each channel of the backbone's output; None passes all values on.
     random_state : int, RandomState or None, default=None
         An int decides the random weights of ``weights=None``; else each ``fit`` draws new ones.
 

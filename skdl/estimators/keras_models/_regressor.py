@@ -46,12 +46,11 @@ class KerasRegressor(UserModelEstimator, RegressionNetwork):
         between, ``callbacks__0__patience``, to one of several. Any that acts on batches makes
         ``fit`` train through ``keras.Model.fit``.
     epochs : int, default=1
-        Passes over the training rows; the most there will be with `early_stopping`.
+        Passes over the training rows; with `early_stopping`, the maximum.
     batch_size : int or None, default=None
         Rows per training step; None takes 32, -1 all rows.
     validation_split : float in [0, 1), default=0.0
-        Share of the rows, the last ones, that is held out and scored after every epoch, as by
-        ``keras.Model.fit``.
+        Fraction of the rows, from the end, that become validation rows, as in ``keras.Model.fit``.
     shuffle : bool, default=True
         Draw a new order of the training rows for each epoch.
     target_scaling : bool, default=False
@@ -59,20 +58,20 @@ class KerasRegressor(UserModelEstimator, RegressionNetwork):
         output apart. Predictions and metrics are in y's own units, losses in the network's.
     early_stopping : bool, default=False
         Stop when `monitor` has not improved for `patience` epochs. Unless there are validation
-        rows, a share of the training rows is held out for it.
+        rows, `validation_fraction` of the training rows become validation rows.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows held out, drawn at random.
+        Fraction of the training rows that become validation rows, drawn at random.
     monitor : str, default="val_loss"
         What early stopping looks at: ``"loss"``, the name of a metric, or either with
         ``"val_"`` in front. Accuracies and their like are maximised, all else is minimised.
     patience : int, default=10
         Epochs without improvement before training stops.
     min_delta : float >= 0, default=0.0
-        The least change that counts as an improvement, in units of `monitor`.
+        Smallest change that counts as an improvement, in units of `monitor`.
     restore_best_weights : bool, default=True
         With `early_stopping`, keep the weights of the best epoch instead of the last.
     warm_start : bool, default=False
-        Let ``fit`` go on from the last fit's weights and optimizer state.
+        Let ``fit`` continue from the last fit's weights and optimizer state.
     random_state : int, RandomState or None, default=None
         Decides initial weights, order of rows, dropout and the inner validation split. Random
         numbers that a function draws from TensorFlow itself are not under its control.
@@ -91,7 +90,7 @@ class KerasRegressor(UserModelEstimator, RegressionNetwork):
         Per epoch: ``loss`` (regularisation included), metrics, and both with ``val_`` in front
         where there were validation rows.
     n_iter_ : int
-        Epochs run, those of earlier fits it went on from included.
+        Number of epochs run, including those of earlier fits that it continued.
     best_epoch_ : int
         Number of epochs after which `monitor` (without `early_stopping`: the validation loss)
         was best, counted from 1; ``n_iter_`` where there were no validation rows.
@@ -121,7 +120,7 @@ class KerasRegressor(UserModelEstimator, RegressionNetwork):
     target_encoder_ : transformer
         Targets as the network learns them; its ``inverse_transform`` makes predictions of outputs.
     callbacks_ : list of keras.callbacks.Callback
-        Those that followed the last fit: copies of what was given, with what they saw.
+        Copies of the callbacks that the last fit used, with what they collected.
     current_epoch : int
         Epochs of the fitted network, 0 before ``fit``, as in SciKeras; see `n_iter_`.
     initialized_ : bool

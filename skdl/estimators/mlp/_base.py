@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
+from skdl._lazy_rows import LazyRows, TakesLazyRows, all_finite
 from skdl._validation import AnyOf, Boolean, Constraint, Integer, OneOf, Real
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._auto_sizes import auto_hidden_units, auto_n_bins, auto_numeric_embedding
@@ -23,7 +26,7 @@ from skdl.layers import blueprint_of
 from skdl.networks import KerasObject, Layer, mlp, numeric_embedding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from numpy.typing import NDArray
 
@@ -37,6 +40,8 @@ __all__ = ["MLP_CONSTRAINTS", "BaseMLP"]
 # Fewer rows with a gap would be learned by heart, and some folds have none: their networks would be
 # of another shape, and could not train with the others.
 _LEAST_GAPS_TO_SHOW = 10
+# Rows that are looked at at once.
+_BLOCK = 4096
 _COUNT = Integer(1, example=16)
 MLP_CONSTRAINTS: dict[str, Constraint] = {
     **CONSTRAINTS,
@@ -63,7 +68,7 @@ MLP_CONSTRAINTS: dict[str, Constraint] = {
 }
 
 
-class BaseMLP(BaseNetwork):
+class BaseMLP(TakesLazyRows, BaseNetwork):
     """What the two perceptrons share: the network that their parameters describe."""
 
     _preset: ClassVar[dict[str, Any]]
@@ -224,9 +229,37 @@ class BaseMLP(BaseNetwork):
             )
         return None
 
+    def __lazy_rows_key__(self) -> Hashable:
+        return self.categorical_features, self.missing_numbers, self.input_scaling is None
+
+    def __lazy_rows__(self, X: Any) -> Any:
+        """Return numbers as views of float32 rows, where all folds make the same of them."""
+        is_frame = isinstance(X, pd.DataFrame)
+        if is_frame:
+            kinds = {dtype.kind if isinstance(dtype, np.dtype) else "O" for dtype in X.dtypes}
+        elif isinstance(X, np.ndarray) and X.ndim == len(("rows", "features")):
+            kinds = {X.dtype.kind}
+        else:
+            return X
+        is_float32 = not is_frame and X.dtype == np.float32
+        # Which offsets are taken away each fold learns from its own rows, if they are not float32.
+        if not kinds <= set("fiu") or not (is_float32 or self.input_scaling is None):
+            return X
+        base = X
+        if not is_float32:
+            try:
+                with np.errstate(over="ignore"):
+                    base = check_array(X, estimator=self, **self._row_checks())
+            except ValueError:
+                return X  # what is wrong with it the folds say
+        elif self.missing_numbers is None and not all_finite(X):
+            return X
+        return LazyRows(np.asarray(base), source=X)
+
     def _constants(self, network: Network, data: TrainingData) -> Any:
-        wants_any = self._needs_dense_rows()
-        return blueprint_of(network).constants(data.X[data.in_training]) if wants_any else None
+        if not self._needs_dense_rows():
+            return None
+        return blueprint_of(network).constants(np.asarray(data.X[data.in_training]))
 
     def _to_network_rows(self, X: Any, *, reset: bool) -> Any:
         if sparse.issparse(X) and self._needs_dense_rows():
@@ -239,10 +272,12 @@ class BaseMLP(BaseNetwork):
         if self._encoder is None and self.input_scaling is not None:
             if reset:
                 self._offsets = large_offsets(X) if X.dtype == np.float64 else None
-            X = in_float32(type(self).__name__, X, self._offsets)
+            if self._offsets is not None or not isinstance(X, LazyRows):
+                X = in_float32(type(self).__name__, np.asarray(X), self._offsets)
         if reset and self.missing_numbers is not None:
             n_numeric = X.shape[1] if self._encoder is None else len(self._encoder.numeric)
-            n_missing = np.isnan(X[:, :n_numeric]).sum(0)
+            blocks = (X[start : start + _BLOCK] for start in range(0, len(X), _BLOCK))
+            n_missing = sum(np.isnan(np.asarray(rows)[:, :n_numeric]).sum(0) for rows in blocks)
             self._with_gaps = tuple(np.flatnonzero(n_missing >= _LEAST_GAPS_TO_SHOW).tolist())
         return super()._to_network_rows(X, reset=reset)
 

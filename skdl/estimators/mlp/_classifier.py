@@ -36,22 +36,22 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
         ``"mish"`` or ``"gelu"``, a function of single rows, or a Keras layer such as
         ``keras.layers.LeakyReLU(0.1)``.
     parametric_activation : bool, default=False
-        Let each hidden unit learn how much of the activation f there is: ``x + a (f(x) - x)``
-        with a = 1 at first (Holzmüller et al. 2024). Not with a Keras layer.
+        Each hidden unit learns a factor a of its activation f: ``x + a (f(x) - x)``, with a = 1 at
+        first (Holzmüller et al. 2024). Not with a Keras layer.
     categorical_features : {"from_dtype"} or None, default=None
-        ``"from_dtype"`` takes columns of a DataFrame, of pandas or polars, that hold categories,
-        texts or booleans for categories. Each of their levels seen in ``fit``, missing values
-        among them, becomes a column of its own or a learned vector; levels not seen become zeros.
-        Objects that are all numbers are numbers; dates and periods become days since the median
-        date of ``fit``, durations and times of day become days. A column that held text in
-        ``fit`` and holds numbers later, or the like, is refused.
+        ``"from_dtype"``: columns of a DataFrame (pandas or polars) that hold categories, text or
+        booleans are categories. Each level seen in ``fit``, missing values included, becomes a
+        column of its own or a learned vector; a level not seen becomes zeros. Objects that are all
+        numbers are numbers; dates and periods become days since the median date of ``fit``,
+        durations and times of day become days. A column that held text in ``fit`` and holds
+        numbers later, or the like, is refused.
     max_one_hot : int, default=8
-        Columns of more levels become learned vectors.
+        Columns with more levels than this become learned vectors.
     category_units : int, default=8
         Length of the vectors.
     missing_numbers : {"learn"} or None, default=None
-        ``"learn"`` takes NaN among the numbers: the network sees a learned value instead, and for
-        columns with NaN in ten rows of ``fit`` or more also where it is. None refuses NaN.
+        ``"learn"`` replaces NaN by a learned value. If a column has NaN in ten or more rows of
+        ``fit``, the network also sees which rows have it. None refuses NaN.
     input_scaling : {"smooth_clip"} or None, default=None
         Scale the features inside the network as `SmoothClipScaler` does, by medians and quartiles
         of the training rows. Large offsets, as of Unix seconds, are subtracted in float64 before
@@ -60,16 +60,16 @@ class MLPClassifier(BaseMLP, ClassificationNetwork):
 default=None
         Turn each feature into several numbers in front of the first layer: sines and cosines of
         learned frequencies (``"periodic"``), the same through a dense layer and ReLU for each
-        feature (``"plr"``), or the place of the value among quantiles of the training rows
+        feature (``"plr"``), or the position of the value among quantiles of the training rows
         (``"piecewise_linear"``), all by Gorishniy et al. 2022; or cosines with learned phases
         through a dense layer, beside the feature itself (``"pbld"``, Holzmüller et al. 2024).
         ``"auto"`` is ``"piecewise_linear"`` from 500 rows to train on, none below. Expects
         features of about unit scale. Dense rows only.
     n_frequencies : int, default=16
-        Frequencies for each feature, with the first three.
+        Number of frequencies per feature, for ``"plr"``, ``"pbld"`` and ``"periodic"``.
     frequency_scale : float > 0, default=0.1
-        Standard deviation of the frequencies at first, in periods per unit of the feature. What
-        matters most of these sizes.
+        Standard deviation of the initial frequencies, in periods per unit of the feature. The most
+        important of the embedding parameters.
     embedding_units : int >= 2, default=4
         Numbers that each feature becomes with ``"plr"`` and ``"pbld"``.
     n_bins : int or "auto", default=16
@@ -78,11 +78,11 @@ default=None
     feature_scale : bool, default=False
         Learn a factor for each number that enters the first layer (Holzmüller et al. 2024).
     shared_members : int, default=1
-        So many networks that share their weights but for factors of each layer's inputs and
-        outputs, biases, and the last layer; trained on the mean of their losses, averaged in
-        prediction (TabM, Gorishniy et al. 2025). Needs a hidden layer to share.
+        Number of networks that share all weights except biases, the last layer, and factors of
+        each layer's inputs and outputs. They train on the mean of their losses and are averaged in
+        prediction (TabM, Gorishniy et al. 2025). Needs a hidden layer.
     dropout : float in [0, 1), default=0.0
-        Share of each hidden layer's units that is dropped at random in every training step
+        Fraction of each hidden layer's units that is dropped at random in every training step
         (Srivastava et al. 2014).
     input_dropout : float in [0, 1), default=0.0
         The same for the inputs.
@@ -91,15 +91,15 @@ default=None
     l2 : float >= 0, default=0.0
         Adds ``l2 * sum(w**2)`` over all kernels (not biases) to the loss.
     weight_decay : float >= 0 or None, default=None
-        Share of each weight, times the learning rate, taken off in every step, apart from the
-        gradient (Loshchilov and Hutter 2019); None for the optimizer's own, which is none but
-        for ``"adamw"``.
+        Decoupled weight decay: each step multiplies every weight by
+        ``1 - learning_rate * weight_decay`` (Loshchilov and Hutter 2019). None keeps the
+        optimizer's default: no decay, except in ``"adamw"``.
     sparsity : float in [0, 1), default=0.0
-        Share of the weights in each kernel but the output layer's (unless there is no other)
-        that training drives to zero (Zhu and Gupta 2017, Eq. 1). After each of the first three
-        quarters of the `epochs` the smallest weights become zero and stay so, more each time,
-        until the share is reached; in the last quarter the others make up for them. Early
-        stopping looks at that last quarter alone, and ``partial_fit`` prunes nothing more.
+        Fraction of the weights that training sets to zero in each kernel, except the output
+        layer's unless it is the only one (Zhu and Gupta 2017, Eq. 1). During the first three
+        quarters of the `epochs`, more of the smallest weights become zero after each epoch and
+        stay zero; in the last quarter the other weights adapt. Early stopping looks only at that
+        last quarter, and ``partial_fit`` prunes nothing more.
     batch_norm : {"before_activation", "after_activation"} or None, default=None
         Batch normalisation in every hidden layer (Ioffe and Szegedy 2015), with a momentum of
         0.9: Keras' default of 0.99 suits trainings of many thousand steps.
@@ -111,56 +111,57 @@ default=None
         loss. All but the last are averaged by the sample weights. Losses with "sparse" in their
         name are given class numbers, others one column per class (one column for two classes).
     label_smoothing : float in [0, 1), default=0.0
-        Share of each row's target that is spread evenly over all classes (Szegedy et al. 2016,
+        Fraction of each row's target that is spread evenly over all classes (Szegedy et al. 2016,
         section 7); for ``"crossentropy"`` and ``"focal"``.
     optimizer : str, class or keras.optimizers.Optimizer, default="adam"
-        An object is not changed by ``fit``; its own learning rate holds.
+        ``fit`` does not change an object, and uses the object's own learning rate.
     learning_rate : float or Keras schedule, default=0.001
         Must be left at its default when `optimizer` is an object.
     learning_rate_schedule : {"constant", "cosine", "coslog4", "plateau"}, default="constant"
         How `learning_rate` changes over the `epochs`: falling to 0 along half a cosine
-        (``"cosine"``), in four ever longer waves (``"coslog4"``, Holzmüller et al. 2024), or to
-        a fifth whenever `monitor` (the loss, where that is not reported) has not improved for
+        (``"cosine"``), in four waves of growing length (``"coslog4"``, Holzmüller et al. 2024), or
+        to a fifth whenever `monitor` (the loss, where that is not reported) has not improved for
         half of `patience` (``"plateau"``). In ``partial_fit`` it stays constant.
     beta_2 : float in (0, 1) or None, default=None
-        Decay of the mean squared gradient in Adam and its kin; None for the optimizer's own, 0.999
-        in Adam. Networks on tables often gain by 0.95.
+        Decay rate of the mean squared gradient in Adam and related optimizers; None keeps the
+        optimizer's default, 0.999 in Adam. Networks on tables are often better with 0.95.
     batch_size : int or "auto", default=32
         Rows per training step; the last batch of an epoch may be smaller. ``"auto"`` is the power
         of two nearest to a 128th of the training rows, between 32 and 256.
     epochs : int or "auto", default=100
-        Passes over the training rows; the most there will be with `early_stopping`. ``"auto"``
-        is the power of two nearest to 8,192 training steps, between 64 and 256.
+        Passes over the training rows; with `early_stopping`, the maximum. ``"auto"`` is the power
+        of two nearest to 8,192 training steps, between 64 and 256.
     shuffle : bool, default=True
         Draw a new order of the training rows for each epoch.
     early_stopping : bool, default=False
         Stop when `monitor` has not improved for `patience` epochs. Unless ``fit`` is given
-        validation rows, a share of the training rows is held out for it.
+        validation rows, `validation_fraction` of the training rows become validation rows.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows held out, drawn at random, stratified by class.
+        Fraction of the training rows that become validation rows, drawn at random, stratified by
+        class.
     monitor : str, default="val_loss"
         What early stopping looks at: ``"loss"``, the name of a metric, or either with
         ``"val_"`` in front. Accuracies and their like are maximised, all else is minimised.
     patience : int, default=10
         Epochs without improvement before training stops.
     min_delta : float >= 0, default=0.0
-        The least change that counts as an improvement, in units of `monitor`.
+        Smallest change that counts as an improvement, in units of `monitor`.
     restore_best_weights : bool, default=True
         With `early_stopping`, keep the weights of the best epoch instead of the last.
     class_weight : "balanced", dict or None, default=None
-        Factor by which rows of each class count; ``"balanced"`` makes all classes count alike,
-        ``n_samples / (n_classes * count)``. Multiplied with the sample weights.
+        Weight of each class in the loss; ``"balanced"`` is ``n_samples / (n_classes * count)``, so
+        that all classes count alike. Multiplied by the sample weights.
     calibrate : "temperature" or None, default=None
-        Divide the logits by a temperature (Guo et al. 2017) of least log loss on the held-out
-        rows, those of `early_stopping` or ``X_val``; which class is most probable stays as it
-        was. To calibrate without holding rows out, see `KFoldEnsembleClassifier`.
+        Divide the logits by the temperature (Guo et al. 2017) with the smallest log loss on the
+        validation rows, those of `early_stopping` or ``X_val``. The most probable class stays the
+        same. To calibrate without validation rows, see `KFoldEnsembleClassifier`.
     metrics : str, callable, keras.metrics.Metric, or list of them, default=None
         Reported per epoch in ``history_``.
     callbacks : keras.callbacks.Callback or list of them, default=None
         Those that act at the ends of epochs see a Keras model that follows the training. Any
         that acts on batches makes ``fit`` train through ``keras.Model.fit``.
     warm_start : bool, default=False
-        Let ``fit`` go on from the last fit's weights and optimizer state.
+        Let ``fit`` continue from the last fit's weights and optimizer state.
     random_state : int, RandomState or None, default=None
         Decides initial weights, order of rows, dropout and the inner validation split. Equal
         integers give equal predictions, to the bit.
@@ -175,16 +176,16 @@ default=None
         Per epoch: ``loss`` (regularisation included), metrics, and both with ``val_`` in front
         where there were validation rows.
     n_iter_ : int
-        Epochs run, those of earlier fits it went on from included.
+        Number of epochs run, including those of earlier fits that it continued.
     best_epoch_ : int
         Number of epochs after which `monitor` (without `early_stopping`: the validation loss)
         was best, counted from 1; ``n_iter_`` where there were no validation rows.
     n_nonzero_weights_ : int
         Number of weights in the kernels of dense layers and convolutions that are not zero.
     callbacks_ : list of keras.callbacks.Callback
-        Those that followed the last fit: copies of what was given, with what they saw.
+        Copies of the callbacks that the last fit used, with what they collected.
     effective_params_ : dict of str to object
-        What the parameters that are ``"auto"`` stood for in the last fit.
+        Values of the parameters that are ``"auto"``, in the last fit.
     n_features_in_ : int
         Number of features seen in fit.
     feature_names_in_ : ndarray of str
@@ -194,8 +195,7 @@ default=None
     n_outputs_ : int
         Number of columns of `y`: 1, or the number of labels in multilabel targets.
     temperature_ : float
-        By what logits are divided before they become probabilities; 1 without `calibrate`, above
-        1 where the network was too sure of itself.
+        Divisor of the logits; 1 without `calibrate`, above 1 if the network was overconfident.
 
     See Also
     --------

@@ -105,9 +105,9 @@ def cross_validate(
 ) -> CrossValidationResult:
     """Cross-validate an estimator, all folds of its networks trained together.
 
-    Scores are those of scikit-learn's function of this name on the same splits. Beyond them the
-    result holds a table with confidence intervals, a baseline and other estimators on the very
-    same splits; a training curve of each fold, scored on its held-out rows; and `refit`.
+    Scores are those of scikit-learn's function of this name on the same splits. The result also
+    has a table with confidence intervals, a baseline and other estimators on the same splits; a
+    training curve of each fold, scored on its held-out rows; and `refit`.
 
     Parameters
     ----------
@@ -120,18 +120,19 @@ def cross_validate(
     cv : int, splitter or iterable of (train, test), default=5
         Number of folds, stratified for classifiers and kept by group; or the splits themselves.
     n_iterations : int, default=1
-        How often to repeat the K folds, shuffled anew each time (see `IteratedKFold`; the same
-        shuffles in every call). With 1, the rows keep their order, as in scikit-learn.
+        Number of times that the K folds are repeated, shuffled anew each time (see
+        `IteratedKFold`; the same shuffles in every call). With 1, the rows keep their order, as in
+        scikit-learn.
     scoring : str, callable, list, tuple or dict, default=None
         As scikit-learn's: one metric or several; None is the estimator's own ``score``.
     groups : array-like of shape (n_samples,), default=None
         Rows of one group stay on one side of a split, also where networks that stop early, searches
         and K-fold ensembles inside `estimator` split the rows again.
     baseline : bool, default=True
-        Score scikit-learn's dummy beside it, which predicts the mean or the class frequencies.
+        Also score scikit-learn's dummy, which predicts the mean or the class frequencies.
     compare_with : dict of str to estimator, default=None
-        Others to score on the very same splits. They get those of `params` that their ``fit``
-        has an argument for (with metadata routing enabled: that they request).
+        Other estimators to score on the same splits. They get those of `params` for which their
+        ``fit`` has an argument (with metadata routing enabled: those that they request).
     return_train_score : bool, default=False
         Score the training rows too.
     return_estimator : bool, default=False
@@ -153,8 +154,8 @@ def cross_validate(
     Returns
     -------
     result : CrossValidationResult
-        A dict as scikit-learn returns it, and more. Networks wait for one another, so their
-        ``fit_time`` and ``score_time`` are shares of what all folds took together.
+        A dict as scikit-learn returns it, and more. Folds train together, so ``fit_time`` and
+        ``score_time`` of networks are shares of the time of all folds.
 
     Raises
     ------
@@ -224,6 +225,7 @@ def cross_validate(
         error_score=error_score,
         return_train_score=return_train_score,
         return_predictions=return_predictions,
+        return_estimator=return_estimator,
     )
     folds = shared.run(estimator, n_jobs=n_jobs, verbose=verbose)
     warn_about_fit_failures([fold.result for fold in folds], error_score)
@@ -235,7 +237,7 @@ def cross_validate(
     if return_estimator:
         scores["estimator"] = [fold.result["estimator"] for fold in folds]
     if return_indices:
-        train, test = zip(*splits, strict=True)
+        train, test = zip(*([r.astype(np.intp) for r in split] for split in splits), strict=True)
         scores["indices"] = {"train": train, "test": test}
 
     others: dict[str, dict[str, Any]] = {}
@@ -251,6 +253,7 @@ def cross_validate(
             score_params=score_params,
             return_train_score=False,
             return_predictions=False,
+            return_estimator=False,
         ).run(contender, n_jobs=n_jobs, verbose=verbose)
         others[contender_name] = _of_contender(
             contender_name, contender_folds, metrics, error_score

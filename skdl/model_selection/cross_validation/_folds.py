@@ -14,21 +14,24 @@ from joblib import Parallel, delayed
 from sklearn.base import clone, is_classifier
 from sklearn.utils import parallel
 
-from skdl._compat_model_selection import fit_and_score
+from skdl._compat_model_selection import fit_and_score, only_predicts
 from skdl._compat_sklearn import check_method_params, safe_split
-from skdl._lazy_rows import TakesLazyRows, lazy_rows
+from skdl._lazy_rows import views_of
 from skdl.estimators.base import HeldOutScoring, RowGroups
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection._networks import nested_networks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from skdl.training import Observer
 
 __all__ = ["Fold", "Folds", "unscored"]
+
+# Rows, height and width; or rows, length and channels.
+_AXES_OF_IMAGES = 3
 
 
 @dataclasses.dataclass
@@ -96,7 +99,7 @@ class Folds:
         Rows of one group stay together where networks inside split them again.
     error_score : "raise" or float
         Score of a fit that failed.
-    return_train_score, return_predictions : bool
+    return_train_score, return_predictions, return_estimator : bool
     """
 
     X: Any
@@ -109,11 +112,20 @@ class Folds:
     error_score: Any = np.nan
     return_train_score: bool = False
     return_predictions: bool = False
+    return_estimator: bool = True
 
     @functools.cached_property
-    def _lazy_rows(self) -> Any:
-        """The rows so that those of a split are no copy, where they are images."""
-        return lazy_rows(self.X)
+    def _lazy_rows(self) -> dict[Hashable, Any]:
+        """The rows as views, by kind of estimator: made once for all trials of a search."""
+        return {}
+
+    def _rows_for(self, estimator: Any, epoch_scorer: Any) -> Any:
+        """Return the rows so that those of a split are no copy, where that can be."""
+        scorers = [self.scorer] if epoch_scorer is None else [self.scorer, epoch_scorer]
+        # A function of the user's may do with the rows what it likes.
+        if getattr(self.X, "ndim", 0) < _AXES_OF_IMAGES and not all(map(only_predicts, scorers)):
+            return self.X
+        return views_of(estimator, self.X, self._lazy_rows)
 
     def run(
         self,
@@ -147,7 +159,7 @@ class Folds:
         folds : list of Fold
             In the order of `splits`.
         """
-        X = self._lazy_rows if isinstance(estimator, TakesLazyRows) else self.X
+        X = self._rows_for(estimator, epoch_scorer)
         fold = functools.partial(
             self._fold,
             X=X,
@@ -217,6 +229,9 @@ class Folds:
             ignored = () if self.error_score == "raise" else (Exception,)
             with contextlib.suppress(*ignored):
                 predictions = _predictions(estimator, X_test, y_test, test)
+        if not self.return_estimator:
+            # Which might have to come back from another process.
+            result["estimator"] = None
         return Fold(result, held_out.history, predictions, held_out.kept_epoch, held_out.problem)
 
 
@@ -231,7 +246,7 @@ def _share(folds: list[Fold], seconds: float) -> None:
 
 def _predictions(estimator: Any, X: Any, y: Any, rows: NDArray[Any]) -> pd.DataFrame:
     """Return one row for each held-out row: its position, target, prediction, probabilities."""
-    columns: dict[str, Any] = {"row": rows}
+    columns: dict[str, Any] = {"row": rows.astype(np.intp)}
     columns |= _columns("y_true", np.asarray(y))
     columns |= _columns("y_pred", np.asarray(estimator.predict(X)))
     if is_classifier(estimator) and hasattr(estimator, "predict_proba"):

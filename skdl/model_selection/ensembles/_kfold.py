@@ -62,29 +62,30 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
     ----------
     estimator : object
         Regressor, such as `MLPRegressor` or a pipeline that ends in one; cloned, not fitted
-        itself. Where a network at its end has ``early_stopping=True``, the rows of the fold decide
-        when it stops, through all steps in front of it; no further rows are held out.
+        itself. If a network at its end has ``early_stopping=True``, it stops on the held-out rows
+        of its fold, which go through all steps in front of it; no further rows are held out.
     cv : int or splitter, default=5
-        Number of shuffled folds, or what splits the rows.
+        Number of shuffled folds, or a splitter.
     n_iterations : int, default=1
-        How often the rows are shuffled and split anew, when `cv` is a number.
+        Number of times that the rows are shuffled and split, if `cv` is a number.
     refit : int or None, default=None
-        Predict by so many members fitted on all rows instead, networks for the number of epochs
-        that was best in the mean over the folds.
+        Number of members that are fitted on all rows and predict instead of those of the folds.
+        Networks are fitted for the number of epochs that was best in the mean over the folds.
     random_state : int, RandomState or None, default=None
         Decides the folds, and every ``random_state`` parameter inside each member.
     verbose : int, default=0
-        1 shows how far networks in lockstep have come, and of others that each is fitted.
+        1 shows the progress of networks in lockstep, and for other members that each is fitted.
 
     Attributes
     ----------
     estimators_ : list of object
-        The fitted members that predict: those of the folds, or with `refit` those of all rows.
+        The fitted members that predict: those of the folds, or with `refit` those fitted on all
+        rows.
     fold_estimators_ : list of object
         The fitted members of the folds.
     oof_predictions_ : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Of each row, the mean prediction by members that did not learn from it; NaN where every
-        member did.
+        For each row, the mean prediction of members that did not train on it; NaN if every member
+        did.
     oof_score_ : float
         R² of these. A member stopped on the same rows, so it is a little too good.
     best_epoch_ : int or None
@@ -248,20 +249,20 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
     ----------
     estimator : object
         Classifier with ``predict_proba``, such as `MLPClassifier` or a pipeline that ends in one;
-        cloned, not fitted itself. Where a network at its end has ``early_stopping=True``, the
-        rows of the fold decide when it stops, through all steps in front of it; no further rows
+        cloned, not fitted itself. If a network at its end has ``early_stopping=True``, it stops on
+        the held-out rows of its fold, which go through all steps in front of it; no further rows
         are held out.
     cv : int or splitter, default=5
         Number of shuffled folds, stratified by class, or what splits the rows.
     n_iterations : int, default=1
-        How often the rows are shuffled and split anew, when `cv` is a number.
+        Number of times that the rows are shuffled and split, if `cv` is a number.
     refit : int or None, default=None
-        Predict by so many members fitted on all rows instead, networks for the number of epochs
-        that was best in the mean over the folds.
+        Number of members that are fitted on all rows and predict instead of those of the folds.
+        Networks are fitted for the number of epochs that was best in the mean over the folds.
     random_state : int, RandomState or None, default=None
         Decides the folds, and every ``random_state`` parameter inside each member.
     verbose : int, default=0
-        1 shows how far networks in lockstep have come, and of others that each is fitted.
+        1 shows the progress of networks in lockstep, and for other members that each is fitted.
     calibrate : "temperature" or None, default=None
         Divide the logits of all members by a temperature (Guo et al. 2017), that of least log
         loss on the rows that each did not learn from. No row is lost to it. Their mean is less
@@ -271,7 +272,8 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
     Attributes
     ----------
     estimators_ : list of object
-        The fitted members that predict: those of the folds, or with `refit` those of all rows.
+        The fitted members that predict: those of the folds, or with `refit` those fitted on all
+        rows.
     fold_estimators_ : list of object
         The fitted members of the folds.
     classes_ : ndarray of shape (n_classes,)

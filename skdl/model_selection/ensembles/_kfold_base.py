@@ -189,27 +189,31 @@ class BaseKFoldEnsemble(BaseAveraging):
             (member, X, y, fit_params, split, groups)
             for member, split in zip(folds, splits, strict=True)
         ]
-        overrides = self._fit_members(fits)
+        folds, overrides = self._fit_members(fits)
         self.fold_estimators_ = self.estimators_ = folds
         self._set_out_of_fold(X, y, splits)
         self.best_epoch_ = _joint_best_epoch(overrides)
         if refitted:
             last_epoch = _last_epoch(self.best_epoch_, overrides)
             refits = [(member, X, y, fit_params, None, groups) for member in refitted]
-            self._fit_members(refits, last_epoch)
-            self.estimators_ = refitted
+            self.estimators_, _ = self._fit_members(refits, last_epoch)
         return self
 
     def _fit_members(
         self, fits: Sequence[tuple[Any, ...]], last_epoch: tuple[int, int] | None = None
-    ) -> list[FitOverrides]:
-        """Fit members in place, each on the rows of its split or on all."""
+    ) -> tuple[list[Any], list[FitOverrides]]:
+        """Return fitted members and what was seen of their fits, here or on workers.
+
+        Each is fitted on the rows of its split, or on all.
+        """
         holds_networks = bool(nested_networks(self.estimator))
         fit = delayed(with_sklearn_config(_fit_member))
         if not holds_networks:
-            return list(Parallel(verbose=self.verbose)(fit(*each, last_epoch) for each in fits))
-        with ensure_lockstep(verbose=self.verbose):
-            return list(Parallel()(fit(*each, last_epoch) for each in fits))
+            fitted = Parallel(verbose=self.verbose)(fit(*each, last_epoch) for each in fits)
+        else:
+            with ensure_lockstep(verbose=self.verbose):
+                fitted = Parallel()(fit(*each, last_epoch) for each in fits)
+        return [member for member, _ in fitted], [overrides for _, overrides in fitted]
 
     def _splitter(self, y: Any, rng: np.random.RandomState) -> Any:
         if hasattr(self.cv, "split"):
@@ -312,11 +316,11 @@ def _fit_member(
     split: tuple[Any, Any] | None,
     groups: Any,
     last_epoch: tuple[int, int] | None,
-) -> FitOverrides:
+) -> tuple[Any, FitOverrides]:
     if split is None:
         with FitOverrides(member, last_epoch=last_epoch) as overrides, RowGroups(member, groups):
             member.fit(X, y, **fit_params)
-        return overrides
+        return member, overrides
     train, test = split
     train_params = check_method_params(X, dict(fit_params), indices=train)
     X_train, y_train = safe_split(member, X, y, train)
@@ -328,4 +332,4 @@ def _fit_member(
     groups = None if groups is None else np.asarray(groups)[train]
     with FitOverrides(member, validation=validation) as overrides, RowGroups(member, groups):
         member.fit(X_train, y_train, **train_params)
-    return overrides
+    return member, overrides

@@ -27,6 +27,7 @@ from skdl._validation import (
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._arguments import ESTIMATOR, MOST, N_JOBS, SCORING
 from skdl.model_selection.search._ensemble import ENSEMBLE
+from skdl.model_selection.search._workers import check_engine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +73,10 @@ _CONSTRAINTS: dict[str, Constraint] = {
     "callbacks": AnyOf(
         OneOf(None), SequenceOf(Predicate(callable, "a function of study and trial"))
     ),
+    "engine": AnyOf(
+        OneOf(None), Predicate(lambda v: isinstance(v, str), "the name of an engine of joblib")
+    ),
+    "n_workers": AnyOf(OneOf(None), Integer(1, example=4)),
     "verbose": VERBOSE,
     "return_train_score": Boolean(),
     "error_score": ERROR_SCORE,
@@ -93,6 +98,7 @@ def check_search_parameters(values: Mapping[str, Any]) -> None:
         If any is not allowed.
     """
     check_parameters(_OWNER, {name: values[name] for name in _CONSTRAINTS}, _CONSTRAINTS)
+    check_engine(values)
     study, storage, study_name = values["study"], values["storage"], values["study_name"]
     if values["n_trials"] is None and values["timeout"] is None:
         raise InvalidParameterError(

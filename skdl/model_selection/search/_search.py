@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -23,6 +24,7 @@ from skdl._compat_model_selection import (
 from skdl._compat_sklearn import check_method_params
 from skdl.model_selection._arguments import check_data, checked_splits
 from skdl.model_selection._groups import known_groups
+from skdl.model_selection._lockstep import leave_workers
 from skdl.model_selection._split import SHUFFLE_SEED, check_folds, splits_per_iteration
 from skdl.model_selection.cross_validation import Folds, router_of
 from skdl.model_selection.search._defaults import make_pruner, max_epochs, size_of_round
@@ -44,6 +46,7 @@ from skdl.model_selection.search._start import fixed_guesses, make_start, place_
 from skdl.model_selection.search._study import describe_study, study_of_search
 from skdl.model_selection.search._trials import Trials
 from skdl.model_selection.search._warnings import warn_if_no_better, warn_of_unjudged_trials
+from skdl.model_selection.search._workers import is_part_of_search, search_on_workers
 from skdl.model_selection.shared_study import described_errors, enqueue_once, run_study
 
 if TYPE_CHECKING:
@@ -68,8 +71,8 @@ _OWNER = "OptunaSearchCV"
 class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupportMixin):
     """Search for good parameters with Optuna; all folds of a trial train side by side.
 
-    For use wherever ``GridSearchCV`` stands. The folds of a trial advance together, so that an
-    unpromising trial is pruned after a few epochs, by its mean over all folds.
+    A replacement for ``GridSearchCV``. The folds of a trial train together, so an unpromising
+    trial is pruned after a few epochs, by its mean over all folds.
 
     Parameters
     ----------
@@ -77,22 +80,23 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         A network, or a Pipeline, TransformedTargetRegressor or the like around one. Other
         estimators can be searched too, without pruning by epoch.
     param_distributions : "auto", dict, list of dict or callable, default="auto"
-        What to search. ``"auto"`` takes the spaces that the networks inside `estimator` suggest:
+        What to search. ``"auto"`` takes the ranges that the networks inside `estimator` suggest:
         capacity, dropout, L1, L2, batch normalisation, loss, learning rate and batch size. A dict
         has for each parameter a distribution of ``optuna.distributions`` or ``scipy.stats``, or a
-        list of choices; under the name of a step, ``"auto"`` stands for the networks in there. Of
-        a list of dicts each trial takes one. A function of the trial returns a dict of values.
-        An empty dict scores the estimator as it is, once.
+        list of choices; under the name of a step, ``"auto"`` stands for the networks in this step.
+        With a list of dicts, each trial uses one of them. A function of the trial returns a dict
+        of values. An empty dict scores the estimator as it is, once.
     n_trials : int or None, default=50
-        Number of trials in the study at the end, the start and those of other processes and of
-        earlier runs included. None for no limit, with a `timeout`.
+        Number of trials in the study at the end. The start counts, and so do trials of other
+        processes and of earlier runs. None for no limit, with a `timeout`.
     timeout : float or None, default=None
         Seconds after which no new trial starts.
     cv : int, splitter or iterable of (train, test), default=5
         Number of folds, stratified for classifiers and kept by group; or the splits themselves.
     n_iterations : int, default=1
-        How often to repeat the K folds, shuffled anew each time (see `IteratedKFold`; the same
-        shuffles in every call). With 1, the rows keep their order, as in scikit-learn.
+        Number of times that the K folds are repeated, shuffled anew each time (see
+        `IteratedKFold`; the same shuffles in every call). With 1, the rows keep their order, as in
+        scikit-learn.
     scoring : str, callable, list, tuple or dict, default=None
         As scikit-learn's. The search maximizes the metric that `refit` names. With several
         metrics and ``refit=False``, or a function, each metric is an objective of its own:
@@ -100,37 +104,38 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
     sampler : optuna.samplers.BaseSampler or None, default=None
         None is Optuna's tree-structured Parzen estimator, seeded by `random_state`.
     pruner : "auto", optuna.pruners.BasePruner or None, default="auto"
-        Judges the mean over the folds after each epoch, in the units of `scoring` where a scorer
-        can work on predictions alone, else the negative loss. A ``WilcoxonPruner`` judges the
-        scores of single folds, which are then trained one after another (one iteration after
-        another, with several). ``"auto"`` lets trials race, after 5 %, 10 %, 20 %, 40 % and 80 % of
-        the epochs, no earlier than the third, or where waves of the learning rate end: one that is
-        behind the best so far on the same folds, by a one-sided test for paired folds (Nadeau and
-        Bengio 2003) at 15 %, ends, and so does the worse half of a round. None does while fewer
-        than five have been completed and fewer than eleven are there. Networks that nothing else
-        may end are scored there alone. None prunes nothing; nothing prunes the start.
+        Compares trials by the mean over their folds after each epoch, in the units of `scoring` if
+        the scorer needs only predictions, else by the negative loss. ``"auto"`` has checkpoints
+        after 5 %, 10 %, 20 %, 40 % and 80 % of the epochs, not before the third epoch, or where
+        waves of the learning rate end. At each, a trial ends if it is worse than the best so far
+        on the same folds, by a one-sided test for paired folds (Nadeau and Bengio 2003) at 15 %;
+        so does the worse half of a round. No trial ends while fewer than five have been completed
+        and fewer than eleven are there. Networks that nothing else may end are scored at
+        checkpoints only. A ``WilcoxonPruner`` compares scores of single folds, which then train
+        one after another (with several iterations, one iteration after another). None prunes
+        nothing. The start is never pruned.
     storage : str, Path, optuna.storages.BaseStorage or None, default=None
         Where the study is kept: the URL of a database, the path of a journal file, a storage of
         Optuna, or None for memory. Processes with the same storage and `study_name` share the
-        work, and a search that was killed goes on where it was.
+        work, and a search that was killed continues from there.
     study_name : str or None, default=None
         Must be given with a `storage`.
     load_if_exists : bool, default=True
-        Whether to go on with a study of that name.
+        Whether to continue a study of that name.
     study : optuna.Study or None, default=None
-        A study to go on with, instead of a `storage` and `study_name`; each of its objectives
-        must be maximized. Its own sampler is used unless `sampler` names another.
+        A study to continue, instead of a `storage` and `study_name`; each of its objectives must
+        be maximized. Its own sampler is used unless `sampler` names another.
     start_trial : bool, default=True
-        Whether the first trial is the start: `estimator` with its own parameters, in the space or
-        not. So the search is never worse than its start, in its own scores. A study has one
-        start, whichever process scores it; the points of a grid come in addition.
+        Whether the first trial is the start: `estimator` with its own parameters, inside the
+        ranges or not. So in its own scores, the search is never worse than its start. A study has
+        one start, whichever process scores it. A grid sampler evaluates its whole grid in
+        addition.
     initial_params : list of dict or None, default=None
-        First guesses, to be evaluated after the start. Parameters that a guess does not name are
-        chosen by the sampler. Where `param_distributions` is a function, by the names that it
-        gives to its suggestions.
+        First guesses, evaluated after the start. The sampler chooses parameters that a guess does
+        not name. If `param_distributions` is a function, use the names of its suggestions.
     target_score : float or None, default=None
-        A score that is good enough: once a trial of this process, or one that the study holds
-        already, has reached it, no new trial starts. With one objective.
+        No new trial starts after a trial of this process, or one that is already in the study, has
+        reached this score. With one objective.
     refit : bool, str or callable, default=True
         Fit the best parameters on all rows. With several metrics, the name of the one to be
         best in, or a function that takes ``cv_results_`` and returns an index. With False, and a
@@ -146,6 +151,13 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         Optuna's: ``callback(study, trial)`` after each trial; ``study.stop()`` works in them.
     n_jobs : int or None, default=None
         As scikit-learn's, for estimators that hold no network. Networks train together.
+    engine : {"loky", "dask", "ray", "spark"} or None, default=None
+        Where trials are made: None is this process. With an engine (see `lockstep`), each of its
+        workers takes part in the study, in a `storage` that all of them reach, until it holds
+        `n_trials`; this process waits, and refits. `callbacks` run in the workers, each of which
+        looks at `timeout` and `target_score` for itself.
+    n_workers : int or None, default=None
+        Number of workers, with an `engine`; None is all of a cluster's, or one for each core.
     verbose : int, default=0
         1 shows running trials, the best score so far and how many were pruned.
     error_score : "raise" or float, default=nan
@@ -159,13 +171,13 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
     study_ : optuna.Study
         All trials; larger values are better.
     cv_results_ : dict of str to array
-        As scikit-learn's, one entry per finished trial, whichever process ran it. Beyond its keys
+        As scikit-learn's, one entry per finished trial, whichever process ran it. Further keys are
         ``trial_number``, ``state`` (``"complete"``, ``"pruned"`` or ``"failed"``), ``reason`` (of
         a failure, of single folds too), ``n_epochs`` (summed over the folds) and ``seconds``.
         Scores of trials that were pruned or failed are NaN.
     best_params_, best_score_, best_index_ :
-        Of the best trial that was completed. Where that is the start, ``best_params_`` are the
-        estimator's own values of what was searched (none where the space is a function).
+        Of the best completed trial. If that is the start, ``best_params_`` are the estimator's own
+        values of the searched parameters (empty if `param_distributions` is a function).
     start_score_ : float
         Mean score of the start, with one objective; NaN if it was not completed.
     best_estimator_ : object
@@ -173,7 +185,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
     ensemble_weights_ : dict of int to float
         Weights of the trials in the ensemble, by number.
     ensemble_score_ : float
-        Mean over the folds of the ensemble's score, of the rows that it was selected on.
+        Mean over the folds of the ensemble's score, on the rows that it was selected on.
     refit_time_ : float
         Seconds; with `refit`.
     n_splits_ : int
@@ -187,10 +199,8 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
     scorer_, multimetric_ :
         As in scikit-learn's searches.
 
-    See Also
-    --------
-    cross_validate : To judge one choice of parameters, or this search itself (nested).
-    OptunaPruning : For objectives of your own.
+    See Also -------- cross_validate : To score one choice of parameters, or this search itself
+    (nested). OptunaPruning : For objectives of your own.
 
     Notes
     -----
@@ -244,6 +254,8 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         random_state: int | np.random.RandomState | None = None,
         callbacks: Sequence[Callable[..., None]] | None = None,
         n_jobs: int | None = None,
+        engine: str | None = None,
+        n_workers: int | None = None,
         verbose: int = 0,
         error_score: float | Literal["raise"] = np.nan,
         return_train_score: bool = False,
@@ -274,6 +286,8 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         self.trials_together = trials_together
         self.random_state = random_state
         self.callbacks = callbacks
+        self.engine = engine
+        self.n_workers = n_workers
 
     @with_callbacks
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
@@ -311,6 +325,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
             paired folds (Nadeau and Bengio 2003), two-sided at 5 %.
         """
         check_search_parameters(self.get_params(deep=False))
+        given = X, y, params
         forget_results(self)
         scorers, refit_metric = scorers_of_search(self)
         X, y = check_data(_OWNER, self.estimator, X, y)
@@ -343,7 +358,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         n_epochs = max_epochs(base, splits)
         is_judged = n_epochs is not None and len(objectives) == 1
         pruner = make_pruner(self.pruner, base, splits, is_judged=is_judged)
-        study = self._begin_study(space, start, [X, y, *splits], objectives, pruner)
+        self._begin_study(space, start, [X, y, *splits], objectives, pruner)
         n_trials = 1 if space.names == () else self.n_trials  # there is nothing to draw
         tasks = SearchTasks.begin(
             self._init_callback_context(max_subtasks=1 + (self.refit is not False)),
@@ -375,29 +390,16 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
             make_library=self._begin_library,
         )
 
-        def on_event(event: Event, trials: list[FrozenTrial]) -> None:
-            progress.event(event, trials)
-            wants_to_stop = tasks.event(event, trials)
-            if event == "finished" and (wants_to_stop or self._is_good_enough(trials)):
-                study.stop()
-
+        together = size_of_round(self.trials_together, pruner)
         try:
-            with progress, described_errors(self.storage):
-                progress.begin_with(finished_trials(study))
-                run_study(
-                    study,
-                    trials,
-                    # None of it is begun in a study that is good enough already.
-                    n_trials=0 if self._is_good_enough(finished_trials(study)) else n_trials,
-                    timeout=self.timeout,
-                    trials_together=size_of_round(self.trials_together, pruner),
-                    callbacks=self.callbacks or (),
-                    on_event=on_event,
-                )
+            self._search(trials, progress, tasks, n_trials, together, given)
         except KeyboardInterrupt:
             self._set_results(space, start, metrics, objectives)
             raise
         tasks.end_search()
+        if is_part_of_search(self):
+            tasks.end()
+            return self
         trials_of_results = self._set_results(space, start, metrics, objectives)
         check_outcome(self.cv_results_, trials_of_results, self.timeout)
         warn_if_no_better(self, trials_of_results, splits, objectives)
@@ -416,8 +418,8 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         data: list[Any],
         objectives: list[str],
         pruner: BasePruner,
-    ) -> optuna.Study:
-        """Return the study that trials are to be added to, its first ones enqueued."""
+    ) -> None:
+        """Set the study that trials are to be added to, its first ones enqueued."""
         check_target_score(self.target_score, objectives)
         guesses = fixed_guesses(space, self.initial_params or ())
         study = self.study_ = study_of_search(self, len(objectives), pruner)
@@ -426,12 +428,50 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
             start.enqueue(study)
         for guess in guesses:
             enqueue_once(study, guess)
-        return study
 
     def _is_good_enough(self, trials: Sequence[FrozenTrial]) -> bool:
         return self.target_score is not None and any(
             t.state == TrialState.COMPLETE and t.values[0] >= self.target_score for t in trials
         )
+
+    # ------------------------------------------------------------------ the search
+
+    def _search(
+        self,
+        trials: Trials,
+        progress: SearchProgress,
+        tasks: SearchTasks,
+        n_trials: int | None,
+        trials_together: int,
+        given: tuple[Any, Any, Mapping[str, Any]],
+    ) -> None:
+        """Evaluate trials, here or on workers, until the study holds enough of them."""
+        study = self.study_
+
+        def on_event(event: Event, trials: list[FrozenTrial]) -> None:
+            progress.event(event, trials)
+            wants_to_stop = tasks.event(event, trials)
+            if event == "finished" and (wants_to_stop or self._is_good_enough(trials)):
+                study.stop()
+
+        cure = "pass engine={engine!r} to OptunaSearchCV, beside a storage that they reach"
+        here = contextlib.nullcontext() if self.engine else leave_workers(_OWNER, cure)
+        with progress, described_errors(self.storage), here:
+            progress.begin_with(finished_trials(study))
+            # None is begun in a study that is good enough already.
+            is_over = self._is_good_enough(finished_trials(study))
+            if self.engine is not None and not is_over:
+                search_on_workers(self, *given)
+                is_over = True
+            run_study(
+                study,
+                trials,
+                n_trials=0 if is_over else n_trials,
+                timeout=self.timeout,
+                trials_together=trials_together,
+                callbacks=self.callbacks or (),
+                on_event=on_event,
+            )
 
     # ------------------------------------------------------------------ after the search
 

@@ -54,7 +54,7 @@ def open_study(
     sampler, pruner : optuna sampler and pruner, default=None
         As in ``optuna.create_study``.
     load_if_exists : bool, default=True
-        Whether to go on with a study of that name.
+        Whether to continue a study of that name.
 
     Returns
     -------

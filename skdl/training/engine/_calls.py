@@ -19,6 +19,7 @@ __all__ = [
     "EvaluationCall",
     "Noise",
     "Offsets",
+    "OwnUnits",
     "State",
     "TrainingCall",
     "Units",
@@ -110,6 +111,25 @@ class Noise(NamedTuple):
     keys: Tensor
 
 
+class OwnUnits(NamedTuple):
+    """Which units are the members' own, in a stack of padded networks, see `Padding`.
+
+    Parameters
+    ----------
+    is_own : tensor of shape [M, P], bool
+        Weights that are.
+    widths : tensor of shape [G, n_noisy]
+        How many numbers of a row there are in front of each layer that draws noise, for each group
+        of members that have the same.
+    group : tensor of shape [M]
+        Which group each member is of.
+    """
+
+    is_own: Tensor
+    widths: Tensor
+    group: Tensor
+
+
 class Zeros(NamedTuple):
     """Which weights stay zero once they are.
 
@@ -149,6 +169,8 @@ class TrainingCall(NamedTuple):
     noise : Noise
     zeros : tuple of Zeros
         One where a member is pruned, else none.
+    own_units : tuple of OwnUnits
+        One where a member's network is padded, else none.
     """
 
     state: State
@@ -165,6 +187,7 @@ class TrainingCall(NamedTuple):
     rates: Tensor
     noise: Noise
     zeros: tuple[Zeros, ...]
+    own_units: tuple[OwnUnits, ...]
 
 
 class EvaluationCall(NamedTuple):

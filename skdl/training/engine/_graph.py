@@ -45,11 +45,10 @@ class Graph:
         # Layers of rate 0 count too, so that the noise of one layer does not depend on others.
         rules = [own.rule for own in self.blueprint.layers]
         self.noisy = [p for p, rule in enumerate(rules) if rule.draws_noise]
-        any_noise = any(rules[p].draws_noise and not rules[p].scalars for p in self.noisy) or any(
-            name == "rate" and is_active
-            for (_, name), is_active in zip(
-                self.blueprint.scalar_names, spec.active_scalars, strict=False
-            )
+        names = zip(self.blueprint.scalar_names, spec.active_scalars, strict=False)
+        any_noise = any(not rules[p].noise_scalars for p in self.noisy) or any(
+            is_active and p >= 0 and name in rules[p].noise_scalars
+            for (p, name), is_active in names
         )
         self.n_noisy = len(self.noisy) if any_noise else 0
 
@@ -113,6 +112,7 @@ class Graph:
 
         new: list[Any] = []
         behind = [x]
+        masks: list[Tensor | None] = [None]
         for placed in self.blueprint.layers:
             own = [tensors[v] for v in placed.variables]
             active = self._active_scalars(placed.position, scalars)
@@ -127,14 +127,18 @@ class Graph:
             # Keras' batch normalisation uses its moving moments once it is frozen.
             rests = placed.is_frozen and placed.rule.absorbs_shift
             own_run = dataclasses.replace(run, training=False) if rests else run
-            context = LayerContext(placed.position, own, active, own_run)
-            x, updates = placed.rule.apply(
-                placed.layer, taken[0] if len(taken) == 1 else taken, context
+            inputs, mask = (
+                several[0] if len(several) == 1 else several
+                for several in (taken, [masks[i] for i in placed.inputs])
             )
+            context = LayerContext(placed.position, own, active, own_run, mask)
+            x, updates = placed.rule.apply(placed.layer, inputs, context)
             if placed.is_frozen and run.training:
                 updates = [tf.reshape(t, tf.stack([tf.shape(t)[0], -1])) for t in own]
             new += updates
             behind.append(x)
+            new_mask = placed.rule.mask(placed.layer, inputs, mask) if placed.has_mask else None
+            masks.append(new_mask)
         return x, tf.concat(new, 1) if new else None
 
     def _is_cancelled_bias(self, placed: PlacedLayer) -> bool:
@@ -189,9 +193,15 @@ class Graph:
         return x, tf.gather(data.targets, y_index), tf.gather(data.weights, y_index) * mask, mask
 
     def zeros_kept(self, call: TrainingCall) -> Callable[[Any], Any]:
-        """Return what sets to zero, in ``[M, P]``, what is zero in the kernels before an epoch."""
+        """Return what sets to zero, in ``[M, P]``, what stays zero throughout an epoch.
+
+        That is what is zero in the kernels of pruned members, and units that pad a network.
+        """
         import tensorflow as tf
 
+        if self.spec.pads:
+            (own_units,) = call.own_units
+            return lambda values: tf.where(own_units.is_own, values, 0.0)
         if not self.spec.prunes:
             return lambda values: values
         (zeros,) = call.zeros

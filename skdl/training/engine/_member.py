@@ -21,6 +21,7 @@ from skdl.training._schedule import PLATEAU_FACTOR, rate_factors
 from skdl.training._settings import EarlyStopping
 from skdl.training._signals import AbortParallelCall, InterruptedFit
 from skdl.training._trained import Trained
+from skdl.training.engine._padding import padded_network, padding_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from skdl.networks import KerasObject
     from skdl.training._job import Job
+    from skdl.training.engine._padding import Padding
 
 __all__ = ["Member", "come_to_rung", "end_abandoned_calls"]
 
@@ -43,6 +45,8 @@ class Member:
     Attributes
     ----------
     job : Job
+    network : Network
+        Whose structure and widths its stack has: its job's, padded once `pad` was called.
     history : dict of str to list of float
     last_epoch : int
         Number of epochs after which it ends at the latest.
@@ -69,6 +73,7 @@ class Member:
         self.metrics: tuple[GraphMetric | HostMetric, ...] = resolve_metrics(
             job.metrics, job.network
         )
+        self.network = job.network
         self.layout = blueprint_of(job.network).layout
         self.history: dict[str, list[float]] = {}
         self.held_out: dict[str, float] = {}
@@ -143,6 +148,16 @@ class Member:
         """Return the names of what is reported per epoch, in order."""
         own = ["loss", *(metric.name for metric in self.metrics)]
         return own + ([f"val_{name}" for name in own] if self.job.validation is not None else [])
+
+    def pad(self) -> None:
+        """Let it train in a stack of padded networks; what it reports stays its own network's."""
+        self.network = padded_network(self.job)
+
+    @property
+    def padding(self) -> Padding | None:
+        """Where its numbers stand in a stack of padded networks; None in others."""
+        own = self.job.network
+        return None if self.network is own else padding_of(own, self.network)
 
     # ------------------------------------------------------------------ for observers
 

@@ -1,21 +1,33 @@
-"""Which jobs train together, and how their graph is run. Follows from the jobs, never a clock."""
+"""Which jobs train together, padded or not, and how their graph is run.
+
+All of it follows from the jobs, never from a clock.
+"""
 
 from __future__ import annotations
 
 import itertools
 from typing import TYPE_CHECKING
 
+import numpy as np
+from scipy import sparse
+
 from skdl.layers import blueprint_of, size
+from skdl.training._losses import reduction_of
+from skdl.training.engine._padding import padded_network
+from skdl.training.engine._program_spec import ProgramSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
+    from skdl.networks import Network
     from skdl.training.engine._member import Member
 
 __all__ = [
     "batch_rows",
     "fit_together",
+    "padded_stacks",
     "split_by_memory",
+    "stack_key",
     "worth_compiling",
     "worth_recompiling",
 ]
@@ -28,9 +40,35 @@ _LOOP_STEP_SECONDS = 1e-4
 _WEIGHT_SECONDS = 4e-9
 _ACTIVATION_SECONDS = 3e-9
 _COMPILE_SECONDS = 0.5
+# What one weight costs under XLA for each row of a batch, forwards, backwards and in the update;
+# what tracing and compiling a program costs.
+_ARITHMETIC_SECONDS = 1.7e-10
+_PROGRAM_SECONDS = 1.0
 # Numbers in the windows of one member's batch, up to which they stay in the cache. Beyond,
 # TensorFlow's own convolutions are faster than matrix products of windows.
 _MOST_WINDOWS = 300_000
+
+
+def stack_key(member: Member, network: Network) -> Hashable:
+    """Return what members of one stack share.
+
+    Parameters
+    ----------
+    member : Member
+    network : Network
+        The member's, as its job has it or padded.
+    """
+    job = member.job
+    return (
+        ProgramSpec(network=network, optimizer=job.optimizer, compiled=True).key,
+        job.batch_size,
+        member.metrics,
+        job.validation is not None,
+        job.held_out is not None,
+        reduction_of(network.loss),
+        sparse.issparse(job.train.X),
+        job.train.X.dtype == np.uint8,
+    )
 
 
 def worth_compiling(members: Sequence[Member], n_epochs: int = 0) -> bool:
@@ -45,7 +83,7 @@ def worth_compiling(members: Sequence[Member], n_epochs: int = 0) -> bool:
     n_epochs : int, default=0
         Epochs that they have trained so far.
     """
-    blueprint = blueprint_of(members[0].job.network)
+    blueprint = blueprint_of(members[0].network)
     if not blueprint.compiles or blueprint.im2col_size * batch_rows(members) > _MOST_WINDOWS:
         return False
     per_step = len(members) * _member_seconds(members)
@@ -67,14 +105,45 @@ def worth_recompiling(running: Sequence[Member], n_gone: int) -> bool:
     return saved > _COMPILE_SECONDS
 
 
+def padded_stacks(stacks: Sequence[list[Member]]) -> list[list[Member]]:
+    """Return stacks of which some are put together, where units that pad them pay.
+
+    What a network is padded to follows from itself, whether it is padded from the work to come:
+    the arithmetic of units that do not count against programs that need not be compiled.
+    """
+    alike: dict[Hashable, list[list[Member]]] = {}
+    for stack in stacks:
+        alike.setdefault(stack_key(stack[0], padded_network(stack[0].job)), []).append(stack)
+    found: list[list[Member]] = []
+    for several in alike.values():
+        if len(several) == 1 or not _worth_padding(several):
+            found += several
+            continue
+        together = [member for stack in several for member in stack]
+        for member in together:
+            member.pad()
+        found.append(together)
+    return found
+
+
+def _worth_padding(stacks: Sequence[Sequence[Member]]) -> bool:
+    more = 0.0
+    for stack in stacks:
+        job = stack[0].job
+        weights = _n_weights(padded_network(job)) - _n_weights(job.network)
+        per_step = _ARITHMETIC_SECONDS * weights * batch_rows(stack)
+        more += per_step * sum(m.job.steps_per_epoch * m.job.epochs for m in stack)
+    n_programs = sum(worth_compiling(stack) for stack in stacks)
+    return more < _PROGRAM_SECONDS * (n_programs - 1)
+
+
 def _steps_to_come(members: Sequence[Member]) -> int:
     return max(m.job.steps_per_epoch * (m.last_epoch - m.n_epochs) for m in members)
 
 
 def _member_seconds(members: Sequence[Member]) -> float:
     """Return what one member adds to a step in the plain graph, beyond its cost under XLA."""
-    job = members[0].job
-    blueprint = blueprint_of(job.network)
+    blueprint = blueprint_of(members[0].network)
     variables = blueprint.layout.variables
     n_weights = sum(size(v.shape) for v in variables)
     width = sum(size(v.shape[-1:]) for v in variables) + sum(blueprint.peak_widths)
@@ -125,11 +194,16 @@ def _working_bytes(member: Member) -> int:
     """Return what one member takes besides its data: weights in many roles, and one batch."""
     job = member.job
     roles = 4 + len(member.state)
-    blueprint = blueprint_of(job.network)
+    blueprint = blueprint_of(member.network)
     if blueprint.one_member_at_a_time:
         # One batch is held on each core, whoever's it is, or windows that are small.
         return 4 * (roles * len(member.state[0]) + 4 * _MOST_WINDOWS)
-    width = sum(size(v.shape[-1:]) for v in member.layout.variables) + size(job.network.input_shape)
+    variables = blueprint.layout.variables
+    width = sum(size(v.shape[-1:]) for v in variables) + size(job.network.input_shape)
     width += sum(blueprint.peak_widths)
     rows = batch_rows([member])
-    return 4 * (roles * len(member.state[0]) + 4 * rows * width)
+    return 4 * (roles * _n_weights(member.network) + 4 * rows * width)
+
+
+def _n_weights(network: Network) -> int:
+    return sum(size(v.shape) for v in blueprint_of(network).layout.part(trainable=True))

@@ -11,10 +11,12 @@ import numpy as np
 from scipy import sparse
 
 from skdl._compat_tensorflow import check_not_forked
+from skdl._lazy_rows import LazyRows
 from skdl.layers import blueprint_of, keras_model, size
 from skdl.training._losses import activated
 from skdl.training._trained import Trained
 from skdl.training.engine._calls import State
+from skdl.training.engine._memory import aligned_zeros, as_tensor
 from skdl.training.engine._numpy_prediction import numpy_predictor
 from skdl.training.engine._program import program_for
 from skdl.training.engine._program_spec import ProgramSpec
@@ -115,8 +117,6 @@ class _Predictor:
         self._program = program_for(ProgramSpec(network=network))
 
     def __call__(self, X: Any) -> NDArray[np.float32]:
-        import tensorflow as tf
-
         if self._program.is_broken:
             self._program = program_for(self._program.spec)
         outputs = np.empty((X.shape[0], self._n_outputs), np.float32)
@@ -124,10 +124,13 @@ class _Predictor:
             part = X[start : start + self._rows_at_once]
             part = part.toarray() if sparse.issparse(part) else part
             n_rows = len(part)
-            padded = np.zeros((1, bucket(n_rows), *part.shape[1:]), np.float32)
-            padded[0, :n_rows] = part
+            padded = aligned_zeros((1, bucket(n_rows), *part.shape[1:]), np.float32)
+            if isinstance(part, LazyRows):
+                part.copy_to(padded[0, :n_rows])
+            else:
+                padded[0, :n_rows] = part
             with self._turn:
-                values = self._program.predict(self._state, self._dims, tf.constant(padded))
+                values = self._program.predict(self._state, self._dims, as_tensor(padded))
             outputs[start : start + n_rows] = values.numpy()[0, :n_rows]
         return outputs
 

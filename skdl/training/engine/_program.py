@@ -23,6 +23,7 @@ from skdl.training.engine._calls import (
     EvaluationCall,
     Noise,
     Offsets,
+    OwnUnits,
     State,
     TrainingCall,
     Units,
@@ -136,6 +137,12 @@ class Program:
                 _vector(tf.uint32), spec([None, None], tf.int32), spec([None] * 3, tf.uint32)
             ),
             zeros=(Zeros(_vector(tf.bool), _vector(tf.bool)),) * self.spec.prunes,
+            own_units=(
+                OwnUnits(
+                    spec([None, None], tf.bool), spec([None, None], tf.int32), _vector(tf.int32)
+                ),
+            )
+            * self.spec.pads,
         )
 
     def predict(self, state: State, dims: Tensor, x: Tensor) -> Any:
@@ -188,7 +195,7 @@ class Program:
             rows_here = tf.cast(counts[i], tf.float32)
             share = tf.minimum(rows_here, 1.0)
             run = Pass(
-                training=True, mask=mask, step_share=share, noise=self._noise_at(call.noise, i),
+                training=True, mask=mask, step_share=share, noise=self._noise_at(call, i),
                 key=lambda position: keys[i, graph.noisy.index(position)],
                 compiled=self.spec.compiled,
             )  # fmt: skip
@@ -233,7 +240,7 @@ class Program:
         outputs = seen.stack() if self.spec.collect else tf.zeros([0, 0, 0, 0])
         return EpochResult(State(weights, statistics), slots, log, outputs)
 
-    def _noise_at(self, noise: Noise, i: Tensor) -> Callable[[int, Any], Tensor]:
+    def _noise_at(self, call: TrainingCall, i: Tensor) -> Callable[[int, Any], Tensor]:
         """Return how layers get their noise in step i.
 
         A piece of a fixed table, offset by each member's own key (modulo 2**32): every element is
@@ -242,8 +249,17 @@ class Program:
         """
         import tensorflow as tf
 
+        noise = call.noise
+
         def noise_of(position: int, shape: Any) -> Tensor:
             k = self.graph.noisy.index(position)
+            if self.spec.pads:
+                # A row's noise begins where it would without the units that pad it.
+                (own_units,) = call.own_units
+                row, unit = tf.range(shape[0])[None, :, None], tf.range(shape[1])[None, None, :]
+                where = noise.starts[i, k] + row * own_units.widths[:, k][:, None, None] + unit
+                piece = tf.gather(tf.gather(noise.table, where), own_units.group)
+                return piece + noise.keys[i, k][:, None, None]
             count = tf.reduce_prod(shape) if tf.is_tensor(shape) else int(np.prod(shape))
             n_axes = shape.shape[0]
             start = noise.starts[i, k]

@@ -40,6 +40,8 @@ class ProgramSpec:
         By XLA, for given shapes.
     prunes : bool
         Whether zeros in kernels of some member stay zero.
+    pads : bool
+        Whether the networks of some members are padded, see `skdl.training.engine._padding`.
     """
 
     network: Network
@@ -50,6 +52,7 @@ class ProgramSpec:
     rows: str = "float32"
     compiled: bool = False
     prunes: bool = False
+    pads: bool = False
 
     @property
     def is_static(self) -> bool:
@@ -78,5 +81,6 @@ class ProgramSpec:
             self.collect,
             self.rows,
             self.prunes,
+            self.pads,
             (blueprint.layout, self.network.input_shape) if self.is_static else None,
         )

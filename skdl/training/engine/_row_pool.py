@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import weakref
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,10 @@ import numpy as np
 from scipy import sparse
 
 from skdl.training.engine._calls import Data
+from skdl.training.engine._memory import aligned_zeros, as_tensor, is_aligned
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,8 +26,10 @@ __all__ = ["RowPool", "batches", "bucket", "chunks", "rounded_up", "rows_in_plac
 
 # Rows that are compared at once.
 _BLOCK = 4096
-# Of TensorFlow's memory, in bytes.
-_ALIGNMENT = 64
+# From so many rows on, one more compilation for another number of them counts for less than memory.
+_MANY_ROWS = 2**16
+# Arrays of so many bytes are taken as they are, where they can be, without room for more rows.
+_MANY_BYTES = 2**24
 
 
 class RowPool:
@@ -44,14 +48,17 @@ class RowPool:
 
     def __init__(self, rows: Sequence[Rows]) -> None:
         self.x_offsets, inputs = _shared([entry.X for entry in rows])
+        # Targets that are equal are held once too, as those of the folds of a classification are.
+        places, distinct = _shared([entry.y for entry in rows])
+        by_place = dict(zip(np.unique(places).tolist(), distinct, strict=True))
         targets: list[Any] = []
         seen: dict[Hashable, int] = {}
         offsets, total = [], 0
-        for entry in rows:
-            key = (id(entry.y), id(entry.weight))
+        for entry, place in zip(rows, places.tolist(), strict=True):
+            key = (place, id(entry.weight))
             if key not in seen:
                 seen[key] = total
-                targets.append((entry.y, entry.weight))
+                targets.append((by_place[place], entry.weight))
                 total += len(entry.y)
             offsets.append(seen[key])
         self.y_offsets = np.array(offsets, np.int32)
@@ -61,6 +68,7 @@ class RowPool:
         self._inputs = inputs
         self._starts = np.cumsum([0, *[array.shape[0] for array in inputs[:-1]]])
         self._targets = targets
+        self._held: _DeviceRows | None = None
         self._name = next(_names)
         _pools[self._name] = self
 
@@ -90,13 +98,15 @@ class RowPool:
                 tf.constant(matrix.indptr, tf.int32),
             )
         else:
-            inputs = _on_device(_joined(self._inputs, padded=padded).astype(held_as, copy=False))
-        y = _joined([y for y, _ in self._targets], padded=padded)
-        weights = _joined(
-            [np.ones(len(y), np.float32) if w is None else w for y, w in self._targets],
-            padded=padded,
-        )
-        return Data(inputs, tf.constant(y, tf.float32), tf.constant(weights, tf.float32))
+            self._held = _device_rows(self._inputs, held_as, padded=padded)
+            inputs = self._held.tensor
+        y = _joined([y for y, _ in self._targets], np.float32, padded=padded)
+        weights = aligned_zeros((len(y),), np.float32)
+        start = 0
+        for own, weight in self._targets:
+            weights[start : start + len(own)] = 1 if weight is None else weight
+            start += len(own)
+        return Data(inputs, as_tensor(y), as_tensor(weights))
 
     def rows(self, index: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return the rows ``[M, B, ...]`` of an index ``[M, B]``, each line of it in one array."""
@@ -116,26 +126,60 @@ def rows_in_place(name: NDArray[np.int64], index: NDArray[np.int32]) -> NDArray[
     return _pools[int(name)].rows(index)
 
 
-def _on_device(array: NDArray[np.generic]) -> Any:
-    """Return an array as a tensor by a single copy, where ``tf.constant`` makes two.
+class _DeviceRows:
+    """Inputs as one tensor, for all stacks that train on them at the same time.
 
-    TensorFlow takes memory as it is if it is aligned, which NumPy's is not.
+    Parameters
+    ----------
+    arrays : list of ndarray
+        Kept, as the tensor may be their memory, and so that no other array gets their place.
+    tensor : tensor
     """
-    import tensorflow as tf
 
-    room = np.empty(array.nbytes + _ALIGNMENT, np.uint8)
-    start = -room.ctypes.data % _ALIGNMENT
-    copy = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
-    copy[...] = array
-    return tf.experimental.dlpack.from_dlpack(copy.__dlpack__())
+    def __init__(self, arrays: list[NDArray[Any]], tensor: Any) -> None:
+        self.arrays = arrays
+        self.tensor = tensor
 
 
-def _joined(arrays: list[NDArray[Any]], *, padded: bool) -> NDArray[Any]:
+_on_device: weakref.WeakValueDictionary[Hashable, _DeviceRows] = weakref.WeakValueDictionary()
+_lock = threading.Lock()
+
+
+def _device_rows(arrays: list[NDArray[Any]], held_as: str, *, padded: bool) -> _DeviceRows:
+    """Return arrays as one tensor; that of another stack, where there is one of the same arrays."""
+    key = (tuple(_identity(array) for array in arrays), held_as, padded)
+    with _lock:
+        held = _on_device.get(key)
+        if held is None:
+            one = arrays[0]
+            is_as_it_should = len(arrays) == 1 and one.dtype == held_as and is_aligned(one)
+            if is_as_it_should and (one.nbytes >= _MANY_BYTES or not padded):
+                joined = one
+            else:
+                joined = _joined(arrays, held_as, padded=padded)
+            held = _on_device[key] = _DeviceRows(arrays, as_tensor(joined))
+    return held
+
+
+def _joined(arrays: Sequence[NDArray[Any]], dtype: Any, *, padded: bool) -> NDArray[Any]:
+    """Return the rows of several arrays in one, which TensorFlow takes as it is."""
     n_rows = sum(len(array) for array in arrays)
-    room = rounded_up(n_rows) - n_rows if padded else 0
-    if room:
-        arrays = [*arrays, np.zeros((room, *arrays[0].shape[1:]), arrays[0].dtype)]
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    room = _room_for(n_rows) if padded else n_rows
+    joined = aligned_zeros((room, *arrays[0].shape[1:]), dtype)
+    start = 0
+    for array in arrays:
+        joined[start : start + len(array)] = array
+        start += len(array)
+    return joined
+
+
+def _room_for(n_rows: int) -> int:
+    """Return for how many rows there is to be room, so that other numbers find a program."""
+    if n_rows < _MANY_ROWS:
+        return rounded_up(n_rows)
+    # 33 to 64 times a power of two: at most a 32nd more.
+    step = 1 << ((n_rows - 1).bit_length() - 6)
+    return -(-n_rows // step) * step
 
 
 def _shared(arrays: Sequence[Any]) -> tuple[NDArray[np.int32], list[Any]]:
@@ -143,11 +187,13 @@ def _shared(arrays: Sequence[Any]) -> tuple[NDArray[np.int32], list[Any]]:
     by_identity: dict[Hashable, int] = {}
     by_content: dict[Hashable, list[tuple[Any, int]]] = {}
     offsets, distinct, total = [], [], 0
-    for array in arrays:
-        identity = _identity(array)
+    identities = [_identity(array) for array in arrays]
+    # What one array holds need not be looked at.
+    is_one = len(set(identities)) == 1
+    for identity, array in zip(identities, arrays, strict=True):
         offset = by_identity.get(identity)
         if offset is None:
-            candidates = by_content.setdefault(_fingerprint(array), [])
+            candidates = by_content.setdefault(None if is_one else _fingerprint(array), [])
             offset = next((o for other, o in candidates if _equal(other, array)), None)
             if offset is None:
                 offset = total
@@ -168,7 +214,11 @@ def _identity(array: Any) -> Hashable:
 
 def _fingerprint(array: Any) -> Hashable:
     data = array.data if sparse.issparse(array) else array
-    return array.shape, zlib.crc32(np.ascontiguousarray(data).data)
+    checksum = 0
+    # Block by block, as rows that do not follow each other in memory are copied for it.
+    for start in range(0, len(data), _BLOCK):
+        checksum = zlib.crc32(np.ascontiguousarray(data[start : start + _BLOCK]).data, checksum)
+    return array.shape, checksum
 
 
 def _equal(a: Any, b: Any) -> bool:
@@ -185,49 +235,56 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 def batches(
-    orders: Sequence[NDArray[np.int32]], batch_size: int, n_joined: Sequence[int] = ()
+    orders: Iterable[NDArray[np.int32]],
+    batch_size: int,
+    n_joined: Sequence[int] = (),
+    *,
+    lengths: Sequence[int] | None = None,
+    padded: bool = False,
+    width: int | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Cut each member's rows into batches.
 
     Parameters
     ----------
-    orders : sequence of ndarray of int32
+    orders : iterable of ndarray of int32
         Each member's rows in the order of use.
     batch_size : int
     n_joined : sequence of int
         By how many rows each member's last batch exceeds the others, see `Job.n_joined_rows`.
+    lengths : sequence of int, optional
+        How many rows each member has, where `orders` makes them when asked, one after the other.
+    padded : bool
+        Whether there is to be room for more batches, as `rounded_up` has it.
+    width : int, optional
+        Room in each batch, if more than its rows need.
 
     Returns
     -------
     index : ndarray of shape (n_steps, n_members, batch_size + max(n_joined))
-        Rows of each batch; row 0 pads where a member has none left.
+        Rows of each batch; row 0 pads where a member has none left. In memory that TensorFlow
+        takes as it is.
     counts : ndarray of shape (n_steps, n_members)
         How many rows of each batch count.
     """
-    if any(n_joined):
-        return _with_joined(orders, batch_size, n_joined)
-    lengths = np.array([len(order) for order in orders], np.int32)
-    n_steps = max(1, -(-int(lengths.max()) // batch_size))
-    flat = np.zeros((len(orders), n_steps * batch_size), np.int32)
-    for line, order in zip(flat, orders, strict=True):
-        line[: len(order)] = order
-    index = flat.reshape(len(orders), n_steps, batch_size).transpose(1, 0, 2)
-    starts = np.arange(n_steps, dtype=np.int32)[:, None] * batch_size
-    counts = np.clip(lengths[None, :] - starts, 0, batch_size)
-    return np.ascontiguousarray(index), counts.astype(np.int32)
-
-
-def _with_joined(
-    orders: Sequence[NDArray[np.int32]], batch_size: int, n_joined: Sequence[int]
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Cut rows into batches, the last rows of some members joined to the batch before them."""
-    apart = [len(order) - n for order, n in zip(orders, n_joined, strict=True)]
-    index, counts = batches([order[:n] for order, n in zip(orders, apart, strict=True)], batch_size)
-    index = np.pad(index, ((0, 0), (0, 0), (0, max(n_joined))))
-    for member, (order, n) in enumerate(zip(orders, apart, strict=True)):
-        last = n // batch_size - 1
-        index[last, member, batch_size : batch_size + len(order) - n] = order[n:]
-        counts[last, member] += len(order) - n
+    if lengths is None:
+        orders = list(orders)
+        lengths = [len(order) for order in orders]
+    joined = list(n_joined) or [0] * len(lengths)
+    apart = np.array(lengths, np.int64) - joined
+    n_steps = max(1, -(-int(apart.max()) // batch_size))
+    room = rounded_up(n_steps) if padded else n_steps
+    index = aligned_zeros((room, len(lengths), width or batch_size + max(joined)), np.int32)
+    starts = np.arange(room)[:, None] * batch_size
+    counts = np.clip(apart - starts, 0, batch_size).astype(np.int32)
+    for member, (order, n_own) in enumerate(zip(orders, apart.tolist(), strict=False)):
+        n_full, n_left = divmod(n_own, batch_size)
+        index[:n_full, member, :batch_size] = order[: n_own - n_left].reshape(n_full, batch_size)
+        if n_left:
+            index[n_full, member, :n_left] = order[n_own - n_left : n_own]
+        if n_more := len(order) - n_own:
+            index[n_full - 1, member, batch_size : batch_size + n_more] = order[n_own:]
+            counts[n_full - 1, member] += n_more
     return index, counts
 
 

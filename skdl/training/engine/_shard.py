@@ -16,16 +16,19 @@ from skdl.training.engine._calls import (
     EvaluationCall,
     Noise,
     Offsets,
+    OwnUnits,
     State,
     TrainingCall,
     Units,
     Zeros,
 )
+from skdl.training.engine._memory import as_tensor
 from skdl.training.engine._noise import NoiseTable
-from skdl.training.engine._row_pool import batches, chunks, rounded_up
+from skdl.training.engine._padding import padding_of
+from skdl.training.engine._row_pool import batches, chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
     from tensorflow import Tensor
@@ -61,6 +64,8 @@ class Shared:
         Numbers that a row becomes on its way through the network, for `chunks`.
     scored_alone : bool
         Whether a call that only looks at rows takes one member.
+    noise_widths : tuple of tuple of int
+        Those that `Padding` tells of the members, each once.
     """
 
     programs: Mapping[str, Program]
@@ -72,6 +77,7 @@ class Shared:
     batch_room: int
     row_width: int
     scored_alone: bool
+    noise_widths: tuple[tuple[int, ...], ...]
 
 
 class Shard:
@@ -102,12 +108,11 @@ class Shard:
             width = blueprint_of(job.network).n_outputs
             return np.full(width, default if value is None else value, np.float32)
 
-        self._state = tuple(
-            stacked([m.state[i] for m in places]) for i in range(len(members[0].state))
-        )
+        states = [_in_stack(m, m.state) for m in places]
+        self._state = tuple(stacked(part) for part in zip(*states, strict=True))
         self._best: tuple[Any, ...] | None = None
         if any(m.best_state is not None for m in members):
-            best = [m.best_state or m.state[:2] for m in places]
+            best = [_in_stack(m, m.best_state or m.state[:2]) for m in places]
             self._best = tuple(stacked([state[i] for state in best]) for i in range(2))
         self._scalars = tf.constant(
             np.array([blueprint_of(m.job.network).scalars for m in places], np.float32).T
@@ -125,6 +130,9 @@ class Shard:
             role: Offsets(*(tf.constant([of[m][i] for m in places], tf.int32) for i in range(2)))
             for role, of in shared.offsets.items()
         }
+        self._own_units: tuple[OwnUnits, ...] = ()
+        if shared.programs["train"].spec.pads:
+            self._own_units = (_own_units(places, shared.noise_widths),)
         if shared.programs["train"].spec.prunes:
             is_kernel = np.zeros(len(members[0].state[0]), bool)
             for where in pruned_kernels(job.network):
@@ -150,10 +158,10 @@ class Shard:
             return tf.constant(array)
 
         def fetch() -> tuple[Any, ...]:
-            return tuple(tensor[position].numpy() for tensor in self._state)
+            return _of_own(member, [tensor[position].numpy() for tensor in self._state])
 
         def store(state: tuple[NDArray[np.float32], ...]) -> None:
-            pairs = zip(self._state, state, strict=True)
+            pairs = zip(self._state, _in_stack(member, state), strict=True)
             self._state = tuple(replaced(tensor, value) for tensor, value in pairs)
 
         member.fetch, member.store = fetch, store
@@ -170,10 +178,10 @@ class Shard:
         state = [tensor.numpy() for tensor in self._state]
         best = None if self._best is None else [tensor.numpy() for tensor in self._best]
         for position, member in leaving:
-            member.state = tuple(array[position] for array in state)
+            member.state = _of_own(member, [array[position] for array in state])
             member.fetch = member.store = None
             if best is not None and member.restores_best and member.best_state is not None:
-                member.best_state = tuple(array[position] for array in best)
+                member.best_state = _of_own(member, [array[position] for array in best])
 
     def update_best(self, better: Collection[Member]) -> None:
         """Keep the weights of members for which this epoch was the best so far."""
@@ -196,34 +204,44 @@ class Shard:
 
     # ------------------------------------------------------------------ calls of programs
 
-    def next_orders(self) -> list[NDArray[np.int32]]:
-        """Return each member's training rows in the order of the coming epoch."""
-        return [_NO_ROWS if m.stopped else m.next_order() for m in self.members]
-
     def rows_of(self, role: str) -> list[NDArray[np.int32]]:
         """Return the rows that members which go on have in a role."""
         return [_NO_ROWS if m.stopped else getattr(m.job, role).rows for m in self.members]
 
-    def training(
-        self, orders: Sequence[NDArray[np.int32]], epoch: int, *, is_rehearsal: bool = False
+    def rehearsal(self) -> TrainingCall:
+        """Return what ``Program.train`` takes for no step, in the shapes of an epoch."""
+        return self._training(0, (), is_rehearsal=True)
+
+    def training(self, epoch: int) -> tuple[TrainingCall, list[NDArray[np.int32]]]:
+        """Return what ``Program.train`` takes for one epoch, and the rows in the order of use.
+
+        The rows are needed where somebody looks at predictions of them; otherwise there are none.
+        """
+        orders = (_NO_ROWS if m.stopped else m.next_order() for m in self.members)
+        if self._shared.programs["train"].spec.collect:
+            kept = list(orders)
+            return self._training(epoch, kept), kept
+        # One after the other: those of all members take as much room as the batches do.
+        return self._training(epoch, orders), []
+
+    def _training(
+        self, epoch: int, orders: Iterable[NDArray[np.int32]], *, is_rehearsal: bool = False
     ) -> TrainingCall:
-        """Return what ``Program.train`` takes for one epoch, or for no step in a rehearsal."""
         import tensorflow as tf
 
         shared, places = self._shared, self._places
         learn = shared.programs["train"]
         # A vacant place, or one whose member has stopped, has no rows to join.
-        joined = [
-            m.job.n_joined_rows if len(order) else 0
-            for m, order in zip(self.members, orders, strict=True)
-        ]
-        joined += [0] * (len(places) - len(joined))
-        index, counts = batches(self._placed(orders), shared.batch_size, joined)
-        index = np.pad(index, ((0, 0), (0, 0), (0, shared.batch_room - index.shape[2])))
-        if learn.spec.compiled:
-            room = rounded_up(len(index)) - len(index)
-            index = np.pad(index, ((0, room), (0, 0), (0, 0)))
-            counts = np.pad(counts, ((0, room), (0, 0)))
+        going = [None if m.stopped else m.job for m in self.members]
+        going += [None] * (len(places) - len(going))
+        index, counts = batches(
+            orders,
+            shared.batch_size,
+            [0 if job is None else job.n_joined_rows for job in going],
+            lengths=[0 if job is None else len(job.train) for job in going],
+            padded=learn.spec.compiled,
+            width=shared.batch_room,
+        )
         n_steps, n_noisy = len(index), learn.graph.n_noisy
         keys = np.zeros((n_steps, n_noisy, len(places)), np.uint32)
         if not is_rehearsal:
@@ -242,12 +260,13 @@ class Shard:
             data=shared.data,
             offsets=self._rows_at["train"],
             units=self._units,
-            batches=Batches(tf.constant(index), tf.constant(counts)),
+            batches=Batches(as_tensor(index), tf.constant(counts)),
             n_steps=tf.constant(own_steps),
             steps_before=tf.constant(steps_before),
             rates=tf.constant(rates),
             noise=Noise(shared.noise, tf.constant(starts), tf.constant(keys)),
             zeros=self._zeros(),
+            own_units=self._own_units,
         )
 
     def _zeros(self) -> tuple[Zeros, ...]:
@@ -294,7 +313,7 @@ class Shard:
             by_member = tf.nest.map_structure(lambda tensor: tensor[some], by_member)
             scalars = scalars[:, some]
         state, offsets, units = by_member
-        batches = Batches(tf.constant(index), tf.constant(counts))
+        batches = Batches(as_tensor(index), tf.constant(counts))
         return EvaluationCall(state, shared.dims, scalars, shared.data, offsets, units, batches)
 
     def _placed(self, rows: Sequence[NDArray[np.int32]]) -> list[NDArray[np.int32]]:
@@ -313,7 +332,8 @@ class Shard:
             n_members, n_rows of a batch, n_outputs]`` where somebody looks at them.
         role : {"train", "validation", "held_out"}
         orders : list of ndarray of int32
-            Each member's rows in the order in which they were seen.
+            Each member's rows in the order in which they were seen; empty where nobody looks at
+            predictions.
         """
         values = np.concatenate([log.numpy() for log, _ in found]).astype(float)
         outputs = [own for _, seen in found for own in seen.numpy().swapaxes(0, 1)]
@@ -345,6 +365,27 @@ class Shard:
                 own["score"] = member.scored(score, predictions(position))
             logs[member] = own
         return logs
+
+
+def _in_stack(member: Member, state: Sequence[NDArray[np.float32]]) -> Any:
+    """Return a member's state, or a part of it, as its stack holds it."""
+    return state if member.padding is None else member.padding.widened(state)
+
+
+def _of_own(member: Member, state: Sequence[NDArray[np.float32]]) -> Any:
+    """Undo `_in_stack`."""
+    return tuple(state) if member.padding is None else member.padding.narrowed(state)
+
+
+def _own_units(places: Sequence[Member], noise_widths: Sequence[tuple[int, ...]]) -> OwnUnits:
+    import tensorflow as tf
+
+    paddings = [padding_of(m.job.network, m.network) for m in places]
+    return OwnUnits(
+        tf.constant(np.stack([padding.is_own for padding in paddings])),
+        tf.constant(np.array(noise_widths, np.int32)),
+        tf.constant([noise_widths.index(p.noise_widths) for p in paddings], tf.int32),
+    )
 
 
 def _on_host(

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from skdl.layers import blueprint_of
-from skdl.training._losses import reduction_of
 from skdl.training._metrics import GraphMetric, HostMetric
 from skdl.training.engine._calls import Evaluation
 from skdl.training.engine._devices import has_gpu, n_cores, side_by_side
 from skdl.training.engine._garbage import full_collections_put_off
 from skdl.training.engine._member import end_abandoned_calls
 from skdl.training.engine._noise import NoiseTable
+from skdl.training.engine._padding import padding_of
 from skdl.training.engine._plan import batch_rows, worth_compiling, worth_recompiling
 from skdl.training.engine._prediction import traced_meanwhile
 from skdl.training.engine._program import program_for
@@ -40,7 +40,7 @@ class Stack:
     Parameters
     ----------
     members : sequence of Member
-        Of equal structure, widths, batch size and metrics.
+        Of equal structure, widths (once they are padded), batch size and metrics.
     compiled : bool
         Whether XLA compiles the epoch, see `skdl.training.engine._plan`.
     n_epochs : int, default=0
@@ -52,7 +52,7 @@ class Stack:
 
         first = members[0].job
         self.members = list(members)
-        self.network = first.network
+        self.network = members[0].network
         graph = tuple(m for m in members[0].metrics if isinstance(m, GraphMetric))
         host = [m for m in members[0].metrics if isinstance(m, HostMetric)]
         self._blueprint = blueprint_of(self.network)
@@ -82,6 +82,8 @@ class Stack:
         if "held_out" in roles:
             # Predictions of held-out rows come back where somebody scores them on the host.
             self._specs["held_out"] = dataclasses.replace(spec, collect=spec.collect or is_scored)
+        if any(m.padding is not None for m in members):
+            spec = self._specs["train"] = dataclasses.replace(spec, pads=True)
         self._may_compile = not host and spec.rows != "csr" and self._blueprint.compiles
         self._compiled = compiled and self._may_compile
         if any(m.job.pruning is not None for m in members):
@@ -91,7 +93,8 @@ class Stack:
         n_joined = max(m.job.n_joined_rows for m in members)
         self._shared = Shared(
             programs=programs,
-            data=self._pool.tensors(programs["train"].spec.rows, padded=self._compiled),
+            # With room for more rows from the start, so that going over to XLA copies nothing.
+            data=self._pool.tensors(programs["train"].spec.rows, padded=self._may_compile),
             offsets=offsets,
             noise=tf.constant(NoiseTable((first.batch_size + n_joined) * widest).values),
             dims=tf.constant(self._blueprint.layout.dims, tf.int32),
@@ -99,6 +102,11 @@ class Stack:
             batch_room=batch_rows(members) + n_joined,
             row_width=self._row_width(),
             scored_alone=self._one_member_at_a_time,
+            noise_widths=tuple(
+                sorted({padding_of(m.job.network, m.network).noise_widths for m in members})
+            )
+            if spec.pads
+            else (),
         )
         self._epoch = n_epochs
         self._cut()
@@ -136,7 +144,7 @@ class Stack:
         """Trace and compile the program that trains, ahead of the first epoch."""
         if self._compiled:
             learn, shard = self._shared.programs["train"], self._shards[0]
-            rehearsal = shard.training(shard.rows_of("train"), 0, is_rehearsal=True)
+            rehearsal = shard.rehearsal()
             with full_collections_put_off():
                 # First, as TensorFlow numbers functions as they come, and finds compilations on
                 # disk by these numbers among others.
@@ -225,11 +233,7 @@ class Stack:
 
     def _train(self) -> dict[Member, dict[str, float]]:
         """Train for an epoch; return what each member reports of it."""
-        orders = [shard.next_orders() for shard in self._shards]
-        calls = [
-            shard.training(own, self._epoch)
-            for shard, own in zip(self._shards, orders, strict=True)
-        ]
+        calls, orders = zip(*(shard.training(self._epoch) for shard in self._shards), strict=True)
         train = self._shared.programs["train"].train
         found = side_by_side(train, calls)
         logs: dict[Member, dict[str, float]] = {}
@@ -258,7 +262,13 @@ class Stack:
             return {}
         calls = [shard.evaluations(role) for shard in self._shards]
         evaluate = self._shared.programs[role].evaluate
-        found = iter(side_by_side(evaluate, list(chain(*calls))))
+        every = list(chain(*calls))
+        if any(call.batches.index.shape[0] > 1 for call in every):
+            # Chunks as large as memory allows: one call at a time, whose operations are so large
+            # that TensorFlow spreads each over the cores.
+            found = iter([evaluate(call) for call in every])
+        else:
+            found = iter(side_by_side(evaluate, every))
         logs: dict[Member, dict[str, float]] = {}
         for shard, own in zip(self._shards, calls, strict=True):
             logs |= shard.logs(list(islice(found, len(own))), role, shard.rows_of(role))
@@ -268,13 +278,18 @@ class Stack:
 
     def _widest_noise(self, scalars: NDArray[np.float32]) -> int:
         """Return how much noise one row needs at most in a layer."""
-        sizes = self._blueprint.row_sizes
-        if not self._one_member_at_a_time:
-            return max(sizes)
+        layers = self._blueprint.layers
         # Images are large: those that no dropout works on must not make the table larger.
-        named = self._blueprint.scalar_names
-        rates = [i for i, (_, name) in enumerate(named) if name == "rate" and scalars[:, i].any()]
-        return max((sizes[named[i][0]] for i in rates), default=0)
+        noisy = {
+            position
+            for i, (position, name) in enumerate(self._blueprint.scalar_names)
+            if position >= 0 and name in layers[position].rule.noise_scalars and scalars[:, i].any()
+        }
+        sizes = [own.rule.noise_size(own.layer, own.input_shape) for own in layers]
+        widest = max((sizes[position] for position in noisy), default=0)
+        if self._one_member_at_a_time:
+            return widest
+        return max(widest, *self._blueprint.row_sizes)
 
     def _row_width(self) -> int:
         """Return how many numbers a row becomes on its way through the network."""
@@ -286,18 +301,3 @@ class Stack:
         inside = self._blueprint.peak_widths
         variables = self._blueprint.layout.variables
         return sum(inside) + sum(v.shape[-1] for v in variables if v.name == "kernel")
-
-
-def stack_key(member: Member) -> Any:
-    """Return what members of one stack share."""
-    job = member.job
-    return (
-        ProgramSpec(network=job.network, optimizer=job.optimizer, compiled=True).key,
-        job.batch_size,
-        member.metrics,
-        job.validation is not None,
-        job.held_out is not None,
-        reduction_of(job.network.loss),
-        type(job.train.X).__name__,
-        job.train.X.dtype == np.uint8,
-    )

@@ -6,11 +6,8 @@ import contextlib
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psutil
-from joblib import parallel_config
 from joblib.parallel import FallbackToBackend, ThreadingBackend
 
-from skdl._tensorflow_import import announced
-from skdl._validation import VERBOSE, AnyOf, OneOf, Real, check_parameters
 from skdl.training._progress import StackProgress
 from skdl.training._signals import AbortParallelCall
 from skdl.training._train import train
@@ -29,10 +26,10 @@ if TYPE_CHECKING:
 
     from joblib import Parallel
 
-__all__ = ["LockstepBackend", "LockstepSession", "lockstep"]
+__all__ = ["FREE_SHARE", "LockstepBackend"]
 
 # Share of the free memory that a batch may take unless `memory_limit` says otherwise.
-_FREE_SHARE = 0.5
+FREE_SHARE = 0.5
 # Result and exception of a task, one of them None.
 _Outcome: TypeAlias = tuple[Any, BaseException | None]
 
@@ -85,7 +82,7 @@ class LockstepBackend(ThreadingBackend):
         return self._rendezvous.batches
 
     def _new_rendezvous(self) -> Rendezvous:
-        limit = self.memory_limit or int(psutil.virtual_memory().available * _FREE_SHARE)
+        limit = self.memory_limit or int(psutil.virtual_memory().available * FREE_SHARE)
         progress = StackProgress() if self.progress else None
 
         def train_batch(jobs: Any, should_stop: Callable[[], bool]) -> list[Any]:
@@ -203,72 +200,3 @@ class LockstepBackend(ThreadingBackend):
         self._rendezvous.close()
         self._rendezvous = self._new_rendezvous()
         self._rendezvous.batches = batches
-
-
-class LockstepSession:
-    """What `lockstep` gives: a look at what was trained together.
-
-    Attributes
-    ----------
-    batches : list of int
-        Number of fits in each batch trained so far, in order.
-    """
-
-    def __init__(self, backend: LockstepBackend) -> None:
-        self._backend = backend
-
-    @property
-    def batches(self) -> list[int]:
-        """Number of fits in each batch trained so far, in order."""
-        return list(self._backend.batches)
-
-
-_CONSTRAINTS = {
-    "memory_limit": AnyOf(OneOf(None), Real(0, low_open=True, example=4e9)),
-    "verbose": VERBOSE,
-}
-
-
-@contextlib.contextmanager
-def lockstep(*, memory_limit: float | None = None, verbose: int = 0) -> Iterator[LockstepSession]:
-    """Train together what scikit-learn's functions clone: folds, grid points, ensemble members.
-
-    Inside this context, functions of scikit-learn that run fits through joblib (``cross_validate``,
-    ``GridSearchCV``, ``BaggingRegressor``, ...) run all of them at once, each in a thread of its
-    own, and the networks among them train as one. Results are those of fits alone, up to
-    rounding. Other estimators run as under joblib's threading backend. `n_jobs` has no effect.
-
-    Parameters
-    ----------
-    memory_limit : float or None, default=None
-        Bytes that data and weights of fits trained at once may take; what does not fit is
-        trained in several batches. None takes half of the memory that is free.
-    verbose : int, default=0
-        1 shows one progress bar for each batch.
-
-    Yields
-    ------
-    session : LockstepSession
-        ``session.batches`` says how many fits were trained together.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is not as described.
-
-    Examples
-    --------
-    >>> import skdl
-    >>> from sklearn.datasets import load_diabetes
-    >>> from sklearn.model_selection import cross_val_score
-    >>> X, y = load_diabetes(return_X_y=True)
-    >>> with skdl.lockstep() as session:
-    ...     scores = cross_val_score(skdl.MLPRegressor(16, epochs=5), X, y, cv=10)
-    >>> len(scores), session.batches
-    (10, [10])
-    """
-    check_parameters("lockstep", {"memory_limit": memory_limit, "verbose": verbose}, _CONSTRAINTS)
-    limit = None if memory_limit is None else int(memory_limit)
-    backend = LockstepBackend(memory_limit=limit, progress=bool(verbose))
-    with announced(verbose), parallel_config(backend=backend, n_jobs=-1):
-        yield LockstepSession(backend)

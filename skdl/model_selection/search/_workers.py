@@ -1,0 +1,89 @@
+"""A search on the workers of an engine: each takes part in the study until it is complete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from joblib import Parallel, delayed
+from optuna.storages import InMemoryStorage
+
+from skdl._compat_optuna import storage_of
+from skdl.exceptions import InvalidParameterError
+from skdl.model_selection._lockstep import with_sklearn_config
+from skdl.model_selection.search._ensemble import ENSEMBLE
+from skdl.training.lockstep import lockstep
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["check_engine", "is_part_of_search", "search_on_workers"]
+
+_OWNER = "OptunaSearchCV"
+_PART = "_is_part_of_search"
+
+
+def check_engine(values: Mapping[str, Any]) -> None:
+    """Refuse parameters of a search that its workers could not share.
+
+    Parameters
+    ----------
+    values : mapping of str to object
+        From ``get_params(deep=False)``.
+
+    Raises
+    ------
+    InvalidParameterError
+        If they do not go with an engine.
+    """
+    engine, storage, study = values["engine"], values["storage"], values["study"]
+    if engine is None:
+        if values["n_workers"] is not None:
+            raise InvalidParameterError(
+                f"{_OWNER}: n_workers={values['n_workers']} came without an engine. Expected both "
+                'or none: pass engine="loky" for so many processes of this machine.'
+            )
+        return
+    kept_in = storage if study is None else storage_of(study)
+    if kept_in is None or isinstance(kept_in, InMemoryStorage):
+        raise InvalidParameterError(
+            f"{_OWNER}: engine={engine!r} came with a study in the memory of this process, which "
+            "workers cannot see. Expected a storage that all of them reach, for example "
+            'storage="study.log" on a drive that they share, or the URL of a PostgreSQL database, '
+            'and a study_name: study_name="wine".'
+        )
+    if values["refit"] == ENSEMBLE:
+        raise InvalidParameterError(
+            f"{_OWNER}: engine={engine!r} came with refit='ensemble'. Expected refit=True or "
+            "False: the networks of the trials stay with the workers that trained them."
+        )
+
+
+def is_part_of_search(search: Any) -> bool:
+    """Tell whether a search is a worker's part, whose results another process will collect."""
+    return bool(getattr(search, _PART, False))
+
+
+def search_on_workers(search: Any, X: Any, y: Any, params: Mapping[str, Any]) -> None:
+    """Return once the study of a search holds enough trials, made by the workers.
+
+    Parameters
+    ----------
+    search : OptunaSearchCV
+        Has made the study.
+    X, y : array-like
+        As ``fit`` was given them.
+    params : mapping of str to object
+        Further arguments of ``fit``.
+    """
+    part = type(search)(
+        **search.get_params(deep=False) | {"engine": None, "n_workers": None, "verbose": 0}
+    )
+    setattr(part, _PART, True)
+    part.load_if_exists = True
+    take_part = delayed(with_sklearn_config(_take_part))
+    with lockstep(engine=search.engine, n_workers=search.n_workers) as session:
+        Parallel()(take_part(part, X, y, params) for _ in range(session.n_workers))
+
+
+def _take_part(search: Any, X: Any, y: Any, params: Mapping[str, Any]) -> None:
+    search.fit(X, y, **params)
