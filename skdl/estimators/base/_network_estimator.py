@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skdl._compat import CallbackSupportMixin, with_callbacks
 from skdl._compat_tensorflow import check_not_forked
 from skdl._data_checks import check_outputs
+from skdl._tensorflow_import import announced
 from skdl._validation import Constraint, check_parameters
 from skdl.estimators.base import _diagram as diagram
 from skdl.estimators.base import _keras_names as names
@@ -238,31 +239,32 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
             If the loss becomes NaN or infinite and there is no earlier epoch to go back to.
         """
         check_not_forked(type(self).__name__)
-        self._check_parameters()
-        initial = self._trained if self.warm_start and hasattr(self, "_trained") else None
-        overrides = FitOverrides.concerning(self)
-        if overrides is not None and X_val is None:
-            X_val, y_val = overrides.validation_rows(self)
-        metadata = RowMetadata.checked(type(self).__name__, X, groups, time)
-        if not metadata and X_val is None and self.early_stopping:
-            metadata = FitMetadata.of_rows(self, X)
-        job = self._make_job(
-            X, y, sample_weight, X_val, y_val, sample_weight_val, metadata, initial=initial,
-            may_stop=overrides is None or not overrides.ends_early,
-        )  # fmt: skip
-        if overrides is not None:
-            overrides.attach(job)
-        held_out = HeldOutScoring.current()
-        if held_out is not None:
-            held_out.attach(self, job)
-        with reported_fit(self, job, X, y, sample_weight):
-            try:
-                trained = self._fine_tuned(self._train(job), job)
-                self._learn_after_training(trained, job)
-                self._set_fitted(trained)
-            except InterruptedFit as interrupt:
-                self._set_fitted(interrupt.trained)
-                raise
+        with announced(self.verbose):
+            self._check_parameters()
+            initial = self._trained if self.warm_start and hasattr(self, "_trained") else None
+            overrides = FitOverrides.concerning(self)
+            if overrides is not None and X_val is None:
+                X_val, y_val = overrides.validation_rows(self)
+            metadata = RowMetadata.checked(type(self).__name__, X, groups, time)
+            if not metadata and X_val is None and self.early_stopping:
+                metadata = FitMetadata.of_rows(self, X)
+            job = self._make_job(
+                X, y, sample_weight, X_val, y_val, sample_weight_val, metadata, initial=initial,
+                may_stop=overrides is None or not overrides.ends_early,
+            )  # fmt: skip
+            if overrides is not None:
+                overrides.attach(job)
+            held_out = HeldOutScoring.current()
+            if held_out is not None:
+                held_out.attach(self, job)
+            with reported_fit(self, job, X, y, sample_weight):
+                try:
+                    trained = self._fine_tuned(self._train(job), job)
+                    self._learn_after_training(trained, job)
+                    self._set_fitted(trained)
+                except InterruptedFit as interrupt:
+                    self._set_fitted(interrupt.trained)
+                    raise
         return self
 
     def _partial_fit(
