@@ -6,12 +6,21 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import ClassifierMixin, is_classifier
 
 from skdl._extras import needs_extra
-from skdl.estimators import CNNClassifier, CNNRegressor, MLPClassifier, MLPRegressor
+from skdl.estimators import (
+    CNNClassifier,
+    CNNRegressor,
+    MLPClassifier,
+    MLPRegressor,
+    RNNClassifier,
+    RNNRegressor,
+    TransformerClassifier,
+    TransformerRegressor,
+)
 from skdl.exceptions import ExportError
-from skdl.export._graph import Block, Graph
+from skdl.export._graph import Block, Graph, names_inside, rename
 from skdl.export._networks import emit_label, emit_network
 
 if TYPE_CHECKING:
@@ -25,11 +34,15 @@ _OPTIONS = {
     "output_class_labels": [False, True],
     "raw_scores": [False],
 }
+_KINDS = (
+    MLPClassifier, MLPRegressor, CNNClassifier, CNNRegressor, RNNClassifier, RNNRegressor,
+    TransformerClassifier, TransformerRegressor,
+)  # fmt: skip
 
 
 @functools.cache
 def register_converters() -> None:
-    """Teach skl2onnx the MLPs and CNNs, inside any estimator that it knows.
+    """Teach skl2onnx our networks, inside any estimator that it knows.
 
     `to_onnx` does so itself; call it for ``skl2onnx.to_onnx`` of your own. Rows are one tensor
     there: columns of text are encoded by the steps in front.
@@ -54,8 +67,8 @@ def register_converters() -> None:
     """
     with needs_extra("export", "skdl.export"):
         from skl2onnx import update_registered_converter
-    for kind in (MLPClassifier, MLPRegressor, CNNClassifier, CNNRegressor):
-        of_classes = issubclass(kind, MLPClassifier | CNNClassifier)
+    for kind in _KINDS:
+        of_classes = issubclass(kind, ClassifierMixin)
         update_registered_converter(
             kind,
             f"Skdl{kind.__name__}",
@@ -156,12 +169,16 @@ def _copy(graph: Graph, scope: Any, container: Any, results: dict[str, str]) -> 
         values = array.ravel().tolist()
         container.add_initializer(names[tensor.name], tensor.data_type, list(array.shape), values)
     for node in graph.nodes:
-        names[node.output[0]] = scope.get_unique_variable_name(node.output[0])
+        inside = set().union(*(names_inside(a.g) for a in node.attribute))
+        for name in (*node.output, *sorted(inside)):
+            names[name] = scope.get_unique_variable_name(name)
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        for attribute in node.attribute:
+            rename(attribute.g, lambda name: names.get(name, name))
         container.add_node(
             node.op_type,
             [names.get(name, name) for name in node.input],
-            [names[node.output[0]]],
+            [names[name] for name in node.output],
             op_domain=node.domain,
             op_version=graph.opsets[node.domain],
             name=scope.get_unique_operator_name(node.op_type),

@@ -297,12 +297,13 @@ def _rows_of_our_own(network: Any, X: Any, *, reset: bool, input_name: str = "X"
     """Return rows that scikit-learn's checks of arrays know nothing of, None for others."""
     is_lazy = isinstance(X, LazyRows)
     if is_lazy or hasattr(X, "columns"):
-        # Names and number of the features.
         named = X.source if is_lazy and hasattr(X.source, "columns") else X
-        validate_data(network, named, reset=reset, skip_check_array=True)
+        network._check_features(named, reset=reset)
     encoded = network._encoded_table(X, reset=reset)
     if encoded is None:
         return X if is_lazy else None
+    if isinstance(encoded, LazyRows):
+        return encoded
     return check_array(encoded, estimator=network, input_name=input_name, **network._row_checks())
 
 

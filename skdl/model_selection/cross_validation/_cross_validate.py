@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -109,7 +109,7 @@ def cross_validate(
     return_indices: bool = False,
     n_jobs: int | None = None,
     params: Mapping[str, Any] | None = None,
-    error_score: Any = np.nan,
+    error_score: float | Literal["raise"] = np.nan,
     verbose: int = 0,
 ) -> CrossValidationResult:
     """Cross-validate an estimator, all folds of its networks trained together.

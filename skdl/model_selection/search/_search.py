@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from optuna.trial import TrialState
@@ -246,7 +246,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         n_iterations: int = 1,
         scoring: Any = None,
         sampler: BaseSampler | None = None,
-        pruner: BasePruner | str | None = "auto",
+        pruner: BasePruner | Literal["auto"] | None = "auto",
         storage: Any = None,
         study_name: str | None = None,
         load_if_exists: bool = True,
@@ -255,14 +255,14 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         initial_params: Sequence[Mapping[str, Any]] | None = None,
         target_score: float | None = None,
         refit: bool | str | Callable[..., int] = True,
-        trials_together: int | str = "auto",
+        trials_together: int | Literal["auto"] = "auto",
         random_state: int | np.random.RandomState | None = None,
         callbacks: Sequence[Callable[..., None]] | None = None,
         n_jobs: int | None = None,
         engine: str | None = None,
         n_workers: int | None = None,
         verbose: int = 0,
-        error_score: Any = np.nan,
+        error_score: float | Literal["raise"] = np.nan,
         return_train_score: bool = False,
     ) -> None:
         super().__init__(
