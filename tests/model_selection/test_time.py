@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdl import KerasRegressor, MLPClassifier, MLPRegressor
-from skdl.estimators.base import FitMetadata
+from skdl.estimators.base import FitMetadata, RowMetadata
 from skdl.estimators.base._training_data import TrainingData
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection import (
@@ -444,3 +444,26 @@ def test_routed_times_reach_the_folds(inside, rows):
     assert routed == {"time"}
     if inside == "ensemble":
         assert np.isnan(model.oof_predictions_).sum() == 24
+
+
+class ReachedError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("is_inside", [False, True])
+def test_workers_of_a_search_are_told_what_is_known_of_the_rows(
+    is_inside, rows, monkeypatch, tmp_path
+):
+    told = []
+
+    def on_workers(search, X, y, params, trials_together):
+        told.append(params)
+        raise ReachedError
+
+    monkeypatch.setattr("skdl.model_selection.search._search.search_on_workers", on_workers)
+    inside = search(engine="loky", storage=str(tmp_path / "study.log"), study_name="days")
+    known = RowMetadata(time=DATES) if is_inside else RowMetadata()
+    with FitMetadata(inside, known), pytest.raises(ReachedError):
+        inside.fit(*rows, **({} if is_inside else {"time": DATES}))
+    (params,) = told
+    np.testing.assert_array_equal(params["time"], DATES)
