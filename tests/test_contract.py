@@ -235,6 +235,7 @@ OFF_DEFAULT_TEXT = {
     "encoder_units": 4,
     "kernel_size": 2,
     "bidirectional": True,
+    "n_heads": 2,
     "pooling": "mean",
     "hidden_layers": 2,
     "max_tokens": 300,
@@ -292,7 +293,7 @@ def is_recurrent(Estimator):
 
 
 def is_transformer(Estimator):
-    return "n_heads" in defaults_of(Estimator)
+    return "n_blocks" in defaults_of(Estimator)
 
 
 def is_pretrained(Estimator):

@@ -23,6 +23,7 @@ AVERAGING = ["AveragingClassifier", "AveragingRegressor"]
 KFOLD = ["KFoldEnsembleClassifier", "KFoldEnsembleRegressor"]
 ENSEMBLES = [*AVERAGING, *KFOLD]
 BACKBONES = [*PRETRAINED, "PretrainedFeatures"]
+SPLITTERS = ["IteratedKFold", "TimeOrderedSplit"]
 CURVES = ["TrainingCurveDisplay", "ValidationCurveDisplay"]
 
 
@@ -72,6 +73,7 @@ DIFFERENT = {
         'only MLPs have "auto"',
         [MLPS, [*CNNS, *KERAS, *OF_TEXTS, *PRETRAINED, *SEQUENCES]],
     ),
+    "n_splits": ("in each iteration, or in all", each(*SPLITTERS)),
     "error_score": ("a search has trials", each("OptunaSearchCV", "cross_validate")),
     "estimator": (
         "what is asked of it",
@@ -90,13 +92,10 @@ DIFFERENT = {
     ),
     "groups": (
         "folds, three parts, or lines of a table",
-        each(
-            "Windows",
-            "coverage_by_group",
-            "cross_validate",
-            "report",
-            "train_validation_test_split",
-        ),
+        [
+            *each("Windows", "coverage_by_group", "cross_validate", "report"),
+            *each("train_validation_test_split"),
+        ],
     ),
     "hidden_layers": (
         "without them, what stands before them is still not linear",
@@ -130,6 +129,7 @@ DIFFERENT = {
     ),
     "model": ("what `meta` holds", [["KerasClassifier"], others(KERAS)]),
     "monitor": ("pruning reports it", [NETWORKS, ["OptunaPruning"]]),
+    "n_heads": ("of one block, of all", [OF_TEXTS, TRANSFORMERS]),
     "n_iterations": (
         "only K-fold of scikit-learn keeps the order of rows",
         [["IteratedKFold"], KFOLD, ["OptunaSearchCV", "cross_validate"]],
@@ -225,6 +225,7 @@ DIFFERENT = {
     ),
     "fit(X_val)": ("targets may be no part of it", [[*OURS, *KERAS[:2]], ["KerasTransformer"]]),
     "fit(groups)": ("of the inner split, of the folds", [NETWORKS, KFOLD]),
+    "fit(time)": ("of the inner split, of the folds", [NETWORKS, KFOLD, ["OptunaSearchCV"]]),
     "fit(y)": (
         "who needs them",
         [
@@ -234,6 +235,10 @@ DIFFERENT = {
         ],
     ),
     "fit(y_val)": ("targets may be no part of it", [[*OURS, *KERAS[:2]], ["KerasTransformer"]]),
+    "get_n_splits() -> n_splits": ("how often", each(*SPLITTERS)),
+    "split(X)": ("times may be a column of it", each(*SPLITTERS)),
+    "split(groups)": ("in order, there are none", each(*SPLITTERS)),
+    "split(y)": ("in order, classes count for nothing", each(*SPLITTERS)),
     "from_estimator(**options)": ("scikit-learn's arguments too", [[name] for name in CURVES]),
     "from_estimator(estimator)": ("fitted, or to be fitted", [[name] for name in CURVES]),
     "initialize(y)": ("who needs them", [KERAS[:2], ["KerasTransformer"]]),
