@@ -213,6 +213,7 @@ class Operations(ABC):
     def recurrent(self, cell: RecurrentCell, x: Value) -> Value | None:
         """Return what a recurrent layer gives without masks; None where `scan` is to do it."""
         del cell, x
+        return None
 
     @abstractmethod
     def scan(
