@@ -206,6 +206,10 @@ def write_search_spaces(app):
         skdl.MLPClassifier,
         skdl.CNNRegressor,
         skdl.CNNClassifier,
+        skdl.RNNRegressor,
+        skdl.RNNClassifier,
+        skdl.TransformerRegressor,
+        skdl.TransformerClassifier,
         skdl.TextRegressor,
         skdl.TextClassifier,
     ):

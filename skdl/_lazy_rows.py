@@ -73,7 +73,7 @@ class LazyRows:
                 return np.asarray(self)[key]
             key = key[0]
         index = self.index[key]
-        return LazyRows(self.base, index, self.source) if np.ndim(index) else self.base[index]
+        return type(self)(self.base, index, self.source) if np.ndim(index) else self.base[index]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         del copy
@@ -95,6 +95,10 @@ class LazyRows:
         """Return every so many of the rows, as they are in `source`."""
         index = self.index[::step]
         return self.source.iloc[index] if hasattr(self.source, "iloc") else self.source[index]
+
+    def transpose(self, *axes: int) -> LazyRows:
+        """Return the same rows with other axes in the second place and behind it."""
+        return LazyRows(self.base.transpose(*axes), self.index)
 
     def reshape(self, n_rows: int, *shape: int) -> LazyRows:
         """Return the same rows, each of another shape."""

@@ -160,6 +160,9 @@ def own_instance(Estimator):
 
 # The checks' rows have as few as two features: a signal that can be halved once.
 SMALL_CNN = {"conv_blocks": 1, "filters": 8, "hidden_units": 64}
+# Each of the checks' features is a step of one channel.
+SMALL_RNN = {"cell": "gru", "units": 16, "hidden_units": 16, "learning_rate": 0.01}
+SMALL_TRANSFORMER = {"n_blocks": 1, "width": 16, "hidden_units": 16, "learning_rate": 0.01}
 OFF_DEFAULT_MLP = {
     "hidden_units": (6,),  # with all that is below, each layer takes a second to trace
     "hidden_layers": 1,
@@ -201,12 +204,38 @@ OFF_DEFAULT_CNN = {
     "augment": ("flip", ("shift", 0.3)),
     "conv_dropout": 0.05,
 }
+OFF_DEFAULT_RNN = {
+    "cell": "gru",
+    "units": (3, 2),
+    "layers": 2,
+    "bidirectional": True,
+    "pooling": "attention",
+    "sequence_shape": (2, 2),
+    "channels": "first",
+    "mask_missing": True,
+    "input_batch_norm": True,
+    "recurrent_dropout": 0.1,
+    "normalization": "layer",
+}
+OFF_DEFAULT_TRANSFORMER = {
+    "n_blocks": 1,
+    "n_heads": 2,
+    "width": 6,
+    "feed_forward_units": 5,
+    "positional_encoding": False,
+    "pooling": "max",
+    "sequence_shape": (2, 2),
+    "channels": "first",
+    "mask_missing": True,
+    "input_batch_norm": True,
+}
 OFF_DEFAULT_TEXT = {
     "encoder": "conv",
     "embedding_dim": 3,
     "encoder_units": 4,
     "kernel_size": 2,
     "bidirectional": True,
+    "n_heads": 2,
     "pooling": "mean",
     "hidden_layers": 2,
     "max_tokens": 300,
@@ -259,6 +288,14 @@ def is_convolutional(Estimator):
     return "conv_blocks" in defaults_of(Estimator)
 
 
+def is_recurrent(Estimator):
+    return "cell" in defaults_of(Estimator)
+
+
+def is_transformer(Estimator):
+    return "n_blocks" in defaults_of(Estimator)
+
+
 def is_pretrained(Estimator):
     return "backbone" in defaults_of(Estimator)
 
@@ -275,6 +312,8 @@ def small(Estimator, **parameters):
     if is_pretrained(Estimator):
         return Estimator(tiny_backbone(), pooling=None, **parameters)
     fixed = SMALL_CNN if is_convolutional(Estimator) else {}
+    fixed = SMALL_RNN if is_recurrent(Estimator) else fixed
+    fixed = SMALL_TRANSFORMER if is_transformer(Estimator) else fixed
     return Estimator(**(SMALL_OWN if takes_own_model(Estimator) else fixed), **parameters)
 
 
@@ -293,7 +332,14 @@ def defaults_of(function):
 
 
 # Their checks are slow tests.
-LATER = [E for E in ESTIMATORS if is_pretrained(E) or takes_own_model(E) or is_convolutional(E)]
+LATER = [
+    E
+    for E in ESTIMATORS
+    if any(
+        test(E)
+        for test in (is_pretrained, takes_own_model, is_convolutional, is_recurrent, is_transformer)
+    )
+]
 # Rows of the checks are tables of any numbers, no token ids; scikit-learn leaves out its own
 # transformers of texts too.
 OF_TEXTS = [E for E in ESTIMATORS if takes_texts(E)]
@@ -306,9 +352,12 @@ def with_every_parameter_off_default(Estimator):
     of_the_kind = OFF_DEFAULT_CLASSIFIER if is_classifier(Estimator()) else OFF_DEFAULT_REGRESSOR
     layers = OFF_DEFAULT_CNN if is_convolutional(Estimator) else OFF_DEFAULT_MLP
     layers = OFF_DEFAULT_PRETRAINED if is_pretrained(Estimator) else layers
+    layers = OFF_DEFAULT_RNN if is_recurrent(Estimator) else layers
+    layers = OFF_DEFAULT_TRANSFORMER if is_transformer(Estimator) else layers
     layers = OFF_DEFAULT_TEXT if takes_texts(Estimator) else layers
     if not takes_own_model(Estimator):
-        return Estimator(**copy.deepcopy(OFF_DEFAULT | of_the_kind | layers))
+        chosen = copy.deepcopy(OFF_DEFAULT | of_the_kind | layers)
+        return Estimator(**{name: chosen[name] for name in defaults_of(Estimator)})
     own = OFF_DEFAULT_OWN_CLASSIFIER if is_classifier(Estimator()) else OFF_DEFAULT_OWN
     chosen = OFF_DEFAULT | of_the_kind | own
     taken = {name: chosen[name] for name in defaults_of(Estimator)}

@@ -14,12 +14,16 @@ KERAS = ["KerasClassifier", "KerasRegressor", "KerasTransformer"]
 MLPS = ["MLPClassifier", "MLPRegressor"]
 PRETRAINED = ["PretrainedCNNClassifier", "PretrainedCNNRegressor"]
 OF_TEXTS = ["TextClassifier", "TextRegressor"]
-OURS = [*CNNS, *MLPS, *PRETRAINED, *OF_TEXTS]
+RNNS = ["RNNClassifier", "RNNRegressor"]
+TRANSFORMERS = ["TransformerClassifier", "TransformerRegressor"]
+SEQUENCES = [*RNNS, *TRANSFORMERS]
+OURS = [*CNNS, *MLPS, *PRETRAINED, *OF_TEXTS, *SEQUENCES]
 NETWORKS = [*OURS, *KERAS]
 AVERAGING = ["AveragingClassifier", "AveragingRegressor"]
 KFOLD = ["KFoldEnsembleClassifier", "KFoldEnsembleRegressor"]
 ENSEMBLES = [*AVERAGING, *KFOLD]
 BACKBONES = [*PRETRAINED, "PretrainedFeatures"]
+SPLITTERS = ["IteratedKFold", "TimeOrderedSplit"]
 CURVES = ["TrainingCurveDisplay", "ValidationCurveDisplay"]
 
 
@@ -40,25 +44,36 @@ DIFFERENT = {
     # -------------------------------------------------- parameters of classes and functions
     "X": (
         "what is done with the rows",
-        each("CrossValidationResult", "Windows", "cross_validate", "duplicate_groups"),
+        each("CrossValidationResult", "Windows", "cross_validate", "duplicate_groups", "report"),
     ),
-    "activation": ("which layers there are", [CNNS, MLPS, OF_TEXTS, PRETRAINED]),
+    "activation": (
+        "which layers there are",
+        [CNNS, MLPS, OF_TEXTS, PRETRAINED, RNNS, TRANSFORMERS],
+    ),
     "batch_norm": (
         "which convolutions are normalised too",
         [CNNS, [*MLPS, *PRETRAINED], OF_TEXTS],
     ),
     "batch_size": (
         'only MLPs have "auto", SciKeras has None and -1',
-        [[*CNNS, *OF_TEXTS, *PRETRAINED], KERAS, MLPS],
+        [[*CNNS, *OF_TEXTS, *PRETRAINED, *SEQUENCES], KERAS, MLPS],
     ),
+    "bidirectional": ("units for each direction", [OF_TEXTS, RNNS]),
     "callbacks": (
         "SciKeras routes arguments; a search has Optuna's",
         [OURS, KERAS, ["OptunaSearchCV"]],
     ),
     "cv": ("ensembles shuffle", [[KFOLD[0]], [KFOLD[1]], ["OptunaSearchCV", "cross_validate"]]),
-    "dropout": ("texts have an encoder", [[*CNNS, *MLPS, *PRETRAINED], OF_TEXTS]),
+    "dropout": (
+        "texts have an encoder, sequences other layers",
+        [[*CNNS, *MLPS, *PRETRAINED], OF_TEXTS, RNNS, TRANSFORMERS],
+    ),
     "early_stopping": ("SciKeras has validation_split too", [OURS, KERAS]),
-    "epochs": ('only MLPs have "auto"', [MLPS, [*CNNS, *KERAS, *OF_TEXTS, *PRETRAINED]]),
+    "epochs": (
+        'only MLPs have "auto"',
+        [MLPS, [*CNNS, *KERAS, *OF_TEXTS, *PRETRAINED, *SEQUENCES]],
+    ),
+    "n_splits": ("in each iteration, or in all", each(*SPLITTERS)),
     "error_score": ("a search has trials", each("OptunaSearchCV", "cross_validate")),
     "estimator": (
         "what is asked of it",
@@ -77,7 +92,10 @@ DIFFERENT = {
     ),
     "groups": (
         "folds, three parts, or lines of a table",
-        each("Windows", "coverage_by_group", "cross_validate", "train_validation_test_split"),
+        [
+            *each("Windows", "coverage_by_group", "cross_validate", "report"),
+            *each("train_validation_test_split"),
+        ],
     ),
     "hidden_layers": (
         "without them, what stands before them is still not linear",
@@ -85,13 +103,24 @@ DIFFERENT = {
     ),
     "hidden_units": (
         'where the layers stand; only MLPs have "auto"',
-        [CNNS, MLPS, OF_TEXTS, PRETRAINED],
+        [CNNS, MLPS, OF_TEXTS, PRETRAINED, RNNS, TRANSFORMERS],
     ),
     "image_shape": ("a backbone takes no signals", [CNNS, BACKBONES]),
-    "input_batch_norm": ("inputs, or features of the backbone", [MLPS, PRETRAINED]),
+    "input_batch_norm": (
+        "inputs, channels, or features of the backbone",
+        [MLPS, PRETRAINED, SEQUENCES],
+    ),
     "input_dropout": ("inputs, or features of the backbone", [MLPS, PRETRAINED]),
     "kept_epochs": ("a display takes None", each("CrossValidationResult", "TrainingCurveDisplay")),
     "kernel_size": ("axes of space, or tokens", [CNNS, OF_TEXTS]),
+    "l1": (
+        "recurrent kernels have none",
+        [[*CNNS, *MLPS, *OF_TEXTS, *PRETRAINED, *TRANSFORMERS], RNNS],
+    ),
+    "l2": (
+        "recurrent kernels have none",
+        [[*CNNS, *MLPS, *OF_TEXTS, *PRETRAINED, *TRANSFORMERS], RNNS],
+    ),
     "loss": ("of classes, of numbers, of a model", [classifiers(OURS), others(OURS), KERAS]),
     "metric": ("of a diagnosis, of a curve", each("TrainingCurveDisplay", "diagnose")),
     "metrics": (
@@ -100,6 +129,7 @@ DIFFERENT = {
     ),
     "model": ("what `meta` holds", [["KerasClassifier"], others(KERAS)]),
     "monitor": ("pruning reports it", [NETWORKS, ["OptunaPruning"]]),
+    "n_heads": ("of one block, of all", [OF_TEXTS, TRANSFORMERS]),
     "n_iterations": (
         "only K-fold of scikit-learn keeps the order of rows",
         [["IteratedKFold"], KFOLD, ["OptunaSearchCV", "cross_validate"]],
@@ -107,12 +137,12 @@ DIFFERENT = {
     "optimizer": ("SciKeras routes arguments", [OURS, KERAS]),
     "pooling": (
         "of windows in a block, of the backbone's output, of all positions",
-        [CNNS, BACKBONES, OF_TEXTS],
+        [CNNS, BACKBONES, OF_TEXTS, RNNS, TRANSFORMERS],
     ),
     "random_state": (
         "what is drawn",
         [
-            [*CNNS, *MLPS, *OF_TEXTS],
+            [*CNNS, *MLPS, *OF_TEXTS, *SEQUENCES],
             KERAS,
             PRETRAINED,
             ["PretrainedFeatures"],
@@ -143,7 +173,7 @@ DIFFERENT = {
         "what is done with them",
         [
             *each("CrossValidationResult", "Windows", "coverage_by_group"),
-            *each("cross_validate", "duplicate_groups"),
+            *each("cross_validate", "duplicate_groups", "report"),
         ],
     ),
     # -------------------------------------------------- attributes
@@ -160,12 +190,16 @@ DIFFERENT = {
     "estimators_": ("a refit adds others", [AVERAGING, KFOLD]),
     "image_shape_": ("a backbone takes no signals", [CNNS, BACKBONES]),
     "lines_": ("epochs, or values of a parameter", [[name] for name in CURVES]),
-    "model_": ("of all, or of the head", [[*CNNS, *KERAS, *MLPS, *OF_TEXTS], PRETRAINED]),
+    "model_": (
+        "of all, or of the head",
+        [[*CNNS, *KERAS, *MLPS, *OF_TEXTS, *SEQUENCES], PRETRAINED],
+    ),
     "n_features_in_": (
         "images have no features",
         [
             [*CNNS, *BACKBONES],
             OF_TEXTS,
+            SEQUENCES,
             [*KERAS, *MLPS, *ENSEMBLES, "OptunaSearchCV", "SmoothClipScaler"],
         ],
     ),
@@ -191,6 +225,7 @@ DIFFERENT = {
     ),
     "fit(X_val)": ("targets may be no part of it", [[*OURS, *KERAS[:2]], ["KerasTransformer"]]),
     "fit(groups)": ("of the inner split, of the folds", [NETWORKS, KFOLD]),
+    "fit(time)": ("of the inner split, of the folds", [NETWORKS, KFOLD, ["OptunaSearchCV"]]),
     "fit(y)": (
         "who needs them",
         [
@@ -200,6 +235,10 @@ DIFFERENT = {
         ],
     ),
     "fit(y_val)": ("targets may be no part of it", [[*OURS, *KERAS[:2]], ["KerasTransformer"]]),
+    "get_n_splits() -> n_splits": ("how often", each(*SPLITTERS)),
+    "split(X)": ("times may be a column of it", each(*SPLITTERS)),
+    "split(groups)": ("in order, there are none", each(*SPLITTERS)),
+    "split(y)": ("in order, classes count for nothing", each(*SPLITTERS)),
     "from_estimator(**options)": ("scikit-learn's arguments too", [[name] for name in CURVES]),
     "from_estimator(estimator)": ("fitted, or to be fitted", [[name] for name in CURVES]),
     "initialize(y)": ("who needs them", [KERAS[:2], ["KerasTransformer"]]),

@@ -78,11 +78,12 @@ result = cross_validate(
 result
 
 # %%
-# Of few reviews, most words are rare, and a vector for each of them is much to learn: the linear
-# model is as good or better, in no time.
+# Of few reviews most words are rare, and a vector for each of them is much to learn: the mean is no
+# better than the linear model, which takes no time, and the convolution is worse.
 
 few = result.summary().loc["score", "mean"]
-assert few["tf-idf, LogisticRegression"] > few["TextClassifier"] - 0.01
+assert abs(few["TextClassifier"] - few["tf-idf, LogisticRegression"]) < 0.03
+assert few["convolution"] < few["TextClassifier"]
 assert few["TextClassifier"] > few["baseline"] + 0.2
 
 TrainingCurveDisplay.from_cross_validation(result)

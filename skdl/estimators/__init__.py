@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from skdl.estimators.mlp._classifier import MLPClassifier
     from skdl.estimators.mlp._regressor import MLPRegressor
     from skdl.estimators.mlp._smooth_clip import SmoothClipScaler
+    from skdl.estimators.sequences._rnn_classifier import RNNClassifier
+    from skdl.estimators.sequences._rnn_regressor import RNNRegressor
+    from skdl.estimators.sequences._transformer_classifier import TransformerClassifier
+    from skdl.estimators.sequences._transformer_regressor import TransformerRegressor
     from skdl.estimators.text._classifier import TextClassifier
     from skdl.estimators.text._regressor import TextRegressor
     from skdl.estimators.text._token_sequences import TokenSequences
@@ -38,10 +42,14 @@ _MODULE_OF = {
     "PretrainedCNNClassifier": "skdl.estimators.images._pretrained_classifier",
     "PretrainedCNNRegressor": "skdl.estimators.images._pretrained_regressor",
     "PretrainedFeatures": "skdl.estimators.images._pretrained_features",
+    "RNNClassifier": "skdl.estimators.sequences._rnn_classifier",
+    "RNNRegressor": "skdl.estimators.sequences._rnn_regressor",
     "SmoothClipScaler": "skdl.estimators.mlp._smooth_clip",
     "TextClassifier": "skdl.estimators.text._classifier",
     "TextRegressor": "skdl.estimators.text._regressor",
     "TokenSequences": "skdl.estimators.text._token_sequences",
+    "TransformerClassifier": "skdl.estimators.sequences._transformer_classifier",
+    "TransformerRegressor": "skdl.estimators.sequences._transformer_regressor",
     "describe_space": "skdl.estimators.base",
     "from_scikeras": "skdl.estimators.keras_models._from_scikeras",
 }
@@ -57,10 +65,14 @@ __all__ = [
     "PretrainedCNNClassifier",
     "PretrainedCNNRegressor",
     "PretrainedFeatures",
+    "RNNClassifier",
+    "RNNRegressor",
     "SmoothClipScaler",
     "TextClassifier",
     "TextRegressor",
     "TokenSequences",
+    "TransformerClassifier",
+    "TransformerRegressor",
     "describe_space",
     "from_scikeras",
 ]

@@ -6,10 +6,19 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import ClassifierMixin, is_classifier
 
 from skdl._extras import needs_extra
-from skdl.estimators import CNNClassifier, CNNRegressor, MLPClassifier, MLPRegressor
+from skdl.estimators import (
+    CNNClassifier,
+    CNNRegressor,
+    MLPClassifier,
+    MLPRegressor,
+    RNNClassifier,
+    RNNRegressor,
+    TransformerClassifier,
+    TransformerRegressor,
+)
 from skdl.exceptions import ExportError
 from skdl.export._graph import Block, Graph, names_inside, rename
 from skdl.export._networks import emit_label, emit_network
@@ -25,11 +34,15 @@ _OPTIONS = {
     "output_class_labels": [False, True],
     "raw_scores": [False],
 }
+_KINDS = (
+    MLPClassifier, MLPRegressor, CNNClassifier, CNNRegressor, RNNClassifier, RNNRegressor,
+    TransformerClassifier, TransformerRegressor,
+)  # fmt: skip
 
 
 @functools.cache
 def register_converters() -> None:
-    """Teach skl2onnx the MLPs and CNNs, inside any estimator that it knows.
+    """Teach skl2onnx our networks, inside any estimator that it knows.
 
     `to_onnx` does so itself; call it for ``skl2onnx.to_onnx`` of your own. Rows are one tensor
     there: columns of text are encoded by the steps in front.
@@ -54,8 +67,8 @@ def register_converters() -> None:
     """
     with needs_extra("export", "skdl.export"):
         from skl2onnx import update_registered_converter
-    for kind in (MLPClassifier, MLPRegressor, CNNClassifier, CNNRegressor):
-        of_classes = issubclass(kind, MLPClassifier | CNNClassifier)
+    for kind in _KINDS:
+        of_classes = issubclass(kind, ClassifierMixin)
         update_registered_converter(
             kind,
             f"Skdl{kind.__name__}",

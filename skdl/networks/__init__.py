@@ -34,6 +34,7 @@ from skdl.networks._operation import OperationCall
 from skdl.networks._outside import UserFunction, described_code, plain_function
 from skdl.networks._plain import LAYER_ARGUMENTS, SavedObject
 from skdl.networks._read_keras import CannotReadError, Reading, read_layers
+from skdl.networks._rnn import rnn, with_step_mask
 from skdl.networks._safe_keras import MOST_PER_ROW, check_keras_config, check_sizes
 from skdl.networks._sizes import (
     CLIP,
@@ -43,6 +44,7 @@ from skdl.networks._sizes import (
     shared_variables,
 )
 from skdl.networks._text import text_network
+from skdl.networks._transformer import transformer
 from skdl.networks._user_model import CalledModel, Fresh, GivenModel, UserModel
 
 __all__ = [
@@ -94,8 +96,11 @@ __all__ = [
     "read_layers",
     "rebuilt",
     "reseeded",
+    "rnn",
     "searched_losses",
     "shapes_by_block",
     "shared_variables",
     "text_network",
+    "transformer",
+    "with_step_mask",
 ]

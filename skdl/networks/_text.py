@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from skdl.networks._mlp import activated, dense_layers
 from skdl.networks._network import Layer, Network
+from skdl.networks._transformer import transformer
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -22,7 +23,7 @@ def text_network(
     length: int,
     n_ids: int,
     n_outputs: int,
-    encoder: Literal["mean", "conv", "gru", "lstm"],
+    encoder: Literal["mean", "conv", "gru", "lstm", "attention"],
     activation: Hashable,
     output_activation: str,
     loss: Loss,
@@ -30,6 +31,7 @@ def text_network(
     encoder_units: int = 64,
     kernel_size: int = 5,
     bidirectional: bool = False,
+    n_heads: int = 4,
     pooling: Literal["attention", "last", "max", "mean"] = "max",
     hidden_units: Sequence[int] = (),
     embedding_dropout: float = 0.0,
@@ -51,7 +53,7 @@ def text_network(
         Rows of the embedding: ids are below it.
     n_outputs : int
         Width of the prediction.
-    encoder : {"mean", "conv", "gru", "lstm"}
+    encoder : {"mean", "conv", "gru", "lstm", "attention"}
         What is made of the vectors before they are pooled; ``"mean"`` is nothing but their mean.
     activation, output_activation, loss, hidden_units, l1, l2, batch_norm
         As in `mlp`; penalties and batch normalisation concern a convolution too, and penalties
@@ -59,11 +61,14 @@ def text_network(
     embedding_dim : int
         Length of a token's vector.
     encoder_units : int
-        Filters of the convolution, units of the recurrent layer in each direction.
+        Filters of the convolution, units of the recurrent layer in each direction, width of the
+        attention block.
     kernel_size : int
         Tokens that a filter sees at a time.
     bidirectional : bool
         Read from both ends.
+    n_heads : int
+        Of the attention block; divides `encoder_units`.
     pooling : {"attention", "last", "max", "mean"}
         What stands for all positions behind the encoder.
     embedding_dropout : float in [0, 1)
@@ -81,6 +86,17 @@ def text_network(
         Layer.of("Embedding", input_dim=int(n_ids), output_dim=int(embedding_dim), **masks),
         Layer.of("Dropout", rate=float(embedding_dropout)),
     ]
+    if encoder == "attention":
+        behind = transformer(
+            input_shape=(length, embedding_dim), n_outputs=n_outputs, n_blocks=1, n_heads=n_heads,
+            width=encoder_units, feed_forward_units=2 * encoder_units, activation=activation,
+            output_activation=output_activation, loss=loss, pooling=pooling,
+            hidden_units=hidden_units, dropout=dropout, l1=l1, l2=l2,
+        )  # fmt: skip
+        shifted = (tuple(i + len(layers) for i in taken) for taken in behind.inputs)
+        inputs = (*((i,) for i in range(len(layers))), *shifted)
+        every = (*layers, *behind.layers)
+        return Network((int(length),), every, output_activation, loss, inputs)
     if encoder == "conv":
         layers.append(
             Layer.of(

@@ -68,6 +68,25 @@ class Trained:
         """Weights and statistics in the order of ``keras.Model.get_weights``."""
         return blueprint_of(self.network).layout.split(self.weights, self.statistics)
 
+    def with_network(self, network: Network) -> Trained:
+        """Return it for rows of another length.
+
+        Parameters
+        ----------
+        network : Network
+            The same but for the number of steps and layers without weights. What depends on the
+            number of steps, the waves of places, is made anew.
+        """
+        blueprint = blueprint_of(network)
+        arrays = list(self.arrays)
+        placed = [(own, variable) for own in blueprint.layers for variable in own.variables]
+        for i, (own, variable) in enumerate(placed):
+            if arrays[i].shape != variable.shape:
+                made = own.rule.initial(own.layer, variable, np.random.default_rng(0))
+                arrays[i] = made if made is not None else arrays[i]
+        weights, statistics = blueprint.layout.join(arrays)
+        return dataclasses.replace(self, network=network, weights=weights, statistics=statistics)
+
 
 def _is_flat(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype == np.float32 and value.ndim == 1

@@ -171,6 +171,16 @@ CASES = {
     skdl.PretrainedFeatures: lambda: [
         (skdl.PretrainedFeatures("MobileNet", **BACKBONE), LARGE, None)
     ],
+    skdl.RNNClassifier: lambda: [
+        (skdl.RNNClassifier(units=2, layers=2, bidirectional=True, pooling="mean", **SMALL),
+         IMAGES[..., 0], np.arange(20) % 3),
+        (skdl.RNNClassifier("simple", units=2, sequence_shape=(2, 2), channels="first", **SMALL),
+         X, LABELS),
+    ],
+    skdl.RNNRegressor: lambda: [
+        (skdl.RNNRegressor("gru", units=2, normalization="layer", hidden_units=3, **SMALL),
+         X, NUMBERS),
+    ],
     skdl.SmoothClipScaler: lambda: [(skdl.SmoothClipScaler(), X, None)],
     skdl.TextClassifier: lambda: [
         (skdl.TextClassifier(**TEXT, **SMALL), REVIEWS, LABELS),
@@ -185,6 +195,13 @@ CASES = {
     skdl.TokenSequences: lambda: [
         (skdl.TokenSequences(max_length=3), REVIEWS, None),
         (skdl.TokenSequences(7, analyzer="char", truncation="end"), REVIEWS, None),
+    ],
+    skdl.TransformerClassifier: lambda: [
+        (skdl.TransformerClassifier(1, n_heads=2, width=4, hidden_units=3, **SMALL),
+         IMAGES[..., 0], np.arange(20) % 3),
+    ],
+    skdl.TransformerRegressor: lambda: [
+        (skdl.TransformerRegressor(1, width=8, pooling="attention", **SMALL), X, NUMBERS),
     ],
     model_selection.AveragingClassifier: lambda: [
         (model_selection.AveragingClassifier(skdl.MLPClassifier(3, **SMALL), 2), X, LABELS)

@@ -26,19 +26,23 @@ class TextClassifier(BaseText, ClassificationNetwork):
 
     Parameters
     ----------
-    encoder : {"mean", "conv", "gru", "lstm"}, default="mean"
+    encoder : {"mean", "conv", "gru", "lstm", "attention"}, default="mean"
         What is made of the tokens' vectors: their mean, which knows no order and is fast; a
-        convolution over `kernel_size` tokens at a time; or a recurrent layer.
+        convolution over `kernel_size` tokens at a time; a recurrent layer; or a block of
+        self-attention, as in `TransformerClassifier`.
     embedding_dim : int, default=32
         Length of a token's vector, which is learned.
     encoder_units : int, default=64
-        Filters of the convolution, units of the recurrent layer in each direction.
+        Filters of the convolution, units of the recurrent layer in each direction, width of
+        the attention block, whose dense part has twice as many units.
     kernel_size : int, default=5
         Tokens that a filter of the convolution sees at a time.
     bidirectional : bool, default=False
         Let the recurrent layer read from both ends; what both give stands side by side.
+    n_heads : int, default=4
+        Heads of the attention block; a divisor of `encoder_units`.
     pooling : {"max", "mean", "last", "attention"}, default="max"
-        What stands for all positions behind a convolution or recurrent layer: per channel the
+        What stands for all positions behind an encoder other than the mean: per channel the
         largest value or the mean, the last position, or a mean with learned weights.
     hidden_units : int or sequence of int, default=32
         Units per hidden layer behind the encoder; a sequence has one entry per layer.
@@ -189,6 +193,7 @@ class TextClassifier(BaseText, ClassificationNetwork):
         encoder_units: int = 64,
         kernel_size: int = 5,
         bidirectional: bool = False,
+        n_heads: int = 4,
         pooling: str = "max",
         hidden_units: int | Sequence[int] = 32,
         hidden_layers: int = 0,
@@ -231,6 +236,7 @@ class TextClassifier(BaseText, ClassificationNetwork):
         self.encoder_units = encoder_units
         self.kernel_size = kernel_size
         self.bidirectional = bidirectional
+        self.n_heads = n_heads
         self.pooling = pooling
         self.hidden_units = hidden_units
         self.hidden_layers = hidden_layers

@@ -14,6 +14,7 @@ from skdl.estimators.base._parameters import CONSTRAINTS, units_per_layer
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.text._texts import checked_texts, holds_texts
 from skdl.estimators.text._token_sequences import TOKEN_CONSTRAINTS, UNKNOWN, TokenSequences
+from skdl.exceptions import InvalidParameterError
 from skdl.networks import text_network
 
 if TYPE_CHECKING:
@@ -31,11 +32,12 @@ _NOT_OURS = {"input_dropout", "input_batch_norm"}
 TEXT_CONSTRAINTS: dict[str, Constraint] = {
     **{name: constraint for name, constraint in CONSTRAINTS.items() if name not in _NOT_OURS},
     **TOKEN_CONSTRAINTS,
-    "encoder": OneOf("mean", "conv", "gru", "lstm"),
+    "encoder": OneOf("mean", "conv", "gru", "lstm", "attention"),
     "embedding_dim": Integer(1, example=32),
     "encoder_units": Integer(1, example=64),
     "kernel_size": Integer(1, example=5),
     "bidirectional": Boolean(),
+    "n_heads": Integer(1, example=4),
     "pooling": OneOf("max", "mean", "last", "attention"),
     "embedding_dropout": CONSTRAINTS["dropout"],
 }
@@ -49,6 +51,7 @@ class BaseText(BaseNetwork):
     encoder_units: int
     kernel_size: int
     bidirectional: bool
+    n_heads: int
     pooling: Any
     hidden_units: Any
     hidden_layers: int
@@ -75,6 +78,21 @@ class BaseText(BaseNetwork):
         "token_sequences_": (TokenSequences, type(None)),
         "_n_ids": int,
     }
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.encoder != "attention":
+            return
+        if self.encoder_units % self.n_heads:
+            raise InvalidParameterError(
+                f"{type(self).__name__}: n_heads={self.n_heads!r} does not divide encoder_units="
+                f"{self.encoder_units!r}. Expected a divisor, or a multiple of it as encoder_units."
+            )
+        if self.batch_norm is not None:
+            raise InvalidParameterError(
+                f"{type(self).__name__}: batch_norm={self.batch_norm!r} has no place beside "
+                "encoder='attention', which normalises by layer. Expected batch_norm=None."
+            )
 
     def _encoded_table(self, X: Any, *, reset: bool) -> Any:
         owner = type(self).__name__
@@ -138,6 +156,7 @@ class BaseText(BaseNetwork):
             encoder_units=self.encoder_units,
             kernel_size=self.kernel_size,
             bidirectional=bool(self.bidirectional),
+            n_heads=self.n_heads,
             pooling=self.pooling,
             hidden_units=units_per_layer(self.hidden_units, self.hidden_layers),
             embedding_dropout=self.embedding_dropout,

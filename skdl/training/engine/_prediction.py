@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["predict", "traced_meanwhile"]
 
 _MOST_NUMBERS = 4_000_000
+_MOST_OF_LONG_ROWS = 4 * _MOST_NUMBERS
 _large_turn = threading.Lock()
 
 
@@ -106,8 +107,11 @@ class _Predictor:
         self._n_outputs = blueprint.n_outputs
         # Images can be so large that few fit; tables are not.
         is_large = blueprint.one_member_at_a_time
-        at_once = _MOST_NUMBERS // (4 if is_large else 1) // max(blueprint.row_sizes)
-        self._rows_at_once = bucket(max(8 if is_large else 1024, at_once))
+        widest = max(blueprint.row_sizes)
+        at_once = _MOST_NUMBERS // (4 if is_large else 1) // widest
+        # Nor do many long sequences fit.
+        least = 8 if is_large else min(1024, max(8, _MOST_OF_LONG_ROWS // widest))
+        self._rows_at_once = bucket(max(least, at_once))
         # One thread at a time, or the folds of a cross-validation hold a batch each.
         self._turn = _large_turn if is_large else contextlib.nullcontext()
         self._state = State(

@@ -17,7 +17,7 @@ from skdl.model_selection import OptunaSearchCV, cross_validate
 from tests.checks import slow_but
 
 SMALL = {"embedding_dim": 3, "encoder_units": 4, "max_length": 6, "epochs": 2, "random_state": 0}
-ENCODERS = ["mean", "conv", "gru", "lstm"]
+ENCODERS = ["mean", "conv", "gru", "lstm", "attention"]
 RNG = np.random.default_rng(0)
 FILLERS = ["the", "film", "was", "plot", "and", "cast"]
 
@@ -66,7 +66,7 @@ def test_regressor_learns_numbers_in_their_own_units():
     assert network.score(TEXTS, y) > 0.9
 
 
-@pytest.mark.parametrize("encoder", slow_but(ENCODERS, "mean", "gru"))
+@pytest.mark.parametrize("encoder", slow_but(ENCODERS, "mean", "gru", "attention"))
 def test_keras_model_predicts_the_same(encoder):
     network = TextClassifier(encoder, **SMALL).fit(IDS, LABELS)
     theirs = network.model_.predict(IDS, verbose=0)
@@ -253,6 +253,11 @@ def test_ids_of_another_length_are_refused():
         ({"pooling": "sum"}, "pooling='sum' .*'max'"),
         ({"max_tokens": 1}, r"max_tokens=1 .*\[3"),
         ({"truncation": "right"}, "truncation='right' .*'start', 'end'"),
+        ({"encoder": "attention", "n_heads": 5}, "n_heads=5 does not divide encoder_units=64"),
+        (
+            {"encoder": "attention", "batch_norm": "before_activation"},
+            "batch_norm='before_activation' has no place",
+        ),
         ({"embedding_dim": 10**9}, "embedding_dim=1000000000 .*GiB"),
         ({"encoder": "conv", "encoder_units": 10**9}, "encoder_units=1000000000.*GiB"),
     ],
