@@ -43,7 +43,10 @@ DIFFERENT = {
     # -------------------------------------------------- parameters of classes and functions
     "X": (
         "what is done with the rows",
-        each("CrossValidationResult", "Windows", "cross_validate", "duplicate_groups"),
+        [
+            *each("CrossValidationResult", "Windows", "cross_validate"),
+            *each("duplicate_groups", "report"),
+        ],
     ),
     "activation": (
         "which layers there are",
@@ -90,7 +93,10 @@ DIFFERENT = {
     ),
     "groups": (
         "folds, three parts, or lines of a table",
-        each("Windows", "coverage_by_group", "cross_validate", "train_validation_test_split"),
+        [
+            *each("Windows", "coverage_by_group", "cross_validate"),
+            *each("report", "train_validation_test_split"),
+        ],
     ),
     "hidden_layers": (
         "without them, what stands before them is still not linear",
@@ -168,7 +174,7 @@ DIFFERENT = {
         "what is done with them",
         [
             *each("CrossValidationResult", "Windows", "coverage_by_group"),
-            *each("cross_validate", "duplicate_groups"),
+            *each("cross_validate", "duplicate_groups", "report"),
         ],
     ),
     # -------------------------------------------------- attributes
