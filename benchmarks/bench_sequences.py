@@ -153,7 +153,7 @@ def fit_scikeras(cell, n_steps, epochs, X, y):
         random_state=0,
     )  # fmt: skip
     network.fit(X, y)
-    return network.predict, lambda: network.partial_fit(X, y, epochs=epochs)
+    return network.predict, lambda: [network.partial_fit(X, y) for _ in range(epochs)]
 
 
 def fit_skorch(cell, n_steps, epochs, X, y):

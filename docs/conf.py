@@ -202,11 +202,17 @@ def write_search_spaces(app):
     """Write what an automatic search varies, read from the estimators themselves."""
     lines = []
     for kind in (
-        skdl.MLPRegressor, skdl.MLPClassifier, skdl.CNNRegressor, skdl.CNNClassifier,
-        skdl.RNNRegressor, skdl.RNNClassifier,
-        skdl.TransformerRegressor, skdl.TransformerClassifier,
-        skdl.TextRegressor, skdl.TextClassifier,
-    ):  # fmt: skip
+        skdl.MLPRegressor,
+        skdl.MLPClassifier,
+        skdl.CNNRegressor,
+        skdl.CNNClassifier,
+        skdl.RNNRegressor,
+        skdl.RNNClassifier,
+        skdl.TransformerRegressor,
+        skdl.TransformerClassifier,
+        skdl.TextRegressor,
+        skdl.TextClassifier,
+    ):
         lines += [
             f'.. list-table:: What ``"auto"`` searches for :class:`~skdl.{kind.__name__}`',
             "   :header-rows: 1",

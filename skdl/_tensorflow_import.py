@@ -6,6 +6,7 @@ So a finder stands in front of Python's own, for this one import.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import sys
@@ -16,13 +17,15 @@ from skdl import _compile_cache
 from skdl._tensorflow_logs import without_notes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-__all__ = ["prepare"]
+__all__ = ["announced", "prepare"]
 
 _NAME = "tensorflow"
+# Who wants to be told of the import, in all threads.
+_announcers: list[object] = []
 
 
 class _Finder(MetaPathFinder):
@@ -40,6 +43,9 @@ class _Finder(MetaPathFinder):
             execute = spec.loader.exec_module
 
             def execute_quietly(module: ModuleType) -> None:
+                if _announcers:
+                    sys.stdout.write("Importing TensorFlow, once in this process ...\n")
+                    sys.stdout.flush()
                 _compile_cache.enable()
                 with without_notes() as is_quiet:
                     if is_quiet:
@@ -52,6 +58,26 @@ class _Finder(MetaPathFinder):
             # The loader is this module's own.
             spec.loader.exec_module = execute_quietly  # type: ignore[method-assign]
         return spec
+
+
+@contextlib.contextmanager
+def announced(verbose: object) -> Iterator[None]:
+    """Say so if TensorFlow is imported meanwhile, which takes some seconds.
+
+    Parameters
+    ----------
+    verbose : object
+        Whether to say anything.
+    """
+    if not verbose:
+        yield
+        return
+    token = object()
+    _announcers.append(token)
+    try:
+        yield
+    finally:
+        _announcers.remove(token)
 
 
 def prepare() -> None:

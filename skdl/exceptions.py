@@ -11,6 +11,7 @@ __all__ = [
     "InvalidParameterError",
     "MigrationWarning",
     "NoImprovementWarning",
+    "RandomSplitWarning",
     "SingleRowBatchWarning",
     "UnsafeFileError",
 ]
@@ -77,6 +78,10 @@ class ExportError(ValueError):
 
 class NoImprovementWarning(UserWarning):
     """A search found nothing that is better than its start beyond the noise of the folds."""
+
+
+class RandomSplitWarning(UserWarning):
+    """Rows that look ordered in time, or grouped, are split at random, which may flatter scores."""
 
 
 class MigrationWarning(UserWarning):

@@ -204,24 +204,6 @@ OFF_DEFAULT_CNN = {
     "augment": ("flip", ("shift", 0.3)),
     "conv_dropout": 0.05,
 }
-OFF_DEFAULT_TEXT = {
-    "encoder": "conv",
-    "embedding_dim": 3,
-    "encoder_units": 4,
-    "kernel_size": 2,
-    "bidirectional": True,
-    "n_heads": 2,
-    "pooling": "mean",
-    "hidden_layers": 2,
-    "max_tokens": 300,
-    "max_length": 20,
-    "analyzer": "char",
-    "lowercase": False,
-    "token_pattern": r"\w",
-    "min_df": 2,
-    "truncation": "end",
-    "embedding_dropout": 0.05,
-}
 OFF_DEFAULT_RNN = {
     "cell": "gru",
     "units": (3, 2),
@@ -247,8 +229,24 @@ OFF_DEFAULT_TRANSFORMER = {
     "mask_missing": True,
     "input_batch_norm": True,
 }
-
-
+OFF_DEFAULT_TEXT = {
+    "encoder": "conv",
+    "embedding_dim": 3,
+    "encoder_units": 4,
+    "kernel_size": 2,
+    "bidirectional": True,
+    "n_heads": 2,
+    "pooling": "mean",
+    "hidden_layers": 2,
+    "max_tokens": 300,
+    "max_length": 20,
+    "analyzer": "char",
+    "lowercase": False,
+    "token_pattern": r"\w",
+    "min_df": 2,
+    "truncation": "end",
+    "embedding_dropout": 0.05,
+}
 OFF_DEFAULT_PRETRAINED = {
     "hidden_layers": 2,
     "input_dropout": 0.05,
@@ -354,9 +352,9 @@ def with_every_parameter_off_default(Estimator):
     of_the_kind = OFF_DEFAULT_CLASSIFIER if is_classifier(Estimator()) else OFF_DEFAULT_REGRESSOR
     layers = OFF_DEFAULT_CNN if is_convolutional(Estimator) else OFF_DEFAULT_MLP
     layers = OFF_DEFAULT_PRETRAINED if is_pretrained(Estimator) else layers
-    layers = OFF_DEFAULT_TEXT if takes_texts(Estimator) else layers
     layers = OFF_DEFAULT_RNN if is_recurrent(Estimator) else layers
     layers = OFF_DEFAULT_TRANSFORMER if is_transformer(Estimator) else layers
+    layers = OFF_DEFAULT_TEXT if takes_texts(Estimator) else layers
     if not takes_own_model(Estimator):
         chosen = copy.deepcopy(OFF_DEFAULT | of_the_kind | layers)
         return Estimator(**{name: chosen[name] for name in defaults_of(Estimator)})

@@ -13,16 +13,17 @@ CNNS = ["CNNClassifier", "CNNRegressor"]
 KERAS = ["KerasClassifier", "KerasRegressor", "KerasTransformer"]
 MLPS = ["MLPClassifier", "MLPRegressor"]
 PRETRAINED = ["PretrainedCNNClassifier", "PretrainedCNNRegressor"]
+OF_TEXTS = ["TextClassifier", "TextRegressor"]
 RNNS = ["RNNClassifier", "RNNRegressor"]
 TRANSFORMERS = ["TransformerClassifier", "TransformerRegressor"]
 SEQUENCES = [*RNNS, *TRANSFORMERS]
-OF_TEXTS = ["TextClassifier", "TextRegressor"]
-OURS = [*CNNS, *MLPS, *PRETRAINED, *SEQUENCES, *OF_TEXTS]
+OURS = [*CNNS, *MLPS, *PRETRAINED, *OF_TEXTS, *SEQUENCES]
 NETWORKS = [*OURS, *KERAS]
 AVERAGING = ["AveragingClassifier", "AveragingRegressor"]
 KFOLD = ["KFoldEnsembleClassifier", "KFoldEnsembleRegressor"]
 ENSEMBLES = [*AVERAGING, *KFOLD]
 BACKBONES = [*PRETRAINED, "PretrainedFeatures"]
+SPLITTERS = ["IteratedKFold", "TimeOrderedSplit"]
 CURVES = ["TrainingCurveDisplay", "ValidationCurveDisplay"]
 
 
@@ -43,10 +44,7 @@ DIFFERENT = {
     # -------------------------------------------------- parameters of classes and functions
     "X": (
         "what is done with the rows",
-        [
-            *each("CrossValidationResult", "Windows", "cross_validate"),
-            *each("duplicate_groups", "report"),
-        ],
+        each("CrossValidationResult", "Windows", "cross_validate", "duplicate_groups", "report"),
     ),
     "activation": (
         "which layers there are",
@@ -60,21 +58,22 @@ DIFFERENT = {
         'only MLPs have "auto", SciKeras has None and -1',
         [[*CNNS, *OF_TEXTS, *PRETRAINED, *SEQUENCES], KERAS, MLPS],
     ),
-    "bidirectional": ("units have two names", [OF_TEXTS, RNNS]),
+    "bidirectional": ("units for each direction", [OF_TEXTS, RNNS]),
     "callbacks": (
         "SciKeras routes arguments; a search has Optuna's",
         [OURS, KERAS, ["OptunaSearchCV"]],
     ),
     "cv": ("ensembles shuffle", [[KFOLD[0]], [KFOLD[1]], ["OptunaSearchCV", "cross_validate"]]),
-    "early_stopping": ("SciKeras has validation_split too", [OURS, KERAS]),
     "dropout": (
-        "of hidden layers, of recurrent ones and blocks too",
+        "texts have an encoder, sequences other layers",
         [[*CNNS, *MLPS, *PRETRAINED], OF_TEXTS, RNNS, TRANSFORMERS],
     ),
+    "early_stopping": ("SciKeras has validation_split too", [OURS, KERAS]),
     "epochs": (
         'only MLPs have "auto"',
         [MLPS, [*CNNS, *KERAS, *OF_TEXTS, *PRETRAINED, *SEQUENCES]],
     ),
+    "n_splits": ("in each iteration, or in all", each(*SPLITTERS)),
     "error_score": ("a search has trials", each("OptunaSearchCV", "cross_validate")),
     "estimator": (
         "what is asked of it",
@@ -94,8 +93,8 @@ DIFFERENT = {
     "groups": (
         "folds, three parts, or lines of a table",
         [
-            *each("Windows", "coverage_by_group", "cross_validate"),
-            *each("report", "train_validation_test_split"),
+            *each("Windows", "coverage_by_group", "cross_validate", "report"),
+            *each("train_validation_test_split"),
         ],
     ),
     "hidden_layers": (
@@ -137,7 +136,7 @@ DIFFERENT = {
     ),
     "optimizer": ("SciKeras routes arguments", [OURS, KERAS]),
     "pooling": (
-        "of windows, of the backbone's output, of steps, of all positions",
+        "of windows in a block, of the backbone's output, of all positions",
         [CNNS, BACKBONES, OF_TEXTS, RNNS, TRANSFORMERS],
     ),
     "random_state": (
@@ -196,7 +195,7 @@ DIFFERENT = {
         [[*CNNS, *KERAS, *MLPS, *OF_TEXTS, *SEQUENCES], PRETRAINED],
     ),
     "n_features_in_": (
-        "images and sequences have no features",
+        "images have no features",
         [
             [*CNNS, *BACKBONES],
             OF_TEXTS,
@@ -226,6 +225,7 @@ DIFFERENT = {
     ),
     "fit(X_val)": ("targets may be no part of it", [[*OURS, *KERAS[:2]], ["KerasTransformer"]]),
     "fit(groups)": ("of the inner split, of the folds", [NETWORKS, KFOLD]),
+    "fit(time)": ("of the inner split, of the folds", [NETWORKS, KFOLD, ["OptunaSearchCV"]]),
     "fit(y)": (
         "who needs them",
         [
@@ -235,6 +235,10 @@ DIFFERENT = {
         ],
     ),
     "fit(y_val)": ("targets may be no part of it", [[*OURS, *KERAS[:2]], ["KerasTransformer"]]),
+    "get_n_splits() -> n_splits": ("how often", each(*SPLITTERS)),
+    "split(X)": ("times may be a column of it", each(*SPLITTERS)),
+    "split(groups)": ("in order, there are none", each(*SPLITTERS)),
+    "split(y)": ("in order, classes count for nothing", each(*SPLITTERS)),
     "from_estimator(**options)": ("scikit-learn's arguments too", [[name] for name in CURVES]),
     "from_estimator(estimator)": ("fitted, or to be fitted", [[name] for name in CURVES]),
     "initialize(y)": ("who needs them", [KERAS[:2], ["KerasTransformer"]]),

@@ -45,11 +45,11 @@ _MODULE_OF = {
     "RNNClassifier": "skdl.estimators.sequences._rnn_classifier",
     "RNNRegressor": "skdl.estimators.sequences._rnn_regressor",
     "SmoothClipScaler": "skdl.estimators.mlp._smooth_clip",
-    "TransformerClassifier": "skdl.estimators.sequences._transformer_classifier",
-    "TransformerRegressor": "skdl.estimators.sequences._transformer_regressor",
     "TextClassifier": "skdl.estimators.text._classifier",
     "TextRegressor": "skdl.estimators.text._regressor",
     "TokenSequences": "skdl.estimators.text._token_sequences",
+    "TransformerClassifier": "skdl.estimators.sequences._transformer_classifier",
+    "TransformerRegressor": "skdl.estimators.sequences._transformer_regressor",
     "describe_space": "skdl.estimators.base",
     "from_scikeras": "skdl.estimators.keras_models._from_scikeras",
 }

@@ -20,7 +20,7 @@ from skdl.estimators import (
     TransformerRegressor,
 )
 from skdl.exceptions import ExportError
-from skdl.export._graph import Block, Graph
+from skdl.export._graph import Block, Graph, names_inside, rename
 from skdl.export._networks import emit_label, emit_network
 
 if TYPE_CHECKING:
@@ -169,12 +169,16 @@ def _copy(graph: Graph, scope: Any, container: Any, results: dict[str, str]) -> 
         values = array.ravel().tolist()
         container.add_initializer(names[tensor.name], tensor.data_type, list(array.shape), values)
     for node in graph.nodes:
-        names[node.output[0]] = scope.get_unique_variable_name(node.output[0])
+        inside = set().union(*(names_inside(a.g) for a in node.attribute))
+        for name in (*node.output, *sorted(inside)):
+            names[name] = scope.get_unique_variable_name(name)
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        for attribute in node.attribute:
+            rename(attribute.g, lambda name: names.get(name, name))
         container.add_node(
             node.op_type,
             [names.get(name, name) for name in node.input],
-            [names[node.output[0]]],
+            [names[name] for name in node.output],
             op_domain=node.domain,
             op_version=graph.opsets[node.domain],
             name=scope.get_unique_operator_name(node.op_type),

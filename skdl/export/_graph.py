@@ -12,7 +12,8 @@ from skdl._extras import needs_extra
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    __all__ = ["MERGED", "MISSING_TEXT", "OPSETS", "Block", "Graph", "InputColumn", "Kind", "Table"]
+    __all__ = ["MERGED", "MISSING_TEXT", "OPSETS", "Block", "Graph", "InputColumn", "Kind", "Table",
+               "names_inside", "rename"]  # fmt: skip
 
 # ONNX has no missing texts; the empty one stands for them.
 MISSING_TEXT = ""
@@ -144,6 +145,11 @@ class Graph:
         )
         return output
 
+    def two_outputs(self, operator: str, *inputs: Any, **attributes: Any) -> tuple[str, str]:
+        """Add a node, as `node`, and return the names of its first two outputs."""
+        first = self.node(operator, *inputs, n_unused=1, **attributes)
+        return first, f"{first}_1"
+
     def scan(
         self,
         body: Callable[[Sequence[str]], Sequence[str]],
@@ -153,7 +159,7 @@ class Graph:
         backwards: bool,
         prepends: bool,
     ) -> tuple[str, str]:
-        """Add a loop over the second axis of tensors; return the first state after all and each.
+        """Add a loop over the first axis of tensors; return the first state after all and each.
 
         Parameters
         ----------
@@ -187,9 +193,7 @@ class Graph:
         attributes = {
             "body": graph,
             "num_scan_inputs": len(taken),
-            "scan_input_axes": [1] * len(taken),
             "scan_input_directions": [int(backwards)] * len(taken),
-            "scan_output_axes": [1],
             "scan_output_directions": [int(prepends)],
         }
         given = [*states, *(name for name, _ in inputs)]
@@ -243,6 +247,8 @@ class Graph:
             del copy.input[:], copy.output[:]
             copy.input.extend(map(new, node.input))
             copy.output.extend(map(new, node.output))
+            for attribute in copy.attribute:
+                rename(attribute.g, new)
             self.nodes.append(copy)
         for opset in model.opset_import:
             self.opsets[opset.domain] = max(self.opsets.get(opset.domain, 0), opset.version)
@@ -351,6 +357,29 @@ class Graph:
         self.nodes = kept[::-1]
         self.initializers = [tensor for tensor in self.initializers if tensor.name in needed]
         self.inputs = [column for column in self.inputs if column.name in needed]
+
+
+def names_inside(graph: Any) -> set[str]:
+    """Return the tensors that the graph of a loop's steps defines; none of an empty graph."""
+    found = {value.name for value in (*graph.input, *graph.initializer)}
+    for node in graph.node:
+        found.update(node.output)
+        for attribute in node.attribute:
+            found |= names_inside(attribute.g)
+    return found
+
+
+def rename(graph: Any, new: Callable[[str], str]) -> None:
+    """Give the tensors in the graph of a loop's steps, and those from outside, other names."""
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        value.name = new(value.name)
+    for node in graph.node:
+        inputs, outputs = list(map(new, node.input)), list(map(new, node.output))
+        del node.input[:], node.output[:]
+        node.input.extend(inputs)
+        node.output.extend(outputs)
+        for attribute in node.attribute:
+            rename(attribute.g, new)
 
 
 def _read_by(node: Any) -> set[str]:

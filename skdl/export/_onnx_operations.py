@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from skdl.export._graph import Graph
-    from skdl.layers import Shape, Value
+    from skdl.layers import RecurrentCell, Shape, Value
 
 __all__ = ["OnnxOperations"]
 
@@ -23,6 +23,12 @@ _KEEP_WIDTH = {
     "MatMul", "Max", "Min", "Mish", "Mul", "Relu", "Selu", "Sigmoid", "Sin", "Softplus", "Sqrt",
     "Sub", "Tanh", "Where",
 }  # fmt: skip
+
+
+# ONNX's names of activations that its recurrent layers compute as Keras does.
+_ACTIVATIONS = {"relu": "Relu", "sigmoid": "Sigmoid", "softsign": "Softsign", "tanh": "Tanh"}
+# By Keras' name, the operator, and which of Keras' gates stands first, second and so on in it.
+_CELLS = {"GRU": ("GRU", (0, 1, 2)), "LSTM": ("LSTM", (0, 3, 1, 2)), "SimpleRNN": ("RNN", (0,))}
 
 
 class OnnxOperations(Operations):
@@ -204,6 +210,44 @@ class OnnxOperations(Operations):
     def last_step(self, x: Value) -> Value:
         return self._graph.node("Gather", x, self._graph.constant(np.array(-1)), axis=1)
 
+    def recurrent(self, cell: RecurrentCell, x: Value) -> Value | None:
+        names = [_ACTIVATIONS.get(name) for name in cell.activations]
+        is_reversed = cell.every_step and cell.backwards and not cell.in_place
+        if None in names or is_reversed:
+            return None
+        operator, order = _CELLS[cell.kind]
+
+        def gates(values: Value) -> Value:
+            parts = np.split(values, len(order), -1)
+            return np.concatenate([parts[i] for i in order], -1).astype(np.float32)
+
+        units = len(cell.kernels[1])
+        zeros = np.zeros(units * len(order), np.float32)
+        biases = [gates(zeros if bias is None else bias) for bias in cell.biases]
+        extra = [names[-1]] if operator == "LSTM" else []
+        more = {"linear_before_reset": int(cell.reset_after)} if operator == "GRU" else {}
+        # One more row of zeros, or onnxruntime 1.32 ends the process where there are no rows.
+        by_step = self._graph.node("Transpose", x, perm=[1, 0, 2])
+        padded = self._graph.node("Pad", by_step, self._graph.integers(0, 0, 0, 0, 1, 0))
+        each, last = self._graph.two_outputs(
+            operator,
+            padded,
+            *(np.ascontiguousarray(gates(kernel).T[None]) for kernel in cell.kernels),
+            np.concatenate(biases)[None],
+            hidden_size=units,
+            direction="reverse" if cell.backwards else "forward",
+            activations=[*names, *extra],
+            **more,
+        )
+        # [T, 1, B, n] of all steps, [1, B, n] of the last.
+        axis = self._graph.integers(1 if cell.every_step else 0)
+        found = self._graph.node("Squeeze", each if cell.every_step else last, axis)
+        if cell.every_step:
+            found = self._graph.node("Transpose", found, perm=[1, 0, 2])
+        found = self._graph.node("Slice", found, *map(self._graph.integers, (0, -1, 0)))
+        self._widths[found] = units
+        return found
+
     def scan(
         self,
         step: Callable[..., Sequence[Value]],
@@ -228,11 +272,13 @@ class OnnxOperations(Operations):
             new = step(*values)
             return [*new, graph.node("Identity", new[0])]
 
+        # Not by the axes of Scan: of no rows, onnxruntime 1.32 divides by zero there.
+        by_step = [graph.node("Transpose", value, perm=[1, 0, 2]) for value in inputs]
         last, seen = graph.scan(
-            body, states, list(zip(inputs, kinds, strict=True)),
+            body, states, list(zip(by_step, kinds, strict=True)),
             backwards=backwards, prepends=backwards and in_place,
         )  # fmt: skip
-        found = seen if every_step else last
+        found = graph.node("Transpose", seen, perm=[1, 0, 2]) if every_step else last
         self._widths[found] = widths[0]
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -321,7 +321,7 @@ class TrainingCurveDisplay:
         ax: Axes | None = None,
         *,
         name: str | None = None,
-        band: str | None = "std",
+        band: Literal["std", "range"] | None = "std",
         show_folds: bool = False,
         show_best: bool = True,
         show_stops: bool = True,

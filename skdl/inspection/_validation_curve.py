@@ -6,7 +6,7 @@ import contextlib
 import difflib
 import math
 import warnings
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from joblib.parallel import get_active_backend
@@ -191,8 +191,8 @@ class ValidationCurveDisplay(SklearnDisplay):
         *,
         negate_score: bool = False,
         score_name: str | None = None,
-        score_type: str = "both",
-        std_display_style: str | None = "fill_between",
+        score_type: Literal["train", "test", "both"] = "both",
+        std_display_style: Literal["fill_between", "errorbar"] | None = "fill_between",
         line_kw: Style | None = None,
         fill_between_kw: Style | None = None,
         errorbar_kw: Style | None = None,

@@ -9,7 +9,7 @@ from skdl.layers._blueprint import Blueprint, Layout, PlacedLayer, blueprint_of
 from skdl.layers._forward_pass import ForwardPass
 from skdl.layers._keras_model import keras_model
 from skdl.layers._numpy_operations import NumpyOperations
-from skdl.layers._operations import Operations, Value
+from skdl.layers._operations import Operations, RecurrentCell, Value
 from skdl.layers._rule import LayerContext, NoForwardPassError, Pass, Rule, Variable
 from skdl.layers._scaling import robust_units, smoothly_clipped
 from skdl.layers._shapes import Shape, concatenated, shape_of, size
@@ -27,6 +27,7 @@ __all__ = [
     "Operations",
     "Pass",
     "PlacedLayer",
+    "RecurrentCell",
     "Rule",
     "Shape",
     "Value",

@@ -7,17 +7,45 @@ A rule's ``forward`` says once what its layer computes in prediction. NumPy runs
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from skdl.layers._shapes import Shape
 
-__all__ = ["Operations", "Value"]
+__all__ = ["Operations", "RecurrentCell", "Value"]
 
 # What a back end computes with; constants are NumPy arrays or plain numbers everywhere.
 Value: TypeAlias = Any
+
+
+class RecurrentCell(NamedTuple):
+    """A recurrent layer in one direction.
+
+    Parameters
+    ----------
+    kind : {"GRU", "LSTM", "SimpleRNN"}
+    kernels : tuple of ndarray
+        Of inputs and of states, ``[n, gates * units]``, gates in Keras' order.
+    biases : tuple of (ndarray of shape [gates * units] or None)
+        As `kernels`.
+    activations : tuple of str
+        Of the gates, where there are any, and of the candidate.
+    reset_after : bool
+        As in Keras' GRU.
+    backwards, every_step, in_place : bool
+        As in `Operations.scan`.
+    """
+
+    kind: str
+    kernels: tuple[Any, Any]
+    biases: tuple[Any, Any]
+    activations: tuple[str, ...]
+    reset_after: bool
+    backwards: bool
+    every_step: bool
+    in_place: bool
 
 
 class Operations(ABC):
@@ -181,6 +209,10 @@ class Operations(ABC):
     @abstractmethod
     def last_step(self, x: Value) -> Value:
         """Return the last entry of the second axis."""
+
+    def recurrent(self, cell: RecurrentCell, x: Value) -> Value | None:
+        """Return what a recurrent layer gives without masks; None where `scan` is to do it."""
+        del cell, x
 
     @abstractmethod
     def scan(

@@ -15,6 +15,7 @@ import numpy as np
 
 from skdl.layers._activation_formulas import ACTIVATION_FORMULAS
 from skdl.layers._dropout import kept_units
+from skdl.layers._operations import RecurrentCell
 from skdl.layers._rule import Rule, Variable, by_row, penalty_of_kernel
 from skdl.layers._shapes import concatenated, shape_of
 
@@ -211,10 +212,23 @@ class RecurrentRule(Rule):
     ) -> Value:  # fmt: skip
         """Return what `forward_masked` does in one direction, see `Operations.scan`."""
         kernel, recurrent, *biases = weights
-        outer, inner = self.split_bias(layer, [bias[None] for bias in biases])
+        outer, inner = (
+            None if bias is None else bias[0]
+            for bias in self.split_bias(layer, [bias[None] for bias in biases])
+        )
+        every_step = self.option(layer, "return_sequences")
+        names = ("recurrent_activation", "activation")[self.n_gates == 1 :]
+        cell = RecurrentCell(
+            layer.kind, (kernel, recurrent), (outer, inner),
+            tuple(self.option(layer, name) for name in names),
+            self.option(layer, "reset_after"), backwards, every_step, in_place,
+        )  # fmt: skip
+        native = ops.recurrent(cell, x) if mask is None else None
+        if native is not None:
+            return native
         z = ops.matmul(x, kernel)
-        z = z if outer is None else ops.add(z, outer[0])
-        step = self.forward_cell(ops, layer, recurrent, None if inner is None else inner[0])
+        z = z if outer is None else ops.add(z, outer)
+        step = self.forward_cell(ops, layer, recurrent, inner)
 
         def masked(z: Value, here: Value, *states: Value) -> list[Value]:
             new = step(z, *states)
@@ -225,7 +239,7 @@ class RecurrentRule(Rule):
             [z] if mask is None else [z, mask],
             [len(recurrent)] * self.n_states,
             backwards=backwards,
-            every_step=self.option(layer, "return_sequences"),
+            every_step=every_step,
             in_place=in_place,
         )
 

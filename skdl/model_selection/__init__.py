@@ -3,6 +3,7 @@
 from skdl._public_path import say_public_path
 from skdl.model_selection._duplicates import duplicate_groups
 from skdl.model_selection._split import IteratedKFold, train_validation_test_split
+from skdl.model_selection._time_split import TimeOrderedSplit
 from skdl.model_selection._windows import Windows
 from skdl.model_selection.cross_validation import CrossValidationResult, cross_validate
 from skdl.model_selection.ensembles import (
@@ -23,6 +24,7 @@ __all__ = [
     "KFoldEnsembleRegressor",
     "OptunaPruning",
     "OptunaSearchCV",
+    "TimeOrderedSplit",
     "Windows",
     "coverage_by_group",
     "cross_validate",

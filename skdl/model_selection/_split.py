@@ -40,6 +40,7 @@ from skdl._validation import (
 )
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._arguments import check_rows
+from skdl.model_selection._time_split import TimeOrderedSplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -235,6 +236,8 @@ def check_folds(
     n_iterations: int = 1,
     is_classifier: bool = False,
     groups: Any = None,
+    time: Any = None,
+    gap: Any = None,
     random_state: Any = None,
     owner: str = "check_folds",
 ) -> Any:
@@ -249,11 +252,15 @@ def check_folds(
     n_iterations : int, default=1
         With 1, the rows are not shuffled and the splitter is that of scikit-learn's ``check_cv``
         or, with groups, ``GroupKFold`` or ``StratifiedGroupKFold``. With more, it is an
-        `IteratedKFold`.
+        `IteratedKFold`. With times, it is a `TimeOrderedSplit`.
     is_classifier : bool, default=False
         Whether to stratify if `y` is binary or multiclass.
     groups : array-like of shape (n_samples,), default=None
         Groups, if rows come in groups. To be passed to ``split`` of what is returned.
+    time : array-like of shape (n_samples,), default=None
+        Times, if rows have any. To be passed likewise.
+    gap : object, default=None
+        That of `TimeOrderedSplit`, where `cv` is a number and there are times.
     random_state : int, RandomState or None, default=None
         For an int `cv` with ``n_iterations > 1``.
     owner : str, default="check_folds"
@@ -267,8 +274,8 @@ def check_folds(
     Raises
     ------
     InvalidParameterError
-        If a parameter is not as described, or if `cv` is a splitter or an iterable, which says
-        itself how often to split, and ``n_iterations > 1``.
+        If a parameter is not as described, or if ``n_iterations > 1`` though `cv` is a splitter or
+        an iterable, which says itself how often to split, or though there are times.
 
     Examples
     --------
@@ -281,6 +288,8 @@ def check_folds(
     check_parameters(owner, values, CONSTRAINTS)
     folds = check_cv(cv, y, classifier=is_classifier)
     if cv is None or CONSTRAINTS["n_splits"].accepts(cv):
+        if time is not None:
+            return _folds_by_time(owner, folds.n_splits, n_iterations, gap)
         if n_iterations > 1:
             stratified = isinstance(folds, StratifiedKFold)
             return IteratedKFold(folds.n_splits, n_iterations, random_state, stratified=stratified)
@@ -295,6 +304,17 @@ def check_folds(
             f"example cv=5, or n_iterations=1 with cv=IteratedKFold(5, {n_iterations})."
         )
     return folds
+
+
+def _folds_by_time(owner: str, n_splits: int, n_iterations: int, gap: Any) -> TimeOrderedSplit:
+    """Return the splits that a number of folds stands for where rows have times."""
+    if n_iterations > 1:
+        raise InvalidParameterError(
+            f"{owner}: n_iterations={n_iterations} was given beside time. Expected n_iterations=1: "
+            "rows have one order in time, so shuffling them anew is not possible. A larger cv "
+            "gives more splits."
+        )
+    return TimeOrderedSplit(n_splits, gap)
 
 
 def splits_per_iteration(splitter: Any, n_splits: int) -> int:

@@ -47,7 +47,7 @@ def predictions_of(subject: Subject) -> Predictions | None:
     """Return the predictions that there are; None without any, and for several outputs."""
     if subject.kind == "cross-validation":
         return _of_cross_validation(subject.given)
-    if subject.X is None or subject.y is None:
+    if subject.X is None or subject.y is None or not hasattr(subject.given, "predict"):
         return None
     y = np.asarray(subject.y)
     if y.ndim == 2 and y.shape[1] == 1:

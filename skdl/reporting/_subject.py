@@ -81,7 +81,9 @@ def subject_of(given: Any, X: Any, y: Any, groups: Any) -> Subject:
         own = given.data
         X, y = (own[0] if X is None else X), (own[1] if y is None else y)
         return Subject("cross-validation", given, given.unfitted_estimator, X, y, groups)
-    if isinstance(given, type | Mapping) or not hasattr(given, "predict"):
+    # A search that fits nothing at its end cannot predict.
+    is_known = hasattr(given, "predict") or hasattr(given, "cv_results_")
+    if isinstance(given, type | Mapping) or not is_known:
         what = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
         raise TypeError(
             f"{_OWNER}: got {what}. Expected a fitted estimator, a fitted search, a K-fold "

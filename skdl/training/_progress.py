@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Self
 
+from skdl._progress import Line, open_bars
+
 __all__ = ["StackProgress", "WorkersProgress"]
 
 
@@ -12,27 +14,20 @@ class StackProgress:
 
     def start(self, n_members: int, epochs: int) -> None:
         """Show a new bar for one stack."""
-        from rich import progress
-
-        self._bar = progress.Progress(
-            "{task.description}",
-            progress.BarColumn(),
-            "epoch {task.completed:.0f}/{task.total:.0f}",
-            "{task.fields[running]} running",
-            progress.TimeElapsedColumn(),
-        )
-        self._bar.start()
-        self._task = self._bar.add_task(
-            f"lockstep: {n_members} fits", total=epochs, running=n_members
-        )
+        self._bars = open_bars()
+        title = f"lockstep: {n_members} fits"
+        self._line = Line(title, epochs, "epoch ", note=f"{n_members} running")
+        self._bars.add(self._line)
 
     def advance(self, running: int) -> None:
         """Take note of an epoch, after which `running` members go on."""
-        self._bar.update(self._task, advance=1, running=running)
+        self._line.done += 1
+        self._line.note = f"{running} running"
+        self._bars.show(self._line)
 
     def stop(self) -> None:
         """Leave the bar as it is."""
-        self._bar.stop()
+        self._bars.stop()
 
 
 class WorkersProgress:
@@ -44,23 +39,17 @@ class WorkersProgress:
     """
 
     def __init__(self, n_fits: int, n_workers: int) -> None:
-        from rich import progress
-
-        self._bar = progress.Progress(
-            "{task.description}",
-            progress.BarColumn(),
-            "{task.completed:.0f}/{task.total:.0f} tasks",
-            progress.TimeElapsedColumn(),
-        )
-        self._task = self._bar.add_task(f"lockstep: {n_workers} workers", total=n_fits)
+        self._line = Line(f"lockstep: {n_workers} workers", n_fits, "tasks ")
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        self._bars = open_bars()
+        self._bars.add(self._line)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        self._bars.stop()
 
     def advance(self, n_fits: int) -> None:
         """Take note of fits that have come back."""
-        self._bar.update(self._task, advance=n_fits)
+        self._line.done += n_fits
+        self._bars.show(self._line)

@@ -47,6 +47,20 @@ def test_graph_is_what_numpy_computes(name):
     assert_same(network_for(name), rows_for(name))
 
 
+def test_loops_over_steps_stand_in_other_graphs_too():
+    network, X = network_for("Bidirectional masked"), rows_for("Bidirectional masked")
+    run = ForwardPass(network, random_arrays(network))
+    expected, model = run_graph(run, X, [8])
+    graph = Graph()
+    block = graph.add_input(InputColumn("X", "array", "float32", list(X.shape[1:])))
+    (merged,) = graph.merge(model, [block.value])
+    outer = graph.model([(merged, "y", "float32", [8])])
+    session = onnxruntime.InferenceSession(
+        outer.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    np.testing.assert_array_equal(session.run(["y"], {"X": X})[0], expected)
+
+
 @pytest.mark.parametrize("kind", MERGES)
 def test_merges(kind):
     assert_same(merging(kind), rows_of((5,)))

@@ -10,10 +10,14 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdl import MLPRegressor
-from skdl.estimators.base import RowGroups
+from skdl.estimators.base import FitMetadata, RowMetadata
 from skdl.estimators.base._training_data import TrainingData
-from skdl.model_selection import KFoldEnsembleRegressor, OptunaSearchCV, cross_validate
-from skdl.model_selection.ensembles import _kfold_base
+from skdl.model_selection import (
+    KFoldEnsembleRegressor,
+    OptunaSearchCV,
+    _metadata,
+    cross_validate,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::skdl.exceptions.NoImprovementWarning")
 
@@ -41,7 +45,7 @@ def inner_splits(monkeypatch):
 
     def watched(data, network, rng):
         split = inner_split(data, network, rng)
-        groups = data.groups
+        groups = data.metadata.groups
         if groups is None:
             found.append(None)
         else:
@@ -111,7 +115,7 @@ def test_folds_of_a_search_inside_keep_to_groups(cv, rows, monkeypatch, inner_sp
     fit = MLPRegressor.fit
 
     def watched(network, X, y, **params):
-        seen.append(RowGroups.of_rows(network, X))
+        seen.append(FitMetadata.of_rows(network, X).groups)
         return fit(network, X, y, **params)
 
     monkeypatch.setattr(MLPRegressor, "fit", watched)
@@ -130,14 +134,15 @@ def test_a_splitter_without_groups_is_left_as_it_is(rows, inner_splits):
 
 def test_folds_of_an_ensemble_inside_keep_to_groups(rows, monkeypatch):
     found = []
-    checked_splits = _kfold_base.checked_splits
+    checked_splits = _metadata.checked_splits
 
-    def watched(*args, **params):
-        splits = checked_splits(*args, **params)
-        found.append((params.get("groups"), splits))
+    def watched(owner, *args, **params):
+        splits = checked_splits(owner, *args, **params)
+        if owner == "KFoldEnsembleRegressor":
+            found.append((params.get("groups"), splits))
         return splits
 
-    monkeypatch.setattr(_kfold_base, "checked_splits", watched)
+    monkeypatch.setattr(_metadata, "checked_splits", watched)
     ensemble = KFoldEnsembleRegressor(MLPRegressor(4, epochs=1), cv=3, random_state=0)
     cross_validate(make_pipeline(StandardScaler(), ensemble), *rows, cv=3, groups=GROUPS)
     assert len(found) == 3
@@ -173,7 +178,10 @@ class Dropping(TransformerMixin, BaseEstimator):
 def test_a_step_that_changes_the_rows_is_told(rows):
     X, y = rows
     model = make_pipeline(Dropping(), STOPPING)
-    with RowGroups(model, GROUPS), pytest.raises(ValueError, match=r"96 rows, but a step .* 95"):
+    with (
+        FitMetadata(model, RowMetadata(GROUPS)),
+        pytest.raises(ValueError, match=r"96 rows, but a step .* 95"),
+    ):
         model.fit(X, y[1:])
 
 
@@ -186,12 +194,15 @@ def test_a_sampler_is_told_though_the_number_of_rows_stays(rows):
     network = MLPRegressor(4, epochs=1, early_stopping=True)
     model = Pipeline([("network", network)])
     model.steps.insert(0, ("sampler", Sampler()))
-    with RowGroups(model, GROUPS), pytest.raises(ValueError, match="changes which rows there are"):
+    with (
+        FitMetadata(model, RowMetadata(GROUPS)),
+        pytest.raises(ValueError, match="changes which rows there are"),
+    ):
         network.fit(*rows)
 
 
 def test_no_groups_are_needed_where_nothing_is_split(rows):
     X, y = rows
     model = make_pipeline(Dropping(), MLPRegressor(4, epochs=1))
-    with RowGroups(model, GROUPS):
+    with FitMetadata(model, RowMetadata(GROUPS)):
         model.fit(X, y[1:])

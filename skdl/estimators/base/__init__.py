@@ -23,7 +23,7 @@ from skdl.estimators.base._regression import (
     predicted_quantiles,
     quantile_levels,
 )
-from skdl.estimators.base._row_groups import RowGroups
+from skdl.estimators.base._row_metadata import FitMetadata, RowMetadata
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._temperature import (
     added_to_probabilities,
@@ -37,12 +37,13 @@ __all__ = [
     "CategoryColumn",
     "Choice",
     "DescribedPrediction",
+    "FitMetadata",
     "FitOverrides",
     "HeldOutScoring",
     "Number",
     "NumericColumn",
     "PublicEstimatorMixin",
-    "RowGroups",
+    "RowMetadata",
     "TargetForm",
     "added_to_probabilities",
     "describe_space",

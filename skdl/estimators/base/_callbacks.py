@@ -6,6 +6,7 @@ import dataclasses
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from skdl._progress import Line, open_bars
 from skdl.training import Observer
 
 if TYPE_CHECKING:
@@ -71,27 +72,18 @@ class EpochBar(Observer):
     title: str
 
     def on_train_begin(self, member: ObservedMember) -> None:
-        from rich import progress
-
-        self._bar = progress.Progress(
-            "{task.description}",
-            progress.BarColumn(),
-            "{task.completed:.0f}/{task.total:.0f}",
-            progress.TimeElapsedColumn(),
-            "{task.fields[values]}",
-        )
-        self._bar.start()
-        self._task = self._bar.add_task(
-            self.title, total=member.last_epoch - member.n_epochs, values=""
-        )
+        self._bars = open_bars()
+        self._line = Line(self.title, member.last_epoch - member.n_epochs, "epoch ")
+        self._bars.add(self._line)
 
     def on_epoch_end(self, member: ObservedMember, epoch: int, logs: dict[str, float]) -> None:
         del member, epoch
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in logs.items())
-        self._bar.update(self._task, advance=1, values=shown)
+        self._line.done += 1
+        self._line.note = "  ".join(f"{name} {value:.4g}" for name, value in logs.items())
+        self._bars.show(self._line)
 
     def on_train_end(self, member: ObservedMember) -> None:
         del member
-        self._bar.stop()
+        self._bars.stop()
 
     on_failure = on_train_end

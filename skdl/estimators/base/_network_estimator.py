@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skdl._compat import CallbackSupportMixin, with_callbacks
 from skdl._compat_tensorflow import check_not_forked
 from skdl._data_checks import check_outputs
+from skdl._tensorflow_import import announced
 from skdl._validation import Constraint, check_parameters
 from skdl.estimators.base import _diagram as diagram
 from skdl.estimators.base import _keras_names as names
@@ -35,7 +36,7 @@ from skdl.estimators.base._job import described_job
 from skdl.estimators.base._other_libraries import name_bad_arguments, unknown_parameter
 from skdl.estimators.base._parameters import CONSTRAINTS, as_list, check_learning_rate
 from skdl.estimators.base._public_estimator import PublicEstimatorMixin
-from skdl.estimators.base._row_groups import RowGroups
+from skdl.estimators.base._row_metadata import FitMetadata, RowMetadata
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._targets import Targets
 from skdl.estimators.base._training_data import TrainingData, checked_rows, rows_in_place
@@ -200,6 +201,7 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         y_val: Any = None,
         sample_weight_val: Any = None,
         groups: Any = None,
+        time: Any = None,
     ) -> Self:
         """Train the network.
 
@@ -220,6 +222,9 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
             With ``early_stopping=True``, rows of one group stay on one side of the inner split.
             Those given to ``cross_validate``, `OptunaSearchCV` or a K-fold ensemble of skdl come
             here by themselves, through pipelines too.
+        time : array-like of shape (n_samples,) or str, default=None
+            Numbers, dates, or the name of a column of `X`. With ``early_stopping=True``, the latest
+            rows are held out, and equal times stay on one side. It comes here as `groups` do.
 
         Returns
         -------
@@ -234,30 +239,32 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
             If the loss becomes NaN or infinite and there is no earlier epoch to go back to.
         """
         check_not_forked(type(self).__name__)
-        self._check_parameters()
-        initial = self._trained if self.warm_start and hasattr(self, "_trained") else None
-        overrides = FitOverrides.concerning(self)
-        if overrides is not None and X_val is None:
-            X_val, y_val = overrides.validation_rows(self)
-        if groups is None and X_val is None and self.early_stopping:
-            groups = RowGroups.of_rows(self, X)
-        job = self._make_job(
-            X, y, sample_weight, X_val, y_val, sample_weight_val, groups, initial=initial,
-            may_stop=overrides is None or not overrides.ends_early,
-        )  # fmt: skip
-        if overrides is not None:
-            overrides.attach(job)
-        held_out = HeldOutScoring.current()
-        if held_out is not None:
-            held_out.attach(self, job)
-        with reported_fit(self, job, X, y, sample_weight):
-            try:
-                trained = self._fine_tuned(self._train(job), job)
-                self._learn_after_training(trained, job)
-                self._set_fitted(trained)
-            except InterruptedFit as interrupt:
-                self._set_fitted(interrupt.trained)
-                raise
+        with announced(self.verbose):
+            self._check_parameters()
+            initial = self._trained if self.warm_start and hasattr(self, "_trained") else None
+            overrides = FitOverrides.concerning(self)
+            if overrides is not None and X_val is None:
+                X_val, y_val = overrides.validation_rows(self)
+            metadata = RowMetadata.checked(type(self).__name__, X, groups, time)
+            if not metadata and X_val is None and self.early_stopping:
+                metadata = FitMetadata.of_rows(self, X)
+            job = self._make_job(
+                X, y, sample_weight, X_val, y_val, sample_weight_val, metadata, initial=initial,
+                may_stop=overrides is None or not overrides.ends_early,
+            )  # fmt: skip
+            if overrides is not None:
+                overrides.attach(job)
+            held_out = HeldOutScoring.current()
+            if held_out is not None:
+                held_out.attach(self, job)
+            with reported_fit(self, job, X, y, sample_weight):
+                try:
+                    trained = self._fine_tuned(self._train(job), job)
+                    self._learn_after_training(trained, job)
+                    self._set_fitted(trained)
+                except InterruptedFit as interrupt:
+                    self._set_fitted(interrupt.trained)
+                    raise
         return self
 
     def _partial_fit(

@@ -23,8 +23,8 @@ _GIB = 2**30
 _SIZES = (
     "hidden_units", "hidden_layers", "shared_members", "n_bins", "n_frequencies",
     "embedding_units", "category_units", "filters", "kernel_size", "conv_blocks",
-    "convs_per_block", "units", "layers", "n_blocks", "width", "feed_forward_units",
     "convs_per_block", "embedding_dim", "encoder_units", "max_tokens", "max_length",
+    "units", "layers", "n_blocks", "width", "feed_forward_units",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The data of one fit, once they are checked: rows, targets, weights, groups, validation rows.
+"""The data of one fit, once they are checked: rows, targets, weights, metadata, validation rows.
 
 What `fit`, `partial_fit` and the scoring of held-out rows are given becomes a `TrainingData`; with
 it goes which of the rows are trained on, and which are held out.
@@ -7,12 +7,13 @@ it goes which of the rows are trained on, and which are held out.
 from __future__ import annotations
 
 import dataclasses
+import math
 import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from skdl._compat_sklearn import check_sample_weight, check_y
@@ -23,7 +24,9 @@ from skdl._data_checks import (
     naming,
 )
 from skdl._lazy_rows import LazyRows
+from skdl._row_times import block_starts, rows_before
 from skdl.estimators.base._bad_rows import columns_named, sampling_step, warn_about_offsets
+from skdl.estimators.base._row_metadata import NO_METADATA, RowMetadata
 from skdl.exceptions import EarlyStoppingDataWarning, InvalidParameterError
 
 if TYPE_CHECKING:
@@ -50,8 +53,8 @@ class TrainingData:
         Encoded, in their own units.
     weight : ndarray of shape (n_rows,), optional
         Sample weights, all positive in data to train on.
-    groups : ndarray of shape (n_rows,), optional
-        Rows of one group stay on one side of a split.
+    metadata : RowMetadata, optional
+        Groups or times of the rows, to which the inner split keeps.
     validation : TrainingData, optional
         Other rows, that the training is judged on.
     train_index, held_out_index : ndarray of int, optional
@@ -61,7 +64,7 @@ class TrainingData:
     X: Any
     targets: NDArray[Any]
     weight: NDArray[np.float64] | None = None
-    groups: NDArray[Any] | None = None
+    metadata: RowMetadata = NO_METADATA
     validation: TrainingData | None = None
     train_index: NDArray[np.int32] | None = None
     held_out_index: NDArray[np.int32] | None = None
@@ -79,7 +82,7 @@ class TrainingData:
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
-        groups: Any = None,
+        metadata: RowMetadata | None = None,
         *,
         targets: Targets,
         reset: bool,
@@ -89,18 +92,18 @@ class TrainingData:
         X, y = _checked_pair(network, X, y, reset=reset)
         weight = _checked_weight(owner, sample_weight, X)
         check_validation_pair(owner, X_val, y_val, sample_weight_val)
-        groups = _checked_groups(owner, groups, X.shape[0])
+        metadata = NO_METADATA if metadata is None else metadata
         if weight is not None and not weight.all():
             kept = np.flatnonzero(weight)
             X, y, weight = X[kept], y[kept], weight[kept]
-            groups = None if groups is None else groups[kept]
+            metadata = metadata.of_rows(kept)
         # Not before: had the rows been refused, an earlier fit would still stand.
         network._targets = targets
         encoded = network._encode_targets(y, reset=reset)
         validation = None
         if X_val is not None:
             validation = cls.to_score(network, X_val, y_val, sample_weight_val)
-        return cls(X, encoded, weight, groups, validation)
+        return cls(X, encoded, weight, metadata, validation)
 
     @classmethod
     def to_score(cls, network: Any, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -136,21 +139,35 @@ class TrainingData:
         return dataclasses.replace(self, train_index=train_index, held_out_index=held_out_index)
 
     def inner_split(self, network: Any, rng: np.random.RandomState) -> Self:
-        """Return the data with a share of the rows held out, both sides shuffled."""
+        """Return the data with a share of the rows held out: drawn at random, or the latest."""
         # Not needed to predict, and slow.
         from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
         owner, n_rows, share = type(network).__name__, len(self), network.validation_fraction
         check_enough_rows_to_split(owner, n_rows, share)
         rows = np.arange(n_rows, dtype=np.int32)
-        if self.groups is not None:
-            if len(np.unique(self.groups)) == 1:
+        groups, time = self.metadata.groups, self.metadata.time
+        if time is not None:
+            n_earlier = n_rows - math.ceil(share * n_rows)
+            (start,) = block_starts(
+                f"{owner}, inner validation split", time, [n_earlier], "pass X_val and y_val"
+            )
+            is_before = rows_before(time, start, self.metadata.gap)
+            if not is_before.any():
+                raise ValueError(
+                    f"{owner}: gap={self.metadata.gap} leaves no row to train on before the inner "
+                    f"validation rows, which begin at {start}. Expected a smaller gap, more rows, "
+                    "another validation_fraction, or X_val and y_val."
+                )
+            return self.holding_out(rows[is_before], rows[time >= start])
+        if groups is not None:
+            if len(np.unique(groups)) == 1:
                 raise ValueError(
                     f"{owner}: groups holds one group, which cannot stand on both sides of the "
                     "inner validation split. Expected at least 2 groups; or pass X_val and y_val."
                 )
             splitter = GroupShuffleSplit(1, test_size=share, random_state=rng)
-            train, held_out = next(splitter.split(rows, groups=self.groups))
+            train, held_out = next(splitter.split(rows, groups=groups))
             return self.holding_out(rows[train], rows[held_out])
         strata = network._targets.strata(self.targets)
         if strata is not None and not _can_stratify(strata, share):
@@ -302,18 +319,6 @@ def _checked_weight(
         if weight.ndim == 1:
             check_weights(owner, weight, name)
         checked: NDArray[np.float64] = check_sample_weight(weight, X, dtype=np.float64)
-    return checked
-
-
-def _checked_groups(owner: str, groups: Any, n_rows: int) -> NDArray[Any] | None:
-    if groups is None:
-        return None
-    with naming(owner, "groups"):
-        checked: NDArray[Any] = column_or_1d(groups)
-    if len(checked) != n_rows:
-        raise ValueError(
-            f"{owner}: groups has {len(checked)} entries. Expected one per row of X, {n_rows}."
-        )
     return checked
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from skdl.estimators.base._classification import CLASSIFIER_CONSTRAINTS, ClassificationNetwork
 from skdl.estimators.images._cnn import CNN_CONSTRAINTS, BaseCNN
 from skdl.networks import CROSSENTROPY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
 
@@ -204,10 +204,10 @@ class CNNClassifier(BaseCNN, ClassificationNetwork):
         filters: int | Sequence[int] = 32,
         kernel_size: int | Sequence[int] = 3,
         convs_per_block: int = 1,
-        padding: str = "same",
-        pooling: str | None = "max",
+        padding: Literal["same", "valid"] = "same",
+        pooling: Literal["max", "average"] | None = "max",
         pool_size: int | Sequence[int] = 2,
-        global_pooling: str | None = None,
+        global_pooling: Literal["max", "average"] | None = None,
         hidden_units: int | Sequence[int] = 128,
         hidden_layers: int = 1,
         image_shape: Sequence[int] | None = None,
@@ -220,7 +220,7 @@ class CNNClassifier(BaseCNN, ClassificationNetwork):
         l1: float = 0.0,
         l2: float = 0.0,
         sparsity: float = 0.0,
-        batch_norm: str | None = None,
+        batch_norm: Literal["before_activation", "after_activation"] | None = None,
         loss: Any = CROSSENTROPY,
         label_smoothing: float = 0.0,
         optimizer: Any = "adam",
@@ -234,8 +234,8 @@ class CNNClassifier(BaseCNN, ClassificationNetwork):
         patience: int = 10,
         min_delta: float = 0.0,
         restore_best_weights: bool = True,
-        class_weight: Any = None,
-        calibrate: str | None = None,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        calibrate: Literal["temperature"] | None = None,
         metrics: Any = None,
         callbacks: Any = None,
         warm_start: bool = False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from skdl.estimators.base._regression import REGRESSOR_CONSTRAINTS, RegressionNetwork
 from skdl.estimators.images._cnn import CNN_CONSTRAINTS, BaseCNN
@@ -201,10 +201,10 @@ class CNNRegressor(BaseCNN, RegressionNetwork):
         filters: int | Sequence[int] = 32,
         kernel_size: int | Sequence[int] = 3,
         convs_per_block: int = 1,
-        padding: str = "same",
-        pooling: str | None = "max",
+        padding: Literal["same", "valid"] = "same",
+        pooling: Literal["max", "average"] | None = "max",
         pool_size: int | Sequence[int] = 2,
-        global_pooling: str | None = None,
+        global_pooling: Literal["max", "average"] | None = None,
         hidden_units: int | Sequence[int] = 128,
         hidden_layers: int = 1,
         image_shape: Sequence[int] | None = None,
@@ -217,7 +217,7 @@ class CNNRegressor(BaseCNN, RegressionNetwork):
         l1: float = 0.0,
         l2: float = 0.0,
         sparsity: float = 0.0,
-        batch_norm: str | None = None,
+        batch_norm: Literal["before_activation", "after_activation"] | None = None,
         loss: Any = SQUARED_ERROR,
         huber_delta: float = 1.0,
         quantile: float = 0.5,

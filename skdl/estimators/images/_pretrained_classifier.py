@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from skdl.estimators.base._classification import CLASSIFIER_CONSTRAINTS, ClassificationNetwork
 from skdl.estimators.images._pretrained import PRETRAINED_CONSTRAINTS, BasePretrainedCNN
@@ -202,7 +202,7 @@ class PretrainedCNNClassifier(BasePretrainedCNN, ClassificationNetwork):
         image_size: Any = None,
         image_shape: Sequence[int] | None = None,
         rescale: Any = "auto",
-        pooling: str | None = "average",
+        pooling: Literal["max", "average"] | None = "average",
         hidden_units: int | Sequence[int] = 128,
         hidden_layers: int = 1,
         activation: Any = "relu",
@@ -210,7 +210,7 @@ class PretrainedCNNClassifier(BasePretrainedCNN, ClassificationNetwork):
         input_dropout: float = 0.0,
         l1: float = 0.0,
         l2: float = 0.0,
-        batch_norm: str | None = None,
+        batch_norm: Literal["before_activation", "after_activation"] | None = None,
         input_batch_norm: bool = False,
         fine_tune: int = 0,
         fine_tune_epochs: int = 10,
@@ -228,8 +228,8 @@ class PretrainedCNNClassifier(BasePretrainedCNN, ClassificationNetwork):
         patience: int = 10,
         min_delta: float = 0.0,
         restore_best_weights: bool = True,
-        class_weight: Any = None,
-        calibrate: str | None = None,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        calibrate: Literal["temperature"] | None = None,
         metrics: Any = None,
         callbacks: Any = None,
         warm_start: bool = False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -186,7 +186,7 @@ class PretrainedFeatures(
         image_size: Any = None,
         image_shape: Sequence[int] | None = None,
         rescale: Any = "auto",
-        pooling: str | None = "average",
+        pooling: Literal["max", "average"] | None = "average",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.backbone = backbone

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from skdl.estimators.base._regression import REGRESSOR_CONSTRAINTS, RegressionNetwork
 from skdl.estimators.images._pretrained import PRETRAINED_CONSTRAINTS, BasePretrainedCNN
@@ -199,7 +199,7 @@ class PretrainedCNNRegressor(BasePretrainedCNN, RegressionNetwork):
         image_size: Any = None,
         image_shape: Sequence[int] | None = None,
         rescale: Any = "auto",
-        pooling: str | None = "average",
+        pooling: Literal["max", "average"] | None = "average",
         hidden_units: int | Sequence[int] = 128,
         hidden_layers: int = 1,
         activation: Any = "relu",
@@ -207,7 +207,7 @@ class PretrainedCNNRegressor(BasePretrainedCNN, RegressionNetwork):
         input_dropout: float = 0.0,
         l1: float = 0.0,
         l2: float = 0.0,
-        batch_norm: str | None = None,
+        batch_norm: Literal["before_activation", "after_activation"] | None = None,
         input_batch_norm: bool = False,
         fine_tune: int = 0,
         fine_tune_epochs: int = 10,

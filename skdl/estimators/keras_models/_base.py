@@ -80,6 +80,7 @@ class UserModelEstimator(UserModelParameters):
         y_val: Any = None,
         sample_weight_val: Any = None,
         groups: Any = None,
+        time: Any = None,
         **fit_params: Any,
     ) -> Self:
         """Train the network.
@@ -101,6 +102,9 @@ class UserModelEstimator(UserModelParameters):
             With ``early_stopping=True``, rows of one group stay on one side of the inner split.
             Those given to ``cross_validate``, `OptunaSearchCV` or a K-fold ensemble of skdl come
             here by themselves, through pipelines too.
+        time : array-like of shape (n_samples,) or str, default=None
+            Numbers, dates, or the name of a column of `X`. With ``early_stopping=True``, the latest
+            rows are held out, and equal times stay on one side. It comes here as `groups` do.
         **fit_params : object
             Arguments of ``keras.Model.fit`` for this call alone, as in SciKeras: `epochs`,
             `batch_size`, `callbacks` (beside those of the estimator), `class_weight` (of
@@ -131,7 +135,7 @@ class UserModelEstimator(UserModelParameters):
             sample_weight_val = weights if sample_weight_val is None else sample_weight_val
         self._adopt_weights()
         with self._for_one_call(taken):
-            return super().fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
+            return super().fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups, time)
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, targets: Any = None) -> Self:
         self._adopt_weights()

@@ -236,6 +236,7 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
         y_val: Any = None,
         sample_weight_val: Any = None,
         groups: Any = None,
+        time: Any = None,
         **fit_params: Any,
     ) -> Self:
         """Train the network.
@@ -257,6 +258,9 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
             With ``early_stopping=True``, rows of one group stay on one side of the inner split.
             Those given to ``cross_validate``, `OptunaSearchCV` or a K-fold ensemble of skdl come
             here by themselves, through pipelines too.
+        time : array-like of shape (n_samples,) or str, default=None
+            Numbers, dates, or the name of a column of `X`. With ``early_stopping=True``, the latest
+            rows are held out, and equal times stay on one side. It comes here as `groups` do.
         **fit_params : object
             Arguments of ``keras.Model.fit`` for this call alone, as in SciKeras: `epochs`,
             `batch_size`, `callbacks` (beside those of the estimator), `class_weight` (of
@@ -286,6 +290,7 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
             y_val,
             sample_weight_val,
             groups,
+            time,
             **fit_params,
         )
         self._n_features_out = self._shape_of_layer()

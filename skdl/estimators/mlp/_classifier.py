@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from skdl.estimators.base._classification import CLASSIFIER_CONSTRAINTS, ClassificationNetwork
 from skdl.estimators.mlp._base import MLP_CONSTRAINTS, BaseMLP
@@ -10,7 +10,7 @@ from skdl.estimators.mlp._presets import CLASSIFIER_PRESET
 from skdl.networks import CROSSENTROPY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
 
@@ -219,21 +219,22 @@ default=None
 
     def __init__(
         self,
-        hidden_units: int | str | Sequence[int] = 128,
+        hidden_units: int | Literal["auto"] | Sequence[int] = 128,
         *,
         hidden_layers: int = 2,
         activation: Any = "relu",
         parametric_activation: bool = False,
-        categorical_features: str | None = None,
+        categorical_features: Literal["from_dtype"] | None = None,
         max_one_hot: int = 8,
         category_units: int = 8,
-        missing_numbers: str | None = None,
-        input_scaling: str | None = None,
-        numeric_embedding: str | None = None,
+        missing_numbers: Literal["learn"] | None = None,
+        input_scaling: Literal["smooth_clip"] | None = None,
+        numeric_embedding: Literal["auto", "plr", "pbld", "periodic", "piecewise_linear"]
+        | None = None,
         n_frequencies: int = 16,
         frequency_scale: float = 0.1,
         embedding_units: int = 4,
-        n_bins: int | str = 16,
+        n_bins: int | Literal["auto"] = 16,
         feature_scale: bool = False,
         shared_members: int = 1,
         dropout: float = 0.0,
@@ -242,16 +243,16 @@ default=None
         l2: float = 0.0,
         weight_decay: float | None = None,
         sparsity: float = 0.0,
-        batch_norm: str | None = None,
+        batch_norm: Literal["before_activation", "after_activation"] | None = None,
         input_batch_norm: bool = False,
         loss: Any = CROSSENTROPY,
         label_smoothing: float = 0.0,
         optimizer: Any = "adam",
         learning_rate: Any = 0.001,
-        learning_rate_schedule: str = "constant",
+        learning_rate_schedule: Literal["constant", "cosine", "coslog4", "plateau"] = "constant",
         beta_2: float | None = None,
-        batch_size: int | str = 32,
-        epochs: int | str = 100,
+        batch_size: int | Literal["auto"] = 32,
+        epochs: int | Literal["auto"] = 100,
         shuffle: bool = True,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
@@ -259,8 +260,8 @@ default=None
         patience: int = 10,
         min_delta: float = 0.0,
         restore_best_weights: bool = True,
-        class_weight: Any = None,
-        calibrate: str | None = None,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        calibrate: Literal["temperature"] | None = None,
         metrics: Any = None,
         callbacks: Any = None,
         warm_start: bool = False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -24,16 +24,18 @@ from skdl._validation import (
     Predicate,
     check_parameters,
 )
+from skdl.estimators.base import RowMetadata
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._arguments import (
     ESTIMATOR,
     N_JOBS,
     SCORING,
     check_data,
-    checked_splits,
 )
 from skdl.model_selection._duplicates import warn_about_duplicates
+from skdl.model_selection._metadata import split_rows
 from skdl.model_selection._networks import nested_networks
+from skdl.model_selection._random_splits import warn_about_random_splits
 from skdl.model_selection._split import CONSTRAINTS, SHUFFLE_SEED, check_folds, splits_per_iteration
 from skdl.model_selection.cross_validation._folds import Fold, Folds, unscored
 from skdl.model_selection.cross_validation._result import CrossValidationResult
@@ -98,6 +100,7 @@ def cross_validate(
     n_iterations: int = 1,
     scoring: Any = None,
     groups: Any = None,
+    time: Any = None,
     baseline: Any = True,
     compare_with: Mapping[str, Any] | None = None,
     return_train_score: bool = False,
@@ -106,7 +109,7 @@ def cross_validate(
     return_indices: bool = False,
     n_jobs: int | None = None,
     params: Mapping[str, Any] | None = None,
-    error_score: Any = np.nan,
+    error_score: float | Literal["raise"] = np.nan,
     verbose: int = 0,
 ) -> CrossValidationResult:
     """Cross-validate an estimator, all folds of its networks trained together.
@@ -124,7 +127,8 @@ def cross_validate(
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
         Targets.
     cv : int, splitter or iterable of (train, test), default=5
-        Number of folds, stratified for classifiers and kept by group; or the splits themselves.
+        Number of folds, stratified for classifiers and kept by group, or with times expanding
+        windows; or the splits themselves.
     n_iterations : int, default=1
         Number of times that the K folds are repeated, shuffled anew each time (see
         `IteratedKFold`; the same shuffles in every call). With 1, the rows keep their order, as in
@@ -134,6 +138,11 @@ def cross_validate(
     groups : array-like of shape (n_samples,), default=None
         Rows of one group stay on one side of a split, also where networks that stop early, searches
         and K-fold ensembles inside `estimator` split the rows again.
+    time : array-like of shape (n_samples,) or str, default=None
+        Numbers, dates (as ISO 8601 texts too), or the name of a column of `X`, which stays a
+        feature. No later row is trained on to judge an earlier one, here and wherever those inside
+        `estimator` split the rows again, which keep a gap too. A number as `cv` stands for
+        `TimeOrderedSplit`; other splits must keep to the order. Not together with `groups`.
     baseline : bool or array-like of shape (n_samples,) or (n_samples, n_outputs), default=True
         Also score scikit-learn's dummy, which predicts the mean or the class frequencies; or the
         predictions given, one for each row, such as those of `Windows.naive`.
@@ -167,7 +176,7 @@ def cross_validate(
     Raises
     ------
     InvalidParameterError
-        If a parameter is not as described.
+        If a parameter is not as described, or a split trains on rows later than some it judges.
     ValueError
         If all fits of `estimator` fail.
 
@@ -175,6 +184,8 @@ def cross_validate(
     -----
     DuplicateRowsWarning
         If rows that are exactly equal stand on both sides of splits.
+    RandomSplitWarning
+        If rows look ordered in time, or grouped, but neither `time` nor `groups` are given.
     FitFailedWarning
         If some fits fail.
     UserWarning
@@ -211,12 +222,16 @@ def cross_validate(
         n_iterations=n_iterations,
         is_classifier=is_classifier(estimator),
         groups=params.get("groups", groups),
+        time=time,
         random_state=SHUFFLE_SEED,
         owner=_OWNER,
     )
     scorer = check_scoring(estimator, scoring=scoring, raise_exc=error_score == "raise")
     routes = routed(_OWNER, params, groups, estimator=estimator, scorer=scorer, splitter=splitter)
-    splits = checked_splits(_OWNER, cv, splitter, X, y, **routes.splitter.split)
+    split_params = routes.splitter.split
+    metadata = RowMetadata.checked(_OWNER, X, split_params.get("groups"), time)
+    splits, metadata = split_rows(_OWNER, cv, splitter, X, y, metadata, split_params)
+    warn_about_random_splits(_OWNER, cv, X, splits, metadata)
     if y is not None:
         warn_about_duplicates(X, y, splits, _OWNER)
     name = _name_of(estimator)
@@ -230,7 +245,7 @@ def cross_validate(
         scorer,
         fit_params=routes.estimator.fit,
         score_params=routes.scorer.score,
-        groups=routes.splitter.split.get("groups"),
+        metadata=metadata,
         error_score=error_score,
         return_train_score=return_train_score,
         return_predictions=return_predictions,

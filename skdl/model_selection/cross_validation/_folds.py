@@ -17,7 +17,7 @@ from sklearn.utils import parallel
 from skdl._compat_model_selection import fit_and_score, only_predicts
 from skdl._compat_sklearn import check_method_params, safe_split
 from skdl._lazy_rows import views_of
-from skdl.estimators.base import HeldOutScoring, RowGroups
+from skdl.estimators.base import FitMetadata, HeldOutScoring, RowMetadata
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection._networks import nested_networks
 
@@ -95,8 +95,8 @@ class Folds:
         From ``sklearn.metrics.check_scoring``.
     fit_params, score_params : dict
         Arguments of ``fit`` and of the scorer; those with one entry per row are split.
-    groups : array-like of shape (n_rows,) or None
-        Rows of one group stay together where networks inside split them again.
+    metadata : RowMetadata
+        Groups or times, to which those inside keep who split the rows again.
     error_score : "raise" or float
         Score of a fit that failed.
     return_train_score, return_predictions, return_estimator : bool
@@ -108,7 +108,7 @@ class Folds:
     scorer: Callable[..., Any]
     fit_params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     score_params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    groups: Any = None
+    metadata: RowMetadata = dataclasses.field(default_factory=RowMetadata)
     error_score: Any = np.nan
     return_train_score: bool = False
     return_predictions: bool = False
@@ -205,8 +205,7 @@ class Folds:
             observers=observers,
             name=f"fold_{number:02d}",
         )
-        groups = None if self.groups is None else np.asarray(self.groups)[train]
-        with held_out, RowGroups(estimator, groups):
+        with held_out, FitMetadata(estimator, self.metadata.of_rows(train)):
             result = fit_and_score(
                 estimator,
                 X,

@@ -9,7 +9,7 @@ as much by it as by their network's other ingredients.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.metrics import accuracy_score, r2_score
@@ -161,7 +161,7 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
 
     @plainly_named
     def predict_interval(
-        self, X: Any, coverage: float = 0.9, method: str = "auto"
+        self, X: Any, coverage: float = 0.9, method: Literal["auto", "cv+", "cqr"] = "auto"
     ) -> NDArray[np.float64]:
         """Predict intervals that hold the target of so large a share of new rows.
 
@@ -323,7 +323,7 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
         refit: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
-        calibrate: str | None = None,
+        calibrate: Literal["temperature"] | None = None,
     ) -> None:
         super().__init__(estimator, cv, n_iterations, refit, random_state, verbose)
         self.calibrate = calibrate

@@ -10,7 +10,6 @@ from joblib import Parallel, delayed
 from scipy import sparse
 from sklearn import get_config
 from sklearn.base import is_classifier
-from sklearn.model_selection import GroupKFold
 from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.multiclass import type_of_target
@@ -27,19 +26,21 @@ from skdl._validation import (
     check_parameters,
 )
 from skdl.estimators.base import (
+    FitMetadata,
     FitOverrides,
-    RowGroups,
+    RowMetadata,
     has_quantiles,
     plainly_named,
     predicted_quantiles,
 )
 from skdl.exceptions import InvalidParameterError
-from skdl.model_selection._arguments import MOST, check_data, checked_splits
+from skdl.model_selection._arguments import MOST, check_data
 from skdl.model_selection._curves import mean_curve
-from skdl.model_selection._groups import known_groups
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
+from skdl.model_selection._metadata import known_metadata, routed_splitter, split_rows
 from skdl.model_selection._networks import nested_networks
-from skdl.model_selection._split import IteratedKFold
+from skdl.model_selection._random_splits import warn_about_random_splits
+from skdl.model_selection._split import IteratedKFold, check_folds
 from skdl.model_selection.ensembles._averaging import BaseAveraging
 from skdl.model_selection.ensembles._out_of_fold import NO_MEMBER, OutOfFoldPredictions
 
@@ -115,7 +116,7 @@ class BaseKFoldEnsemble(BaseAveraging):
         """Score means of predictions."""
 
     @plainly_named
-    def fit(self, X: Any, y: Any, groups: Any = None, **fit_params: Any) -> Self:
+    def fit(self, X: Any, y: Any, groups: Any = None, time: Any = None, **fit_params: Any) -> Self:
         """Fit one member for each fold, networks in lockstep.
 
         Parameters
@@ -126,6 +127,11 @@ class BaseKFoldEnsemble(BaseAveraging):
             Targets.
         groups : array-like of shape (n_samples,), default=None
             Rows of one group stay in one fold, where the splitter takes groups.
+        time : array-like of shape (n_samples,) or str, default=None
+            Numbers or dates, or the name of a column of `X`. Each member then learns from the rows
+            before its fold, and a number of folds are those of `TimeOrderedSplit`: the earliest
+            rows have no out-of-fold predictions, and the first members learn from few rows, which
+            `refit` makes up for.
         **fit_params : dict
             Such as ``sample_weight``; those with one entry per row are split. They go to every
             member's ``fit``; with ``sklearn.set_config(enable_metadata_routing=True)`` those that
@@ -140,12 +146,17 @@ class BaseKFoldEnsemble(BaseAveraging):
         ------
         ValueError
             If a parameter is not as described.
+
+        Warns
+        -----
+        RandomSplitWarning
+            If rows look ordered in time, or grouped, but neither `time` nor `groups` are given.
         """
         split_params = {} if groups is None else {"groups": groups}
         if get_config()["enable_metadata_routing"]:
             routed = process_routing(self, "fit", **split_params, **fit_params)
             split_params, fit_params = routed["splitter"]["split"], routed["estimator"]["fit"]
-        return self.fit_routed(X, y, fit_params, split_params)
+        return self.fit_routed(X, y, fit_params, split_params, time)
 
     def fit_routed(
         self,
@@ -153,6 +164,7 @@ class BaseKFoldEnsemble(BaseAveraging):
         y: Any,
         fit_params: Mapping[str, Any],
         split_params: Mapping[str, Any] | None = None,
+        time: Any = None,
     ) -> Self:
         """Fit with parameters that are already those of the members' ``fit`` and the splitter.
 
@@ -164,6 +176,8 @@ class BaseKFoldEnsemble(BaseAveraging):
             Passed to every member's ``fit`` under these names.
         split_params : mapping of str to object, default=None
             Passed to the splitter.
+        time : array-like of shape (n_samples,) or str, default=None
+            As in ``fit``.
 
         Returns
         -------
@@ -179,14 +193,18 @@ class BaseKFoldEnsemble(BaseAveraging):
         if not sparse.issparse(y):
             _check_finite(owner, np.asarray(y))
         rng = check_random_state(self.random_state)
-        groups, split_params = known_groups(self, self.cv, X, split_params or {})
-        splits = checked_splits(owner, self.cv, self._splitter(y, rng), X, y, **split_params)
+        split_params = split_params or {}
+        metadata = known_metadata(self, X, split_params, time)
+        splitter = self._splitter(y, rng, metadata)
+        splits, metadata = split_rows(owner, self.cv, splitter, X, y, metadata, split_params)
+        warn_about_random_splits(owner, self.cv, X, splits, metadata, stacklevel=4)
+        self._is_by_time = metadata.time is not None
         members = self._draw_members(rng, len(splits) + (self.refit or 0))
         self._seed = int(rng.randint(np.iinfo(np.int32).max))
         self._set_target_attributes(y)
         folds, refitted = members[: len(splits)], members[len(splits) :]
         fits = [
-            (member, X, y, fit_params, split, groups)
+            (member, X, y, fit_params, split, metadata)
             for member, split in zip(folds, splits, strict=True)
         ]
         folds, overrides = self._fit_members(fits)
@@ -195,7 +213,7 @@ class BaseKFoldEnsemble(BaseAveraging):
         self.best_epoch_ = _joint_best_epoch(overrides)
         if refitted:
             last_epoch = _last_epoch(self.best_epoch_, overrides)
-            refits = [(member, X, y, fit_params, None, groups) for member in refitted]
+            refits = [(member, X, y, fit_params, None, metadata) for member in refitted]
             self.estimators_, _ = self._fit_members(refits, last_epoch)
         return self
 
@@ -215,7 +233,7 @@ class BaseKFoldEnsemble(BaseAveraging):
                 fitted = Parallel()(fit(*each, last_epoch) for each in fits)
         return [member for member, _ in fitted], [overrides for _, overrides in fitted]
 
-    def _splitter(self, y: Any, rng: np.random.RandomState) -> Any:
+    def _splitter(self, y: Any, rng: np.random.RandomState, metadata: RowMetadata) -> Any:
         if hasattr(self.cv, "split"):
             if self.n_iterations != 1:
                 raise InvalidParameterError(
@@ -224,10 +242,19 @@ class BaseKFoldEnsemble(BaseAveraging):
                     "itself, such as IteratedKFold."
                 )
             return self.cv
+        seed = int(rng.randint(np.iinfo(np.int32).max))
+        if metadata.time is not None:
+            return check_folds(
+                int(self.cv),
+                n_iterations=int(self.n_iterations),
+                time=metadata.time,
+                gap=metadata.gap,
+                owner=type(self).__name__,
+            )
         return IteratedKFold(
             int(self.cv),
             int(self.n_iterations),
-            int(rng.randint(np.iinfo(np.int32).max)),
+            seed,
             stratified=is_classifier(self) and type_of_target(y) in _ONE_LABEL,
         )
 
@@ -261,6 +288,13 @@ class BaseKFoldEnsemble(BaseAveraging):
     def _check_every_row_held_out(self, method: str) -> None:
         """Refuse a splitter by which some rows were predicted more often than others."""
         if (self._member_of == NO_MEMBER).any():
+            if self._is_by_time:
+                raise ValueError(
+                    f"{type(self).__name__}: {method} asks for rows that are each held out equally "
+                    "often, and for new rows that are like these. In the order of time the "
+                    "earliest rows are trained on by all members. Expected a fit without time; "
+                    "cross_validate(..., time=...) tells how large errors are."
+                )
             raise ValueError(
                 f"{type(self).__name__}: cv={self.cv!r} does not hold out every row equally often, "
                 f"as {method} asks for. Expected a K-fold splitter."
@@ -274,7 +308,7 @@ class BaseKFoldEnsemble(BaseAveraging):
         routing : MetadataRouter
             See scikit-learn's user guide on metadata routing.
         """
-        splitter = self.cv if hasattr(self.cv, "split") else GroupKFold()
+        splitter = routed_splitter(self.cv)
         to_splitter = MethodMapping().add(caller="fit", callee="split")
         return super().get_metadata_routing().add(splitter=splitter, method_mapping=to_splitter)
 
@@ -314,11 +348,14 @@ def _fit_member(
     y: Any,
     fit_params: Mapping[str, Any],
     split: tuple[Any, Any] | None,
-    groups: Any,
+    metadata: RowMetadata,
     last_epoch: tuple[int, int] | None,
 ) -> tuple[Any, FitOverrides]:
     if split is None:
-        with FitOverrides(member, last_epoch=last_epoch) as overrides, RowGroups(member, groups):
+        with (
+            FitOverrides(member, last_epoch=last_epoch) as overrides,
+            FitMetadata(member, metadata),
+        ):
             member.fit(X, y, **fit_params)
         return member, overrides
     train, test = split
@@ -329,7 +366,7 @@ def _fit_member(
         labels = np.asarray(y).ravel()
         test = test[np.isin(labels[test], labels[train])]
     validation = safe_split(member, X, y, test, train)
-    groups = None if groups is None else np.asarray(groups)[train]
-    with FitOverrides(member, validation=validation) as overrides, RowGroups(member, groups):
+    known = FitMetadata(member, metadata.of_rows(train))
+    with FitOverrides(member, validation=validation) as overrides, known:
         member.fit(X_train, y_train, **train_params)
     return member, overrides

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import math
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from optuna.trial import TrialState
 
+from skdl._progress import Line, open_bars
+from skdl._tensorflow_import import announced
 from skdl.model_selection.search._start import is_start
 
 if TYPE_CHECKING:
@@ -34,30 +36,25 @@ class SearchProgress:
         self._is_shown = is_shown
         self._n_trials = n_trials
         self._n_epochs = n_epochs
-        self._lines: dict[int, Any] = {}
+        self._lines: dict[int, Line] = {}
         self._counts = dict.fromkeys(("finished", "pruned", "failed", "lost"), 0)
         self._best = -math.inf
         self._start = math.nan
         self._is_waiting = False
+        self._exits = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         if self._is_shown:
-            from rich import progress
-
-            self._bars = progress.Progress(
-                "{task.description}",
-                progress.BarColumn(bar_width=30),
-                progress.MofNCompleteColumn(),
-                progress.TimeElapsedColumn(),
-                "{task.fields[note]}",
-            )
-            self._bars.start()
-            self._total = self._bars.add_task("trials", total=self._n_trials, note="")
+            self._exits.enter_context(announced(verbose=True))
+            self._bars = open_bars()
+            self._total = Line("trials", self._n_trials)
+            self._bars.add(self._total)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._is_shown:
             self._bars.stop()
+        self._exits.close()
 
     def begin_with(self, trials: list[FrozenTrial]) -> None:
         """Count the trials that the study holds already."""
@@ -70,13 +67,14 @@ class SearchProgress:
         self._is_waiting = event == "waiting"
         for trial in trials:
             if event == "begun" and self._is_shown:
-                self._lines[trial.number] = self._bars.add_task(
-                    f"  trial {trial.number}", total=self._n_epochs, note=""
-                )
+                title = f"  trial {trial.number}"
+                line = Line(title, self._n_epochs, "epoch ", is_minor=True)
+                self._lines[trial.number] = line
+                self._bars.add(line)
             elif event == "finished":
                 self._count(trial)
                 if self._is_shown and trial.number in self._lines:
-                    self._bars.remove_task(self._lines.pop(trial.number))
+                    self._bars.remove(self._lines.pop(trial.number))
             elif event == "lost":
                 self._counts["lost"] += 1
         self._show_total()
@@ -84,9 +82,11 @@ class SearchProgress:
     def epoch(self, number: int, epoch: int, value: float) -> None:
         """Show how far a trial is; NaN is an epoch without a value."""
         if number in self._lines:
-            self._bars.update(self._lines[number], completed=epoch)
+            line = self._lines[number]
+            line.done = epoch
             if not math.isnan(value):
-                self._bars.update(self._lines[number], note=f"{value:.4g}")
+                line.note = f"{value:.4g}"
+            self._bars.show(line)
 
     def _count(self, trial: FrozenTrial) -> None:
         state = {TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}.get(trial.state)
@@ -108,4 +108,5 @@ class SearchProgress:
             told.insert(0, f"best {self._best:.4g}{start}")
         if self._is_waiting:
             told.append("waiting for trials of other processes")
-        self._bars.update(self._total, completed=n_done, note=", ".join(told))
+        self._total.done, self._total.note = n_done, ", ".join(told)
+        self._bars.show(self._total)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from optuna.trial import TrialState
 from sklearn.base import clone, is_classifier
-from sklearn.model_selection import GroupKFold
 
-from skdl._compat import CallbackSupportMixin, with_callbacks
+from skdl._compat import HAS_CALLBACKS, CallbackSupportMixin, with_callbacks
 from skdl._compat_model_selection import (
     BaseSearchCV,
     best_index,
@@ -22,9 +21,10 @@ from skdl._compat_model_selection import (
     scorers_of_search,
 )
 from skdl._compat_sklearn import check_method_params
-from skdl.model_selection._arguments import check_data, checked_splits
-from skdl.model_selection._groups import known_groups
+from skdl.model_selection._arguments import check_data
 from skdl.model_selection._lockstep import leave_workers
+from skdl.model_selection._metadata import known_metadata, routed_splitter, split_rows
+from skdl.model_selection._random_splits import warn_about_random_splits
 from skdl.model_selection._split import SHUFFLE_SEED, check_folds, splits_per_iteration
 from skdl.model_selection.cross_validation import Folds, router_of
 from skdl.model_selection.search._defaults import make_pruner, max_epochs, size_of_round
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
     from sklearn.utils.metadata_routing import MetadataRouter
 
+    from skdl.estimators.base import RowMetadata
     from skdl.model_selection.search._space import Space
     from skdl.model_selection.search._start import Start
     from skdl.model_selection.shared_study import Event
@@ -92,7 +93,8 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
     timeout : float or None, default=None
         Seconds after which no new trial starts.
     cv : int, splitter or iterable of (train, test), default=5
-        Number of folds, stratified for classifiers and kept by group; or the splits themselves.
+        Number of folds, stratified for classifiers and kept by group, or with times expanding
+        windows; or the splits themselves.
     n_iterations : int, default=1
         Number of times that the K folds are repeated, shuffled anew each time (see
         `IteratedKFold`; the same shuffles in every call). With 1, the rows keep their order, as in
@@ -244,7 +246,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         n_iterations: int = 1,
         scoring: Any = None,
         sampler: BaseSampler | None = None,
-        pruner: BasePruner | str | None = "auto",
+        pruner: BasePruner | Literal["auto"] | None = "auto",
         storage: Any = None,
         study_name: str | None = None,
         load_if_exists: bool = True,
@@ -253,14 +255,14 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         initial_params: Sequence[Mapping[str, Any]] | None = None,
         target_score: float | None = None,
         refit: bool | str | Callable[..., int] = True,
-        trials_together: int | str = "auto",
+        trials_together: int | Literal["auto"] = "auto",
         random_state: int | np.random.RandomState | None = None,
         callbacks: Sequence[Callable[..., None]] | None = None,
         n_jobs: int | None = None,
         engine: str | None = None,
         n_workers: int | None = None,
         verbose: int = 0,
-        error_score: Any = np.nan,
+        error_score: float | Literal["raise"] = np.nan,
         return_train_score: bool = False,
     ) -> None:
         super().__init__(
@@ -293,7 +295,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         self.n_workers = n_workers
 
     @with_callbacks
-    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+    def fit(self, X: Any, y: Any = None, *, time: Any = None, **params: Any) -> Self:
         """Search, then fit the best parameters on all rows.
 
         Parameters
@@ -302,6 +304,9 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Targets.
+        time : array-like of shape (n_samples,) or str, default=None
+            Numbers or dates, or the name of a column of `X`: no later row is trained on to judge
+            an earlier one, here and in all splits inside, see `cross_validate`.
         **params : dict
             As for scikit-learn's searches: ``groups`` for the splitter, and for the validation
             rows of networks; ``sample_weight`` and others for the estimator and the scorer, or by
@@ -323,6 +328,8 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
 
         Warns
         -----
+        RandomSplitWarning
+            If rows look ordered in time, or grouped, but neither `time` nor ``groups`` are given.
         NoImprovementWarning
             If no trial is better than the start beyond the noise of the folds, by the test for
             paired folds (Nadeau and Bengio 2003), two-sided at 5 %.
@@ -338,18 +345,12 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         space = make_space(base, self.param_distributions)
         check_function(space)
         start = make_start(space, base)
-        groups, split_params = known_groups(self, self.cv, X, routed.splitter.split)
-        splitter = check_folds(
-            self.cv,
-            y,
-            n_iterations=self.n_iterations,
-            is_classifier=is_classifier(base),
-            groups=split_params.get("groups"),
-            random_state=SHUFFLE_SEED,
-            owner=_OWNER,
-        )
-        splits = checked_splits(_OWNER, self.cv, splitter, X, y, **split_params)
+        splitter, splits, metadata = self._split(X, y, routed.splitter.split, time)
         self.n_splits_ = len(splits)
+        if not is_part_of_search(self):
+            # The decorator is a frame of its own.
+            level = 3 + HAS_CALLBACKS
+            warn_about_random_splits(_OWNER, self.cv, X, splits, metadata, stacklevel=level)
 
         metrics = metrics_of_scorers(scorers)
         if callable(self.scoring) and isinstance(self.refit, str) and self.refit != ENSEMBLE:
@@ -379,7 +380,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
                 scorers,
                 fit_params=routed.estimator.fit,
                 score_params=routed.scorer.score,
-                groups=groups,
+                metadata=metadata,
                 error_score=self.error_score,
                 return_train_score=self.return_train_score,
             ),
@@ -395,6 +396,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
 
         together = size_of_round(self.trials_together, pruner)
         try:
+            given = *given[:2], {**metadata.as_arguments(), **given[2]}
             self._search(trials, progress, tasks, n_trials, together, given)
         except KeyboardInterrupt:
             self._set_results(space, start, metrics, objectives)
@@ -408,11 +410,29 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         warn_if_no_better(self, trials_of_results, splits, objectives)
         warn_of_unjudged_trials(self, trials, is_judged=is_judged)
         if self.refit is not False:
-            self._fit_best(base, tasks, X, y, routed.estimator.fit, groups)
+            self._fit_best(base, tasks, X, y, routed.estimator.fit, metadata)
         tasks.end()
         return self
 
     # ------------------------------------------------------------------ before the search
+
+    def _split(
+        self, X: Any, y: Any, split_params: Mapping[str, Any], time: Any
+    ) -> tuple[Any, list[tuple[Any, Any]], RowMetadata]:
+        """Return what splits the rows, its splits, and what is known of the rows."""
+        metadata = known_metadata(self, X, split_params, time)
+        splitter = check_folds(
+            self.cv,
+            y,
+            n_iterations=self.n_iterations,
+            is_classifier=is_classifier(self.estimator),
+            groups=metadata.groups,
+            time=metadata.time,
+            gap=metadata.gap,
+            random_state=SHUFFLE_SEED,
+            owner=_OWNER,
+        )
+        return splitter, *split_rows(_OWNER, self.cv, splitter, X, y, metadata, split_params)
 
     def _begin_study(
         self,
@@ -513,14 +533,14 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         return trials
 
     def _fit_best(
-        self, base: Any, tasks: SearchTasks, X: Any, y: Any, fit_params: Any, groups: Any
+        self, base: Any, tasks: SearchTasks, X: Any, y: Any, fit_params: Any, metadata: RowMetadata
     ) -> None:
         start = time.monotonic()
         if self.refit == ENSEMBLE:
             self._set_ensemble()
         else:
             self.best_estimator_ = clone(base).set_params(**clone(self.best_params_, safe=False))
-            tasks.refit(self.best_estimator_, X, y, groups, fit_params)
+            tasks.refit(self.best_estimator_, X, y, metadata, fit_params)
         self.refit_time_ = time.monotonic() - start
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
@@ -538,7 +558,6 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         routing : MetadataRouter
             See scikit-learn's user guide on metadata routing.
         """
-        # An integer `cv` takes groups if there are any.
-        splitter = self.cv if hasattr(self.cv, "split") else GroupKFold()
+        splitter = routed_splitter(self.cv)
         scorer = scorers_of_search(self)[0]
         return router_of(self, estimator=self.estimator, scorer=scorer, splitter=splitter)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from skdl.estimators.base import RowGroups
+from skdl.estimators.base import FitMetadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from skdl._compat import CallbackContext
+    from skdl.estimators.base import RowMetadata
     from skdl.model_selection.shared_study import Event
 
 __all__ = ["SearchTasks"]
@@ -76,11 +77,16 @@ class SearchTasks:
         self._search.call_on_fit_task_end(**self._data)
 
     def refit(
-        self, estimator: Any, X: Any, y: Any, groups: Any, fit_params: Mapping[str, Any]
+        self,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        metadata: RowMetadata,
+        fit_params: Mapping[str, Any],
     ) -> None:
         """Fit the best estimator, which gets those of the callbacks that are handed down."""
         task = self._root.subcontext(task_name="refit-with-best-params")
-        with task.propagate_callback_context(estimator), RowGroups(estimator, groups):
+        with task.propagate_callback_context(estimator), FitMetadata(estimator, metadata):
             task.call_on_fit_task_begin(**self._data)
             estimator.fit(X, *(() if y is None else (y,)), **fit_params)
         task.call_on_fit_task_end(**self._data)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from joblib import parallel_config
 
+from skdl._tensorflow_import import announced
 from skdl._validation import (
     VERBOSE,
     AnyOf,
@@ -150,5 +151,5 @@ def lockstep(
             progress=bool(verbose),
             is_local=engine == "loky",
         )
-    with parallel_config(backend=backend, n_jobs=-1):
+    with announced(verbose), parallel_config(backend=backend, n_jobs=-1):
         yield LockstepSession(backend)

@@ -1,0 +1,48 @@
+"""Sequence networks as ONNX files against the estimators that they were made of."""
+
+import numpy as np
+import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import skdl
+from skdl.export import OnnxModel, to_onnx
+
+SHORT = {"epochs": 2, "random_state": 0}
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 6, 2)).astype(np.float32)
+LABELS = np.where(X[:, 2, 0] > 0, "up", "down")
+GAPS = np.where(np.arange(6)[:, None] < RNG.integers(1, 7, 40)[:, None, None], X, np.nan)
+GAPS = GAPS.astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        skdl.RNNClassifier("lstm", units=3, bidirectional=True, **SHORT),
+        skdl.RNNClassifier("gru", units=(3, 2), pooling="attention", mask_missing=True, **SHORT),
+        skdl.RNNClassifier(
+            "simple", units=3, pooling="max", input_batch_norm=True, mask_missing=True, **SHORT
+        ),
+        skdl.TransformerClassifier(1, n_heads=2, width=4, mask_missing=True, **SHORT),
+    ],
+    ids=["lstm", "gru", "simple", "transformer"],
+)
+def test_sequences_with_and_without_missing_steps(network, tmp_path):
+    rows = GAPS if network.mask_missing else X
+    network.fit(rows, LABELS)
+    to_onnx(network, rows, tmp_path / "model.onnx")
+    model = OnnxModel(tmp_path / "model.onnx")
+    np.testing.assert_allclose(model.predict_proba(rows), network.predict_proba(rows), atol=1e-5)
+    np.testing.assert_array_equal(model.predict(rows), network.predict(rows))
+
+
+def test_flat_rows_through_a_scaler(tmp_path):
+    flat = X.reshape(40, 12)
+    pipeline = make_pipeline(
+        StandardScaler(), skdl.RNNRegressor("gru", units=3, sequence_shape=(6, 2), **SHORT)
+    ).fit(flat, X[:, :, 1].mean(1))
+    to_onnx(pipeline, flat, tmp_path / "model.onnx")
+    np.testing.assert_allclose(
+        OnnxModel(tmp_path / "model.onnx").predict(flat), pipeline.predict(flat), atol=1e-5
+    )
