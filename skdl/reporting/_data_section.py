@@ -179,7 +179,7 @@ def _order(y: NDArray[Any], *, is_classifier: bool) -> Iterator[str]:
             f"The order of the rows says something of their targets: neighbours are alike "
             f"({alike:.2f}, where 0 is chance). Rows that are merely sorted should be shuffled, "
             "for example by `n_iterations` or `KFold(shuffle=True)`. Rows that follow each other "
-            "in time or belong together need `TimeSeriesSplit` or `groups`."
+            "in time or belong together need `time` or `groups`."
         )
 
 
