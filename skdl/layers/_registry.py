@@ -8,6 +8,7 @@ from skdl.layers._activation import ActivationRule, ParametricActivationRule
 from skdl.layers._any_keras import ModelRule, OperationRule, keras_rule
 from skdl.layers._attention import MultiHeadAttentionRule
 from skdl.layers._augmentation import AugmentationRule
+from skdl.layers._bidirectional import BidirectionalRule
 from skdl.layers._categories import CategoriesRule, MissingValuesRule
 from skdl.layers._convolution import (
     ConvRule,
@@ -24,7 +25,7 @@ from skdl.layers._merge import ConcatenateRule, MergeRule
 from skdl.layers._normalization import BatchNormalizationRule, LayerNormalizationRule
 from skdl.layers._numeric_embeddings import PeriodicEmbeddingRule, PiecewiseLinearEmbeddingRule
 from skdl.layers._position import PositionEncodingRule
-from skdl.layers._recurrent import BidirectionalRule, GRURule, LSTMRule, SimpleRNNRule
+from skdl.layers._recurrent import GRURule, LSTMRule, SimpleRNNRule
 from skdl.layers._scaling import FeatureScaleRule, SmoothClipRule
 from skdl.layers._sequence_pooling import SequencePoolingRule
 from skdl.layers._shared import SharedDenseRule, SharedHeadsRule
