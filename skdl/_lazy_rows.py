@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["LazyRows", "TakesLazyRows", "all_finite", "lazy_rows", "views_of"]
+__all__ = ["LazyRows", "all_finite", "lazy_rows", "views_of"]
 
 # Rows, height and width; or rows, length and channels.
 _AXES_OF_IMAGES = 3
@@ -120,32 +120,6 @@ class LazyRows:
         return result
 
 
-class TakesLazyRows:
-    """Base of estimators whose methods take `LazyRows` as they take arrays.
-
-    Attributes
-    ----------
-    __lazy_rows_depend_on__ : tuple of str
-        Parameters on which it depends what `__lazy_rows__` makes of rows.
-    """
-
-    __lazy_rows_depend_on__: ClassVar[tuple[str, ...]] = ()
-
-    def __lazy_rows__(self, X: Any) -> Any:
-        """Return rows as views if they need neither be checked nor be converted for each fold.
-
-        Parameters
-        ----------
-        X : array-like
-            All rows.
-
-        Returns
-        -------
-        rows : LazyRows, or `X` itself
-        """
-        return lazy_rows(X)
-
-
 def views_of(
     estimator: Any, X: Any, cache: dict[Hashable, Any], parameters: Collection[str] = ()
 ) -> Any:
@@ -154,7 +128,10 @@ def views_of(
     Parameters
     ----------
     estimator : object
-        What is fitted on some of the rows.
+        What is fitted on some of the rows. Where it has a method ``__lazy_rows__``, its other
+        methods take `LazyRows` as they take arrays: it returns all rows as views, if they need
+        neither be checked nor be converted for each fold, else the rows themselves. Which of its
+        parameters that depends on, ``__lazy_rows_depend_on__`` names.
     X : array-like
         All rows.
     cache : dict
@@ -166,7 +143,7 @@ def views_of(
     -------
     rows : LazyRows, or `X` itself
     """
-    if not isinstance(estimator, TakesLazyRows):
+    if not hasattr(estimator, "__lazy_rows__"):
         return X
     names = estimator.__lazy_rows_depend_on__
     if not set(names).isdisjoint(parameters):

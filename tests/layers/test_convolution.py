@@ -1,5 +1,7 @@
 """Networks with convolutions learn what ``keras.Model.fit`` makes of them, whatever the company."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -276,12 +278,9 @@ def test_seeds_of_one_step_differ():
 
 def test_convolutions_are_compiled_where_windows_are_few():
     def is_worth_it(network):
-        class FakeMember:
-            layout = blueprint_of(network).layout
-            job = job_of(network, *data_of("image"), epochs=10_000)
-            last_epoch, n_epochs = 10_000, 0
-
-        return worth_compiling([FakeMember()])
+        job = job_of(network, *data_of("image"), epochs=10_000)
+        member = SimpleNamespace(network=network, job=job, last_epoch=10_000, n_epochs=0)
+        return worth_compiling([member])
 
     assert is_worth_it(network_of("image"))
     large = cnn(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from skdl._lazy_rows import TakesLazyRows
+from skdl._lazy_rows import lazy_rows
 from skdl._validation import AnyOf, Integer, OneOf, Predicate, SequenceOf
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ IMAGE_SHAPE = AnyOf(
 )
 
 
-class ImageRows(TakesLazyRows, metaclass=ABCMeta):
+class ImageRows(metaclass=ABCMeta):
     """What estimators share whose rows are images: one shape and one scale, set in fit."""
 
     image_shape: Any
@@ -54,6 +54,11 @@ class ImageRows(TakesLazyRows, metaclass=ABCMeta):
         "allow_nd": True,
         "dtype": [np.float32, np.uint8],
     }
+
+    __lazy_rows_depend_on__: ClassVar[tuple[str, ...]] = ()
+
+    def __lazy_rows__(self, X: Any) -> Any:
+        return lazy_rows(X)
 
     @abstractmethod
     def _auto_scale(self, X: NDArray[Any]) -> float:

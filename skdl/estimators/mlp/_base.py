@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from skdl._lazy_rows import LazyRows, TakesLazyRows, all_finite
+from skdl._lazy_rows import LazyRows, all_finite
 from skdl._validation import AnyOf, Boolean, Constraint, Integer, OneOf, Real
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._auto_sizes import auto_hidden_units, auto_n_bins, auto_numeric_embedding
@@ -68,7 +68,7 @@ MLP_CONSTRAINTS: dict[str, Constraint] = {
 }
 
 
-class BaseMLP(TakesLazyRows, BaseNetwork):
+class BaseMLP(BaseNetwork):
     """What the two perceptrons share: the network that their parameters describe."""
 
     _preset: ClassVar[dict[str, Any]]

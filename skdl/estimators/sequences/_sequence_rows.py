@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from skdl._lazy_rows import LazyRows, TakesLazyRows, lazy_rows
+from skdl._lazy_rows import LazyRows, lazy_rows
 from skdl._validation import AnyOf, Boolean, Integer, OneOf, SequenceOf
 from skdl.estimators.base._described_prediction import InputForm
 from skdl.estimators.base._training_data import rows_in_place
@@ -21,8 +21,6 @@ from skdl.estimators.sequences._padding import PaddedRows, padded, rounded_up, s
 from skdl.networks import with_step_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
     from numpy.typing import NDArray
 
     from skdl._validation import Constraint
@@ -42,7 +40,7 @@ SEQUENCE_CONSTRAINTS: dict[str, Constraint] = {
 }
 
 
-class SequenceRows(TakesLazyRows):
+class SequenceRows:
     """What estimators share whose rows are sequences.
 
     Attributes
@@ -69,8 +67,7 @@ class SequenceRows(TakesLazyRows):
 
     # ------------------------------------------------------------------ what X may be
 
-    def __lazy_rows_key__(self) -> Hashable:
-        return self.channels, self.mask_missing
+    __lazy_rows_depend_on__: ClassVar[tuple[str, ...]] = ("channels", "mask_missing")
 
     def __lazy_rows__(self, X: Any) -> Any:
         sequences = sequences_in(X)

@@ -325,3 +325,15 @@ def test_the_order_of_steps_is_learned():
         RNNClassifier("gru", units=8, learning_rate=0.01, epochs=20, random_state=0), rows, y, cv=3
     )
     assert scores["test_score"].min() > 0.95
+
+
+def test_models_that_are_compared_keep_their_own_reading_of_sequences():
+    sequences = [RNG.normal(size=(4, 4)).astype(np.float32) for _ in range(40)]
+    last, first = (RNNRegressor(**SMALL, channels=channels) for channels in ("last", "first"))
+    result = cross_validate(last, sequences, NUMBERS, cv=3, compare_with={"first": first})
+    turned = [sequence.T for sequence in sequences]
+    alone = cross_validate(last, turned, NUMBERS, cv=3)
+    np.testing.assert_allclose(
+        result._contenders["first"]["test_score"], alone["test_score"], rtol=1e-5
+    )
+    assert not np.allclose(result["test_score"], alone["test_score"], rtol=1e-3)
