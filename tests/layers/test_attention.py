@@ -76,7 +76,7 @@ ENCODERS = {
 }
 
 
-@pytest.mark.parametrize("name", slow_but(list(ENCODERS), "plain", "masked"))
+@pytest.mark.parametrize("name", slow_but(list(ENCODERS), "masked"))
 def test_attention_trains_as_in_keras(name, rows, compiled, caplog):
     X, y = rows
     model = drawn(ENCODERS[name]())
@@ -146,7 +146,7 @@ def with_gaps(X):
     return np.where(X == 0, np.nan, X).astype(np.float32)
 
 
-@pytest.mark.parametrize("form", ["learned", "sinusoidal"])
+@pytest.mark.parametrize("form", slow_but(["learned", "sinusoidal"], "learned"))
 def test_networks_of_own_layers_for_attention_train_as_in_keras(form, rows, compiled):
     X, y = with_gaps(rows[0]), rows[1]
     job = job_of(own_network(form), X, y)

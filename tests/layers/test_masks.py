@@ -103,7 +103,7 @@ LAYERS = {
 
 
 @pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask")
-@pytest.mark.parametrize("name", slow_but(list(LAYERS), "GRU", "Bidirectional"))
+@pytest.mark.parametrize("name", slow_but(list(LAYERS), "GRU"))
 def test_masked_layers_train_as_in_keras(name, rows, compiled, caplog):
     X, y = rows
     ours = assert_learned_as_in_keras(drawn(sequential(*LAYERS[name]())), X, y, caplog)
@@ -132,7 +132,7 @@ def test_the_mean_over_steps_leaves_masked_ones_out_as_in_keras(rows, compiled, 
 BEHIND_EMBEDDINGS = {"GRU": lambda: GRU(3), "mean": keras.layers.GlobalAveragePooling1D}
 
 
-@pytest.mark.parametrize("name", BEHIND_EMBEDDINGS)
+@pytest.mark.parametrize("name", slow_but(list(BEHIND_EMBEDDINGS), "mean"))
 def test_masked_embeddings_train_as_in_keras(name, rows, caplog):
     ids = np.random.default_rng(1).integers(1, 9, (N_ROWS, N_STEPS)).astype(np.int32)
     ids[rows[0][:, :, 0] == 0] = 0
@@ -151,6 +151,7 @@ def merged(merge):
     return keras.Model(inputs, keras.layers.Dense(1)(LSTM(3)(merge(pair))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("merge", [keras.layers.Add, keras.layers.Concatenate])
 def test_masks_of_branches_are_joined_as_in_keras(merge, rows, caplog):
     assert_learned_as_in_keras(drawn(merged(merge())), *rows, caplog)

@@ -13,6 +13,7 @@ from skdl import RNNClassifier, RNNRegressor
 from skdl.estimators import describe_space
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection import KFoldEnsembleRegressor, OptunaSearchCV, cross_validate
+from tests.checks import slow_but, slow_case
 
 SMALL = {"cell": "gru", "units": 3, "epochs": 2, "random_state": 0}
 RNG = np.random.default_rng(0)
@@ -156,7 +157,7 @@ def test_predictions_depend_on_neither_padding_nor_company(ragged):
     np.testing.assert_allclose(ragged.predict(same_length), together[LENGTHS == 8], atol=1e-6)
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
+@pytest.mark.parametrize("pooling", slow_but(["last", "mean", "max", "attention"], "attention"))
 def test_masked_network_equals_an_unmasked_one_on_each_length(pooling):
     """Keras itself computes each sequence, at its own length, without any mask."""
     network = RNNRegressor(**SMALL, pooling=pooling, bidirectional=True, hidden_units=2)
@@ -274,7 +275,7 @@ def test_layers_follow_from_the_parameters():
     ]
 
 
-@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("bidirectional", [slow_case(case=False), True])
 def test_recurrent_dropout_is_that_of_keras(bidirectional):
     options = {**SMALL, "bidirectional": bidirectional}
     network = RNNRegressor(**options, recurrent_dropout=0.3).fit(X, NUMBERS)
@@ -284,7 +285,7 @@ def test_recurrent_dropout_is_that_of_keras(bidirectional):
     assert not np.allclose(network.predict(X), without.predict(X), atol=1e-4)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "simple"])
+@pytest.mark.parametrize("cell", slow_but(["lstm", "gru", "simple"], "gru"))
 def test_model_predicts_what_the_estimator_predicts(cell):
     network = RNNClassifier(cell, units=3, layers=2, normalization="batch", epochs=2)
     network.fit(RAGGED, LABELS)
