@@ -111,6 +111,8 @@ def padded_stacks(stacks: Sequence[list[Member]]) -> list[list[Member]]:
     What a network is padded to follows from itself, whether it is padded from the work to come:
     the arithmetic of units that do not count against programs that need not be compiled.
     """
+    if len(stacks) == 1:
+        return list(stacks)
     alike: dict[Hashable, list[list[Member]]] = {}
     for stack in stacks:
         alike.setdefault(stack_key(stack[0], padded_network(stack[0].job)), []).append(stack)
