@@ -55,6 +55,8 @@ from sklearn.preprocessing import FunctionTransformer
 pd.read_csv = lambda *args, **kwargs: X.assign(quality=y)
 columns = FunctionTransformer()
 patient = np.arange(len(X)) // 3
+weather = X[:60].assign(BASEL_sunshine=y[:60])
+date = pd.date_range("2024-01-01", periods=len(X))
 """,
     "probabilities.rst": """
 X = X.assign(region=np.arange(len(X)) % 2)
@@ -86,6 +88,8 @@ CHANGES = {
 SHORTER = [
     (r"n_trials=\d+", "n_trials=3"),
     (r"n_iterations=10", "n_iterations=2"),
+    (r"OptunaSearchCV\(model\)", "OptunaSearchCV(model, n_trials=2)"),
+    (r"tabular\(\)", "tabular(epochs=3)"),
     (r"epochs=40", "epochs=3"),
     (r"(?<=OptunaSearchCV\(stopping)(?=\))", ", n_trials=2"),
     (r'(?<=refit="ensemble")(?=\)\.fit)', ", n_trials=3"),
