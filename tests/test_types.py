@@ -1,11 +1,58 @@
 """Types: what a checker such as mypy, and with it an editor, finds in a user's script."""
 
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Literal, get_args, get_type_hints
 
 import pytest
 
 from skdl import CNNClassifier, MLPClassifier, MLPRegressor
 from skdl._validation import AnyOf, OneOf, WithCures
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+# A mistake a line, each marked by a comment; the last is in a dict, which no checker sees.
+SCRIPT = """
+import skdl
+from skdl.model_selection import KFoldEnsembleRegressor, OptunaSearchCV, cross_validate
+
+X, y = [[0.0]] * 20, [0, 1] * 10
+first = skdl.MLPClassifier(batch_norm="before")  # mistake
+second = skdl.MLPRegressor(dropout="0.2")  # mistake
+third = skdl.MLPClassifier(hidden_layer=3)  # mistake
+fourth = skdl.MLPRegressor(learning_rate_schedule="cosin")  # mistake
+fifth = skdl.CNNClassifier(padding="sam")  # mistake
+result = cross_validate(skdl.MLPClassifier(), X, y, folds=3)  # mistake
+print(result.sumary())  # mistake
+search = OptunaSearchCV(skdl.MLPClassifier(), n_trials="50")  # mistake
+diagnosis = skdl.diagnose(result, target_score="0.9")  # mistake
+print(result["test_scores"])  # mistake
+fine = skdl.MLPClassifier(16, batch_norm="before_activation", epochs="auto")
+also_fine = skdl.MLPClassifier(class_weight="balanced", calibrate="temperature")
+ensemble = KFoldEnsembleRegressor(skdl.MLPRegressor(quantiles=[0.1, 0.9]))
+skdl.report(result).save("report.html")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_checker_finds_nine_of_ten_mistakes_and_nothing_else(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT, encoding="utf-8")
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "mypy", "--config-file", str(PROJECT / "pyproject.toml"),
+            "--no-strict-optional", "--cache-dir", str(tmp_path / "cache"), str(script),
+        ],
+        capture_output=True, check=False, cwd=PROJECT, text=True,
+    )  # fmt: skip
+    told = {int(n) for n in re.findall(r"script\.py:(\d+): error", done.stdout)}
+    lines = SCRIPT.splitlines()
+    mistakes = [n for n, line in enumerate(lines, 1) if line.endswith("# mistake")]
+    assert len(mistakes) == 10
+    assert told == set(mistakes[:-1]), done.stdout
 
 
 def words_of(annotation):
