@@ -223,7 +223,7 @@ def test_killed_worker_of_a_search_loses_no_trial(regression, tmp_path):
 @pytest.mark.slow
 def test_search_on_dask_is_shared_by_its_workers(regression, tmp_path):
     distributed = pytest.importorskip("distributed", reason="needs pip install skdl[dask]")
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster):
         search = make_search(
             str(tmp_path / "study.log"), engine="dask", n_workers=None, n_trials=8

@@ -451,7 +451,7 @@ def test_ctrl_c_ends_the_call():
 def client():
     distributed = pytest.importorskip("distributed", reason="needs pip install skdl[dask]")
     with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as own,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as own,
         distributed.Client(own) as connected,
     ):
         yield connected
