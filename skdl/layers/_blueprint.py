@@ -43,6 +43,10 @@ class Layout:
         """Return the variables of one of the two flat vectors, in order."""
         return tuple(v for v in self.variables if v.trainable == trainable)
 
+    def n_numbers(self, *, trainable: bool) -> int:
+        """Return the length of one of the two flat vectors."""
+        return sum(size(variable.shape) for variable in self.part(trainable=trainable))
+
     def split(self, weights: Array, statistics: Array) -> list[Array]:
         """Cut the flat vectors of one member into arrays, in Keras' order of weights."""
         arrays = {}

@@ -18,7 +18,7 @@ from skdl._plain_data import (
     register,
 )
 from skdl.exceptions import UnsafeFileError
-from skdl.layers import blueprint_of, size
+from skdl.layers import blueprint_of
 from skdl.networks import MOST_PER_ROW, Network, check_sizes
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _check_sizes(trained: Trained) -> None:
         blueprint = blueprint_of(trained.network)
         widest = max(blueprint.row_sizes)
         layout = blueprint.layout
-        sizes = [sum(size(v.shape) for v in layout.part(trainable=t)) for t in (True, False)]
+        sizes = [layout.n_numbers(trainable=t) for t in (True, False)]
         shapes = blueprint.row_shapes
     except UnsafeFileError:
         raise

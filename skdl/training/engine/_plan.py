@@ -132,8 +132,11 @@ def _worth_padding(stacks: Sequence[Sequence[Member]]) -> bool:
     more = 0.0
     for stack in stacks:
         job = stack[0].job
-        weights = _n_weights(padded_network(job)) - _n_weights(job.network)
-        per_step = _ARITHMETIC_SECONDS * weights * batch_rows(stack)
+        own, padded = (
+            blueprint_of(network).layout.n_numbers(trainable=True)
+            for network in (job.network, padded_network(job))
+        )
+        per_step = _ARITHMETIC_SECONDS * (padded - own) * batch_rows(stack)
         more += per_step * sum(m.job.steps_per_epoch * m.job.epochs for m in stack)
     n_programs = sum(worth_compiling(stack) for stack in stacks)
     return more < _PROGRAM_SECONDS * (n_programs - 1)
@@ -198,8 +201,4 @@ def _working_bytes(member: Member) -> int:
     width = sum(size(v.shape[-1:]) for v in variables) + size(job.network.input_shape)
     width += sum(blueprint.peak_widths)
     rows = batch_rows([member])
-    return 4 * (roles * _n_weights(member.network) + 4 * rows * width)
-
-
-def _n_weights(network: Network) -> int:
-    return sum(size(v.shape) for v in blueprint_of(network).layout.part(trainable=True))
+    return 4 * (roles * blueprint.layout.n_numbers(trainable=True) + 4 * rows * width)

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from skdl._compat_tensorflow import check_not_forked
 from skdl._lazy_rows import LazyRows
-from skdl.layers import blueprint_of, keras_model, size
+from skdl.layers import blueprint_of, keras_model
 from skdl.training._losses import activated
 from skdl.training._trained import Trained
 from skdl.training.engine._calls import State
@@ -81,11 +81,10 @@ def traced_meanwhile(network: Network) -> Iterator[None]:
     if program_for(ProgramSpec(network=network)).has_traced_prediction:
         yield
         return
-    n_weights, n_statistics = (
-        sum(size(v.shape) for v in blueprint_of(network).layout.part(trainable=trainable))
-        for trainable in (True, False)
+    layout = blueprint_of(network).layout
+    weights, statistics = (
+        np.zeros(layout.n_numbers(trainable=trainable), np.float32) for trainable in (True, False)
     )
-    weights, statistics = np.zeros(n_weights, np.float32), np.zeros(n_statistics, np.float32)
     untrained = Trained(network, weights, statistics, {}, 0, 0)
     row = np.zeros((1, *network.input_shape), np.float32)
 
