@@ -18,14 +18,9 @@ if TYPE_CHECKING:
     from skdl.estimators.base._targets import Output
     from skdl.networks import Network
 
-__all__ = ["NOT_OF_SEQUENCES", "POOLING", "RNN_CONSTRAINTS", "BaseRNN"]
+__all__ = ["RNN_CONSTRAINTS", "BaseRNN"]
 
-NOT_OF_SEQUENCES = {"batch_norm", "hidden_layers", "input_dropout"}
-POOLING = OneOf("last", "mean", "max", "attention")
 RNN_CONSTRAINTS: dict[str, Constraint] = {
-    **{
-        name: constraint for name, constraint in CONSTRAINTS.items() if name not in NOT_OF_SEQUENCES
-    },
     **SEQUENCE_CONSTRAINTS,
     "cell": OneOf("lstm", "gru", "simple"),
     "units": AnyOf(
@@ -33,10 +28,6 @@ RNN_CONSTRAINTS: dict[str, Constraint] = {
     ),
     "layers": Integer(1, MAX_LAYERS, example=2),
     "bidirectional": Boolean(),
-    "pooling": POOLING,
-    "hidden_units": AnyOf(
-        OneOf(None), Integer(1, example=64), SequenceOf(Integer(1), max_length=MAX_LAYERS)
-    ),
     "recurrent_dropout": CONSTRAINTS["dropout"],
     "normalization": OneOf(None, "batch", "layer"),
 }

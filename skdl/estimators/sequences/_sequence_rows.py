@@ -16,6 +16,7 @@ from sklearn.utils.validation import validate_data
 from skdl._lazy_rows import LazyRows, lazy_rows
 from skdl._validation import AnyOf, Boolean, Integer, OneOf, SequenceOf
 from skdl.estimators.base._described_prediction import InputForm
+from skdl.estimators.base._parameters import CONSTRAINTS, MAX_LAYERS
 from skdl.estimators.base._training_data import rows_in_place
 from skdl.estimators.sequences._padding import PaddedRows, padded, rounded_up, sequences_in
 from skdl.networks import with_step_mask
@@ -31,7 +32,14 @@ __all__ = ["SEQUENCE_CONSTRAINTS", "SequenceRows"]
 _AXES_OF_SEQUENCES = 3
 _AXES_OF_FLAT_ROWS = 2
 
+_NOT_OF_SEQUENCES = {"batch_norm", "hidden_layers", "input_dropout"}
+# Of all parameters that networks of sequences share.
 SEQUENCE_CONSTRAINTS: dict[str, Constraint] = {
+    **{name: c for name, c in CONSTRAINTS.items() if name not in _NOT_OF_SEQUENCES},
+    "pooling": OneOf("last", "mean", "max", "attention"),
+    "hidden_units": AnyOf(
+        OneOf(None), Integer(1, example=64), SequenceOf(Integer(1), max_length=MAX_LAYERS)
+    ),
     "sequence_shape": AnyOf(
         OneOf(None), SequenceOf(Integer(1, example=10), min_length=1, max_length=2)
     ),

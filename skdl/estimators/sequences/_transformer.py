@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from skdl._validation import AnyOf, Boolean, Constraint, Integer, OneOf, SequenceOf
+from skdl._validation import AnyOf, Boolean, Constraint, Integer, OneOf
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._network_estimator import BaseNetwork
-from skdl.estimators.base._parameters import CONSTRAINTS, MAX_LAYERS, units_per_layer
+from skdl.estimators.base._parameters import MAX_LAYERS, units_per_layer
 from skdl.estimators.base._search_space import Choice, Number
-from skdl.estimators.sequences._rnn import NOT_OF_SEQUENCES, POOLING
 from skdl.estimators.sequences._sequence_rows import SEQUENCE_CONSTRAINTS, SequenceRows
 from skdl.exceptions import InvalidParameterError
 from skdl.networks import transformer, with_step_mask
@@ -21,17 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["TRANSFORMER_CONSTRAINTS", "BaseTransformer"]
 
 TRANSFORMER_CONSTRAINTS: dict[str, Constraint] = {
-    **{name: c for name, c in CONSTRAINTS.items() if name not in NOT_OF_SEQUENCES},
     **SEQUENCE_CONSTRAINTS,
     "n_blocks": Integer(1, MAX_LAYERS, example=2),
     "n_heads": Integer(1, example=4),
     "width": Integer(1, example=64),
     "feed_forward_units": AnyOf(OneOf(None), Integer(1, example=128)),
     "positional_encoding": Boolean(),
-    "pooling": POOLING,
-    "hidden_units": AnyOf(
-        OneOf(None), Integer(1, example=64), SequenceOf(Integer(1), max_length=MAX_LAYERS)
-    ),
 }
 
 
