@@ -51,7 +51,7 @@ from skdl._compat_optuna import (
     trial_id,
 )
 from skdl.model_selection.shared_study._heartbeat import SIGNATURE, Heartbeat, StalenessMonitor
-from skdl.model_selection.shared_study._interrupt import uninterrupted
+from skdl.model_selection.shared_study._interrupt import uninterrupted, whole_calls_of
 from skdl.model_selection.shared_study._outcome import REASON, UNCOUNTED, Outcome, is_counted
 
 if TYPE_CHECKING:
@@ -130,7 +130,11 @@ def run_study(
     heartbeat = Heartbeat(storage, lease_seconds) if shared else None
     worker = _Worker(study, n_trials, heartbeat, StalenessMonitor(lease_seconds), on_event)
     deadline = math.inf if timeout is None else time.monotonic() + timeout
-    with stoppable(study) as stop, heartbeat or contextlib.nullcontext():
+    with (
+        stoppable(study) as stop,
+        heartbeat or contextlib.nullcontext(),
+        whole_calls_of("optuna.storages"),
+    ):
         try:
             while not stop() and worker.wait_for_room(deadline):
                 if trials := worker.ask(trials_together):

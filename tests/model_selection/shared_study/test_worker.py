@@ -3,7 +3,7 @@ import subprocess
 import sys
 import threading
 import time
-from types import SimpleNamespace
+from types import FunctionType, SimpleNamespace
 
 import optuna
 import pytest
@@ -13,12 +13,14 @@ from optuna.trial import TrialState, create_trial
 from skdl.model_selection.shared_study import (
     REASON,
     Outcome,
+    _storage,
     _worker,
     is_counted,
     open_study,
     run_study,
 )
 from skdl.model_selection.shared_study._heartbeat import SIGNATURE, process_identity
+from skdl.model_selection.shared_study._interrupt import whole_calls_of
 from skdl.model_selection.shared_study._worker import RETRY_OF
 from tests.checks import slow_but
 
@@ -282,6 +284,66 @@ def test_ctrl_c_while_the_study_is_written_loses_no_trial(any_study, monkeypatch
     assert n_counted(any_study) == len(calls) - (step == "create_new_trial")
     run_study(any_study, x_of, n_trials=5)
     assert states(any_study).count("COMPLETE") == n_counted(any_study) == 5
+
+
+@pytest.mark.parametrize("n_calls", slow_but([*range(5, 1500, 83)], 337, 1001))
+def test_ctrl_c_within_a_statement_leaves_the_database_usable(tmp_path, monkeypatch, n_calls):
+    """SQLite stays locked where a frame of an interrupted statement outlives it.
+
+    Without a wait, every tenth place or so: 337, 918 and 1001 with SQLAlchemy 2.0.
+    """
+    monkeypatch.setattr(_storage, "SECONDS_TO_WAIT_FOR_SQLITE", 1.0)
+    study = open_study(f"sqlite:///{tmp_path / 'a'}", "study", ["minimize"])
+    read, n_reads, n_left = study._storage.get_all_trials, 0, n_calls
+
+    def interrupt(_frame, kind, _of):
+        nonlocal n_left
+        n_left -= kind == "call"
+        if n_left == 0:
+            sys.setprofile(None)
+            signal.raise_signal(signal.SIGINT)
+
+    def interrupted_read(*args, **kwargs):
+        nonlocal n_reads
+        n_reads += 1
+        sys.setprofile(interrupt if n_reads == 8 else None)
+        try:
+            return read(*args, **kwargs)
+        finally:
+            sys.setprofile(None)
+
+    monkeypatch.setattr(study._storage, "get_all_trials", interrupted_read)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_study(study, x_of, n_trials=100)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "RUNNING" not in states(study)
+    n_trials = n_counted(study) + 1
+    run_study(study, x_of, n_trials=n_trials)
+    assert states(study).count("COMPLETE") == n_counted(study) == n_trials
+
+
+def test_a_second_ctrl_c_does_not_wait():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    reached = []
+
+    def store():
+        signal.raise_signal(signal.SIGINT)
+        reached.append("first")
+        signal.raise_signal(signal.SIGINT)
+        reached.append("second")
+
+    package = FunctionType(
+        store.__code__, {**globals(), "__name__": "store.sql"}, "store", closure=store.__closure__
+    )
+    try:
+        with pytest.raises(KeyboardInterrupt), whole_calls_of("store"):
+            package()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert reached == ["first"]
 
 
 def test_evaluate_may_keep_some_of_the_trials_when_interrupted(any_study):
