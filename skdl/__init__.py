@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from skdl import serving as serving
     from skdl._versions import show_versions
     from skdl.estimators import (
+        CNN1DClassifier,
+        CNN1DRegressor,
         CNNClassifier,
         CNNRegressor,
         KerasClassifier,
@@ -65,6 +67,8 @@ _SUBMODULES = [
     "serving",
 ]
 _MODULE_OF = {
+    "CNN1DClassifier": "skdl.estimators",
+    "CNN1DRegressor": "skdl.estimators",
     "CNNClassifier": "skdl.estimators",
     "CNNRegressor": "skdl.estimators",
     "KerasClassifier": "skdl.estimators",
@@ -92,6 +96,8 @@ _MODULE_OF = {
 }
 
 __all__ = [
+    "CNN1DClassifier",
+    "CNN1DRegressor",
     "CNNClassifier",
     "CNNRegressor",
     "KerasClassifier",

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from skdl.estimators.mlp._classifier import MLPClassifier
     from skdl.estimators.mlp._regressor import MLPRegressor
     from skdl.estimators.mlp._smooth_clip import SmoothClipScaler
+    from skdl.estimators.sequences._cnn1d_classifier import CNN1DClassifier
+    from skdl.estimators.sequences._cnn1d_regressor import CNN1DRegressor
     from skdl.estimators.sequences._rnn_classifier import RNNClassifier
     from skdl.estimators.sequences._rnn_regressor import RNNRegressor
     from skdl.estimators.sequences._transformer_classifier import TransformerClassifier
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from skdl.estimators.text._token_sequences import TokenSequences
 
 _MODULE_OF = {
+    "CNN1DClassifier": "skdl.estimators.sequences._cnn1d_classifier",
+    "CNN1DRegressor": "skdl.estimators.sequences._cnn1d_regressor",
     "CNNClassifier": "skdl.estimators.images._cnn_classifier",
     "CNNRegressor": "skdl.estimators.images._cnn_regressor",
     "KerasClassifier": "skdl.estimators.keras_models._classifier",
@@ -55,6 +59,8 @@ _MODULE_OF = {
 }
 
 __all__ = [
+    "CNN1DClassifier",
+    "CNN1DRegressor",
     "CNNClassifier",
     "CNNRegressor",
     "KerasClassifier",

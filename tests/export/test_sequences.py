@@ -24,9 +24,13 @@ GAPS = GAPS.astype(np.float32)
         skdl.RNNClassifier(
             "simple", units=3, pooling="max", input_batch_norm=True, mask_missing=True, **SHORT
         ),
+        skdl.CNN1DClassifier(3, normalization="batch", mask_missing=True, **SHORT),
+        skdl.CNN1DClassifier(
+            (3, 2), kernel_size=(2, 3), pooling="max", input_batch_norm=True, **SHORT
+        ),
         skdl.TransformerClassifier(1, n_heads=2, width=4, mask_missing=True, **SHORT),
     ],
-    ids=["lstm", "gru", "simple", "transformer"],
+    ids=["lstm", "gru", "simple", "cnn1d masked", "cnn1d", "transformer"],
 )
 def test_sequences_with_and_without_missing_steps(network, tmp_path):
     rows = GAPS if network.mask_missing else X

@@ -171,6 +171,13 @@ CASES = {
     skdl.PretrainedFeatures: lambda: [
         (skdl.PretrainedFeatures("MobileNet", **BACKBONE), LARGE, None)
     ],
+    skdl.CNN1DClassifier: lambda: [
+        (skdl.CNN1DClassifier((2, 3), kernel_size=2, normalization="batch", **SMALL),
+         IMAGES[..., 0], np.arange(20) % 3),
+    ],
+    skdl.CNN1DRegressor: lambda: [
+        (skdl.CNN1DRegressor(2, pooling="attention", mask_missing=True, **SMALL), X, NUMBERS),
+    ],
     skdl.RNNClassifier: lambda: [
         (skdl.RNNClassifier(units=2, layers=2, bidirectional=True, pooling="mean", **SMALL),
          IMAGES[..., 0], np.arange(20) % 3),
