@@ -33,7 +33,12 @@ PUBLIC = [
     if isinstance(public, type) and issubclass(public, BaseEstimator)
 ]
 # What they do is tested where they stand.
-ELSEWHERE = [skdl.KerasTransformer, skdl.SmoothClipScaler, skdl.TokenSequences]
+ELSEWHERE = [
+    skdl.KerasTransformer,
+    skdl.SiameseTransformer,
+    skdl.SmoothClipScaler,
+    skdl.TokenSequences,
+]
 TRANSFORMERS = [p for p in PUBLIC if issubclass(p, TransformerMixin) and p not in ELSEWHERE]
 ESTIMATORS = [p for p in PUBLIC if issubclass(p, BaseNetwork) and p not in ELSEWHERE]
 

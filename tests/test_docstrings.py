@@ -16,7 +16,8 @@ PRETRAINED = ["PretrainedCNNClassifier", "PretrainedCNNRegressor"]
 OF_TEXTS = ["TextClassifier", "TextRegressor"]
 RNNS = ["RNNClassifier", "RNNRegressor"]
 TRANSFORMERS = ["TransformerClassifier", "TransformerRegressor"]
-SEQUENCES = [*RNNS, *TRANSFORMERS]
+CNNS_1D = ["CNN1DClassifier", "CNN1DRegressor"]
+SEQUENCES = [*CNNS_1D, *RNNS, *TRANSFORMERS]
 OURS = [*CNNS, *MLPS, *PRETRAINED, *OF_TEXTS, *SEQUENCES]
 NETWORKS = [*OURS, *KERAS]
 AVERAGING = ["AveragingClassifier", "AveragingRegressor"]
@@ -48,7 +49,7 @@ DIFFERENT = {
     ),
     "activation": (
         "which layers there are",
-        [CNNS, MLPS, OF_TEXTS, PRETRAINED, RNNS, TRANSFORMERS],
+        [CNNS, MLPS, OF_TEXTS, PRETRAINED, RNNS, TRANSFORMERS, CNNS_1D],
     ),
     "batch_norm": (
         "which convolutions are normalised too",
@@ -66,7 +67,7 @@ DIFFERENT = {
     "cv": ("ensembles shuffle", [[KFOLD[0]], [KFOLD[1]], ["OptunaSearchCV", "cross_validate"]]),
     "dropout": (
         "texts have an encoder, sequences other layers",
-        [[*CNNS, *MLPS, *PRETRAINED], OF_TEXTS, RNNS, TRANSFORMERS],
+        [[*CNNS, *MLPS, *PRETRAINED], OF_TEXTS, RNNS, TRANSFORMERS, CNNS_1D],
     ),
     "early_stopping": ("SciKeras has validation_split too", [OURS, KERAS]),
     "epochs": (
@@ -103,7 +104,7 @@ DIFFERENT = {
     ),
     "hidden_units": (
         'where the layers stand; only MLPs have "auto"',
-        [CNNS, MLPS, OF_TEXTS, PRETRAINED, RNNS, TRANSFORMERS],
+        [CNNS, MLPS, OF_TEXTS, PRETRAINED, RNNS, TRANSFORMERS, CNNS_1D],
     ),
     "image_shape": ("a backbone takes no signals", [CNNS, BACKBONES]),
     "input_batch_norm": (
@@ -112,14 +113,14 @@ DIFFERENT = {
     ),
     "input_dropout": ("inputs, or features of the backbone", [MLPS, PRETRAINED]),
     "kept_epochs": ("a display takes None", each("CrossValidationResult", "TrainingCurveDisplay")),
-    "kernel_size": ("axes of space, or tokens", [CNNS, OF_TEXTS]),
+    "kernel_size": ("axes of space, tokens, or steps", [CNNS, OF_TEXTS, CNNS_1D]),
     "l1": (
         "recurrent kernels have none",
-        [[*CNNS, *MLPS, *OF_TEXTS, *PRETRAINED, *TRANSFORMERS], RNNS],
+        [[*CNNS, *MLPS, *OF_TEXTS, *PRETRAINED, *TRANSFORMERS, *CNNS_1D], RNNS],
     ),
     "l2": (
         "recurrent kernels have none",
-        [[*CNNS, *MLPS, *OF_TEXTS, *PRETRAINED, *TRANSFORMERS], RNNS],
+        [[*CNNS, *MLPS, *OF_TEXTS, *PRETRAINED, *TRANSFORMERS, *CNNS_1D], RNNS],
     ),
     "loss": ("of classes, of numbers, of a model", [classifiers(OURS), others(OURS), KERAS]),
     "metric": ("of a diagnosis, of a curve", each("TrainingCurveDisplay", "diagnose")),
@@ -137,7 +138,7 @@ DIFFERENT = {
     "optimizer": ("SciKeras routes arguments", [OURS, KERAS]),
     "pooling": (
         "of windows in a block, of the backbone's output, of all positions",
-        [CNNS, BACKBONES, OF_TEXTS, RNNS, TRANSFORMERS],
+        [CNNS, BACKBONES, OF_TEXTS, RNNS, TRANSFORMERS, CNNS_1D],
     ),
     "random_state": (
         "what is drawn",

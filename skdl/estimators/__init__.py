@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from skdl.estimators.mlp._classifier import MLPClassifier
     from skdl.estimators.mlp._regressor import MLPRegressor
     from skdl.estimators.mlp._smooth_clip import SmoothClipScaler
+    from skdl.estimators.pairs._siamese import SiameseTransformer
     from skdl.estimators.sequences._cnn1d_classifier import CNN1DClassifier
     from skdl.estimators.sequences._cnn1d_regressor import CNN1DRegressor
     from skdl.estimators.sequences._rnn_classifier import RNNClassifier
@@ -48,6 +49,7 @@ _MODULE_OF = {
     "PretrainedFeatures": "skdl.estimators.images._pretrained_features",
     "RNNClassifier": "skdl.estimators.sequences._rnn_classifier",
     "RNNRegressor": "skdl.estimators.sequences._rnn_regressor",
+    "SiameseTransformer": "skdl.estimators.pairs._siamese",
     "SmoothClipScaler": "skdl.estimators.mlp._smooth_clip",
     "TextClassifier": "skdl.estimators.text._classifier",
     "TextRegressor": "skdl.estimators.text._regressor",
@@ -73,6 +75,7 @@ __all__ = [
     "PretrainedFeatures",
     "RNNClassifier",
     "RNNRegressor",
+    "SiameseTransformer",
     "SmoothClipScaler",
     "TextClassifier",
     "TextRegressor",

@@ -188,6 +188,13 @@ CASES = {
         (skdl.RNNRegressor("gru", units=2, normalization="layer", hidden_units=3, **SMALL),
          X, NUMBERS),
     ],
+    skdl.SiameseTransformer: lambda: [
+        (skdl.SiameseTransformer(3, hidden_units=4, batch_size=8, epochs=1, random_state=0),
+         X, LABELS),
+        (skdl.SiameseTransformer(2, loss="contrastive", normalize=False, filters=2,
+                                 batch_size=8, epochs=1, random_state=0),
+         IMAGES, np.arange(20) % 3),
+    ],
     skdl.SmoothClipScaler: lambda: [(skdl.SmoothClipScaler(), X, None)],
     skdl.TextClassifier: lambda: [
         (skdl.TextClassifier(**TEXT, **SMALL), REVIEWS, LABELS),
