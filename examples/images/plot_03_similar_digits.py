@@ -55,9 +55,11 @@ for name, embedding in {"triplets": siamese, "PCA": PCA(16)}.items():
 few_shot
 
 # %%
-# The embeddings know what makes digits differ, beyond those that they were learned from.
+# The embeddings know what makes digits differ, beyond those that they were learned from. On images
+# this small, principal components do nearly as well.
 
 assert few_shot["triplets"] > 0.75
+assert abs(few_shot["triplets"] - few_shot["PCA"]) < 0.1
 
 # %%
 # The nearest neighbours of some

@@ -248,6 +248,7 @@ class SiameseTransformer(
             _check_pairs(owner, classes, codes)
             shape = self._shape_of(X)
             self.classes_ = classes
+            X = X if len(shape) > 1 else X.astype(np.float32, copy=False)
             self._row_shape, self._is_bytes = shape, X.dtype == np.uint8
             rng = check_random_state(self.random_state)
             seed = int(rng.randint(np.iinfo(np.int32).max))
