@@ -106,7 +106,7 @@ DIFFERENT = {
     ),
     "hidden_units": (
         'where the layers stand; only MLPs have "auto"',
-        [CNNS, MLPS, OF_TEXTS, PRETRAINED, RNNS, TRANSFORMERS, CNNS_1D, SIAMESE],
+        [CNNS, MLPS, OF_TEXTS, PRETRAINED, RNNS, [*TRANSFORMERS, *CNNS_1D], SIAMESE],
     ),
     "image_shape": (
         "a backbone takes no signals, flat rows may be a table",
@@ -127,6 +127,7 @@ DIFFERENT = {
         "recurrent kernels have none",
         [[*CNNS, *MLPS, *OF_TEXTS, *PRETRAINED, *TRANSFORMERS, *CNNS_1D, *SIAMESE], RNNS],
     ),
+    "layers": ("of what kind", [CNNS_1D, RNNS]),
     "loss": (
         "of classes, of numbers, of a model, of pairs",
         [classifiers(OURS), others(OURS), KERAS, SIAMESE],
@@ -280,9 +281,10 @@ DIFFERENT = {
     "score(y)": ("labels, targets, or neither", [classifiers(NETWORKS), *each(*KERAS[1:])]),
     "transform(X)": (
         "what the rows are",
-        each(
-            *SIAMESE, "KerasTransformer", "PretrainedFeatures", "SmoothClipScaler", "TokenSequences"
-        ),
+        [
+            [*SIAMESE, "KerasTransformer"],
+            *each("PretrainedFeatures", "SmoothClipScaler", "TokenSequences"),
+        ],
     ),
 }
 
