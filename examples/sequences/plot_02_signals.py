@@ -80,14 +80,16 @@ table.round(3)
 # %%
 # A filter of seven steps sees a shape wherever it stands, and the maximum over all steps says
 # whether it was seen: that is what these signals ask for. The GRU learns the same with a memory.
-# The transformer has to learn first which steps are neighbours, and needs more rows for it. Without
-# such networks the position of the pulse hides its shape.
+# The transformer has to learn first which steps are neighbours, and needs more rows for it. The
+# nearest of the stretched signals comes close to it; to a linear model, the position of the pulse
+# hides its shape.
 
 accuracy = table["accuracy"]
 assert accuracy["1-d CNN"] > 0.95
-assert accuracy["GRU"] > accuracy["nearest neighbour"]
-assert accuracy["1-d CNN"] > accuracy["transformer"]
-assert accuracy["nearest neighbour"] < 0.8
+assert accuracy["GRU"] > 0.95
+assert min(accuracy["1-d CNN"], accuracy["GRU"]) > accuracy["transformer"] + 0.03
+assert abs(accuracy["transformer"] - accuracy["nearest neighbour"]) < 0.1
+assert accuracy["LogisticRegression"] < accuracy["nearest neighbour"] - 0.1
 
 # %%
 # How sure it is does not depend on what stands behind
