@@ -71,11 +71,13 @@ plt.show()
 
 # %%
 # All are far better than to say that tomorrow will be like today. The recurrent network comes
-# before the dense one, by a few hundredths of an hour: on windows this short the dense network
-# loses little by not knowing which numbers are of one day. A ridge regression is as good as either.
+# before the dense one by a few hundredths of an hour, which five years cannot tell from chance: see
+# the p-values above. On windows this short the dense network loses little by not knowing which
+# numbers are of one day. A ridge regression is as good as either.
 
 assert rmse["GRU"] < rmse["MLP"] < rmse["naive: as today"] - 0.5
 assert rmse["MLP"] - rmse["GRU"] < 0.2
+assert (result.summary().loc["score", "p_value"][["MLP", "Ridge"]] > 0.05).all()
 assert abs(rmse["GRU"] - rmse["Ridge"]) < 0.1
 
 # %%
