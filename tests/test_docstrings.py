@@ -77,6 +77,7 @@ DIFFERENT = {
     ),
     "filters": ("blocks with pooling, or layers", [CNNS, CNNS_1D, SIAMESE]),
     "n_splits": ("in each iteration, or in all", each(*SPLITTERS)),
+    "time": ("a report tells, a cross-validation splits by it", each("cross_validate", "report")),
     "error_score": ("a search has trials", each("OptunaSearchCV", "cross_validate")),
     "estimator": (
         "what is asked of it",
