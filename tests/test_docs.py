@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import skdl
+import skdl.datasets
 import skdl.exceptions
 import skdl.export
 import skdl.inspection
@@ -216,6 +217,7 @@ def test_every_public_name_is_in_the_reference():
     listed = set(re.findall(r"(?m)^   (\w+)$", reference))
     for module in (
         skdl,
+        skdl.datasets,
         skdl.exceptions,
         skdl.export,
         skdl.inspection,

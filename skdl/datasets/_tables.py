@@ -35,10 +35,6 @@ class _Table:
     prepare: Callable[[pd.DataFrame], pd.DataFrame] = _as_it_is
 
 
-def _without_year(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.drop(columns="year")
-
-
 def _days_and_tomorrow(frame: pd.DataFrame) -> pd.DataFrame:
     """Put days into the index, and the sunshine of the next day into a last column."""
     days = frame.drop(columns="MONTH").set_index("DATE")
@@ -82,12 +78,10 @@ _PENGUINS = _Table(
     target="species",
     n_rows=344,
     is_class=True,
-    read={"na_values": ["NA"]},
-    prepare=_without_year,
     description="""Palmer penguins.
 
-344 penguins of three islands: four measures, island and sex, with gaps. The target is the species:
-"Adelie", "Chinstrap" or "Gentoo". The year of the visit is left out.
+344 penguins of three islands: four measures, island, sex and the year of the visit, with gaps. The
+target is the species: "Adelie", "Chinstrap" or "Gentoo".
 
 Source: A. M. Horst, A. P. Hill and K. B. Gorman (2020), palmerpenguins,
 https://doi.org/10.5281/zenodo.3960218; from the package palmerpenguins 0.1.6 on PyPI. Licence: CC0.
@@ -270,7 +264,7 @@ def fetch_penguins(
     >>> from skdl.datasets import fetch_penguins
     >>> X, y = fetch_penguins(return_X_y=True)  # doctest: +SKIP
     >>> X.shape  # doctest: +SKIP
-    (344, 6)
+    (344, 7)
     """
     arguments = {
         "data_home": data_home,

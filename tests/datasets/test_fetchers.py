@@ -17,7 +17,7 @@ from skdl.exceptions import InvalidParameterError
 TABLES = {
     "adult": (32_561, 14, {"<=50K", ">50K"}),
     "housing": (20_640, 9, None),
-    "penguins": (344, 6, {"Adelie", "Chinstrap", "Gentoo"}),
+    "penguins": (344, 7, {"Adelie", "Chinstrap", "Gentoo"}),
     "red_wine": (1599, 11, None),
     "weather": (3653, 89, None),
 }
