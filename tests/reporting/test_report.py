@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -25,6 +26,7 @@ from skdl.model_selection import (
     cross_validate,
 )
 from skdl.reporting._blocks import Items, Section, Table, Text
+from skdl.reporting._curve_section import _spread_low_values
 from skdl.reporting._data_section import data_section
 from skdl.reporting._prediction_section import reliability, wilson_interval
 from skdl.reporting._search_section import _placed
@@ -175,6 +177,37 @@ def test_without_predictions_it_says_how_to_have_them(iris):
     report = skdl.report(result)
     assert "return_predictions=True" in report.markdown
     assert "Parameters" not in titles(report)  # of a network
+
+
+def test_the_score_of_no_scoring_says_what_it_is(iris, diabetes):
+    report = skdl.report(cross_validate(LogisticRegression(), *iris, cv=2))
+    assert next(name for name, _ in report.facts) == "accuracy, held out"
+    report = skdl.report(cross_validate(LinearRegression(), *diabetes, cv=2))
+    assert next(name for name, _ in report.facts) == "R², held out"
+    assert "R² over 2 folds" in report.markdown
+
+
+def test_what_was_automatic_is_named_where_no_network_was_kept(diabetes):
+    model = MLPRegressor(4, epochs=2, batch_size="auto", random_state=0)
+    report = skdl.report(cross_validate(model, *diabetes, cv=2))
+    assert "Automatic: `batch_size`. Pass `return_estimator=True`" in report.markdown
+    assert "not known" not in report.markdown
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [([2.0, 1.5, 1.2, 1.0, 1.0], "linear"), ([9.0, 0.5, 0.2, 0.1, 0.1], "log")],
+)
+def test_curves_that_fall_far_at_first_get_powers_of_ten(values, scale):
+    ax = Figure().add_subplot()
+    ax.plot(range(1, 6), values)
+    ax.axvline(3)
+    _spread_low_values(ax)
+    assert ax.get_yscale() == scale
+    ax.plot(range(1, 6), [-each for each in values])
+    ax.set_yscale("linear")
+    _spread_low_values(ax)
+    assert ax.get_yscale() == "linear"
 
 
 # ---------------------------------------------------------------------- estimators
