@@ -51,7 +51,7 @@ def score_section(
         blocks += _of_cross_validation(subject, facts)
     elif subject.kind == "search":
         blocks += _of_search(subject, facts)
-    elif subject.kind == "ensemble":
+    elif subject.kind == "ensemble" and not (predictions and predictions.is_out_of_fold):
         facts.append((f"out-of-fold {_default(subject)}", number(subject.given.oof_score_)))
     if predictions is not None and subject.kind != "cross-validation":
         blocks += _of_rows(predictions, facts)
@@ -186,7 +186,8 @@ def _of_rows(found: Predictions, facts: list[tuple[str, str]]) -> Iterator[Block
         "note",
     )
     first, score, spread, of_baseline = rows[0]
-    facts.append((first, f"{score} ({spread})" if spread else score))
+    where = "out-of-fold " if found.is_out_of_fold else ""
+    facts.append((f"{where}{first}", f"{score} ({spread})" if spread else score))
     facts.append(("baseline", of_baseline))
     if not found.is_out_of_fold:
         yield Text(_UNKNOWN_ROWS, "note")

@@ -28,6 +28,7 @@ from skdl.model_selection import (
 from skdl.reporting._blocks import Items, Section, Table, Text
 from skdl.reporting._curve_section import _spread_low_values
 from skdl.reporting._data_section import data_section
+from skdl.reporting._numbers import number
 from skdl.reporting._prediction_section import reliability, wilson_interval
 from skdl.reporting._search_section import _placed
 from skdl.reporting._subject import Subject
@@ -270,6 +271,7 @@ def test_an_ensemble_is_judged_out_of_fold_on_its_own_rows(diabetes):
     rows = cells(tables(report, "Scores")[0])
     assert rows["R²"][0] == f"{ensemble.oof_score_:.4g}".replace("-", "−")
     assert "out-of-fold predictions of" in report.markdown
+    assert [name for name, _ in report.facts][:2] == ["out-of-fold R²", "baseline"]
     other = skdl.report(ensemble, X[::-1], y)
     assert "rows that were passed" in skdl.report(ensemble, X[:50], y[:50]).markdown
     assert "Training curves" in titles(other)
@@ -410,6 +412,18 @@ def test_calibration_is_counted_by_bins():
     assert means == pytest.approx([0.05, (0.95 * 2 + 1.0) / 3])
     assert shares == pytest.approx([0.5, 1.0])
     assert ((errors >= 0) & (errors <= 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.000012345, "1.234e−05"), (-0.25, "−0.25"), (1234.56, "1,235"), (9999.4, "9,999"),
+        (9999.6, "10,000"), (39_574.2, "39,570"), (-1_234_567, "−1,235,000"), (2.5e12, "2.5e+12"),
+        (float("nan"), ""),
+    ],
+)  # fmt: skip
+def test_numbers_have_four_digits_and_no_powers_of_ten_where_they_need_none(value, text):
+    assert number(value) == text
 
 
 def test_the_interval_of_a_share_is_wilsons():
