@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from skdl import serving as serving
     from skdl._versions import show_versions
     from skdl.estimators import (
+        CNN1DClassifier,
+        CNN1DRegressor,
         CNNClassifier,
         CNNRegressor,
         KerasClassifier,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
         PretrainedFeatures,
         RNNClassifier,
         RNNRegressor,
+        SiameseTransformer,
         SmoothClipScaler,
         TextClassifier,
         TextRegressor,
@@ -67,6 +70,8 @@ _SUBMODULES = [
     "serving",
 ]
 _MODULE_OF = {
+    "CNN1DClassifier": "skdl.estimators",
+    "CNN1DRegressor": "skdl.estimators",
     "CNNClassifier": "skdl.estimators",
     "CNNRegressor": "skdl.estimators",
     "KerasClassifier": "skdl.estimators",
@@ -80,6 +85,7 @@ _MODULE_OF = {
     "PretrainedFeatures": "skdl.estimators",
     "RNNClassifier": "skdl.estimators",
     "RNNRegressor": "skdl.estimators",
+    "SiameseTransformer": "skdl.estimators",
     "SmoothClipScaler": "skdl.estimators",
     "TextClassifier": "skdl.estimators",
     "TextRegressor": "skdl.estimators",
@@ -94,6 +100,8 @@ _MODULE_OF = {
 }
 
 __all__ = [
+    "CNN1DClassifier",
+    "CNN1DRegressor",
     "CNNClassifier",
     "CNNRegressor",
     "KerasClassifier",
@@ -107,6 +115,7 @@ __all__ = [
     "PretrainedFeatures",
     "RNNClassifier",
     "RNNRegressor",
+    "SiameseTransformer",
     "SmoothClipScaler",
     "TextClassifier",
     "TextRegressor",
