@@ -12,6 +12,8 @@ from pathlib import Path
 from docutils import nodes
 
 import skdl
+from skdl.datasets._files import find
+from skdl.datasets._sources import SOURCES
 from skdl.estimators import describe_space
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "_ext"))
@@ -109,17 +111,17 @@ html_show_sourcelink = False
 # --------------------------------------------------------------------------------------- gallery
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-# Pages run in their own folders; they and we look for the data where the tests do.
-DATA = Path(os.environ.get("SKDL_DATA") or EXAMPLES.parent.parent / "shared" / "data")
-os.environ["SKDL_DATA"] = str(DATA)
+# Nothing is downloaded for a build: `python -c "import skdl; skdl.datasets.fetch_imdb()"` does it.
+os.environ.setdefault("SKDL_DATA", str(EXAMPLES.parent.parent / "shared" / "data"))
 
 
 def missing_data():
     """Return {page: the files that it needs and that are not there}."""
     missing = {}
     for page in sorted(EXAMPLES.glob("*/plot_*.py")):
-        needed = set(re.findall(r'/ "([\w.]+\.(?:npz|csv|csv\.gz|h5))"', page.read_text("utf-8")))
-        missing[page] = sorted(name for name in needed if not (DATA / name).is_file())
+        needed = set(re.findall(r"fetch_(\w+)\(", page.read_text("utf-8")))
+        files = [SOURCES[name] for name in sorted(needed)]
+        missing[page] = [file.name for file in files if find(file) is None]
     return missing
 
 

@@ -6,14 +6,12 @@ scikit-learn are scored by iterated K-fold on the very same splits. A fifth part
 duplicates among the red wines do to the scores of those who leave them in.
 
 Run all of it, or some: ``python examples/cross_validation_tables.py penguins wine``. With
-``--rst FILE`` the tables are written for the documentation. The data are looked for in
-``../shared/data`` from the project's root, or in the folder that the environment variable
-``SKDL_DATA`` names; what is not there is skipped.
+``--rst FILE`` the tables are written for the documentation. The data come from ``skdl.datasets``;
+what cannot be fetched is skipped.
 """
 
 import argparse
 import math
-import os
 import time
 import warnings
 from pathlib import Path
@@ -38,12 +36,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import skdl
+from skdl.datasets import fetch_adult, fetch_housing, fetch_penguins, fetch_red_wine
 from skdl.exceptions import DuplicateRowsWarning
 from skdl.model_selection import cross_validate, duplicate_groups
 
 SEED = 0
-ROOT = Path(__file__).resolve().parent.parent
-DATA = Path(os.environ.get("SKDL_DATA") or ROOT.parent / "shared" / "data")
 
 # %%
 # Preparation
@@ -65,14 +62,6 @@ def prepared(model, numbers="mean", categories="most_frequent"):
     return make_pipeline(columns, model)
 
 
-def load(file, target, **options):
-    """Return features, texts among them as categories, and the target."""
-    table = pd.read_csv(DATA / file, **options)
-    X, y = table.drop(columns=target), table[target]
-    texts = X.select_dtypes(exclude="number").columns
-    return X.astype(dict.fromkeys(texts, "category")), y
-
-
 # %%
 # The data sets
 # -------------
@@ -84,7 +73,7 @@ def load(file, target, **options):
 
 def penguins():
     """Three species of penguins, by their measures, island and sex."""
-    X, y = load("penguins.csv", "species")
+    X, y = fetch_penguins(return_X_y=True)
     return {
         "title": "Penguins",
         "data": (X, y),
@@ -118,7 +107,7 @@ def wine_network():
 
 def wine():
     """Taste of red wines, from 3 to 8, by what the laboratory says; no wine twice."""
-    X, y = load("winequality-red.csv", "quality", sep=";")
+    X, y = fetch_red_wine(return_X_y=True)
     first = np.unique(duplicate_groups(X, y), return_index=True)[1]
     return {
         "title": "Red wine without duplicates",
@@ -146,7 +135,7 @@ def housing():
     )
     return {
         "title": "California housing",
-        "data": load("housing.csv.gz", "median_house_value"),
+        "data": fetch_housing(return_X_y=True),
         "network": of_log(prepared(network, numbers="median")),
         "others": {
             "Ridge": of_log(prepared(Ridge(), numbers="median")),
@@ -170,7 +159,7 @@ def adult():
     )
     return {
         "title": "Adult (census income)",
-        "data": load("adult_train.csv.gz", "income"),
+        "data": fetch_adult(return_X_y=True),
         "network": prepared(network, categories="constant"),
         "others": {
             "LogisticRegression": prepared(LogisticRegression(max_iter=500), categories="constant"),
@@ -252,7 +241,7 @@ def p_value(value):
 
 def duplicates():
     """Return the RMSE of some models on red wine, with duplicates torn apart and kept together."""
-    X, y = load("winequality-red.csv", "quality", sep=";")
+    X, y = fetch_red_wine(return_X_y=True)
     groups = duplicate_groups(X)
     long_trained = skdl.MLPRegressor(hidden_units=128, epochs=100, random_state=SEED)
     models = {
@@ -346,8 +335,8 @@ def main():
             else:
                 task = TASKS[name]()
                 sections.append(section(task, score(task)))
-        except FileNotFoundError as error:
-            print(f"{name}: skipped, as {error.filename} is missing.")
+        except OSError as error:
+            print(f"{name}: skipped. {error}")
             continue
         print(f"{name} took {time.perf_counter() - started:.0f} s.", flush=True)
     if arguments.rst is not None:

@@ -4,9 +4,9 @@ Three tables: what convolutions, dropout and augmentation are worth on small pho
 classes (a part of CIFAR-10); a week of weather as a signal; and a network pretrained on ImageNet
 that learns ants from bees from 245 photographs.
 
-Run all of it, or some: ``python examples/image_tables.py weather transfer``. The data are looked
-for in ``../shared/data`` from the project's root, or in the folder that the environment variable
-``SKDL_DATA`` names; what is not there is skipped.
+Run all of it, or some: ``python examples/image_tables.py weather transfer``. The data come from
+``skdl.datasets``, and those of CIFAR-10 from the folder that the environment variable ``SKDL_DATA``
+names; what is not there is skipped.
 """
 
 import argparse
@@ -21,18 +21,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skdl
+from skdl.datasets import fetch_ants_bees, fetch_mobilenet_weights, fetch_weather
 from skdl.model_selection import cross_validate
 
 SEED = 0
-ROOT = Path(__file__).resolve().parent.parent
-DATA = Path(os.environ.get("SKDL_DATA") or ROOT.parent / "shared" / "data")
-
-
-def arrays(file):
-    """Return training and test images of a file, and their labels."""
-    with np.load(DATA / file, allow_pickle=False) as data:
-        return [data[name] for name in ("x_train", "y_train", "x_test", "y_test")]
-
 
 # %%
 # Photographs
@@ -43,7 +35,9 @@ def arrays(file):
 
 def cifar():
     """Return the accuracy of four networks on 6,000 photographs, over 3 folds."""
-    X, y, *_ = arrays("cifar10_subset.npz")
+    path = Path(os.environ.get("SKDL_DATA", "")) / "cifar10_subset.npz"
+    with np.load(path, allow_pickle=False) as data:
+        X, y = data["x_train"], data["y_train"]
     of_pixels = skdl.MLPClassifier(
         hidden_units=256, epochs=20, batch_size=64, learning_rate=5e-4, random_state=SEED
     )
@@ -90,15 +84,15 @@ def cifar():
 
 def weather():
     """Return the RMSE, in hours, of forecasts of the sunshine, over 5 splits in order of time."""
-    days = pd.read_csv(DATA / "weather_prediction_dataset_light.csv.gz")
-    sunshine = days["BASEL_sunshine"].to_numpy()
-    values = days.drop(columns=["DATE", "MONTH"]).to_numpy(np.float32)
-    season = 2 * np.pi * days["MONTH"].to_numpy() / 12
+    days, tomorrow = fetch_weather(return_X_y=True)
+    values = days.to_numpy(np.float32)
+    season = 2 * np.pi * days.index.month.to_numpy() / 12
     values = np.column_stack([values, np.sin(season), np.cos(season)])
     n_days, n_values = 7, values.shape[1]
-    weeks = np.lib.stride_tricks.sliding_window_view(values[:-1], n_days, axis=0)
+    weeks = np.lib.stride_tricks.sliding_window_view(values, n_days, axis=0)
     X = weeks.transpose(0, 2, 1).reshape(len(weeks), -1)
-    y, today = sunshine[n_days:], sunshine[n_days - 1 : -1]
+    y = tomorrow.to_numpy()[n_days - 1 :]
+    today = days["BASEL_sunshine"].to_numpy()[n_days - 1 :]
     shared = {"early_stopping": True, "patience": 5, "epochs": 60, "random_state": SEED}
     networks = {
         "MLP on the week": make_pipeline(
@@ -136,10 +130,9 @@ def weather():
 
 def transfer():
     """Return the accuracy on 153 photographs of ants and bees that no network has seen."""
-    X, y, X_test, y_test = arrays("ants_bees_128.npz")
-    weights = DATA / "mobilenet_2_5_224_tf_no_top.h5"
-    if not weights.is_file():
-        raise FileNotFoundError(2, "No such file", str(weights))
+    X, y = fetch_ants_bees(return_X_y=True)
+    X_test, y_test = fetch_ants_bees(subset="test", return_X_y=True)
+    weights = fetch_mobilenet_weights()
     shared = {"backbone_params": {"alpha": 0.25}, "hidden_layers": 0, "l2": 0.03, "epochs": 60}
     tuned = {"fine_tune": 12, "fine_tune_epochs": 5, "fine_tune_learning_rate": 1e-5}
     networks = {
@@ -183,8 +176,8 @@ def main():
         started = time.perf_counter()
         try:
             table = TABLES[name]()
-        except FileNotFoundError as error:
-            print(f"{name}: skipped, as {error.filename} is missing.")
+        except OSError as error:
+            print(f"{name}: skipped. {error}")
             continue
         print(f"\n{TABLES[name].__doc__}\n\n{table.round(3)}\n")
         print(f"{name} took {time.perf_counter() - started:.0f} s.", flush=True)

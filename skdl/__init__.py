@@ -17,6 +17,7 @@ from skdl._public_path import load_name as _load_name
 if TYPE_CHECKING:
     from typing import Any
 
+    from skdl import datasets as datasets
     from skdl import estimators as estimators
     from skdl import exceptions as exceptions
     from skdl import export as export
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0.dev0"
 
 _SUBMODULES = [
+    "datasets",
     "estimators",
     "exceptions",
     "export",

@@ -16,7 +16,7 @@ import stat
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["SWITCH", "clear", "enable", "folder_for", "folder_in_use"]
+__all__ = ["SWITCH", "clear", "enable", "folder_for", "folder_in_use", "user_folder"]
 
 SWITCH = "SKDL_COMPILE_CACHE"
 _FLAG = "--tf_xla_persistent_cache_directory"
@@ -39,7 +39,7 @@ def enable() -> Path | None:
     if choice == "off" or _FLAG in flags:
         return None
     try:
-        folder = folder_for(_user_folder() if choice in {"", "on"} else Path(choice))
+        folder = folder_for(user_folder() if choice in {"", "on"} else Path(choice))
         _prune(folder)
     except (OSError, PackageNotFoundError, RuntimeError) as error:
         level = logging.WARNING if choice else logging.DEBUG
@@ -129,7 +129,7 @@ def _check_parent(parent: Path) -> None:
     )
 
 
-def _user_folder() -> Path:
+def user_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skdl"
 
 

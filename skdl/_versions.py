@@ -134,6 +134,7 @@ def _caches() -> Iterator[tuple[str, str]]:
     yield "compilations", _describe_folder(compiled, f"not kept (see {_compile_cache.SWITCH})")
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     yield "weights of keras.applications", _describe_folder(home / "models", "none")
+    yield "data of skdl.datasets", _describe_folder(_compile_cache.user_folder() / "data", "none")
 
 
 def _describe_folder(folder: Path | None, otherwise: str) -> str:

@@ -4,9 +4,12 @@ import re
 import runpy
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import skdl
+import skdl.datasets
 import skdl.exceptions
 import skdl.export
 import skdl.inspection
@@ -112,16 +115,20 @@ def markdown_blocks(page):
 
 def test_blocks_are_found_and_hold_no_shell():
     blocks = python_blocks(START.read_text(encoding="utf-8"))
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     assert all("python3 -m venv" not in block for block in blocks)
-    assert blocks[0].startswith("import skdl\n")
+    assert all("import skdl\n" in block for block in blocks[:2])
 
 
 @pytest.mark.slow
 def test_the_code_of_the_start_page_runs_as_it_stands(tmp_path, fresh_python):
     code = "\n".join(python_blocks(START.read_text(encoding="utf-8")))
+    columns = {"species": ["Adelie", "Gentoo"] * 30, "island": ["Biscoe", "Dream", None] * 20}
+    table = pd.DataFrame({**columns, "body_mass_g": np.arange(60.0) % 7})
+    table.to_csv(tmp_path / "penguins.csv", index=False)
     prelude = f"import os; os.chdir({str(tmp_path)!r}); os.environ.pop('DISPLAY', None)\n"
     done = fresh_python(prelude + code)
+    assert "Cross-validation of MLPClassifier" in (tmp_path / "report.html").read_text("utf-8")
     assert (tmp_path / "curves.png").stat().st_size > 10_000
     assert "Cross-validation of MLPRegressor" in done.stdout
     assert "Diagnosis of MLPRegressor" in done.stdout
@@ -216,6 +223,7 @@ def test_every_public_name_is_in_the_reference():
     listed = set(re.findall(r"(?m)^   (\w+)$", reference))
     for module in (
         skdl,
+        skdl.datasets,
         skdl.exceptions,
         skdl.export,
         skdl.inspection,

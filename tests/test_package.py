@@ -27,6 +27,7 @@ def test_every_name_that_dir_shows_exists():
     ("submodule", "name"),
     slow_but(
         [
+            ("datasets", "fetch_penguins"),
             ("estimators", "MLPClassifier"),
             ("exceptions", "InvalidParameterError"),
             ("inspection", "diagnose"),

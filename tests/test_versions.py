@@ -37,6 +37,15 @@ def test_it_tells_where_compilations_are_kept_and_how_large_they_are(monkeypatch
     assert "compilations: not kept (see SKDL_COMPILE_CACHE)" in _versions.describe_machine()
 
 
+def test_it_tells_where_fetchers_keep_their_data(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert "data of skdl.datasets: none" in _versions.describe_machine()
+    folder = tmp_path / "skdl" / "data"
+    folder.mkdir(parents=True)
+    (folder / "a").write_bytes(bytes(1024**2))
+    assert f"data of skdl.datasets: {folder} (1 files, 1.0 MiB)" in _versions.describe_machine()
+
+
 def test_settings_are_those_of_skdl_and_tensorflow_and_no_secrets_of_others(monkeypatch):
     monkeypatch.setenv("SKDL_DOCS_URL", "https://example.org")
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")

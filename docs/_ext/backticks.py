@@ -23,7 +23,9 @@ NAME = re.compile(r"([A-Za-z_]\w*(?:\.\w+)*)(?:\(\))?")
 def names_of_skdl():
     """Return the full name, as in the reference, of every name that may stand in backticks."""
     full_names = {}
-    for room in ("inspection", "model_selection", "export", "io", "serving", "exceptions", None):
+    for room in (
+        "datasets", "inspection", "model_selection", "export", "io", "serving", "exceptions", None
+    ):  # fmt: skip
         place = getattr(skdl, room) if room else skdl
         prefix = f"skdl.{room}." if room else "skdl."
         for name in place.__all__:

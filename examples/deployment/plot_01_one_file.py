@@ -7,10 +7,9 @@ inspect and train further. It holds no code. ``skdl.export.to_onnx`` writes one 
 holds the steps that impute, scale and encode, so a server takes raw columns with missing values and
 needs neither scikit-learn nor TensorFlow.
 
-Data: ``penguins.csv`` (Horst, Hill and Gorman 2020; the package ``palmerpenguins`` ships it).
+Data: :func:`~skdl.datasets.fetch_penguins` (Horst, Hill and Gorman 2020).
 """
 
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -25,11 +24,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import skdl
+from skdl.datasets import fetch_penguins
 from skdl.export import OnnxModel, to_onnx
 
-DATA = Path(os.environ.get("SKDL_DATA", "../shared/data")) / "penguins.csv"
-table = pd.read_csv(DATA)
-X, y = table.drop(columns=["species", "year"]), table["species"]
+X, y = fetch_penguins(return_X_y=True)
+X = X.drop(columns="year")  # of the visit
 X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
 X_test.head()
 

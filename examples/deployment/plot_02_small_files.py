@@ -6,16 +6,14 @@ Textbooks promise a quarter of the size from int8: one byte a weight instead of 
 and not the end: when training drives nine of ten weights to zero (``sparsity=0.9``, Zhu and Gupta
 2017), a compressed file is smaller by another factor of four. What does each step cost in accuracy?
 
-Data: ``mnist.npz`` (``keras.datasets.mnist.load_data()`` fetches the same).
+Data: :func:`~skdl.datasets.fetch_mnist`.
 """
 
 import gzip
-import os
 import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import clone
@@ -24,12 +22,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 import skdl
+from skdl.datasets import fetch_mnist
 from skdl.export import OnnxModel, to_onnx
 
-DATA = Path(os.environ.get("SKDL_DATA", "../shared/data")) / "mnist.npz"
-with np.load(DATA, allow_pickle=False) as data:
-    X_train, y_train = data["x_train"][:4000], data["y_train"][:4000]
-    X_test, y_test = data["x_test"][:3000], data["y_test"][:3000]
+X_train, y_train = (rows[:4000] for rows in fetch_mnist(return_X_y=True))
+X_test, y_test = (rows[:3000] for rows in fetch_mnist(subset="test", return_X_y=True))
 
 # %%
 # Two networks that differ in one parameter, trained side by side, and a linear model beside them

@@ -11,26 +11,22 @@ The photographs are those of PyTorch's "Transfer learning for computer vision". 
 fifty times as large, on 224 × 224 pixels, gets 93 to 96 % of them right, in the best of 25 epochs.
 Ours are 128 × 128.
 
-Data: ``ants_bees_128.npz`` (made from https://download.pytorch.org/tutorial/hymenoptera_data.zip)
-and the weights that ``keras.applications.MobileNet(alpha=0.25, include_top=False)`` loads.
+Data: :func:`~skdl.datasets.fetch_ants_bees` and the weights of
+:func:`~skdl.datasets.fetch_mobilenet_weights`.
 """
-
-import os
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 import skdl
+from skdl.datasets import fetch_ants_bees, fetch_mobilenet_weights
 from skdl.inspection import TrainingCurveDisplay
 from skdl.model_selection import cross_validate
 
-DATA = Path(os.environ.get("SKDL_DATA") or "../../../shared/data")
-with np.load(DATA / "ants_bees_128.npz", allow_pickle=False) as data:
-    X, y = data["x_train"], data["class_names"][data["y_train"]]
-    X_test, y_test = data["x_test"], data["class_names"][data["y_test"]]
-weights = DATA / "mobilenet_2_5_224_tf_no_top.h5"
+X, y = fetch_ants_bees(return_X_y=True)
+X_test, y_test = fetch_ants_bees(subset="test", return_X_y=True)
+weights = fetch_mobilenet_weights()
 
 figure, axes = plt.subplots(1, 6, figsize=(9, 1.8), layout="constrained")
 for ax, i in zip(axes, range(0, 240, 40), strict=True):

@@ -10,11 +10,9 @@ also drives many of them to zero) holds it back.
 Smaller than there at first, so that it takes seconds: 4,000 reviews and the 2,000 most frequent
 words, in 4 folds, as a sparse matrix; then once with all reviews, beside the book's figure.
 
-Data: ``imdb_seq10k.npz`` (Maas et al. 2011, https://ai.stanford.edu/~amaas/data/sentiment/).
+Data: :func:`~skdl.datasets.fetch_imdb` (Maas et al. 2011,
+https://ai.stanford.edu/~amaas/data/sentiment/).
 """
-
-import os
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,17 +21,16 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
 import skdl
+from skdl.datasets import fetch_imdb
 from skdl.model_selection import cross_validate
 
-DATA = Path(os.environ.get("SKDL_DATA", "../shared/data")) / "imdb_seq10k.npz"
-with np.load(DATA, allow_pickle=False) as file:
-    reviews = {name: file[name] for name in file.files}
+reviews, liked = fetch_imdb(return_X_y=True)
+test_reviews, y_test = fetch_imdb(subset="test", return_X_y=True)
 
 
-def words_of(part, rows, n_words):
+def words_of(reviews, n_words):
     """Return a sparse matrix of zeros and ones: which of the first words each review holds."""
-    ids, offsets = reviews[f"{part}_ids"], reviews[f"{part}_offsets"]
-    words = [np.unique(ids[offsets[i] : offsets[i + 1]]) for i in rows]
+    words = [np.unique(review) for review in reviews]
     # 0 pads, 1 starts a review and 2 stands for rare words.
     words = [row[(row > 2) & (row < n_words)] for row in words]
     ends = np.cumsum([0, *map(len, words)])
@@ -41,8 +38,8 @@ def words_of(part, rows, n_words):
     return sparse.csr_matrix((ones, np.concatenate(words), ends), shape=(len(words), n_words))
 
 
-chosen = np.random.default_rng(0).permutation(len(reviews["y_train"]))[:4000]
-X, y = words_of("train", chosen, 2000), reviews["y_train"][chosen]
+chosen = np.random.default_rng(0).permutation(len(reviews))[:4000]
+X, y = words_of([reviews[i] for i in chosen], 2000), liked[chosen]
 
 # %%
 # Four penalties
@@ -129,8 +126,8 @@ assert table["accuracy"].drop("baseline").min() > table.loc["baseline", "accurac
 # 25,000 reviews to learn from, 25,000 to test on, 10,000 words, four epochs of RMSprop without a
 # penalty: the book's first network, which reaches 0.88 there. Ours with three seeds.
 
-X_train, y_train = words_of("train", range(25_000), 10_000), reviews["y_train"]
-X_test, y_test = words_of("test", range(25_000), 10_000), reviews["y_test"]
+X_train, y_train = words_of(reviews, 10_000), liked
+X_test = words_of(test_reviews, 10_000)
 network = skdl.MLPClassifier(16, optimizer="rmsprop", batch_size=512, epochs=4)
 accuracy = [
     network.set_params(random_state=seed).fit(X_train, y_train).score(X_test, y_test)

@@ -11,11 +11,8 @@ say in it.
 There, with 60,000 digits and 512 units, the noise costs about one percentage point of accuracy.
 Here, with 4,000 digits and 64 units in 3 folds, it costs two.
 
-Data: ``mnist.npz`` (``keras.datasets.mnist.load_data()`` fetches the same).
+Data: :func:`~skdl.datasets.fetch_mnist`.
 """
-
-import os
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,12 +22,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 import skdl
+from skdl.datasets import fetch_mnist
 from skdl.model_selection import cross_validate
 
-DATA = Path(os.environ.get("SKDL_DATA", "../shared/data")) / "mnist.npz"
-with np.load(DATA, allow_pickle=False) as file:
-    X = file["x_train"][:4000].reshape(4000, -1).astype(np.float32) / 255
-    y = file["y_train"][:4000]
+digits, y = (rows[:4000] for rows in fetch_mnist(return_X_y=True))
+X = digits.reshape(4000, -1).astype(np.float32) / 255
 noise = np.random.default_rng(0).random(X.shape, np.float32)
 
 network = skdl.MLPClassifier(64, hidden_layers=1, epochs=10, random_state=0)

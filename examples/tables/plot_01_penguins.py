@@ -7,14 +7,10 @@ sex, with missing values. The steps that impute and encode are in the pipeline, 
 them from its own training rows. The confusion matrix is scikit-learn's display, on out-of-fold
 predictions.
 
-Data: ``penguins.csv`` (Horst, Hill and Gorman 2020; the package ``palmerpenguins`` ships it).
+Data: :func:`~skdl.datasets.fetch_penguins` (Horst, Hill and Gorman 2020).
 """
 
-import os
-from pathlib import Path
-
 import matplotlib.pyplot as plt
-import pandas as pd
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -23,12 +19,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import skdl
+from skdl.datasets import fetch_penguins
 from skdl.inspection import TrainingCurveDisplay
 from skdl.model_selection import cross_validate
 
-DATA = Path(os.environ.get("SKDL_DATA", "../shared/data")) / "penguins.csv"
-table = pd.read_csv(DATA)
-X, y = table.drop(columns=["species", "year"]), table["species"]
+X, y = fetch_penguins(return_X_y=True)
+X = X.drop(columns="year")  # of the visit
 X.head()
 
 # %%

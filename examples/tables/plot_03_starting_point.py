@@ -9,12 +9,8 @@ values. The mean of the networks of a K-fold is better still;
 
 This page uses 1,500 districts of California; :doc:`/accuracy` has more tables and all rows.
 
-Data: ``housing.csv.gz`` (Pace and Barry 1997; ``housing.csv`` of
-https://github.com/ageron/handson-ml2/tree/master/datasets/housing, compressed).
+Data: :func:`~skdl.datasets.fetch_housing` (Pace and Barry 1997).
 """
-
-import os
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,13 +26,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import skdl
+from skdl.datasets import fetch_housing
 from skdl.model_selection import KFoldEnsembleRegressor
 
-FOLDER = Path(os.environ.get("SKDL_DATA", "../shared/data"))
-houses = pd.read_csv(FOLDER / "housing.csv.gz").astype({"ocean_proximity": "category"})
-X, y = houses.drop(columns="median_house_value"), houses["median_house_value"] / 1000
+X, y = fetch_housing(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(
-    X, y, train_size=1500, test_size=4000, random_state=0
+    X, y / 1000, train_size=1500, test_size=4000, random_state=0
 )
 X_train.head()
 

@@ -10,11 +10,9 @@ takes either.
 Beside the networks stands the model that they have to beat: tf-idf with logistic regression, which
 counts words and knows nothing of their order.
 
-Data: ``imdb_seq10k.npz`` (Maas et al. 2011, https://ai.stanford.edu/~amaas/data/sentiment/).
+Data: :func:`~skdl.datasets.fetch_imdb` (Maas et al. 2011,
+https://ai.stanford.edu/~amaas/data/sentiment/).
 """
-
-import os
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,22 +24,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import skdl
+from skdl.datasets import fetch_imdb
 from skdl.inspection import TrainingCurveDisplay
 from skdl.model_selection import cross_validate
-
-DATA = Path(os.environ.get("SKDL_DATA", "../shared/data")) / "imdb_seq10k.npz"
-with np.load(DATA, allow_pickle=False) as file:
-    reviews = {name: file[name] for name in file.files}
-
-
-def last_words(part, length):
-    """Return the last words of each review, 0 behind the end of shorter ones."""
-    ids, offsets = reviews[f"{part}_ids"], reviews[f"{part}_offsets"]
-    rows = np.zeros((len(offsets) - 1, length), np.int32)
-    for row, start, stop in zip(rows, offsets[:-1], offsets[1:], strict=True):
-        words = ids[max(start, stop - length) : stop]
-        row[: len(words)] = words
-    return rows
 
 
 def counts(ids):
@@ -62,7 +47,7 @@ linear = make_pipeline(
 # and the linear model.
 
 chosen = np.random.default_rng(0).permutation(25_000)[:3000]
-X, y = last_words("train", 200)[chosen], reviews["y_train"][chosen]
+X, y = (rows[chosen] for rows in fetch_imdb(max_length=200, return_X_y=True))
 settings = {"dropout": 0.5, "batch_size": 32, "learning_rate": 0.003, "random_state": 0}
 result = cross_validate(
     skdl.TextClassifier(epochs=12, **settings),
@@ -96,13 +81,14 @@ plt.show()
 
 scores = {"mean of vectors": {}, "tf-idf, LogisticRegression": {}}
 for length in (200, 500):
-    X_train, X_test = last_words("train", length), last_words("test", length)
+    X_train, y_train = fetch_imdb(max_length=length, return_X_y=True)
+    X_test, y_test = fetch_imdb(subset="test", max_length=length, return_X_y=True)
     network = skdl.TextClassifier(
         epochs=6, dropout=0.3, batch_size=128, learning_rate=0.003, random_state=0
     )
     for name, model in zip(scores, (network, linear), strict=True):
-        model.fit(X_train, reviews["y_train"])
-        scores[name][f"last {length} words"] = model.score(X_test, reviews["y_test"])
+        model.fit(X_train, y_train)
+        scores[name][f"last {length} words"] = model.score(X_test, y_test)
 table = pd.DataFrame(scores).T.round(4)
 table
 

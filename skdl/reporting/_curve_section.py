@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
 from skdl.inspection import TrainingCurveDisplay, diagnose
 from skdl.reporting._blocks import Items, Section, Table, Text
 from skdl.reporting._drawing import drawing
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["curve_section", "diagnosis_of", "diagnosis_section"]
 
 _MOST_METRICS = 3
+# Of the median, so many times at most on an axis whose numbers are at equal distances.
+_MOST_TIMES = 5
 
 
 def curve_section(subject: Subject) -> Section:
@@ -33,9 +38,23 @@ def curve_section(subject: Subject) -> Section:
                 TrainingCurveDisplay.from_cross_validation(subject.given, metric=metric, ax=ax)
             else:
                 TrainingCurveDisplay.from_estimator(subject.given, metric=metric, ax=ax)
+            _spread_low_values(ax)
 
         figures.append(drawing(draw, f"{metric} by epoch, mean over the folds with a band"))
     return Section("Training curves", tuple(figures))
+
+
+def _spread_low_values(ax: Axes) -> None:
+    """Draw powers of ten at equal distances where one epoch is far above what follows."""
+    # The others mark epochs from top to bottom.
+    curves = [line for line in ax.get_lines() if line.get_transform() == ax.transData]
+    values = np.concatenate([np.empty(0), *(np.asarray(each.get_ydata()) for each in curves)])
+    values = values[np.isfinite(values)]
+    if len(values) and values.min() > 0 and values.max() > _MOST_TIMES * np.median(values):
+        ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:.3g}"))
+        ax.yaxis.set_minor_locator(NullLocator())
 
 
 def _metrics_of(subject: Subject) -> list[str]:

@@ -6,10 +6,17 @@ import math
 
 __all__ = ["between", "count", "number", "share"]
 
+# From here on a power of ten is easier to read.
+_MANY_DIGITS = 1e9
+
 
 def number(value: float) -> str:
-    """Return four digits of a number; "" of NaN."""
-    return "" if math.isnan(value) else f"{value:,.4g}".replace("-", "−")
+    """Return four digits of a number, such as 39,570; "" of NaN."""
+    if math.isnan(value):
+        return ""
+    is_long = 9999.5 <= abs(value) < _MANY_DIGITS
+    text = f"{float(f'{value:.4g}'):,.0f}" if is_long else f"{value:,.4g}"
+    return text.replace("-", "−")
 
 
 def between(low: float, high: float) -> str:

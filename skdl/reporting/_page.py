@@ -175,7 +175,8 @@ _STYLE = """
 @media print {
   .skdl-report { font-size: 10.5pt; max-width: none; padding: 0; }
   .skdl-report nav { display: none; }
-  .skdl-report h2 { break-after: avoid; }
+  .skdl-report h2 { break-after: avoid; margin-top: 1.2rem; }
+  .skdl-report footer { break-before: avoid; margin-top: 1rem; }
   .skdl-report figure, .skdl-report tr, .skdl-report dl div { break-inside: avoid; }
   .skdl-report figure { flex-basis: 45%; }
   .skdl-report .scroll, .skdl-report figure.wide { overflow: visible; }

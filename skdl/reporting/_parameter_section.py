@@ -49,15 +49,19 @@ def _blocks(network: Any, subject: Subject) -> Iterator[Block]:
     if not names:
         return
     effective = [getattr(each, "effective_params_", {}) for each in subject.networks]
+    if not effective:
+        listed = ", ".join(f"`{name}`" for name in names)
+        yield Text(
+            f"Automatic: {listed}. Pass `return_estimator=True` to `cross_validate` to see what "
+            "they became.",
+            "note",
+        )
+        return
     rows = []
     for name in names:
         became = dict.fromkeys(_shown(each[name]) for each in effective if name in each)
         rows.append((name, ", ".join(became) or "not known"))
     yield Table(("parameter", "became"), rows, 'Automatic ("auto")')
-    if not effective:
-        yield Text(
-            "Pass `return_estimator=True` to `cross_validate` to see what they became.", "note"
-        )
 
 
 def _equal(value: Any, default: Any) -> bool:

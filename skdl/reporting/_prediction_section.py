@@ -25,6 +25,7 @@ __all__ = ["prediction_section", "wilson_interval"]
 _MOST_CLASSES = 12
 _MOST_POINTS = 1500
 _N_BINS = 10
+_LEAST_ROWS_OF_A_BIN = 10
 _Z = 1.959964
 
 
@@ -65,18 +66,20 @@ def _of_classes(found: Predictions) -> Iterator[Block]:
 def _calibration(found: Predictions, probabilities: NDArray[np.float64]) -> Iterator[Block]:
     if len(found.classes) == 2:
         told, is_so = probabilities[:, 1], found.y == 1
-        what = f"probability of {found.classes[1]}"
+        what, share_of = f"probability of {found.classes[1]}", f"share of {found.classes[1]}"
     else:
         told, is_so = probabilities.max(axis=1), found.y == probabilities.argmax(axis=1)
-        what = "probability of the predicted class"
+        what, share_of = "probability of the predicted class", "share predicted right"
     means, shares, errors, counts = reliability(told, is_so)
 
     def draw(ax: Axes) -> None:
         ax.plot([0, 1], [0, 1], color="#8c959f", linewidth=1, linestyle=":", label="perfect")
+        # A line between the shares of a few rows each would go up and down by chance.
+        fmt = "o-" if counts.min() >= _LEAST_ROWS_OF_A_BIN else "o"
         ax.errorbar(
-            means, shares, np.abs(errors.T - shares), fmt="o-", color=INK, capsize=2, label="found"
+            means, shares, np.abs(errors.T - shares), fmt=fmt, color=INK, capsize=2, label="found"
         )
-        ax.set(xlabel=what, ylabel="share that is so", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        ax.set(xlabel=what, ylabel=share_of, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         ax.legend()
 
     def draw_counts(ax: Axes) -> None:

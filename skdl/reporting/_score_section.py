@@ -48,11 +48,11 @@ def score_section(
     facts: list[tuple[str, str]] = []
     blocks: list[Block] = []
     if subject.kind == "cross-validation":
-        blocks += _of_cross_validation(subject.given, facts)
+        blocks += _of_cross_validation(subject, facts)
     elif subject.kind == "search":
-        blocks += _of_search(subject.given, facts)
-    elif subject.kind == "ensemble":
-        facts.append(("out-of-fold score", number(subject.given.oof_score_)))
+        blocks += _of_search(subject, facts)
+    elif subject.kind == "ensemble" and not (predictions and predictions.is_out_of_fold):
+        facts.append((f"out-of-fold {_default(subject)}", number(subject.given.oof_score_)))
     if predictions is not None and subject.kind != "cross-validation":
         blocks += _of_rows(predictions, facts)
     elif not blocks:
@@ -65,10 +65,16 @@ def score_section(
     return Section("Scores", tuple(blocks)), facts
 
 
-def _of_cross_validation(result: Any, facts: list[tuple[str, str]]) -> Iterator[Block]:
+def _default(subject: Subject) -> str:
+    """Return what ``estimator.score`` is."""
+    return "accuracy" if subject.is_classifier else "R²"
+
+
+def _of_cross_validation(subject: Subject, facts: list[tuple[str, str]]) -> Iterator[Block]:
+    result = subject.given
     table = result.summary()
     for metric in result.metrics:
-        name = (result.scoring or metric) if metric == "score" else metric
+        name = (result.scoring or _default(subject)) if metric == "score" else metric
         part = table.loc[metric]
         rows = [
             (
@@ -115,7 +121,10 @@ def _p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _of_search(search: Any, facts: list[tuple[str, str]]) -> Iterator[Block]:
+def _of_search(subject: Subject, facts: list[tuple[str, str]]) -> Iterator[Block]:
+    search = subject.given
+    scoring = search.scoring if search.scoring is not None else _default(subject)
+    name = f" ({scoring})" if isinstance(scoring, str) else ""
     if not hasattr(search, "best_score_"):
         yield Text("The search has several objectives, so it has no single best score.")
         return
@@ -126,7 +135,7 @@ def _of_search(search: Any, facts: list[tuple[str, str]]) -> Iterator[Block]:
         facts.append(("score of the start", number(start)))
         first = [i for i, mean in enumerate(_means(search)) if mean == start]
         rows.append(("start", *(_mean_and_std(search, first[0]) if first else (number(start), ""))))
-    yield Table(("", "mean", "std over the folds"), rows, "Scores of the search")
+    yield Table(("", "mean", "std over the folds"), rows, f"Scores of the search{name}")
     yield Text(
         "The best of many trials is a little too good on the rows that chose it. Score the search "
         "on rows that it has not seen, or cross-validate the search itself.",
@@ -177,7 +186,8 @@ def _of_rows(found: Predictions, facts: list[tuple[str, str]]) -> Iterator[Block
         "note",
     )
     first, score, spread, of_baseline = rows[0]
-    facts.append((first, f"{score} ({spread})" if spread else score))
+    where = "out-of-fold " if found.is_out_of_fold else ""
+    facts.append((f"{where}{first}", f"{score} ({spread})" if spread else score))
     facts.append(("baseline", of_baseline))
     if not found.is_out_of_fold:
         yield Text(_UNKNOWN_ROWS, "note")

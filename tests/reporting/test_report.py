@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -25,7 +26,9 @@ from skdl.model_selection import (
     cross_validate,
 )
 from skdl.reporting._blocks import Items, Section, Table, Text
+from skdl.reporting._curve_section import _spread_low_values
 from skdl.reporting._data_section import data_section
+from skdl.reporting._numbers import number
 from skdl.reporting._prediction_section import reliability, wilson_interval
 from skdl.reporting._search_section import _placed
 from skdl.reporting._subject import Subject
@@ -177,6 +180,37 @@ def test_without_predictions_it_says_how_to_have_them(iris):
     assert "Parameters" not in titles(report)  # of a network
 
 
+def test_the_score_of_no_scoring_says_what_it_is(iris, diabetes):
+    report = skdl.report(cross_validate(LogisticRegression(), *iris, cv=2))
+    assert next(name for name, _ in report.facts) == "accuracy, held out"
+    report = skdl.report(cross_validate(LinearRegression(), *diabetes, cv=2))
+    assert next(name for name, _ in report.facts) == "R², held out"
+    assert "R² over 2 folds" in report.markdown
+
+
+def test_what_was_automatic_is_named_where_no_network_was_kept(diabetes):
+    model = MLPRegressor(4, epochs=2, batch_size="auto", random_state=0)
+    report = skdl.report(cross_validate(model, *diabetes, cv=2))
+    assert "Automatic: `batch_size`. Pass `return_estimator=True`" in report.markdown
+    assert "not known" not in report.markdown
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [([2.0, 1.5, 1.2, 1.0, 1.0], "linear"), ([9.0, 0.5, 0.2, 0.1, 0.1], "log")],
+)
+def test_curves_that_fall_far_at_first_get_powers_of_ten(values, scale):
+    ax = Figure().add_subplot()
+    ax.plot(range(1, 6), values)
+    ax.axvline(3)
+    _spread_low_values(ax)
+    assert ax.get_yscale() == scale
+    ax.plot(range(1, 6), [-each for each in values])
+    ax.set_yscale("linear")
+    _spread_low_values(ax)
+    assert ax.get_yscale() == "linear"
+
+
 # ---------------------------------------------------------------------- estimators
 
 
@@ -237,6 +271,7 @@ def test_an_ensemble_is_judged_out_of_fold_on_its_own_rows(diabetes):
     rows = cells(tables(report, "Scores")[0])
     assert rows["R²"][0] == f"{ensemble.oof_score_:.4g}".replace("-", "−")
     assert "out-of-fold predictions of" in report.markdown
+    assert [name for name, _ in report.facts][:2] == ["out-of-fold R²", "baseline"]
     other = skdl.report(ensemble, X[::-1], y)
     assert "rows that were passed" in skdl.report(ensemble, X[:50], y[:50]).markdown
     assert "Training curves" in titles(other)
@@ -377,6 +412,18 @@ def test_calibration_is_counted_by_bins():
     assert means == pytest.approx([0.05, (0.95 * 2 + 1.0) / 3])
     assert shares == pytest.approx([0.5, 1.0])
     assert ((errors >= 0) & (errors <= 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.000012345, "1.234e−05"), (-0.25, "−0.25"), (1234.56, "1,235"), (9999.4, "9,999"),
+        (9999.6, "10,000"), (39_574.2, "39,570"), (-1_234_567, "−1,235,000"), (2.5e12, "2.5e+12"),
+        (float("nan"), ""),
+    ],
+)  # fmt: skip
+def test_numbers_have_four_digits_and_no_powers_of_ten_where_they_need_none(value, text):
+    assert number(value) == text
 
 
 def test_the_interval_of_a_share_is_wilsons():
