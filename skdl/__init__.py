@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from skdl import model_selection as model_selection
     from skdl import reporting as reporting
     from skdl import serving as serving
+    from skdl import worker as worker
     from skdl._versions import show_versions
     from skdl.estimators import (
         CNNClassifier,
@@ -63,6 +64,7 @@ _SUBMODULES = [
     "model_selection",
     "reporting",
     "serving",
+    "worker",
 ]
 _MODULE_OF = {
     "CNNClassifier": "skdl.estimators",
