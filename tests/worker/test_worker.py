@@ -26,12 +26,13 @@ from skdl._compat_optuna import hidden_attrs, set_hidden_study_attr
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection import OptunaSearchCV
 from skdl.model_selection.shared_study import is_counted, open_study
+from skdl.model_selection.shared_study._heartbeat import SIGNATURE
 from skdl.model_selection.shared_study._worker import RETRY_OF
 from skdl.worker import _task, publish
 from skdl.worker.__main__ import main
 
 PROJECT = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 200
 SPACE = {"ridge__alpha": FloatDistribution(1e-3, 10.0, log=True)}
 
 
@@ -181,10 +182,12 @@ def test_what_cannot_be_published_is_refused(table, storage, tmp_path):
     ]:
         with pytest.raises(InvalidParameterError, match=message):
             publish(search, X, y)
-    with pytest.raises(InvalidParameterError, match="X is a list.*numpy.asarray"):
+    with pytest.raises(InvalidParameterError, match=r"X is a list.*numpy\.asarray"):
         publish(make_search(storage), X.to_numpy().tolist(), y)
     with pytest.raises(TypeError, match="no lambdas"):
-        publish(make_search(storage, make_pipeline(FunctionTransformer(lambda x: x), Ridge())), X, y)
+        publish(
+            make_search(storage, make_pipeline(FunctionTransformer(lambda x: x), Ridge())), X, y
+        )
     assert not Path(storage).exists()
 
 
@@ -266,6 +269,19 @@ def start(storage, tmp_path, stack):
     return worker
 
 
+def wait_for_trial(storage, workers):
+    """Return a trial that runs and is signed."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        for trial in trials_in(storage):
+            if trial.state == TrialState.RUNNING and trial.user_attrs.get(SIGNATURE):
+                return trial
+        assert time.monotonic() < deadline, "the workers are stuck"
+        for worker in workers:
+            assert worker.poll() is None, worker.communicate()
+        time.sleep(0.01)
+
+
 @pytest.fixture
 def workers():
     """Processes of one test; none outlives it."""
@@ -280,21 +296,16 @@ def workers():
 @pytest.mark.parametrize("kind", ["journal", "sqlite"])
 def test_of_two_workers_one_is_killed_and_its_trial_is_done_again(table, tmp_path, workers, kind):
     storage = str(tmp_path / "study.log") if kind == "journal" else f"sqlite:///{tmp_path}/study.db"
-    network = skdl.MLPRegressor((4,), epochs=400, random_state=0)
+    network = skdl.MLPRegressor((4,), epochs=1000, random_state=0)
     search = make_search(
         storage, network, {"l2": FloatDistribution(1e-4, 1.0, log=True)}, n_trials=12, pruner=None
     )
     publish(search, *rows(table))
-    killed, survivor = (start(storage, tmp_path, workers) for _ in range(2))
-    pids = {killed.pid, survivor.pid}
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    seen = set()
-    while seen != pids:
-        assert time.monotonic() < deadline, "the workers are stuck"
-        assert killed.poll() is None, killed.communicate()
-        running = [t for t in trials_in(storage) if t.state == TrialState.RUNNING]
-        seen = {(t.user_attrs.get("skdl:worker") or {}).get("pid") for t in running} & pids
-        time.sleep(0.02)
+    for _ in range(2):
+        start(storage, tmp_path, workers)
+    under_way = wait_for_trial(storage, workers)
+    pid = under_way.user_attrs[SIGNATURE]["pid"]
+    killed, survivor = sorted(workers, key=lambda worker: worker.pid != pid)
     killed.send_signal(signal.SIGKILL)
     output, errors = survivor.communicate(timeout=PATIENCE_SECONDS)
     assert survivor.returncode == 0, errors
@@ -303,6 +314,7 @@ def test_of_two_workers_one_is_killed_and_its_trial_is_done_again(table, tmp_pat
     assert sum(map(is_counted, trials)) == 12
     assert sum(trial.state == TrialState.COMPLETE for trial in trials) == 12
     (lost,) = [trial for trial in trials if trial.state == TrialState.FAIL]
+    assert lost.number == under_way.number
     (again,) = [trial for trial in trials if trial.user_attrs.get(RETRY_OF) == lost.number]
     assert again.params == (lost.params or again.params)
 
@@ -313,12 +325,7 @@ def test_a_worker_that_is_told_to_end_gives_its_trial_back(table, storage, tmp_p
     space = {"l2": FloatDistribution(1e-4, 1.0, log=True)}
     publish(make_search(storage, network, space, n_trials=2, pruner=None), *rows(table))
     worker = start(storage, tmp_path, workers)
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not any(t.state == TrialState.RUNNING for t in trials_in(storage)):
-        assert time.monotonic() < deadline, "the worker is stuck"
-        assert worker.poll() is None, worker.communicate()
-        time.sleep(0.05)
-    time.sleep(2)
+    wait_for_trial(storage, workers)
     worker.terminate()
     _, errors = worker.communicate(timeout=PATIENCE_SECONDS)
     assert "interrupted" in errors
