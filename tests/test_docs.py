@@ -223,6 +223,7 @@ def test_every_public_name_is_in_the_reference():
         skdl.model_selection,
         skdl.reporting,
         skdl.serving,
+        skdl.worker,
     ):
         assert set(module.__all__) <= listed
 
