@@ -168,8 +168,8 @@ class RegressionTargets(Targets):
     def learn_units(self, targets: NDArray[Any], weight: NDArray[np.float64] | None) -> None:
         n_outputs = targets.shape[1]
         self.offset, self.scale = np.zeros(n_outputs), np.ones(n_outputs)
-        if not isinstance(self._scaling, bool | np.bool_):
-            self.offset, self.scale = self._given_units(n_outputs)
+        if isinstance(self._scaling, tuple | list):
+            self.offset, self.scale = self._given_units(*self._scaling, n_outputs=n_outputs)
         elif self._scaling:
             self.offset, self.scale = self._learned_units(targets, weight)
         elif np.abs(targets).max() >= _MOST:
@@ -187,8 +187,10 @@ class RegressionTargets(Targets):
                 stacklevel=2,
             )
 
-    def _given_units(self, n_outputs: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        offset, scale = (np.asarray(part, np.float64).reshape(-1) for part in self._scaling)
+    def _given_units(
+        self, offset: Any, scale: Any, *, n_outputs: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        offset, scale = (np.asarray(part, np.float64).reshape(-1) for part in (offset, scale))
         for name, part in (("offset", offset), ("scale", scale)):
             if len(part) not in {1, n_outputs}:
                 raise ValueError(
@@ -200,10 +202,10 @@ class RegressionTargets(Targets):
                 f"{self.owner}: loss={self._loss!r} needs targets >= 0, which only a factor may "
                 f"change. Expected the offset 0: target_scaling=(0.0, {scale.tolist()})."
             )
-        return tuple(np.broadcast_to(part, n_outputs).copy() for part in (offset, scale))
+        return np.zeros(n_outputs) + offset, np.zeros(n_outputs) + scale
 
     def warn_of_drift(self, targets: NDArray[Any]) -> None:
-        if not (isinstance(self._scaling, bool | np.bool_) and self._scaling):
+        if isinstance(self._scaling, tuple | list) or not self._scaling:
             return
         apart = np.abs(targets.mean(0) - self.offset) / self.scale
         spread = targets.std(0) / self.scale

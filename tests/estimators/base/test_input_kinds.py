@@ -87,7 +87,6 @@ REFUSED = {
 ARRAYS_REFUSED = {
     "records": (frame().to_records(index=False), r"pandas.DataFrame\(X\)"),
     "column of rows": (pd.Series(list(X)), r"numpy.stack\(list\(X\)\)"),
-    "np.matrix": (np.asmatrix(X), "np.asarray"),
 }
 ERRORS = (TypeError, ValueError)
 
