@@ -39,8 +39,13 @@ _CURES = {
 }
 
 
+_OTHERWISE_INDEXED = {"h5py", "tensorflow", "zarr"}
+
+
 def in_memory(value: Any) -> Any:
-    """Return what can be indexed by rows: collections of Dask and TensorFlow's tensors in memory.
+    """Return what can be indexed by rows, as arrays in memory can.
+
+    Collections of Dask, TensorFlow's tensors and arrays in files of zarr and HDF5 are read whole.
 
     Parameters
     ----------
@@ -53,9 +58,10 @@ def in_memory(value: Any) -> Any:
     """
     if hasattr(value, "__dask_graph__") and hasattr(value, "compute"):
         return value.compute()
-    # Its rows can be read, but not by a list of their positions.
-    is_tensor = type(value).__module__.startswith("tensorflow.") and hasattr(value, "numpy")
-    return np.asarray(value) if is_tensor else value
+    package = type(value).__module__.partition(".")[0]
+    # Not by a list of positions, or one chunk or file access for each row.
+    is_read_otherwise = package in _OTHERWISE_INDEXED and hasattr(value, "shape")
+    return np.asarray(value) if is_read_otherwise else value
 
 
 def cure_for(value: Any) -> str | None:

@@ -99,7 +99,7 @@ def expected():
     return network, network.predict_proba(X), scores
 
 
-@pytest.mark.filterwarnings("ignore:X has feature names, but:UserWarning")
+@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names, but:UserWarning")
 @pytest.mark.parametrize("kind", WORK)
 def test_a_kind_of_input_that_works(kind, expected, tmp_path):
     network, probabilities, scores = expected
@@ -111,6 +111,7 @@ def test_a_kind_of_input_that_works(kind, expected, tmp_path):
     np.testing.assert_allclose(own["test_score"], scores)
 
 
+@pytest.mark.filterwarnings("ignore:Determining the column names")
 @pytest.mark.parametrize("kind", REFUSED)
 def test_a_kind_of_input_that_is_refused_with_the_cure(kind, expected, tmp_path):
     make, cure = REFUSED[kind]
