@@ -35,7 +35,10 @@ _CURES = {
         f"X.to_table(); {_FIT_BY_BLOCK}, over X.to_batches()",
     ),
     ("pathlib", "PurePath"): ("a path", "the table in it, such as pandas.read_parquet(path)"),
-    ("builtins", "str"): ("a text", "rows; of a file, those that pandas.read_parquet(path) reads"),
+    ("builtins", "str"): (
+        "a text",
+        "an array of rows; of a file, what pandas.read_parquet(path) reads",
+    ),
 }
 
 

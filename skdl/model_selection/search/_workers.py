@@ -148,7 +148,7 @@ def search_on_workers(
         Size of a round, if there are enough trials to give one to each worker.
     """
     part = _part_of(search, verbose=0)
-    run = delayed(with_sklearn_config(_fit))
+    run = delayed(with_sklearn_config(_take_part))
     with lockstep(engine=search.engine, n_workers=search.n_workers) as session:
         # A round of one worker must not be all that there is to do for several.
         most = trials_together if search.n_trials is None else search.n_trials // session.n_workers
@@ -156,6 +156,8 @@ def search_on_workers(
         Parallel()(run(part, X, y, params, metadata) for _ in range(session.n_workers))
 
 
-def _fit(search: Any, X: Any, y: Any, params: Mapping[str, Any], metadata: RowMetadata) -> None:
+def _take_part(
+    search: Any, X: Any, y: Any, params: Mapping[str, Any], metadata: RowMetadata
+) -> None:
     with FitMetadata(search, metadata):
         search.fit(X, y, **params)
