@@ -147,9 +147,9 @@ def test_groups_are_a_column_that_is_none_of_the_features(table, storage, tmp_pa
 
 def test_a_task_of_many_pieces_arrives_whole(table, storage, tmp_path, monkeypatch):
     monkeypatch.setattr(_task, "_CHARACTERS_OF_A_PIECE", 100)
-    publish(make_search(f"sqlite:///{storage}", n_trials=1), *rows(table))
-    work(f"sqlite:///{storage}", tmp_path, "--target", "quality")
-    assert len(trials_in(f"sqlite:///{storage}")) == 1
+    publish(make_search(storage, n_trials=1), *rows(table))
+    work(storage, tmp_path, "--target", "quality")
+    assert len(trials_in(storage)) == 1
 
 
 def test_scorers_and_functions_of_known_packages_need_no_trust(table, storage, tmp_path):
