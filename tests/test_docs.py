@@ -14,6 +14,7 @@ import skdl.io
 import skdl.model_selection
 import skdl.reporting
 import skdl.serving
+import skdl.worker
 
 ROOT = Path(__file__).resolve().parents[1]
 START = ROOT / "docs" / "start.rst"
