@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from skdl import model_selection as model_selection
     from skdl import reporting as reporting
     from skdl import serving as serving
+    from skdl import worker as worker
     from skdl._versions import show_versions
     from skdl.estimators import (
         CNN1DClassifier,
@@ -68,6 +69,7 @@ _SUBMODULES = [
     "model_selection",
     "reporting",
     "serving",
+    "worker",
 ]
 _MODULE_OF = {
     "CNN1DClassifier": "skdl.estimators",

@@ -17,6 +17,7 @@ import skdl.io
 import skdl.model_selection
 import skdl.reporting
 import skdl.serving
+import skdl.worker
 
 ROOT = Path(__file__).resolve().parents[1]
 START = ROOT / "docs" / "start.rst"
@@ -231,6 +232,7 @@ def test_every_public_name_is_in_the_reference():
         skdl.model_selection,
         skdl.reporting,
         skdl.serving,
+        skdl.worker,
     ):
         assert set(module.__all__) <= listed
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-__all__ = ["load"]
+__all__ = ["from_bytes", "load"]
 
 _MOST_SHOWN = 12
 
@@ -67,15 +67,34 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str | type] = ()) -> An
     scikit-learn's trees, forests and histogram gradient boosting are not trusted by themselves:
     scikit-learn does not check their nodes, and crafted ones can crash the process.
     """
-    skops_io = skops_module()
+    skops_module()
     data = Path(path).read_bytes()
     try:
-        return _loaded(skops_io, data, trusted)
+        return from_bytes(data, trusted)
     except UnsafeFileError as error:
         raise UnsafeFileError(f"{path}: {error}{_hint(data)}") from error
 
 
-def _loaded(skops_io: Any, data: bytes, trusted: Sequence[str | type]) -> Any:
+def from_bytes(data: bytes, trusted: Sequence[str | type] = ()) -> Any:
+    """Read what `save` writes to a file, with all checks of `load`.
+
+    Parameters
+    ----------
+    data : bytes
+    trusted : sequence of str or type, default=()
+
+    Returns
+    -------
+    estimator : object
+
+    Raises
+    ------
+    UnsafeFileError
+        If the data are damaged, hold what is not trusted, or a network that cannot be.
+    ImportError
+        If skops is not installed.
+    """
+    skops_io = skops_module()
     check_archive(data)
     try:
         asked = skops_io.get_untrusted_types(data=data)

@@ -18,7 +18,7 @@ from skdl.exceptions import UnsafeFileError
 from skdl.io._archive import MANIFEST, check_archive, objects_in
 from skdl.io._skops import skops_module
 
-__all__ = ["save"]
+__all__ = ["save", "to_bytes"]
 
 _PACKAGES = ("skdl", "keras", "numpy", "pandas", "scikit-learn", "scipy", "skops", "tensorflow")
 
@@ -70,6 +70,27 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     >>> bool((loaded.predict(X) == network.predict(X)).all())
     True
     """
+    _write(Path(path), to_bytes(estimator))
+
+
+def to_bytes(estimator: Any) -> bytes:
+    """Return what `save` writes to a file.
+
+    Parameters
+    ----------
+    estimator : object
+
+    Returns
+    -------
+    data : bytes
+
+    Raises
+    ------
+    TypeError
+        If something of it cannot be written without code.
+    ImportError
+        If skops is not installed.
+    """
     skops_io = skops_module()
     owner = type(estimator).__name__
     try:
@@ -83,7 +104,7 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     buffer = io.BytesIO(data)
     with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(MANIFEST, json.dumps(_versions(), indent=1))
-    _write(Path(path), buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _versions() -> dict[str, str]:

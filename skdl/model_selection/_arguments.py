@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import get_tags, indexable
 
+from skdl._input_kinds import cure_for, in_memory
 from skdl._validation import AnyOf, Constraint, Integer, OneOf, Predicate, show
 from skdl.exceptions import InvalidParameterError
 
@@ -63,6 +64,9 @@ SCORING = _Scoring()
 
 def check_rows(owner: str, name: str, value: Any) -> None:
     """Refuse what does not consist of rows, such as a text, None or a number."""
+    cure = cure_for(value)
+    if cure is not None:
+        raise InvalidParameterError(f"{owner}: {name} is {cure}")
     has_shape = hasattr(value, "shape")
     has_rows = has_shape or hasattr(value, "__len__") or hasattr(value, "__array__")
     is_scalar = not has_rows or getattr(value, "shape", None) == ()
@@ -102,6 +106,7 @@ def check_data(owner: str, estimator: Any, X: Any, y: Any, **others: Any) -> lis
     for name, value in given.items():
         if name == "X" or value is not None:
             check_rows(owner, name, value)
+    given = {name: in_memory(value) for name, value in given.items()}
     if y is None and get_tags(estimator).target_tags.required:
         raise InvalidParameterError(
             f"{owner}: {type(estimator).__name__} requires y to be passed, but the target y is "

@@ -199,7 +199,7 @@ def test_rounds_leave_trials_for_every_worker(regression, tmp_path, monkeypatch)
     def workers_of(engine, n_workers):
         yield types.SimpleNamespace(n_workers=n_workers)
 
-    def take_part(part, X, y, params):
+    def take_part(part, X, y, params, metadata):
         rounds.append(part.trials_together)
         part.fit(X, y)
 

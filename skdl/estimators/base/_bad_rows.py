@@ -11,6 +11,8 @@ import pandas as pd
 from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
+from skdl._input_kinds import cure_for, cure_of_array
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -43,6 +45,9 @@ def columns_named(network: Any, X: Any, input_name: str = "X") -> Iterator[None]
 
 def _explained(network: Any, X: Any, input_name: str, error: str) -> str | None:
     """Return a message that says more than `error`, where the cells tell why it came."""
+    cure = cure_for(X) or cure_of_array(X)
+    if cure is not None:
+        return f"{type(network).__name__}: {input_name} is {cure}"
     columns = _cells(X)
     if columns is None:
         return None

@@ -340,7 +340,12 @@ class ClassificationNetwork(ClassifierMixin, BaseNetwork):
 
     @plainly_named
     def partial_fit(
-        self, X: Any, y: Any, classes: ArrayLike | None = None, sample_weight: Any = None
+        self,
+        X: Any,
+        y: Any,
+        classes: ArrayLike | None = None,
+        sample_weight: Any = None,
+        n_samples: int | None = None,
     ) -> Self:
         """Train for one more epoch on these rows.
 
@@ -354,10 +359,19 @@ class ClassificationNetwork(ClassifierMixin, BaseNetwork):
             All labels that will ever come, in the first call; those of `y` by default.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts in the loss.
+        n_samples : int, default=None
+            Rows of one pass over all data, of which these are a block: ``n_iter_`` then counts
+            passes. None: each call is a pass.
 
         Returns
         -------
         self : object
+
+        Notes
+        -----
+        Learning rate, weights and the optimizer's state go on from the last call.
+        ``set_params(learning_rate=...)`` between calls takes effect, and a Keras schedule counts
+        the steps of all calls; `learning_rate_schedule` and `early_stopping` have no effect.
         """
         announced = None if classes is None else np.unique(np.asarray(classes))
         is_first = not hasattr(self, "_trained")
@@ -366,7 +380,8 @@ class ClassificationNetwork(ClassifierMixin, BaseNetwork):
                 f"{type(self).__name__}: classes={announced.tolist()} differ from those of the "
                 f"first call, {self.classes_.tolist()}. Expected the same, or None."
             )
-        return self._partial_fit(X, y, sample_weight, self._make_targets(announced))
+        targets = self._make_targets(announced)
+        return self._partial_fit(X, y, sample_weight, targets, n_samples)
 
     @plainly_named
     def predict(self, X: Any) -> NDArray[Any]:

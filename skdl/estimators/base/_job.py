@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from skdl.training import Observer
 
 if TYPE_CHECKING:
     from skdl.estimators.base._targets import Targets
-    from skdl.training import EarlyStopping, Job, Pruning, Trained
+    from skdl.training import EarlyStopping, Job, Optimizer, Pruning, Trained
 
 __all__ = ["described_job"]
 
@@ -64,8 +65,12 @@ def described_job(
         data.learn_units(network)
         network._show_targets()
         network._n_train = data.n_train
+        network._n_continued = network._rows_of_pass = 0
+    elif is_partial:
+        targets.warn_of_drift(data.targets)
     train, validation = data.job_rows(network)
     described = network._described(data.X, seed)
+    initial = _with_new_rate(network, initial, described["optimizer"])
     batch_size = network._batch_size(data.n_train)
     if not described["network"].is_opaque:
         check_size(network, described["network"], min(batch_size, data.n_train))
@@ -91,6 +96,14 @@ def described_job(
         keep_optimizer_state=bool(network.warm_start) or is_partial,
         owner=type(network).__name__,
     )
+
+
+def _with_new_rate(network: Any, initial: Trained | None, optimizer: Optimizer) -> Trained | None:
+    """Return where to go on from; with the rate of now, if the user has changed it since."""
+    before = network._asked_rate
+    if initial is None or before is None or before == optimizer.learning_rate:
+        return initial
+    return dataclasses.replace(initial, learning_rate=None)
 
 
 def _early_stopping(network: Any) -> EarlyStopping | None:

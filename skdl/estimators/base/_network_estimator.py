@@ -20,7 +20,7 @@ from skdl._compat import CallbackSupportMixin, with_callbacks
 from skdl._compat_tensorflow import check_not_forked
 from skdl._data_checks import check_outputs
 from skdl._tensorflow_import import announced
-from skdl._validation import Constraint, check_parameters
+from skdl._validation import AnyOf, Constraint, Integer, OneOf, check_parameters
 from skdl.estimators.base import _diagram as diagram
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._auto_sizes import auto_batch_size, auto_epochs
@@ -57,6 +57,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BaseNetwork", "described_prediction", "max_epochs_of", "plainly_named"]
 
+_OF_PARTIAL_FIT: dict[str, Constraint] = {
+    "n_samples": AnyOf(OneOf(None), Integer(1, example=1_000_000))
+}
 MethodT = TypeVar("MethodT", bound="Callable[..., Any]")
 
 
@@ -78,6 +81,12 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         "dtype": np.float32,
     }
     _targets: Targets
+    # Rows trained on since the pass began that `partial_fit` is in; 0 between passes.
+    _rows_of_pass: int = 0
+    # Calls of `partial_fit` that went on with a pass: epochs of the engine, but none of `n_iter_`.
+    _n_continued: int = 0
+    # Learning rate that the last training asked for; None under a schedule of Keras.
+    _asked_rate: float | None = None
     _kinds_of_state: ClassVar[dict[str, Any]] = {"_trained": Trained, "_targets": Targets}
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -260,6 +269,7 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
             with reported_fit(self, job, X, y, sample_weight):
                 try:
                     trained = self._fine_tuned(self._train(job), job)
+                    self._asked_rate = _rate_of(job)
                     self._learn_after_training(trained, job)
                     self._set_fitted(trained)
                 except InterruptedFit as interrupt:
@@ -268,14 +278,26 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         return self
 
     def _partial_fit(
-        self, X: Any, y: Any, sample_weight: Any, targets: Targets | None = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        targets: Targets | None = None,
+        n_samples: int | None = None,
     ) -> Self:
         """Train for one more epoch, going on from where the last call left off."""
         check_not_forked(type(self).__name__)
         self._check_parameters()
+        check_parameters(type(self).__name__, {"n_samples": n_samples}, _OF_PARTIAL_FIT)
         initial = getattr(self, "_trained", None)
         job = self._make_job(X, y, sample_weight, initial=initial, is_partial=True, targets=targets)
-        self._set_fitted(self._train(job))
+        trained = self._train(job)
+        self._asked_rate = _rate_of(job)
+        before = self._rows_of_pass if n_samples is not None else 0
+        n_rows = before + (X.shape[0] if hasattr(X, "shape") else len(X))
+        self._rows_of_pass = 0 if n_samples is None or n_rows >= n_samples else n_rows
+        self._n_continued += before > 0
+        self._set_fitted(trained)
         return self
 
     @property
@@ -369,8 +391,8 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         self.__dict__.pop("_keras_model", None)
         self._trained = trained
         self.history_ = trained.history
-        self.n_iter_ = trained.n_epochs
-        self.best_epoch_ = trained.best_epoch
+        self.n_iter_ = trained.n_epochs - self._n_continued
+        self.best_epoch_ = trained.best_epoch - self._n_continued
 
     # ------------------------------------------------------------------ the fitted estimator
 
@@ -440,6 +462,11 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         tags.input_tags.sparse = True
         tags.target_tags.required = True
         return tags
+
+
+def _rate_of(job: Job) -> float | None:
+    rate = job.optimizer.learning_rate
+    return rate if isinstance(rate, float) else None
 
 
 def max_epochs_of(network: BaseNetwork, n_rows: int) -> int:

@@ -41,6 +41,7 @@ __all__ = [
     "CALLABLE",
     "CONSTRAINTS",
     "MAX_LAYERS",
+    "TARGET_SCALING",
     "as_list",
     "check_learning_rate",
     "is_keras",
@@ -50,6 +51,26 @@ __all__ = [
 ]
 
 CALLABLE = Predicate(callable, "a callable")
+
+
+def _are_units(value: Any) -> bool:
+    """Tell whether a value is a pair of an offset and a scale."""
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        return False
+    try:
+        offset, scale = (np.asarray(part, np.float64) for part in value)
+    except (TypeError, ValueError):
+        return False
+    return bool(np.isfinite(offset).all() and np.isfinite(scale).all() and (scale > 0).all())
+
+
+TARGET_SCALING = AnyOf(
+    Boolean(),
+    Predicate(
+        _are_units,
+        "a pair (offset, scale) of finite numbers, scale > 0, such as (y.mean(), y.std())",
+    ),
+)
 # The default of the parameter, which an optimizer object's own learning rate replaces.
 _DEFAULT_RATE = 0.001
 

@@ -12,11 +12,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import available_if
 
 from skdl._plain_data import any_value, count, instance, truth
-from skdl._validation import AnyOf, Boolean, Constraint, OneOf, Predicate, Real, SequenceOf, show
+from skdl._validation import AnyOf, Constraint, OneOf, Predicate, Real, SequenceOf, show
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._described_prediction import TargetForm
 from skdl.estimators.base._network_estimator import BaseNetwork, plainly_named
-from skdl.estimators.base._parameters import loss_constraint
+from skdl.estimators.base._parameters import TARGET_SCALING, loss_constraint
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._targets import Output, Targets, as_columns, register_targets
 from skdl.exceptions import InvalidParameterError
@@ -33,7 +33,7 @@ from skdl.networks import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from skdl._plain_data import Check
 
@@ -60,10 +60,12 @@ REGRESSOR_CONSTRAINTS: dict[str, Constraint] = {
             "a list of numbers in (0, 1), in increasing order, for example [0.05, 0.5, 0.95]",
         ),
     ),
-    "target_scaling": Boolean(),
+    "target_scaling": TARGET_SCALING,
 }
 
 
+# Beyond so many scales, the first rows tell little of later ones.
+_FAR = 5.0
 # What float32 holds with full precision, and room for sums.
 _LEAST, _MOST = 1e-37, 1e37
 
@@ -100,7 +102,7 @@ class RegressionTargets(Targets):
         owner: str,
         *,
         loss: Any,
-        scaling: bool,
+        scaling: bool | tuple[ArrayLike, ArrayLike],
         huber_delta: float = 1.0,
         quantile: float = 0.5,
         quantiles: Sequence[float] | None = None,
@@ -166,7 +168,9 @@ class RegressionTargets(Targets):
     def learn_units(self, targets: NDArray[Any], weight: NDArray[np.float64] | None) -> None:
         n_outputs = targets.shape[1]
         self.offset, self.scale = np.zeros(n_outputs), np.ones(n_outputs)
-        if self._scaling:
+        if isinstance(self._scaling, tuple | list):
+            self.offset, self.scale = self._given_units(*self._scaling, n_outputs=n_outputs)
+        elif self._scaling:
             self.offset, self.scale = self._learned_units(targets, weight)
         elif np.abs(targets).max() >= _MOST:
             raise ValueError(
@@ -181,6 +185,40 @@ class RegressionTargets(Targets):
                 "of that scale; pass y in another unit to have them in units of y.",
                 DataConversionWarning,
                 stacklevel=2,
+            )
+
+    def _given_units(
+        self, offset: Any, scale: Any, *, n_outputs: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        offset, scale = (np.asarray(part, np.float64).reshape(-1) for part in (offset, scale))
+        for name, part in (("offset", offset), ("scale", scale)):
+            if len(part) not in {1, n_outputs}:
+                raise ValueError(
+                    f"{self.owner}: target_scaling has {len(part)} numbers as {name}, and y has "
+                    f"{n_outputs} columns. Expected one number, or one for each column."
+                )
+        if self._is_of_counts and offset.any():
+            raise ValueError(
+                f"{self.owner}: loss={self._loss!r} needs targets >= 0, which only a factor may "
+                f"change. Expected the offset 0: target_scaling=(0.0, {scale.tolist()})."
+            )
+        return np.zeros(n_outputs) + offset, np.zeros(n_outputs) + scale
+
+    def warn_of_drift(self, targets: NDArray[Any]) -> None:
+        if isinstance(self._scaling, tuple | list) or not self._scaling:
+            return
+        apart = np.abs(targets.mean(0) - self.offset) / self.scale
+        spread = targets.std(0) / self.scale
+        if (apart > _FAR).any() or (spread > _FAR).any():
+            # Numbers of these rows would make a new warning of each call.
+            warnings.warn(
+                f"{self.owner}: the first rows had targets of scale {self.scale} around "
+                f"{self.offset}, and later ones lie {_FAR:g} times as far away, or apart. They are "
+                "learned in the units of the first. Give the units of all rows: "
+                "target_scaling=(mean, standard deviation), as StandardScaler learns them from a "
+                "pass over y; or shuffle the rows.",
+                DataConversionWarning,
+                stacklevel=5,
             )
 
     def _learned_units(
@@ -332,7 +370,7 @@ class RegressionNetwork(MultiOutputMixin, RegressorMixin, BaseNetwork):
     huber_delta: float
     quantile: float
     quantiles: Sequence[float] | None = None
-    target_scaling: bool
+    target_scaling: bool | tuple[ArrayLike, ArrayLike]
 
     def _make_targets(self) -> Targets:
         return RegressionTargets(
@@ -353,7 +391,9 @@ class RegressionNetwork(MultiOutputMixin, RegressorMixin, BaseNetwork):
             )
 
     @plainly_named
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, n_samples: int | None = None
+    ) -> Self:
         """Train for one more epoch on these rows.
 
         Parameters
@@ -361,15 +401,29 @@ class RegressionNetwork(MultiOutputMixin, RegressorMixin, BaseNetwork):
         X : array-like, or CSR matrix where ``fit`` takes one
             Rows in the form in which ``fit`` takes them.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets; scaled as those of the first call.
+            Targets; scaled as those of the first call, or as `target_scaling` says.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts in the loss.
+        n_samples : int, default=None
+            Rows of one pass over all data, of which these are a block: ``n_iter_`` then counts
+            passes. None: each call is a pass.
 
         Returns
         -------
         self : object
+
+        Warns
+        -----
+        DataConversionWarning
+            If targets lie far from those that the units were learned from.
+
+        Notes
+        -----
+        Learning rate, weights and the optimizer's state go on from the last call.
+        ``set_params(learning_rate=...)`` between calls takes effect, and a Keras schedule counts
+        the steps of all calls; `learning_rate_schedule` and `early_stopping` have no effect.
         """
-        return self._partial_fit(X, y, sample_weight)
+        return self._partial_fit(X, y, sample_weight, n_samples=n_samples)
 
     @plainly_named
     def predict(self, X: Any) -> NDArray[np.float64]:

@@ -90,6 +90,10 @@ class Targets(ABC):
         """Learn offset and scale from the encoded targets of the rows to train on."""
         del targets, weight
 
+    def warn_of_drift(self, targets: NDArray[Any]) -> None:
+        """Warn if later targets lie far from those that the units were learned from."""
+        del targets
+
     def scaled(self, targets: NDArray[Any]) -> NDArray[Any]:
         """Bring encoded targets into the network's units."""
         return targets.astype(np.float32, copy=False)

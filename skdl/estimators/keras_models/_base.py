@@ -52,7 +52,7 @@ class UserModelEstimator(UserModelParameters):
     loss: Any
     batch_size: Any
     validation_split: float
-    target_scaling: bool
+    target_scaling: bool | tuple[Any, Any]
 
     # Transformers of features and targets, for subclasses to set, as in SciKeras.
     feature_encoder: Any = None
@@ -137,9 +137,11 @@ class UserModelEstimator(UserModelParameters):
         with self._for_one_call(taken):
             return super().fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups, time)
 
-    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, targets: Any = None) -> Self:
+    def _partial_fit(
+        self, X: Any, y: Any, sample_weight: Any, targets: Any = None, n_samples: int | None = None
+    ) -> Self:
         self._adopt_weights()
-        return super()._partial_fit(X, y, sample_weight, targets)
+        return super()._partial_fit(X, y, sample_weight, targets, n_samples)
 
     @plainly_named
     def initialize(self, X: Any, y: Any, weights: Any = None) -> Self:

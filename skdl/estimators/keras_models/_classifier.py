@@ -268,6 +268,7 @@ class KerasClassifier(UserModelEstimator, ClassificationNetwork):
         y: Any,
         classes: ArrayLike | None = None,
         sample_weight: Any = None,
+        n_samples: int | None = None,
         **fit_params: Any,
     ) -> Self:
         """Train for one more epoch on these rows.
@@ -282,6 +283,9 @@ class KerasClassifier(UserModelEstimator, ClassificationNetwork):
             All labels that will ever come, in the first call; those of `y` by default.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts in the loss.
+        n_samples : int, default=None
+            Rows of one pass over all data, of which these are a block: ``n_iter_`` then counts
+            passes. None: each call is a pass.
         **fit_params : object
             `batch_size`, `callbacks`, `class_weight` (of classifiers), `shuffle` and `verbose`,
             for this call alone, as in SciKeras.
@@ -294,7 +298,7 @@ class KerasClassifier(UserModelEstimator, ClassificationNetwork):
             type(self).__name__, fit_params, method="partial_fit", takes_class_weight=True
         )
         with self._for_one_call(taken):
-            return super().partial_fit(X, y, classes, sample_weight)
+            return super().partial_fit(X, y, classes, sample_weight, n_samples)
 
     def predict(self, X: Any, **predict_params: Any) -> Any:
         """Predict the most probable class of each row, or for multilabel targets 0 and 1.

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from skdl._validation import (
     AnyOf,
-    Boolean,
     Constraint,
     Instance,
     Integer,
@@ -28,7 +27,7 @@ from skdl._validation import (
 )
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._network_estimator import BaseNetwork
-from skdl.estimators.base._parameters import CALLABLE, CONSTRAINTS, is_keras
+from skdl.estimators.base._parameters import CALLABLE, CONSTRAINTS, TARGET_SCALING, is_keras
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.keras_models._arguments import callbacks_of
 from skdl.estimators.keras_models._calls import PREDICT_ARGUMENTS, meant
@@ -80,7 +79,7 @@ USER_MODEL_CONSTRAINTS: dict[str, Constraint] = {
     ),
     "batch_size": AnyOf(OneOf(None, -1), Integer(1, example=32)),
     "validation_split": Real(0, 1, high_open=True, example=0.2),
-    "target_scaling": Boolean(),
+    "target_scaling": TARGET_SCALING,
 }
 
 

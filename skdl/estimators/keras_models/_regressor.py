@@ -53,9 +53,11 @@ class KerasRegressor(UserModelEstimator, RegressionNetwork):
         Fraction of the rows, from the end, that become validation rows, as in ``keras.Model.fit``.
     shuffle : bool, default=True
         Draw a new order of the training rows for each epoch.
-    target_scaling : bool, default=False
+    target_scaling : bool or pair, default=False
         Let the network learn ``(y - mean) / standard deviation`` of the training rows, each
         output apart. Predictions and metrics are in y's own units, losses in the network's.
+        A pair ``(offset, scale)``, of numbers or one for each output, takes the place of mean and
+        standard deviation: ``partial_fit`` would learn them from its first rows alone.
     early_stopping : bool, default=False
         Stop when `monitor` has not improved for `patience` epochs. Unless there are validation
         rows, `validation_fraction` of the training rows become validation rows.
@@ -181,7 +183,7 @@ class KerasRegressor(UserModelEstimator, RegressionNetwork):
         batch_size: int | None = None,
         validation_split: float = 0.0,
         shuffle: bool = True,
-        target_scaling: bool = False,
+        target_scaling: bool | tuple[Any, Any] = False,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         monitor: str = "val_loss",
@@ -214,7 +216,14 @@ class KerasRegressor(UserModelEstimator, RegressionNetwork):
         self.verbose = verbose
         self.__dict__.update(kwargs)
 
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, **fit_params: Any) -> Self:
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        n_samples: int | None = None,
+        **fit_params: Any,
+    ) -> Self:
         """Train for one more epoch on these rows.
 
         Parameters
@@ -222,9 +231,12 @@ class KerasRegressor(UserModelEstimator, RegressionNetwork):
         X : array-like, or CSR matrix where ``fit`` takes one
             Rows in the form in which ``fit`` takes them.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets; scaled as those of the first call.
+            Targets; scaled as those of the first call, or as `target_scaling` says.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts in the loss.
+        n_samples : int, default=None
+            Rows of one pass over all data, of which these are a block: ``n_iter_`` then counts
+            passes. None: each call is a pass.
         **fit_params : object
             `batch_size`, `callbacks`, `class_weight` (of classifiers), `shuffle` and `verbose`,
             for this call alone, as in SciKeras.
@@ -237,7 +249,7 @@ class KerasRegressor(UserModelEstimator, RegressionNetwork):
             type(self).__name__, fit_params, method="partial_fit", takes_class_weight=False
         )
         with self._for_one_call(taken):
-            return super().partial_fit(X, y, sample_weight)
+            return super().partial_fit(X, y, sample_weight, n_samples)
 
     def predict(self, X: Any, **predict_params: Any) -> Any:
         """Predict targets in their own units.

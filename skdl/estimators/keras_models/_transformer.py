@@ -65,9 +65,11 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
         Fraction of the rows, from the end, that become validation rows, as in ``keras.Model.fit``.
     shuffle : bool, default=True
         Draw a new order of the training rows for each epoch.
-    target_scaling : bool, default=False
+    target_scaling : bool or pair, default=False
         Let the network learn ``(y - mean) / standard deviation`` of the training rows, each
         output apart. Predictions and metrics are in y's own units, losses in the network's.
+        A pair ``(offset, scale)``, of numbers or one for each output, takes the place of mean and
+        standard deviation: ``partial_fit`` would learn them from its first rows alone.
     early_stopping : bool, default=False
         Stop when `monitor` has not improved for `patience` epochs. Unless there are validation
         rows, `validation_fraction` of the training rows become validation rows.
@@ -192,7 +194,7 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
         batch_size: int | None = None,
         validation_split: float = 0.0,
         shuffle: bool = True,
-        target_scaling: bool = False,
+        target_scaling: bool | tuple[Any, Any] = False,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         monitor: str = "val_loss",
@@ -324,7 +326,9 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
         self._n_features_out = self._shape_of_layer()
         return self
 
-    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, n_samples: int | None = None
+    ) -> Self:
         """Train for one more epoch on these rows.
 
         Parameters
@@ -335,13 +339,16 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
             Targets, ignored unless `supervised`.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts in the loss.
+        n_samples : int, default=None
+            Rows of one pass over all data, of which these are a block: ``n_iter_`` then counts
+            passes. None: each call is a pass.
 
         Returns
         -------
         self : object
         """
         self.__dict__.pop("_inner_model", None)
-        self._partial_fit(X, self._targets_of(X, y), sample_weight)
+        self._partial_fit(X, self._targets_of(X, y), sample_weight, n_samples=n_samples)
         self._n_features_out = self._shape_of_layer()
         return self
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from skdl.model_selection.search._space import Space
     from skdl.model_selection.search._start import Start
 
-__all__ = ["check_comparable"]
+__all__ = ["check_comparable", "fingerprint"]
 
 _OWNER = "OptunaSearchCV"
 _DATA = "skdl:data"
@@ -62,7 +62,7 @@ def check_comparable(
     _check(
         study,
         _DATA,
-        joblib.hash([_values(array) for array in arrays]),
+        fingerprint(*arrays),
         "other data or splits",
         "the X, y and cv that it was made with (a cv that shuffles needs a random_state; in nested "
         "cross-validation leave storage=None)",
@@ -79,6 +79,20 @@ def check_comparable(
         "an estimator with other parameters of its own",
         "the estimator that it was made with",
     )
+
+
+def fingerprint(*arrays: Any) -> str:
+    """Return a text that arrays have in common with those of the same values alone.
+
+    Parameters
+    ----------
+    *arrays : array-like
+
+    Returns
+    -------
+    fingerprint : str
+    """
+    return str(joblib.hash([_values(array) for array in arrays]))
 
 
 def _check(study: optuna.Study, key: str, wanted: str, wrong: str, expected: str) -> None:

@@ -46,7 +46,11 @@ from skdl.model_selection.search._start import fixed_guesses, make_start, place_
 from skdl.model_selection.search._study import describe_study, study_of_search
 from skdl.model_selection.search._trials import Trials
 from skdl.model_selection.search._warnings import warn_if_no_better, warn_of_unjudged_trials
-from skdl.model_selection.search._workers import is_part_of_search, search_on_workers
+from skdl.model_selection.search._workers import (
+    is_only_begun,
+    is_part_of_search,
+    search_on_workers,
+)
 from skdl.model_selection.shared_study import described_errors, enqueue_once, run_study
 
 if TYPE_CHECKING:
@@ -363,6 +367,8 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         is_judged = n_epochs is not None and len(objectives) == 1
         pruner = make_pruner(self.pruner, base, splits, is_judged=is_judged)
         self._begin_study(space, start, [X, y, *splits], objectives, pruner)
+        if is_only_begun(self):
+            return self
         n_trials = 1 if space.names == () else self.n_trials  # there is nothing to draw
         tasks = SearchTasks.begin(
             self._init_callback_context(max_subtasks=1 + (self.refit is not False)),

@@ -19,10 +19,18 @@ if TYPE_CHECKING:
 
     from skdl.estimators.base import RowMetadata
 
-__all__ = ["check_engine", "is_part_of_search", "search_on_workers"]
+__all__ = [
+    "begin_search",
+    "check_engine",
+    "is_only_begun",
+    "is_part_of_search",
+    "search_on_workers",
+    "take_part",
+]
 
 _OWNER = "OptunaSearchCV"
 _PART = "_is_part_of_search"
+_ONLY_BEGUN = "_is_only_begun"
 
 
 def check_engine(values: Mapping[str, Any]) -> None:
@@ -66,6 +74,56 @@ def is_part_of_search(search: Any) -> bool:
     return bool(getattr(search, _PART, False))
 
 
+def is_only_begun(search: Any) -> bool:
+    """Tell whether a search is to make its study and leave the trials to others."""
+    return bool(getattr(search, _ONLY_BEGUN, False))
+
+
+def _part_of(search: Any, **changes: Any) -> Any:
+    part = type(search)(
+        **search.get_params(deep=False)
+        | {"engine": None, "n_workers": None, "load_if_exists": True}
+        | changes
+    )
+    setattr(part, _PART, True)
+    return part
+
+
+def begin_search(search: Any, X: Any, y: Any, params: Mapping[str, Any]) -> Any:
+    """Make the study of a search, with what it is for and its first trials waiting.
+
+    Parameters
+    ----------
+    search : OptunaSearchCV
+    X, y : array-like
+    params : mapping of str to object
+        Further arguments of ``fit``.
+
+    Returns
+    -------
+    begun : OptunaSearchCV
+        Another one, which has the ``study_``.
+    """
+    part = _part_of(search, load_if_exists=search.load_if_exists, verbose=0)
+    setattr(part, _ONLY_BEGUN, True)
+    return part.fit(X, y, **params)
+
+
+def take_part(search: Any, X: Any, y: Any, params: Mapping[str, Any], **changes: Any) -> None:
+    """Evaluate trials of a search until its study holds enough of them.
+
+    Parameters
+    ----------
+    search : OptunaSearchCV
+    X, y : array-like
+    params : mapping of str to object
+        Further arguments of ``fit``.
+    **changes : object
+        Parameters that this process has otherwise.
+    """
+    _part_of(search, **changes).fit(X, y, **params)
+
+
 def search_on_workers(
     search: Any,
     X: Any,
@@ -89,17 +147,13 @@ def search_on_workers(
     trials_together : int
         Size of a round, if there are enough trials to give one to each worker.
     """
-    part = type(search)(
-        **search.get_params(deep=False) | {"engine": None, "n_workers": None, "verbose": 0}
-    )
-    setattr(part, _PART, True)
-    part.load_if_exists = True
-    take_part = delayed(with_sklearn_config(_take_part))
+    part = _part_of(search, verbose=0)
+    run = delayed(with_sklearn_config(_take_part))
     with lockstep(engine=search.engine, n_workers=search.n_workers) as session:
         # A round of one worker must not be all that there is to do for several.
         most = trials_together if search.n_trials is None else search.n_trials // session.n_workers
         part.trials_together = max(1, min(trials_together, most))
-        Parallel()(take_part(part, X, y, params, metadata) for _ in range(session.n_workers))
+        Parallel()(run(part, X, y, params, metadata) for _ in range(session.n_workers))
 
 
 def _take_part(

@@ -2,7 +2,7 @@
 
 from skdl.model_selection.shared_study._once import enqueue_once
 from skdl.model_selection.shared_study._outcome import REASON, Outcome, is_counted
-from skdl.model_selection.shared_study._storage import described_errors, open_study
+from skdl.model_selection.shared_study._storage import described_errors, find_study, open_study
 from skdl.model_selection.shared_study._worker import Event, run_study
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Outcome",
     "described_errors",
     "enqueue_once",
+    "find_study",
     "is_counted",
     "open_study",
     "run_study",

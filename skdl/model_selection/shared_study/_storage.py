@@ -12,6 +12,7 @@ import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.study import StudyDirection
 
+from skdl._validation import list_values
 from skdl.model_selection.shared_study._journal import journal_storage
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     Direction = Literal["minimize", "maximize"]
 
-__all__ = ["described_errors", "open_study"]
+__all__ = ["described_errors", "find_study", "open_study"]
 
 OWNER = "OptunaSearchCV"
 N_TRIES_TO_CREATE_TABLES = 5
@@ -103,6 +104,56 @@ def open_study(
             "like those that the study was made with."
         )
     return study
+
+
+def find_study(storage: str | Path | BaseStorage, study_name: str, owner: str) -> optuna.Study:
+    """Return a study that exists.
+
+    Parameters
+    ----------
+    storage : str, Path or optuna.storages.BaseStorage
+        As in `open_study`.
+    study_name : str
+    owner : str
+        Begins the messages.
+
+    Returns
+    -------
+    study : optuna.Study
+
+    Raises
+    ------
+    ValueError
+        If there is no such study, or the storage cannot be used.
+    """
+    path = _file_of(storage)
+    if path is not None and not path.is_file():
+        raise ValueError(
+            f"{owner}: storage={_show(storage)}: there is no file {str(path)!r}. Expected the "
+            "storage that the study is kept in, as this machine reaches it."
+        )
+    with _quiet(), described_errors(storage):
+        opened = _open_storage(storage)
+        known = sorted(optuna.get_all_study_names(opened))
+        if study_name not in known:
+            raise ValueError(
+                f"{owner}: storage={_show(storage)} holds no study named {study_name!r}. Expected "
+                f"one of {list_values(known, 8)}."
+                if known
+                else f"{owner}: storage={_show(storage)} holds no study at all."
+            )
+        return optuna.load_study(study_name=study_name, storage=opened)
+
+
+def _file_of(storage: str | Path | BaseStorage) -> Path | None:
+    """Return the file that a storage is; None where it is something else."""
+    if isinstance(storage, BaseStorage):
+        return None
+    if not isinstance(storage, str) or "://" not in storage:
+        return Path(storage)
+    prefix = "sqlite:///"
+    is_path = storage.startswith(prefix) and not storage.startswith(f"{prefix}file:")
+    return Path(storage.removeprefix(prefix).partition("?")[0]) if is_path else None
 
 
 def _list(directions: Sequence[str]) -> str:
