@@ -49,7 +49,8 @@ def _written(annotation: Any) -> Any:
 
 
 def _one_a_line(signature: inspect.Signature) -> str:
-    lines, before = [], None
+    lines: list[str] = []
+    before: Any = None
     for parameter in signature.parameters.values():
         kind = parameter.kind
         if kind is parameter.KEYWORD_ONLY and before not in {kind, parameter.VAR_POSITIONAL}:
