@@ -15,7 +15,7 @@ SHOWN = [
     skdl.CNNRegressor,
     skdl.KerasClassifier,
     skdl.MLPClassifier,
-    skdl.SmoothClipScaler,
+    skdl.TokenSequences,
     KFoldEnsembleClassifier,
     OptunaSearchCV,
 ]
