@@ -126,7 +126,6 @@ def test_mlflow_logs_pipelines_and_curves(run):
 @of_others
 def test_weights_and_biases_has_the_curve(run):
     summary = run("Weights & Biases").run.summary
-    assert summary["_step"] == 2
     assert 0 < summary["loss"] < 1
 
 
