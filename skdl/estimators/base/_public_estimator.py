@@ -1,4 +1,4 @@
-"""What all public estimators share: their state, and the link to their documentation.
+"""What all public estimators share: signature, state, and the link to their documentation.
 
 A state is objects in pickles and copies, and plain data in files of `skdl.io`.
 
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from skdl._doc_links import documentation_url, page_of
 from skdl._plain_data import is_packed, pack, refused, unpack
+from skdl._signatures import make_signature_readable
 from skdl._validation import show
 from skdl.exceptions import UnsafeFileError
 
@@ -42,10 +43,15 @@ def _asked_for_objects() -> Iterator[None]:
 
 
 class PublicEstimatorMixin:
-    """Base of public estimators: links in diagrams, and states that can be plain data."""
+    """Base of public estimators: signatures, links in diagrams, states that can be plain data."""
 
     # Attributes that are objects of ours, and what they must be; those of bases hold too.
     _kinds_of_state: ClassVar[dict[str, type | tuple[type, ...]]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            make_signature_readable(vars(cls)["__init__"])
 
     # The three names below are for developers of estimators, see ``help(BaseEstimator)``.
 
