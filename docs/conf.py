@@ -36,6 +36,7 @@ extensions = [
     "backticks",
     "myst_parser",
     "numpydoc",
+    "parameter_groups",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
@@ -94,7 +95,25 @@ html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_js_files = ["wide_figures.js"]
 html_title = f"skdl {release}"
+html_favicon = "_static/logo_light.svg"
+# Where the site is published, with a folder for each version. Every version reads the list of them
+# from the newest; without an address, as on one's own machine, each reads its own.
+ADDRESS = os.environ.get("SKDL_DOCS_ADDRESS", "").rstrip("/")
+VERSION_FOLDER = "dev" if "dev" in release else release
+html_baseurl = f"{ADDRESS}/{VERSION_FOLDER}/" if ADDRESS else ""
 html_theme_options = {
+    "logo": {
+        "text": "skdl",
+        "alt_text": "skdl",
+        "image_light": "_static/logo_light.svg",
+        "image_dark": "_static/logo_dark.svg",
+    },
+    "switcher": {
+        "json_url": f"{ADDRESS}/dev/_static/switcher.json" if ADDRESS else "_static/switcher.json",
+        "version_match": VERSION_FOLDER,
+    },
+    "check_switcher": not ADDRESS,  # a build needs no network
+    "navbar_start": ["navbar-logo", "version-switcher"],
     "header_links_before_dropdown": 7,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
