@@ -12,6 +12,7 @@ from pathlib import Path
 from docutils import nodes
 
 import skdl
+from skdl._doc_links import documentation_url
 from skdl.estimators import describe_space
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "_ext"))
@@ -96,11 +97,9 @@ html_css_files = ["custom.css"]
 html_js_files = ["wide_figures.js"]
 html_title = f"skdl {release}"
 html_favicon = "_static/logo_light.svg"
-# Where the site is published, with a folder for each version. Every version reads the list of them
-# from the newest; without an address, as on one's own machine, each reads its own.
-ADDRESS = os.environ.get("SKDL_DOCS_ADDRESS", "").rstrip("/")
-VERSION_FOLDER = "dev" if "dev" in release else release
-html_baseurl = f"{ADDRESS}/{VERSION_FOLDER}/" if ADDRESS else ""
+# Every version of the pages reads the list of versions from where the newest are published. Without
+# an address, as on one's own machine, each reads its own.
+html_baseurl = documentation_url()
 html_theme_options = {
     "logo": {
         "text": "skdl",
@@ -109,10 +108,10 @@ html_theme_options = {
         "image_dark": "_static/logo_dark.svg",
     },
     "switcher": {
-        "json_url": f"{ADDRESS}/dev/_static/switcher.json" if ADDRESS else "_static/switcher.json",
-        "version_match": VERSION_FOLDER,
+        "json_url": f"{html_baseurl}/_static/switcher.json".removeprefix("/"),
+        "version_match": "dev" if "dev" in release else release,
     },
-    "check_switcher": not ADDRESS,  # a build needs no network
+    "check_switcher": not html_baseurl,  # a build needs no network
     "navbar_start": ["navbar-logo", "version-switcher"],
     "header_links_before_dropdown": 7,
     "navigation_with_keys": False,
