@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from skdl import serving as serving
     from skdl._versions import show_versions
     from skdl.estimators import (
+        CNN1DClassifier,
+        CNN1DRegressor,
         CNNClassifier,
         CNNRegressor,
         KerasClassifier,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
         PretrainedFeatures,
         RNNClassifier,
         RNNRegressor,
+        SiameseTransformer,
         SmoothClipScaler,
         TextClassifier,
         TextRegressor,
@@ -65,6 +68,8 @@ _SUBMODULES = [
     "serving",
 ]
 _MODULE_OF = {
+    "CNN1DClassifier": "skdl.estimators",
+    "CNN1DRegressor": "skdl.estimators",
     "CNNClassifier": "skdl.estimators",
     "CNNRegressor": "skdl.estimators",
     "KerasClassifier": "skdl.estimators",
@@ -78,6 +83,7 @@ _MODULE_OF = {
     "PretrainedFeatures": "skdl.estimators",
     "RNNClassifier": "skdl.estimators",
     "RNNRegressor": "skdl.estimators",
+    "SiameseTransformer": "skdl.estimators",
     "SmoothClipScaler": "skdl.estimators",
     "TextClassifier": "skdl.estimators",
     "TextRegressor": "skdl.estimators",
@@ -92,6 +98,8 @@ _MODULE_OF = {
 }
 
 __all__ = [
+    "CNN1DClassifier",
+    "CNN1DRegressor",
     "CNNClassifier",
     "CNNRegressor",
     "KerasClassifier",
@@ -105,6 +113,7 @@ __all__ = [
     "PretrainedFeatures",
     "RNNClassifier",
     "RNNRegressor",
+    "SiameseTransformer",
     "SmoothClipScaler",
     "TextClassifier",
     "TextRegressor",

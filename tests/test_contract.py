@@ -33,7 +33,12 @@ PUBLIC = [
     if isinstance(public, type) and issubclass(public, BaseEstimator)
 ]
 # What they do is tested where they stand.
-ELSEWHERE = [skdl.KerasTransformer, skdl.SmoothClipScaler, skdl.TokenSequences]
+ELSEWHERE = [
+    skdl.KerasTransformer,
+    skdl.SiameseTransformer,
+    skdl.SmoothClipScaler,
+    skdl.TokenSequences,
+]
 TRANSFORMERS = [p for p in PUBLIC if issubclass(p, TransformerMixin) and p not in ELSEWHERE]
 ESTIMATORS = [p for p in PUBLIC if issubclass(p, BaseNetwork) and p not in ELSEWHERE]
 
@@ -163,6 +168,7 @@ SMALL_CNN = {"conv_blocks": 1, "filters": 8, "hidden_units": 64}
 # Each of the checks' features is a step of one channel.
 SMALL_RNN = {"cell": "gru", "units": 16, "hidden_units": 16, "learning_rate": 0.01}
 SMALL_TRANSFORMER = {"n_blocks": 1, "width": 16, "hidden_units": 16, "learning_rate": 0.01}
+SMALL_CNN1D = {"filters": 16, "layers": 2, "hidden_units": 16, "learning_rate": 0.01}
 OFF_DEFAULT_MLP = {
     "hidden_units": (6,),  # with all that is below, each layer takes a second to trace
     "hidden_layers": 1,
@@ -229,6 +235,17 @@ OFF_DEFAULT_TRANSFORMER = {
     "mask_missing": True,
     "input_batch_norm": True,
 }
+OFF_DEFAULT_CNN1D = {
+    "filters": (4, 3),
+    "layers": 2,
+    "kernel_size": (2, 3),
+    "pooling": "max",
+    "sequence_shape": (2, 2),
+    "channels": "first",
+    "mask_missing": True,
+    "input_batch_norm": True,
+    "normalization": "layer",
+}
 OFF_DEFAULT_TEXT = {
     "encoder": "conv",
     "embedding_dim": 3,
@@ -288,6 +305,10 @@ def is_convolutional(Estimator):
     return "conv_blocks" in defaults_of(Estimator)
 
 
+def convolves_sequences(Estimator):
+    return {"filters", "layers"} <= set(defaults_of(Estimator))
+
+
 def is_recurrent(Estimator):
     return "cell" in defaults_of(Estimator)
 
@@ -313,6 +334,7 @@ def small(Estimator, **parameters):
         return Estimator(tiny_backbone(), pooling=None, **parameters)
     fixed = SMALL_CNN if is_convolutional(Estimator) else {}
     fixed = SMALL_RNN if is_recurrent(Estimator) else fixed
+    fixed = SMALL_CNN1D if convolves_sequences(Estimator) else fixed
     fixed = SMALL_TRANSFORMER if is_transformer(Estimator) else fixed
     return Estimator(**(SMALL_OWN if takes_own_model(Estimator) else fixed), **parameters)
 
@@ -337,7 +359,14 @@ LATER = [
     for E in ESTIMATORS
     if any(
         test(E)
-        for test in (is_pretrained, takes_own_model, is_convolutional, is_recurrent, is_transformer)
+        for test in (
+            is_pretrained,
+            takes_own_model,
+            is_convolutional,
+            convolves_sequences,
+            is_recurrent,
+            is_transformer,
+        )
     )
 ]
 # Rows of the checks are tables of any numbers, no token ids; scikit-learn leaves out its own
@@ -353,6 +382,7 @@ def with_every_parameter_off_default(Estimator):
     layers = OFF_DEFAULT_CNN if is_convolutional(Estimator) else OFF_DEFAULT_MLP
     layers = OFF_DEFAULT_PRETRAINED if is_pretrained(Estimator) else layers
     layers = OFF_DEFAULT_RNN if is_recurrent(Estimator) else layers
+    layers = OFF_DEFAULT_CNN1D if convolves_sequences(Estimator) else layers
     layers = OFF_DEFAULT_TRANSFORMER if is_transformer(Estimator) else layers
     layers = OFF_DEFAULT_TEXT if takes_texts(Estimator) else layers
     if not takes_own_model(Estimator):

@@ -16,7 +16,8 @@ PRETRAINED = ["PretrainedCNNClassifier", "PretrainedCNNRegressor"]
 OF_TEXTS = ["TextClassifier", "TextRegressor"]
 RNNS = ["RNNClassifier", "RNNRegressor"]
 TRANSFORMERS = ["TransformerClassifier", "TransformerRegressor"]
-SEQUENCES = [*RNNS, *TRANSFORMERS]
+CNNS_1D = ["CNN1DClassifier", "CNN1DRegressor"]
+SEQUENCES = [*CNNS_1D, *RNNS, *TRANSFORMERS]
 OURS = [*CNNS, *MLPS, *PRETRAINED, *OF_TEXTS, *SEQUENCES]
 NETWORKS = [*OURS, *KERAS]
 AVERAGING = ["AveragingClassifier", "AveragingRegressor"]
@@ -24,6 +25,7 @@ KFOLD = ["KFoldEnsembleClassifier", "KFoldEnsembleRegressor"]
 ENSEMBLES = [*AVERAGING, *KFOLD]
 BACKBONES = [*PRETRAINED, "PretrainedFeatures"]
 SPLITTERS = ["IteratedKFold", "TimeOrderedSplit"]
+SIAMESE = ["SiameseTransformer"]
 CURVES = ["TrainingCurveDisplay", "ValidationCurveDisplay"]
 
 
@@ -48,15 +50,15 @@ DIFFERENT = {
     ),
     "activation": (
         "which layers there are",
-        [CNNS, MLPS, OF_TEXTS, PRETRAINED, RNNS, TRANSFORMERS],
+        [CNNS, MLPS, OF_TEXTS, PRETRAINED, RNNS, TRANSFORMERS, CNNS_1D, SIAMESE],
     ),
     "batch_norm": (
         "which convolutions are normalised too",
         [CNNS, [*MLPS, *PRETRAINED], OF_TEXTS],
     ),
     "batch_size": (
-        'only MLPs have "auto", SciKeras has None and -1',
-        [[*CNNS, *OF_TEXTS, *PRETRAINED, *SEQUENCES], KERAS, MLPS],
+        'only MLPs have "auto", SciKeras has None and -1; batches of pairs',
+        [[*CNNS, *OF_TEXTS, *PRETRAINED, *SEQUENCES], KERAS, MLPS, SIAMESE],
     ),
     "bidirectional": ("units for each direction", [OF_TEXTS, RNNS]),
     "callbacks": (
@@ -66,13 +68,14 @@ DIFFERENT = {
     "cv": ("ensembles shuffle", [[KFOLD[0]], [KFOLD[1]], ["OptunaSearchCV", "cross_validate"]]),
     "dropout": (
         "texts have an encoder, sequences other layers",
-        [[*CNNS, *MLPS, *PRETRAINED], OF_TEXTS, RNNS, TRANSFORMERS],
+        [[*CNNS, *MLPS, *PRETRAINED], OF_TEXTS, RNNS, TRANSFORMERS, CNNS_1D, SIAMESE],
     ),
     "early_stopping": ("SciKeras has validation_split too", [OURS, KERAS]),
     "epochs": (
         'only MLPs have "auto"',
-        [MLPS, [*CNNS, *KERAS, *OF_TEXTS, *PRETRAINED, *SEQUENCES]],
+        [MLPS, [*CNNS, *KERAS, *OF_TEXTS, *PRETRAINED, *SEQUENCES], SIAMESE],
     ),
+    "filters": ("blocks with pooling, or layers", [CNNS, CNNS_1D, SIAMESE]),
     "n_splits": ("in each iteration, or in all", each(*SPLITTERS)),
     "error_score": ("a search has trials", each("OptunaSearchCV", "cross_validate")),
     "estimator": (
@@ -103,25 +106,32 @@ DIFFERENT = {
     ),
     "hidden_units": (
         'where the layers stand; only MLPs have "auto"',
-        [CNNS, MLPS, OF_TEXTS, PRETRAINED, RNNS, TRANSFORMERS],
+        [CNNS, MLPS, OF_TEXTS, PRETRAINED, RNNS, [*TRANSFORMERS, *CNNS_1D], SIAMESE],
     ),
-    "image_shape": ("a backbone takes no signals", [CNNS, BACKBONES]),
+    "image_shape": (
+        "a backbone takes no signals, flat rows may be a table",
+        [CNNS, BACKBONES, SIAMESE],
+    ),
     "input_batch_norm": (
         "inputs, channels, or features of the backbone",
         [MLPS, PRETRAINED, SEQUENCES],
     ),
     "input_dropout": ("inputs, or features of the backbone", [MLPS, PRETRAINED]),
     "kept_epochs": ("a display takes None", each("CrossValidationResult", "TrainingCurveDisplay")),
-    "kernel_size": ("axes of space, or tokens", [CNNS, OF_TEXTS]),
+    "kernel_size": ("axes of space, tokens, or steps", [CNNS, OF_TEXTS, CNNS_1D]),
     "l1": (
         "recurrent kernels have none",
-        [[*CNNS, *MLPS, *OF_TEXTS, *PRETRAINED, *TRANSFORMERS], RNNS],
+        [[*CNNS, *MLPS, *OF_TEXTS, *PRETRAINED, *TRANSFORMERS, *CNNS_1D], RNNS],
     ),
     "l2": (
         "recurrent kernels have none",
-        [[*CNNS, *MLPS, *OF_TEXTS, *PRETRAINED, *TRANSFORMERS], RNNS],
+        [[*CNNS, *MLPS, *OF_TEXTS, *PRETRAINED, *TRANSFORMERS, *CNNS_1D, *SIAMESE], RNNS],
     ),
-    "loss": ("of classes, of numbers, of a model", [classifiers(OURS), others(OURS), KERAS]),
+    "layers": ("of what kind", [CNNS_1D, RNNS]),
+    "loss": (
+        "of classes, of numbers, of a model, of pairs",
+        [classifiers(OURS), others(OURS), KERAS, SIAMESE],
+    ),
     "metric": ("of a diagnosis, of a curve", each("TrainingCurveDisplay", "diagnose")),
     "metrics": (
         "numbers have units; a result has those of scorers",
@@ -134,10 +144,11 @@ DIFFERENT = {
         "only K-fold of scikit-learn keeps the order of rows",
         [["IteratedKFold"], KFOLD, ["OptunaSearchCV", "cross_validate"]],
     ),
-    "optimizer": ("SciKeras routes arguments", [OURS, KERAS]),
+    "normalization": ("where it stands", [CNNS_1D, RNNS]),
+    "optimizer": ("SciKeras routes arguments", [[*OURS, *SIAMESE], KERAS]),
     "pooling": (
         "of windows in a block, of the backbone's output, of all positions",
-        [CNNS, BACKBONES, OF_TEXTS, RNNS, TRANSFORMERS],
+        [CNNS, BACKBONES, OF_TEXTS, RNNS, TRANSFORMERS, CNNS_1D],
     ),
     "random_state": (
         "what is drawn",
@@ -146,6 +157,7 @@ DIFFERENT = {
             KERAS,
             PRETRAINED,
             ["PretrainedFeatures"],
+            SIAMESE,
             AVERAGING,
             KFOLD,
             *each("IteratedKFold", "OptunaSearchCV", "train_validation_test_split"),
@@ -167,7 +179,7 @@ DIFFERENT = {
     "validation_fraction": ("classes are stratified", [classifiers(NETWORKS), others(NETWORKS)]),
     "verbose": (
         "what is shown",
-        [NETWORKS, KFOLD, *each("OptunaSearchCV", "cross_validate", "lockstep")],
+        [NETWORKS, KFOLD, SIAMESE, *each("OptunaSearchCV", "cross_validate", "lockstep")],
     ),
     "y": (
         "what is done with them",
@@ -184,25 +196,27 @@ DIFFERENT = {
         "who decides on them",
         [
             [*classifiers(OURS), "KFoldEnsembleClassifier"],
-            *each("KerasClassifier", "AveragingClassifier", "OptunaSearchCV"),
+            *each("KerasClassifier", "AveragingClassifier", "OptunaSearchCV", *SIAMESE),
         ],
     ),
     "estimators_": ("a refit adds others", [AVERAGING, KFOLD]),
+    "history_": ("pairs have no metrics", [NETWORKS, SIAMESE]),
     "image_shape_": ("a backbone takes no signals", [CNNS, BACKBONES]),
     "lines_": ("epochs, or values of a parameter", [[name] for name in CURVES]),
     "model_": (
         "of all, or of the head",
-        [[*CNNS, *KERAS, *MLPS, *OF_TEXTS, *SEQUENCES], PRETRAINED],
+        [[*CNNS, *KERAS, *MLPS, *OF_TEXTS, *SEQUENCES], PRETRAINED, SIAMESE],
     ),
     "n_features_in_": (
         "images have no features",
         [
-            [*CNNS, *BACKBONES],
+            [*CNNS, *BACKBONES, *SIAMESE],
             OF_TEXTS,
             SEQUENCES,
             [*KERAS, *MLPS, *ENSEMBLES, "OptunaSearchCV", "SmoothClipScaler"],
         ],
     ),
+    "n_iter_": ("pairs have no warm start", [NETWORKS, SIAMESE]),
     "n_outputs_": ("labels, or targets", [classifiers(NETWORKS), others(NETWORKS)]),
     "oof_predictions_": ("probabilities, or numbers", [[name] for name in KFOLD]),
     "oof_score_": ("accuracy, or R²", [[name] for name in KFOLD]),
@@ -221,6 +235,7 @@ DIFFERENT = {
             NETWORKS,
             ENSEMBLES,
             *each("OptunaSearchCV", "PretrainedFeatures", "SmoothClipScaler", "TokenSequences"),
+            SIAMESE,
         ],
     ),
     "fit(X_val)": ("targets may be no part of it", [[*OURS, *KERAS[:2]], ["KerasTransformer"]]),
@@ -230,7 +245,7 @@ DIFFERENT = {
         "who needs them",
         [
             [*OURS, *KERAS[:2], *ENSEMBLES, "OptunaSearchCV"],
-            *each("KerasTransformer", "PretrainedFeatures"),
+            *each("KerasTransformer", "PretrainedFeatures", *SIAMESE),
             ["SmoothClipScaler", "TokenSequences"],
         ],
     ),
@@ -266,7 +281,10 @@ DIFFERENT = {
     "score(y)": ("labels, targets, or neither", [classifiers(NETWORKS), *each(*KERAS[1:])]),
     "transform(X)": (
         "what the rows are",
-        each("KerasTransformer", "PretrainedFeatures", "SmoothClipScaler", "TokenSequences"),
+        [
+            [*SIAMESE, "KerasTransformer"],
+            *each("PretrainedFeatures", "SmoothClipScaler", "TokenSequences"),
+        ],
     ),
 }
 
@@ -350,7 +368,7 @@ def test_docstrings_are_read():
     }
     assert described(docstring, "Returns") == {"d": ("int", "")}
     assert described(docstring, "Raises") == {}
-    assert set(TEXTS["l2"]) == set(OURS)
+    assert set(TEXTS["l2"]) == {*OURS, *SIAMESE}
     assert {*NETWORKS, *ENSEMBLES} <= set(TEXTS["fit() -> self"])
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from skdl.estimators.mlp._classifier import MLPClassifier
     from skdl.estimators.mlp._regressor import MLPRegressor
     from skdl.estimators.mlp._smooth_clip import SmoothClipScaler
+    from skdl.estimators.pairs._siamese import SiameseTransformer
+    from skdl.estimators.sequences._cnn1d_classifier import CNN1DClassifier
+    from skdl.estimators.sequences._cnn1d_regressor import CNN1DRegressor
     from skdl.estimators.sequences._rnn_classifier import RNNClassifier
     from skdl.estimators.sequences._rnn_regressor import RNNRegressor
     from skdl.estimators.sequences._transformer_classifier import TransformerClassifier
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from skdl.estimators.text._token_sequences import TokenSequences
 
 _MODULE_OF = {
+    "CNN1DClassifier": "skdl.estimators.sequences._cnn1d_classifier",
+    "CNN1DRegressor": "skdl.estimators.sequences._cnn1d_regressor",
     "CNNClassifier": "skdl.estimators.images._cnn_classifier",
     "CNNRegressor": "skdl.estimators.images._cnn_regressor",
     "KerasClassifier": "skdl.estimators.keras_models._classifier",
@@ -44,6 +49,7 @@ _MODULE_OF = {
     "PretrainedFeatures": "skdl.estimators.images._pretrained_features",
     "RNNClassifier": "skdl.estimators.sequences._rnn_classifier",
     "RNNRegressor": "skdl.estimators.sequences._rnn_regressor",
+    "SiameseTransformer": "skdl.estimators.pairs._siamese",
     "SmoothClipScaler": "skdl.estimators.mlp._smooth_clip",
     "TextClassifier": "skdl.estimators.text._classifier",
     "TextRegressor": "skdl.estimators.text._regressor",
@@ -55,6 +61,8 @@ _MODULE_OF = {
 }
 
 __all__ = [
+    "CNN1DClassifier",
+    "CNN1DRegressor",
     "CNNClassifier",
     "CNNRegressor",
     "KerasClassifier",
@@ -67,6 +75,7 @@ __all__ = [
     "PretrainedFeatures",
     "RNNClassifier",
     "RNNRegressor",
+    "SiameseTransformer",
     "SmoothClipScaler",
     "TextClassifier",
     "TextRegressor",

@@ -10,6 +10,8 @@ from sklearn.base import ClassifierMixin, is_classifier
 
 from skdl._extras import needs_extra
 from skdl.estimators import (
+    CNN1DClassifier,
+    CNN1DRegressor,
     CNNClassifier,
     CNNRegressor,
     MLPClassifier,
@@ -36,7 +38,7 @@ _OPTIONS = {
 }
 _KINDS = (
     MLPClassifier, MLPRegressor, CNNClassifier, CNNRegressor, RNNClassifier, RNNRegressor,
-    TransformerClassifier, TransformerRegressor,
+    CNN1DClassifier, CNN1DRegressor, TransformerClassifier, TransformerRegressor,
 )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from skdl.layers._convolution import (
 from skdl.layers._dense import DenseRule
 from skdl.layers._dropout import DropoutRule
 from skdl.layers._embedding import EmbeddingRule
+from skdl.layers._masked_convolution import MaskedConvRule
 from skdl.layers._masks import MaskingRule, StepMaskRule
 from skdl.layers._merge import ConcatenateRule, MergeRule
 from skdl.layers._normalization import BatchNormalizationRule, LayerNormalizationRule
@@ -61,6 +62,7 @@ _RULES: dict[str, Rule] = {
     "GlobalMaxPooling2D": GlobalPoolingRule(2, "max"),
     "LSTM": LSTMRule(),
     "LayerNormalization": LayerNormalizationRule(),
+    "MaskedConv1D": MaskedConvRule(),
     "Masking": MaskingRule(),
     "MaxPooling1D": PoolingRule(1, "max"),
     "MaxPooling2D": PoolingRule(2, "max"),

@@ -2,6 +2,7 @@
 
 from skdl.networks._augmentation import augmentation_layers, is_augmentation
 from skdl.networks._cnn import cnn, shapes_by_block
+from skdl.networks._cnn1d import cnn1d
 from skdl.networks._generators import preserved_generators
 from skdl.networks._keras_object import (
     KerasObject,
@@ -78,6 +79,7 @@ __all__ = [
     "check_keras_config",
     "check_sizes",
     "cnn",
+    "cnn1d",
     "described_code",
     "described_object",
     "embedding_variables",

@@ -390,6 +390,7 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
     "Keras": {"layer": instance(KerasObject)},
     "LSTM": {**_GATED, "?unit_forget_bias": truth},
     "LayerNormalization": {"epsilon": number, "center": truth, "scale": truth},
+    "MaskedConv1D": {**_CONVOLUTION, "padding": one_of("same")},
     "Masking": {"mask_value": number},
     "MaxPooling1D": _POOLING,
     "MaxPooling2D": _POOLING,

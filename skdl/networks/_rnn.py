@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from skdl.networks._loss import Loss
 
-__all__ = ["layer_normalization", "rnn", "with_step_mask"]
+__all__ = ["layer_normalization", "normalized", "rnn", "with_step_mask"]
 
 _CELLS = {"gru": "GRU", "lstm": "LSTM", "simple": "SimpleRNN"}
 # Keras' default.
@@ -85,13 +85,13 @@ def rnn(
         is_last = i == len(units)
         options = {"units": int(n_units), "return_sequences": not is_last or pooling != "last"}
         layers.append(_recurrent(_CELLS[cell], options, scalars, both_ways=bidirectional))
-        layers += _normalized(normalization)
+        layers += normalized(normalization)
         if is_last and pooling != "last":
             layers.append(Layer.of("SequencePooling", mode=pooling))
         layers.append(dropped)
     for n_units in hidden_units:
         layers.append(Layer.of("Dense", units=int(n_units), **penalties))
-        layers += [*_normalized(normalization), *activated(activation, None), dropped]
+        layers += [*normalized(normalization), *activated(activation, None), dropped]
     layers.append(Layer.of("Dense", units=int(n_outputs), **penalties))
     return Network(tuple(map(int, input_shape)), tuple(layers), output_activation, loss)
 
@@ -114,7 +114,8 @@ def _recurrent(
     return Layer.of("Bidirectional", forward=inner, merge_mode="concat", **scalars)
 
 
-def _normalized(normalization: Literal["batch", "layer"] | None) -> list[Layer]:
+def normalized(normalization: Literal["batch", "layer"] | None) -> list[Layer]:
+    """Return the layer that normalises, if there is one."""
     if normalization is None:
         return []
     if normalization == "batch":

@@ -111,9 +111,9 @@ _CLASSES = {
 }
 _KNOWN = {(module, name) for module, names in _CLASSES.items() for name in _words(names)}
 # Ours are registered with Keras, which then writes no path of a module that others have.
-_OURS = _words("""Categories FeatureScale MissingNumbers ParametricActivation PeriodicEmbedding
-    PiecewiseLinearEmbedding PositionEncoding QuantileLoss SequencePooling SharedDense
-    SharedHeads SharedMean SmoothClip StepMask""")
+_OURS = _words("""Categories FeatureScale MaskedConv1D MissingNumbers ParametricActivation
+    PeriodicEmbedding PiecewiseLinearEmbedding PositionEncoding QuantileLoss SequencePooling
+    SharedDense SharedHeads SharedMean SmoothClip StepMask""")
 _OPERATIONS = {f"keras.src.ops.{name}" for name in ("image", "linalg", "math", "nn", "numpy")}
 # Of these modules of operations, all classes compute; of this one, some call what they are given.
 _CORE = "keras.src.ops.core"

@@ -23,11 +23,15 @@ SEQUENCES = {
     "simple": skdl.RNNClassifier(
         "simple", units=3, pooling="max", input_batch_norm=True, mask_missing=True, **SHORT
     ),
+    "cnn1d masked": skdl.CNN1DClassifier(3, normalization="batch", mask_missing=True, **SHORT),
+    "cnn1d": skdl.CNN1DClassifier(
+        (3, 2), kernel_size=(2, 3), pooling="max", input_batch_norm=True, **SHORT
+    ),
     "transformer": skdl.TransformerClassifier(1, n_heads=2, width=4, mask_missing=True, **SHORT),
 }
 
 
-@pytest.mark.parametrize("kind", slow_but(SEQUENCES, "gru", "transformer"))
+@pytest.mark.parametrize("kind", slow_but(SEQUENCES, "gru", "cnn1d masked", "transformer"))
 def test_sequences_with_and_without_missing_steps(kind, tmp_path):
     network = SEQUENCES[kind]
     rows = GAPS if network.mask_missing else X

@@ -171,6 +171,13 @@ CASES = {
     skdl.PretrainedFeatures: lambda: [
         (skdl.PretrainedFeatures("MobileNet", **BACKBONE), LARGE, None)
     ],
+    skdl.CNN1DClassifier: lambda: [
+        (skdl.CNN1DClassifier((2, 3), kernel_size=2, normalization="batch", **SMALL),
+         IMAGES[..., 0], np.arange(20) % 3),
+    ],
+    skdl.CNN1DRegressor: lambda: [
+        (skdl.CNN1DRegressor(2, pooling="attention", mask_missing=True, **SMALL), X, NUMBERS),
+    ],
     skdl.RNNClassifier: lambda: [
         (skdl.RNNClassifier(units=2, layers=2, bidirectional=True, pooling="mean", **SMALL),
          IMAGES[..., 0], np.arange(20) % 3),
@@ -180,6 +187,13 @@ CASES = {
     skdl.RNNRegressor: lambda: [
         (skdl.RNNRegressor("gru", units=2, normalization="layer", hidden_units=3, **SMALL),
          X, NUMBERS),
+    ],
+    skdl.SiameseTransformer: lambda: [
+        (skdl.SiameseTransformer(3, hidden_units=4, batch_size=8, epochs=1, random_state=0),
+         X, LABELS),
+        (skdl.SiameseTransformer(2, loss="contrastive", normalize=False, filters=2,
+                                 batch_size=8, epochs=1, random_state=0),
+         IMAGES, np.arange(20) % 3),
     ],
     skdl.SmoothClipScaler: lambda: [(skdl.SmoothClipScaler(), X, None)],
     skdl.TextClassifier: lambda: [

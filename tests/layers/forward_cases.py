@@ -41,6 +41,12 @@ def periodic(form, n_numeric=None):
     )  # fmt: skip
 
 
+def masked_conv(size):
+    return Layer.of(
+        "MaskedConv1D", filters=3, kernel_size=(size,), padding="same", **PENALTY
+    )  # fmt: skip
+
+
 def recurrent(kind, **config):
     return Layer.of(kind, units=4, **PENALTY, **config)
 
@@ -113,6 +119,12 @@ CHAINS = {
     "Rescaling": (IMAGE, [Layer.of("Rescaling", scale=1 / 255), conv(2, padding="same")]),
     "BatchNormalization in front of Conv2D": (IMAGE, [batch_norm(), conv(2), batch_norm()]),
     "BatchNormalization in front of padding": (IMAGE, [batch_norm(), conv(2, padding="same")]),
+    "Conv1D of sequences": (SIGNAL, [masked_conv(4), Layer.of("Flatten")]),
+    "MaskedConv1D behind a mask": (
+        SIGNAL,
+        [STEP_MASK, batch_norm(), masked_conv(4), batch_norm(), masked_conv(3),
+         Layer.of("SequencePooling", mode="mean")],
+    ),
     "MaxPooling1D": (SIGNAL, [Layer.of("MaxPooling1D", pool_size=(2,))]),
     "MaxPooling2D": (IMAGE, [Layer.of("MaxPooling2D", pool_size=(2, 3))]),
     "AveragePooling1D": (SIGNAL, [Layer.of("AveragePooling1D", pool_size=(2,))]),

@@ -236,6 +236,14 @@ def lstm(**options):
     return Layer.of("LSTM", units=4, l1=0.0, l2=0.0, **options)
 
 
+def masked_conv(size):
+    return Layer.of("MaskedConv1D", filters=4, kernel_size=(size,), padding="same", l1=0.0, l2=0.0)
+
+
+def batch_norm():
+    return Layer.of("BatchNormalization", momentum=0.9)
+
+
 def pooled(mode):
     return [
         Layer.of("StepMask"),
@@ -247,6 +255,13 @@ def pooled(mode):
 OWN = {
     "StepMask": [Layer.of("StepMask"), lstm()],
     **{f"SequencePooling {mode}": pooled(mode) for mode in MODES},
+    "MaskedConv1D": [
+        Layer.of("StepMask"),
+        masked_conv(4),
+        batch_norm(),
+        masked_conv(3),
+        Layer.of("SequencePooling", mode="mean"),
+    ],
     "mean of inputs": [Layer.of("StepMask"), Layer.of("SequencePooling", mode="mean")],
 }
 
@@ -273,7 +288,7 @@ def assert_same_arrays(found, expected, rtol=1e-4, atol=1e-6):
         np.testing.assert_allclose(own, other, rtol=rtol, atol=atol)
 
 
-@pytest.mark.parametrize("name", slow_but(list(OWN), "StepMask"))
+@pytest.mark.parametrize("name", slow_but(list(OWN), "StepMask", "MaskedConv1D"))
 def test_own_layers_for_sequences_train_as_in_keras(name, rows, compiled):
     X, y = with_gaps(rows[0]), rows[1]
     network = own_network(*OWN[name])
@@ -312,7 +327,7 @@ def test_a_sequence_pools_to_what_numpy_makes_of_its_own_steps(rows):
             np.testing.assert_allclose(found, of(own) if len(own) else np.zeros(3), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", slow_but(list(OWN), "SequencePooling attention"))
+@pytest.mark.parametrize("name", slow_but(list(OWN), "SequencePooling attention", "MaskedConv1D"))
 def test_predictions_depend_neither_on_padding_nor_on_other_rows(name, rows):
     X = with_gaps(rows[0])
     network = own_network(*OWN[name])

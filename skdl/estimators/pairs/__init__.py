@@ -1,0 +1,1 @@
+"""Embeddings that are learned from pairs and triplets of rows."""
