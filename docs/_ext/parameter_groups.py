@@ -28,7 +28,7 @@ GROUPS = {
         conv_blocks filters kernel_size convs_per_block padding pooling pool_size global_pooling
         cell units layers bidirectional
         n_blocks width n_heads feed_forward_units positional_encoding
-        encoder embedding_dim encoder_units
+        encoder embedding_dim encoder_units n_components normalize
     """,
     "Regularisation": """
         dropout input_dropout conv_dropout recurrent_dropout embedding_dropout
@@ -36,10 +36,11 @@ GROUPS = {
     """,
     "Loss and targets": """
         loss label_smoothing huber_delta quantile quantiles target_scaling class_weight calibrate
+        margin
     """,
     "Optimisation": """
         optimizer learning_rate learning_rate_schedule beta_2 batch_size epochs shuffle
-        fine_tune fine_tune_epochs fine_tune_learning_rate
+        rows_per_class fine_tune fine_tune_epochs fine_tune_learning_rate
     """,
     "Early stopping": """
         early_stopping validation_fraction validation_split monitor patience min_delta
