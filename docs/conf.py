@@ -12,6 +12,7 @@ from pathlib import Path
 from docutils import nodes
 
 import skdl
+from skdl._doc_links import documentation_url
 from skdl.datasets._files import find
 from skdl.datasets._sources import SOURCES
 from skdl.estimators import describe_space
@@ -38,6 +39,7 @@ extensions = [
     "backticks",
     "myst_parser",
     "numpydoc",
+    "parameter_groups",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
@@ -96,7 +98,23 @@ html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_js_files = ["wide_figures.js"]
 html_title = f"skdl {release}"
+html_favicon = "_static/logo_light.svg"
+# Every version of the pages reads the list of versions from where the newest are published. Without
+# an address, as on one's own machine, each reads its own.
+html_baseurl = documentation_url()
 html_theme_options = {
+    "logo": {
+        "text": "skdl",
+        "alt_text": "skdl",
+        "image_light": "_static/logo_light.svg",
+        "image_dark": "_static/logo_dark.svg",
+    },
+    "switcher": {
+        "json_url": f"{html_baseurl}/_static/switcher.json".removeprefix("/"),
+        "version_match": "dev" if "dev" in release else release,
+    },
+    "check_switcher": not html_baseurl,  # a build needs no network
+    "navbar_start": ["navbar-logo", "version-switcher"],
     "header_links_before_dropdown": 7,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],

@@ -1,5 +1,8 @@
 """The documentation: the newcomer's path word by word, the reference, the gallery."""
 
+import ast
+import inspect
+import json
 import re
 import runpy
 from pathlib import Path
@@ -235,6 +238,30 @@ def test_every_public_name_is_in_the_reference():
         skdl.worker,
     ):
         assert set(module.__all__) <= listed
+
+
+def test_every_parameter_of_a_network_is_in_one_group_of_its_page():
+    source = (ROOT / "docs" / "_ext" / "parameter_groups.py").read_text(encoding="utf-8")
+    (groups,) = (
+        ast.literal_eval(statement.value)
+        for statement in ast.parse(source).body
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "GROUPS"
+    )
+    grouped = " ".join(groups.values()).split()
+    assert len(grouped) == len(set(grouped))
+    kinds = [getattr(skdl, name) for name in skdl.__all__]
+    signatures = [inspect.signature(kind).parameters for kind in kinds if isinstance(kind, type)]
+    networks = [parameters for parameters in signatures if "optimizer" in parameters]
+    assert len(networks) > 10
+    names = {str(parameter).partition("=")[0] for group in networks for parameter in group.values()}
+    assert {name.partition(":")[0] for name in names} == set(grouped)
+
+
+def test_versions_to_choose_from_include_this_one():
+    versions = json.loads((ROOT / "docs" / "_static" / "switcher.json").read_text("utf-8"))
+    this = "dev" if "dev" in skdl.__version__ else skdl.__version__
+    assert [entry["version"] for entry in versions].count(this) == 1
+    assert all(entry["url"].endswith("/") for entry in versions)
 
 
 def test_every_page_of_the_gallery_shows_something_and_asserts_what_it_says():
