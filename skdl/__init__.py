@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from skdl import model_selection as model_selection
     from skdl import reporting as reporting
     from skdl import serving as serving
+    from skdl._rows import ParquetRows, RowSource
     from skdl._versions import show_versions
     from skdl.estimators import (
         CNNClassifier,
@@ -73,11 +74,13 @@ _MODULE_OF = {
     "MLPClassifier": "skdl.estimators",
     "MLPRegressor": "skdl.estimators",
     "OptunaPruning": "skdl.model_selection",
+    "ParquetRows": "skdl._rows",
     "PretrainedCNNClassifier": "skdl.estimators",
     "PretrainedCNNRegressor": "skdl.estimators",
     "PretrainedFeatures": "skdl.estimators",
     "RNNClassifier": "skdl.estimators",
     "RNNRegressor": "skdl.estimators",
+    "RowSource": "skdl._rows",
     "SmoothClipScaler": "skdl.estimators",
     "TextClassifier": "skdl.estimators",
     "TextRegressor": "skdl.estimators",
@@ -100,11 +103,13 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "OptunaPruning",
+    "ParquetRows",
     "PretrainedCNNClassifier",
     "PretrainedCNNRegressor",
     "PretrainedFeatures",
     "RNNClassifier",
     "RNNRegressor",
+    "RowSource",
     "SmoothClipScaler",
     "TextClassifier",
     "TextRegressor",

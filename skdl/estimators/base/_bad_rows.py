@@ -11,6 +11,8 @@ import pandas as pd
 from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
+from skdl._rows import source_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -105,7 +107,7 @@ def _cells(X: Any) -> _Columns | None:
         return [(column.name, np.array(column.to_list(), object)) for column in X.get_columns()]
     if isinstance(X, pd.DataFrame):
         return [(name, values.array) for name, values in X.items()]
-    if sparse.issparse(X):
+    if sparse.issparse(X) or source_of(X) is not None:
         return None
     try:
         array = np.asarray(X)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
+from skdl._rows import RowSource
 from skdl.layers import blueprint_of, size
 from skdl.training._losses import reduction_of
 from skdl.training.engine._padding import padded_network
@@ -68,6 +69,7 @@ def stack_key(member: Member, network: Network) -> Hashable:
         reduction_of(network.loss),
         sparse.issparse(job.train.X),
         job.train.X.dtype == np.uint8,
+        isinstance(job.train.X, RowSource),
     )
 
 
