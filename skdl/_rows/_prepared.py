@@ -38,6 +38,8 @@ class PreparedRows(RowSource):
         they are numbers.
     encoding : hashable, optional
         Equal where `encode` does the same.
+    row_shape : tuple of int, optional
+        Shape of each row, if another than that of the source.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class PreparedRows(RowSource):
         offsets: NDArray[np.float64] | None = None,
         encode: Callable[[Any, int], NDArray[Any]] | None = None,
         encoding: Hashable = None,
+        row_shape: tuple[int, ...] | None = None,
     ) -> None:
         self.source = source
         self.buffer_rows = source.buffer_rows
@@ -60,13 +63,14 @@ class PreparedRows(RowSource):
         self._offsets = offsets
         self._encode = encode
         self._encoding = encoding
-        self._set_blocks(source.shape, source.dtype, source.block_starts[1:].tolist())
+        shape = source.shape if row_shape is None else (len(source), *row_shape)
+        self._set_blocks(shape, source.dtype, source.block_starts[1:].tolist())
         self._is_checked = np.zeros(len(self.block_starts) - 1, bool)
 
     @property
     def identity(self) -> Hashable:
         offsets = None if self._offsets is None else self._offsets.tobytes()
-        return self.source.identity, self._allow_nan, offsets, self._encoding
+        return self.source.identity, self._allow_nan, offsets, self._encoding, self.shape
 
     @property
     def is_wide(self) -> bool:
@@ -74,10 +78,23 @@ class PreparedRows(RowSource):
 
     def with_offsets(self, offsets: NDArray[np.float64] | None) -> PreparedRows:
         """Return the rows less what is to be subtracted from each column."""
-        return PreparedRows(
-            self.source, self._owner, allow_nan=self._allow_nan, cure=self._cure, offsets=offsets,
-            encode=self._encode, encoding=self._encoding,
-        )  # fmt: skip
+        return self._with(offsets=offsets)
+
+    def reshape(self, n_rows: int, *shape: int) -> PreparedRows:
+        """Return the same rows, each of another shape."""
+        del n_rows
+        return self._with(row_shape=shape)
+
+    def _with(self, **changes: Any) -> PreparedRows:
+        options = {
+            "allow_nan": self._allow_nan,
+            "cure": self._cure,
+            "offsets": self._offsets,
+            "encode": self._encode,
+            "encoding": self._encoding,
+            "row_shape": self.shape[1:],
+        }
+        return PreparedRows(self.source, self._owner, **{**options, **changes})
 
     def read_block(self, number: int, dtype: Any = None) -> NDArray[Any]:
         if self._encode is not None:
@@ -91,7 +108,7 @@ class PreparedRows(RowSource):
         if not self._is_checked[number]:
             self._check(rows, int(self.block_starts[number]))
             self._is_checked[number] = True
-        return rows
+        return rows.reshape(len(rows), *self.shape[1:])
 
     def _check(self, rows: NDArray[Any], start: int) -> None:
         """Refuse NaN and infinite numbers."""
