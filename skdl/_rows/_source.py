@@ -126,7 +126,7 @@ class RowSource:
 
     def __getitem__(self, key: Any) -> Any:
         """Return one row as an array, or several as a view that reads them when they are needed."""
-        if np.ndim(key) == 0 and not isinstance(key, slice | tuple):
+        if not isinstance(key, slice | tuple) and np.ndim(key) == 0:
             return self.rows_at(np.array([range(len(self))[operator.index(key)]]))[0]
         return LazyRows(self)[key]
 

@@ -267,6 +267,11 @@ def _checked_pair(network: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, An
             if reset and checks["dtype"] is np.float32:
                 warn_about_offsets(network, X)
         else:
+            if y is None:
+                raise ValueError(
+                    f"This {type(network).__name__} estimator requires y to be passed, but the "
+                    "target y is None."
+                )
             y = check_y(y, multi_output=True, y_numeric=False, estimator=network)
             check_consistent_length(rows, y)
             if reset and isinstance(rows, LazyRows) and rows.source is not rows.base:

@@ -74,7 +74,7 @@ class UserModelEstimator(UserModelParameters):
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         sample_weight: Any = None,
         X_val: Any = None,
         y_val: Any = None,
@@ -89,8 +89,8 @@ class UserModelEstimator(UserModelParameters):
         ----------
         X : array-like or CSR matrix of shape (n_samples, ...)
             Finite numbers.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Targets; must be passed.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts in the loss; rows of weight 0 are left out.
         X_val, y_val : array-like, default=None

@@ -20,6 +20,7 @@ from skdl.estimators.base._network_estimator import BaseNetwork
 from skdl.estimators.base._parameters import CONSTRAINTS, units_per_layer
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._sparsity import nonzero_weights
+from skdl.estimators.mlp._column_kinds import is_plain
 from skdl.estimators.mlp._offsets import in_float32, large_offsets
 from skdl.estimators.mlp._source_sample import LEARNING_ROWS, offsets_of_source, sample_frame
 from skdl.estimators.mlp._table_encoder import TableEncoder, other_columns
@@ -239,7 +240,9 @@ class BaseMLP(BaseNetwork):
     def _encoded_source(self, X: LazyRows, source: Any, *, reset: bool) -> Any:
         """Return rows of a source with columns of categories as numbers, else None."""
         owner = type(self).__name__
-        others = other_columns(source.empty_frame)
+        others = []
+        if self.categorical_features is not None:
+            others = other_columns(source.empty_frame)
         if reset:
             self._encoder = None
             if others:
@@ -274,7 +277,8 @@ class BaseMLP(BaseNetwork):
                 f"{owner}: X is a {type(source).__name__} of shape {source.shape}. Expected two "
                 "axes, rows and features; CNNClassifier and CNNRegressor take images."
             )
-        others = other_columns(source.empty_frame) if hasattr(source, "empty_frame") else []
+        kinds = source.empty_frame.dtypes if hasattr(source, "empty_frame") else {}
+        others = [name for name, kind in kinds.items() if not _is_number(kind)]
         if others and self.categorical_features is None:
             raise ValueError(
                 f"{owner}: columns {others} of X hold no numbers. Expected "
@@ -490,6 +494,11 @@ class BaseMLP(BaseNetwork):
         tags.input_tags.allow_nan = self.missing_numbers is not None
         tags.input_tags.categorical = self.categorical_features is not None
         return tags
+
+
+def _is_number(dtype: Any) -> bool:
+    """Tell whether cells of a type are numbers where no column is one of categories."""
+    return is_plain(dtype) or pd.api.types.is_bool_dtype(dtype)
 
 
 def _listed(values: dict[str, Any]) -> str:
