@@ -124,7 +124,7 @@ class PreparedRows(RowSource):
         else:
             wrong, what = np.isnan(flat), "NaN"
             cure = f"Expected a number in each cell: {self._cure}."
-        columns = np.flatnonzero(wrong.any(0)).tolist()
+        columns: list[Any] = np.flatnonzero(wrong.any(0)).tolist()
         if self.feature_names is not None and self.ndim == len(("rows", "features")):
             columns = [self.feature_names[i] for i in columns]
         more = len(columns) - _MOST_SHOWN
