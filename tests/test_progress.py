@@ -153,6 +153,7 @@ FITS = {
 @pytest.mark.parametrize(
     "what", ["fit", *(pytest.param(w, marks=pytest.mark.slow) for w in list(FITS)[1:])]
 )
+@pytest.mark.slow
 def test_the_import_of_tensorflow_is_announced_and_silence_is_silent(what, fresh_python):
     done = fresh_python(FIT.format(before="", fit=FITS[what].format(1)))
     first, *others = done.stdout.splitlines()

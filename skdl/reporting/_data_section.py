@@ -54,15 +54,28 @@ def _blocks(subject: Subject) -> Iterator[Block]:
         sizes = np.unique(np.asarray(subject.groups), return_counts=True)[1]
         told = f"{len(sizes):,}, of {sizes.min():,} to {sizes.max():,} rows"
         facts.append(("groups", told))
+    if subject.time is not None:
+        facts += _facts_of_times(subject.time)
     yield Table((), facts)
     targets = None if y is None else np.asarray(y)
     if targets is not None and targets.ndim == 2 and targets.shape[1] == 1:
         targets = targets.ravel()
     if targets is not None and targets.ndim == 1:
-        warnings += _order(targets, is_classifier=subject.is_classifier)
+        if subject.groups is None and subject.time is None:
+            warnings += _order(targets, is_classifier=subject.is_classifier)
         yield from _targets(targets, is_classifier=subject.is_classifier)
     for warning in warnings:
         yield Text(warning, "warning")
+
+
+def _facts_of_times(times: NDArray[Any]) -> Iterator[tuple[str, str]]:
+    column = pd.Series(times)
+    yield "time", f"{column.min()} to {column.max()}, {column.nunique():,} distinct"
+    if column.is_monotonic_increasing:
+        order = "in order of time"
+    else:
+        order = "the other way round" if column.is_monotonic_decreasing else "not in order of time"
+    yield "rows are", order
 
 
 def _as_frame(X: Any) -> pd.DataFrame | None:

@@ -42,7 +42,12 @@ _OTHER_ADVICE = "Pass rows that no fit has seen: `skdl.report(estimator, X_test,
 
 
 def report(
-    estimator_or_result_or_search: Any, X: Any = None, y: Any = None, *, groups: Any = None
+    estimator_or_result_or_search: Any,
+    X: Any = None,
+    y: Any = None,
+    *,
+    groups: Any = None,
+    time: Any = None,
 ) -> Report:
     """Describe an estimator, a cross-validation, a search or an ensemble on one page.
 
@@ -64,6 +69,9 @@ def report(
         Their targets.
     groups : array-like of shape (n_samples,), default=None
         Groups of the rows, to be counted.
+    time : array-like of shape (n_samples,) or str, default=None
+        Numbers, dates, or the name of a column: when each row was measured. The page tells from
+        when to when, and whether the rows are in that order.
 
     Returns
     -------
@@ -74,6 +82,8 @@ def report(
     ------
     TypeError
         If the first argument is something else.
+    ValueError
+        If `groups` or `time` do not fit the rows.
     NotFittedError
         If it is not fitted.
 
@@ -95,7 +105,7 @@ def report(
     >>> [section.title for section in report.sections]
     ['Scores', 'Diagnosis', 'Next', 'Training curves', 'Residuals', 'Parameters', 'Data']
     """
-    subject = subject_of(estimator_or_result_or_search, X, y, groups)
+    subject = subject_of(estimator_or_result_or_search, X, y, groups, time)
     predictions = predictions_of(subject)
     diagnosis = diagnosis_of(subject)
     scores, facts = score_section(subject, predictions)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
+from skdl.estimators.base import RowMetadata
 from skdl.inspection._networks import check_fitted_networks, first_network
 from skdl.model_selection import (
     CrossValidationResult,
@@ -36,7 +37,7 @@ class Subject:
         The estimator whose parameters and targets are meant; fitted, but for a cross-validation.
     X, y : object
         Rows, if there are any.
-    groups : object
+    groups, time : object
         Of the rows, if there are any.
     """
 
@@ -46,6 +47,7 @@ class Subject:
     X: Any = None
     y: Any = None
     groups: Any = None
+    time: Any = None
 
     @property
     def name(self) -> str:
@@ -67,7 +69,7 @@ class Subject:
         return bool(is_classifier(self.estimator))
 
 
-def subject_of(given: Any, X: Any, y: Any, groups: Any) -> Subject:
+def subject_of(given: Any, X: Any, y: Any, groups: Any, time: Any) -> Subject:
     """Tell what was handed over.
 
     Raises
@@ -76,11 +78,14 @@ def subject_of(given: Any, X: Any, y: Any, groups: Any) -> Subject:
         If it is none of these.
     NotFittedError
         If it is not fitted.
+    ValueError
+        If groups or times do not fit the rows.
     """
     if isinstance(given, CrossValidationResult):
         own = given.data
         X, y = (own[0] if X is None else X), (own[1] if y is None else y)
-        return Subject("cross-validation", given, given.unfitted_estimator, X, y, groups)
+        known = _known(X, groups, time)
+        return Subject("cross-validation", given, given.unfitted_estimator, X, y, **known)
     # A search that fits nothing at its end cannot predict.
     is_known = hasattr(given, "predict") or hasattr(given, "cv_results_")
     if isinstance(given, type | Mapping) or not is_known:
@@ -90,11 +95,20 @@ def subject_of(given: Any, X: Any, y: Any, groups: Any) -> Subject:
             "ensemble, or what skdl.model_selection.cross_validate returns."
         )
     check_is_fitted(given)
+    known = _known(X, groups, time)
     if hasattr(given, "cv_results_"):
         best = getattr(given, "best_estimator_", given.estimator)
-        return Subject("search", given, best, X, y, groups)
+        return Subject("search", given, best, X, y, **known)
     kind: Kind = "ensemble" if isinstance(given, _ENSEMBLES) else "estimator"
-    return Subject(kind, given, given, X, y, groups)
+    return Subject(kind, given, given, X, y, **known)
+
+
+def _known(X: Any, groups: Any, time: Any) -> dict[str, Any]:
+    """Return groups and times, of which a report may tell both."""
+    if X is None or (groups is None and time is None):
+        return {}
+    both = RowMetadata.checked(_OWNER, X, groups), RowMetadata.checked(_OWNER, X, time=time)
+    return both[0].as_arguments() | both[1].as_arguments()
 
 
 def _networks(estimator: Any) -> list[Any]:

@@ -170,6 +170,7 @@ def test_offsets_that_float32_does_not_hold(dtype, diabetes, path):
     ("dtype", "is_flat"),
     [slow_case((np.uint8, False)), (np.float32, True), slow_case((np.float64, False))],
 )
+@pytest.mark.slow
 def test_convolutional_networks(dtype, is_flat, path):
     rng = np.random.default_rng(0)
     X = rng.integers(0, 255, (60, 8, 6)).astype(dtype)

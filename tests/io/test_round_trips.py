@@ -253,7 +253,8 @@ def fitted(case):
 
 
 # Each of the others has a class of the same kind among them.
-QUICK = [kind for kind in PUBLIC if not kind.__name__.startswith(("CNNC", "Pretrained"))]
+DEAR = ("CNNC", "Pretrained", "RNNR", "TextR", "TransformerR")
+QUICK = [kind for kind in PUBLIC if not kind.__name__.startswith(DEAR)]
 
 
 def through_file(estimator, folder, trusted=TRUSTED):

@@ -147,6 +147,7 @@ def with_gaps(X):
 
 
 @pytest.mark.parametrize("form", slow_but(["learned", "sinusoidal"], "learned"))
+@pytest.mark.slow
 def test_networks_of_own_layers_for_attention_train_as_in_keras(form, rows, compiled):
     X, y = with_gaps(rows[0]), rows[1]
     job = job_of(own_network(form), X, y)

@@ -110,6 +110,7 @@ def test_masked_layers_train_as_in_keras(name, rows, compiled, caplog):
     assert kinds_of(ours)[0] == "Masking"
 
 
+@pytest.mark.slow
 def test_masked_steps_of_any_number_are_left_out(rows, caplog):
     X, y = rows
     X[X == 0] = -9.0
@@ -119,6 +120,7 @@ def test_masked_steps_of_any_number_are_left_out(rows, caplog):
     assert_learned_as_in_keras(drawn(model), X, y, caplog)
 
 
+@pytest.mark.slow
 def test_the_mean_over_steps_leaves_masked_ones_out_as_in_keras(rows, compiled, caplog):
     X, y = rows
     X[3, 0] = 1  # of no step, Keras has NaN
@@ -157,6 +159,7 @@ def test_masks_of_branches_are_joined_as_in_keras(merge, rows, caplog):
     assert_learned_as_in_keras(drawn(merged(merge())), *rows, caplog)
 
 
+@pytest.mark.slow
 def test_a_branch_without_a_mask_ends_the_mask(rows, caplog):
     inputs = keras.Input((N_STEPS, N_CHANNELS))
     added = keras.layers.Add()([Masking()(inputs), keras.layers.Dense(N_CHANNELS)(inputs)])
@@ -164,6 +167,7 @@ def test_a_branch_without_a_mask_ends_the_mask(rows, caplog):
     assert_learned_as_in_keras(drawn(model), *rows, caplog)
 
 
+@pytest.mark.slow
 def test_masks_of_saved_models_are_read(rows, tmp_path, caplog):
     model = drawn(merged(keras.layers.Add()))
     model.save(tmp_path / "model.keras")
@@ -269,7 +273,7 @@ def assert_same_arrays(found, expected, rtol=1e-4, atol=1e-6):
         np.testing.assert_allclose(own, other, rtol=rtol, atol=atol)
 
 
-@pytest.mark.parametrize("name", slow_but(list(OWN), "StepMask", "SequencePooling attention"))
+@pytest.mark.parametrize("name", slow_but(list(OWN), "StepMask"))
 def test_own_layers_for_sequences_train_as_in_keras(name, rows, compiled):
     X, y = with_gaps(rows[0]), rows[1]
     network = own_network(*OWN[name])

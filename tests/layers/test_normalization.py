@@ -42,6 +42,7 @@ NORMALIZATIONS = {
         (2, "scale and center"),
     ),
 )
+@pytest.mark.slow
 def test_layer_normalization_trains_as_in_keras(n_axes, options, rows):
     X, y = rows
     X = X if n_axes == 2 else X[:, 0]
@@ -62,6 +63,7 @@ def test_layer_normalization_trains_as_in_keras(n_axes, options, rows):
         np.testing.assert_allclose(own, theirs, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_layer_normalization_over_another_axis_is_left_to_keras_own_layer(rows):
     X, y = rows
     model = model_of(X.shape[1:], axis=1)

@@ -104,6 +104,7 @@ def test_recurrent_layers_train_as_in_keras(name, rows, compiled):
     np.testing.assert_allclose(ours.predict(X), np.asarray(twin(X))[:, 0], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_recurrent_classifier_trains_as_in_keras(rows):
     X, y = rows
     labels = np.digitize(y, [-1, 1])
@@ -113,6 +114,7 @@ def test_recurrent_classifier_trains_as_in_keras(rows):
     assert_same_weights(ours, learned_by_keras(model, X, labels, loss))
 
 
+@pytest.mark.slow
 def test_frozen_recurrent_layers_keep_their_weights(rows):
     X, y = rows
     model = drawn(sequential(GRU(4)))

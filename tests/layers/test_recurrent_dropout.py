@@ -106,7 +106,7 @@ def job_of(layer, seed):
     return Job(network, rows, optimizer, epochs=3, batch_size=16, seed=seed, weights=weights)
 
 
-@pytest.mark.parametrize("kind", slow_but(list(OWN), "LSTM", "Bidirectional"))
+@pytest.mark.parametrize("kind", slow_but(list(OWN), "LSTM"))
 def test_members_of_other_rates_learn_in_company_what_they_learn_alone(kind, compiled):
     rates = [{"dropout": d, "recurrent_dropout": r} for d, r in
              [(0.0, 0.1), (0.5, 0.3), (0.2, 0.6), (0.3, 0.0), (0.0, 0.0)]]  # fmt: skip
@@ -118,7 +118,7 @@ def test_members_of_other_rates_learn_in_company_what_they_learn_alone(kind, com
         assert np.allclose(alone.weights, plain.weights) == (not any(own.values()))
 
 
-@pytest.mark.parametrize("name", ["LSTM", "GRU of states"])
+@pytest.mark.parametrize("name", slow_but(["LSTM", "GRU of states"], "LSTM"))
 def test_recurrent_dropout_of_users_models_trains_in_the_engine_and_rests_in_prediction(
     name, caplog
 ):

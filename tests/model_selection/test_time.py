@@ -22,6 +22,7 @@ from skdl.model_selection import (
     TimeOrderedSplit,
     cross_validate,
 )
+from skdl.model_selection.search import _workers
 
 pytestmark = pytest.mark.filterwarnings("ignore::skdl.exceptions.NoImprovementWarning")
 
@@ -31,6 +32,7 @@ DATES = np.datetime64("2026-01-01") + DAYS
 STOPPING = MLPRegressor(
     4, epochs=2, early_stopping=True, patience=1, validation_fraction=0.25, random_state=0
 )
+GAP = np.timedelta64(2, "D")
 SPACE = {"network__learning_rate": [0.01, 0.02]}
 
 
@@ -456,14 +458,24 @@ def test_workers_of_a_search_are_told_what_is_known_of_the_rows(
 ):
     told = []
 
-    def on_workers(search, X, y, params, trials_together):
-        told.append(params)
+    def on_workers(search, X, y, params, metadata, trials_together):
+        assert not params
+        told.append(metadata)
         raise ReachedError
 
     monkeypatch.setattr("skdl.model_selection.search._search.search_on_workers", on_workers)
     inside = search(engine="loky", storage=str(tmp_path / "study.log"), study_name="days")
-    known = RowMetadata(time=DATES) if is_inside else RowMetadata()
+    known = RowMetadata(time=DATES, gap=GAP) if is_inside else RowMetadata()
     with FitMetadata(inside, known), pytest.raises(ReachedError):
         inside.fit(*rows, **({} if is_inside else {"time": DATES}))
-    (params,) = told
-    np.testing.assert_array_equal(params["time"], DATES)
+    (metadata,) = told
+    np.testing.assert_array_equal(metadata.time, DATES)
+    assert metadata.gap == (GAP if is_inside else None)
+
+
+def test_a_worker_of_a_search_keeps_the_gap_of_a_split_outside(rows, inner_splits):
+    known = RowMetadata(time=DATES, gap=GAP)
+    _workers._take_part(search(refit=False), *rows, {}, known)
+    assert len(inner_splits) == 6
+    for train, held_out in inner_splits:
+        assert held_out.min() - train.max() >= GAP

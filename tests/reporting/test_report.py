@@ -327,6 +327,21 @@ def test_rows_columns_gaps_and_duplicates_are_counted():
     assert any("Constant columns, which say nothing: same." in warning for warning in warnings)
 
 
+def test_times_are_told_and_their_order():
+    X, y = np.zeros((4, 2)), np.arange(4.0)
+    network = MLPRegressor(2, epochs=1, random_state=0).fit(X, y)
+    for time, order in (
+        (["2026-01-02", "2026-01-02", "2026-01-03", "2026-01-09"], "in order of time"),
+        (["2026-01-09", "2026-01-02", "2026-01-03", "2026-01-02"], "not in order of time"),
+    ):
+        text = skdl.report(network, X, y, groups=[0, 0, 1, 1], time=time).markdown
+        assert "2026-01-02 00:00:00 to 2026-01-09 00:00:00, 3 distinct" in text
+        assert f"| {order} |" in text
+        assert "2, of 2 to 2 rows" in text
+    with pytest.raises(ValueError, match=r"report: time is of shape \(3,\)"):
+        skdl.report(network, X, y, time=[1, 2, 3])
+
+
 def test_images_and_sparse_matrices_are_described():
     from scipy import sparse
 

@@ -419,6 +419,7 @@ def test_several_targets(regression):
 @pytest.mark.parametrize(
     ("kind", "metrics"), [slow_case(("multiclass", ["accuracy"])), ("regression", ["mae", "mse"])]
 )
+@pytest.mark.slow
 def test_metrics_of_both_sides(kind, metrics, iris, regression):
     if kind == "regression":
         X, y = regression

@@ -198,9 +198,7 @@ def test_models_train_as_in_keras(name, rows, log):
     np.testing.assert_allclose(ours.history_["val_loss"], history["val_loss"], rtol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "name", slow_but(LEFT_TO_KERAS, "one layer twice", "rows meet", "bias regulariser", "lambda")
-)
+@pytest.mark.parametrize("name", slow_but(LEFT_TO_KERAS, "one layer twice", "lambda"))
 def test_what_the_graph_cannot_do_goes_to_keras_and_says_why(name, rows, log):
     X, y = rows
     build, reason = LEFT_TO_KERAS[name]
@@ -232,6 +230,7 @@ def test_embedding_learns_what_a_dense_layer_of_indicators_learns(rows):
     )
 
 
+@pytest.mark.slow
 def test_model_with_trained_weights_predicts_what_the_estimator_predicts(rows):
     X, y = rows
     ours = estimator(everything, dropout=0.3).fit(X, y)

@@ -396,8 +396,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
 
         together = size_of_round(self.trials_together, pruner)
         try:
-            given = *given[:2], {**metadata.as_arguments(), **given[2]}
-            self._search(trials, progress, tasks, n_trials, together, given)
+            self._search(trials, progress, tasks, n_trials, together, (*given, metadata))
         except KeyboardInterrupt:
             self._set_results(space, start, metrics, objectives)
             raise
@@ -466,7 +465,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         tasks: SearchTasks,
         n_trials: int | None,
         trials_together: int,
-        given: tuple[Any, Any, Mapping[str, Any]],
+        given: tuple[Any, Any, Mapping[str, Any], RowMetadata],
     ) -> None:
         """Evaluate trials, here or on workers, until the study holds enough of them."""
         study = self.study_

@@ -8,6 +8,7 @@ from joblib import Parallel, delayed
 from optuna.storages import InMemoryStorage
 
 from skdl._compat_optuna import storage_of
+from skdl.estimators.base import FitMetadata
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection._lockstep import with_sklearn_config
 from skdl.model_selection.search._ensemble import ENSEMBLE
@@ -15,6 +16,8 @@ from skdl.training.lockstep import lockstep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from skdl.estimators.base import RowMetadata
 
 __all__ = ["check_engine", "is_part_of_search", "search_on_workers"]
 
@@ -64,7 +67,12 @@ def is_part_of_search(search: Any) -> bool:
 
 
 def search_on_workers(
-    search: Any, X: Any, y: Any, params: Mapping[str, Any], trials_together: int
+    search: Any,
+    X: Any,
+    y: Any,
+    params: Mapping[str, Any],
+    metadata: RowMetadata,
+    trials_together: int,
 ) -> None:
     """Return once the study of a search holds enough trials, made by the workers.
 
@@ -76,6 +84,8 @@ def search_on_workers(
         As ``fit`` was given them.
     params : mapping of str to object
         Further arguments of ``fit``.
+    metadata : RowMetadata
+        What is known of the rows, from these arguments or from outside.
     trials_together : int
         Size of a round, if there are enough trials to give one to each worker.
     """
@@ -89,8 +99,11 @@ def search_on_workers(
         # A round of one worker must not be all that there is to do for several.
         most = trials_together if search.n_trials is None else search.n_trials // session.n_workers
         part.trials_together = max(1, min(trials_together, most))
-        Parallel()(take_part(part, X, y, params) for _ in range(session.n_workers))
+        Parallel()(take_part(part, X, y, params, metadata) for _ in range(session.n_workers))
 
 
-def _take_part(search: Any, X: Any, y: Any, params: Mapping[str, Any]) -> None:
-    search.fit(X, y, **params)
+def _take_part(
+    search: Any, X: Any, y: Any, params: Mapping[str, Any], metadata: RowMetadata
+) -> None:
+    with FitMetadata(search, metadata):
+        search.fit(X, y, **params)

@@ -44,6 +44,7 @@ def test_backbone_with_a_function_is_pickled_by_reference():
     )
 
 
+@pytest.mark.slow
 def test_layer_of_a_sequential_model_is_a_transformer():
     def build():
         return keras.Sequential([keras.Input((4,)), layers.Dense(2, name="code"), layers.Dense(4)])

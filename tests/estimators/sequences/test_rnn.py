@@ -39,6 +39,7 @@ def padded(sequences, n_steps):
 # ---------------------------------------------------------------------------------- shapes
 
 
+@pytest.mark.slow
 def test_sequences_flat_rows_and_channels_first_learn_the_same():
     sequences = RNNClassifier(**SMALL).fit(X, LABELS)
     expected = sequences.predict_proba(X)
@@ -257,6 +258,7 @@ def test_bad_lists_fail_in_each_fold():
 # -------------------------------------------------------------------------------- parameters
 
 
+@pytest.mark.slow
 def test_layers_follow_from_the_parameters():
     network = RNNClassifier(
         "lstm", units=(4, 3), bidirectional=True, pooling="mean", hidden_units=(5,), epochs=1,
@@ -276,6 +278,7 @@ def test_layers_follow_from_the_parameters():
 
 
 @pytest.mark.parametrize("bidirectional", [slow_case(case=False), True])
+@pytest.mark.slow
 def test_recurrent_dropout_is_that_of_keras(bidirectional):
     options = {**SMALL, "bidirectional": bidirectional}
     network = RNNRegressor(**options, recurrent_dropout=0.3).fit(X, NUMBERS)
@@ -286,6 +289,7 @@ def test_recurrent_dropout_is_that_of_keras(bidirectional):
 
 
 @pytest.mark.parametrize("cell", slow_but(["lstm", "gru", "simple"], "gru"))
+@pytest.mark.slow
 def test_model_predicts_what_the_estimator_predicts(cell):
     network = RNNClassifier(cell, units=3, layers=2, normalization="batch", epochs=2)
     network.fit(RAGGED, LABELS)
@@ -304,6 +308,7 @@ def test_input_batch_norm_scales_channels_by_the_steps_that_are_there():
     np.testing.assert_allclose(layer.moving_variance, 0.9 + 0.1 * steps.var(0), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_penalties_concern_the_kernels_of_inputs():
     layer = RNNRegressor(**SMALL, l1=0.1, l2=0.2).fit(X, NUMBERS).model_.layers[0]
     assert layer.kernel_regularizer.get_config() == {"l1": 0.1, "l2": 0.2}

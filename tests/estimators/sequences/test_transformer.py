@@ -18,6 +18,7 @@ def layers_of(estimator):
     return [type(layer).__name__ for layer in estimator.model_.layers]
 
 
+@pytest.mark.slow
 def test_layers_follow_from_the_parameters():
     network = TransformerClassifier(
         2, n_heads=2, width=4, feed_forward_units=5, hidden_units=3, dropout=0.1, epochs=1
@@ -53,6 +54,7 @@ def test_training_goes_on_with_longer_sequences():
     assert network.predict(RAGGED).shape == (40,)
 
 
+@pytest.mark.slow
 def test_model_predicts_what_the_estimator_predicts():
     X = RNG.normal(size=(40, 6, 2)).astype(np.float32)
     network = TransformerClassifier(**SMALL, pooling="attention").fit(X, X[:, 0, 0] > 0)

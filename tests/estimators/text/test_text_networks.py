@@ -45,7 +45,7 @@ def fitted():
 # ------------------------------------------------------------------------------------ learning
 
 
-@pytest.mark.parametrize("encoder", slow_but(ENCODERS, "mean", "gru"))
+@pytest.mark.parametrize("encoder", slow_but(ENCODERS, "mean"))
 def test_words_decide(encoder):
     network = TextClassifier(**SMALL | {"encoder": encoder, "epochs": 20, "learning_rate": 0.03})
     assert network.fit(TEXTS, LABELS).score(*reviews(40)) == 1
@@ -66,7 +66,7 @@ def test_regressor_learns_numbers_in_their_own_units():
     assert network.score(TEXTS, y) > 0.9
 
 
-@pytest.mark.parametrize("encoder", slow_but(ENCODERS, "mean", "gru", "attention"))
+@pytest.mark.parametrize("encoder", slow_but(ENCODERS, "mean", "gru"))
 def test_keras_model_predicts_the_same(encoder):
     network = TextClassifier(encoder, **SMALL).fit(IDS, LABELS)
     theirs = network.model_.predict(IDS, verbose=0)
@@ -82,6 +82,7 @@ def test_the_mean_by_hand_leaves_padding_out(fitted):
     np.testing.assert_allclose(fitted.predict_proba(["the good plot"])[0, 1], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_parameters_shape_the_network():
     network = TextClassifier(
         "gru", bidirectional=True, pooling="attention", hidden_units=(5, 4), embedding_dropout=0.1,

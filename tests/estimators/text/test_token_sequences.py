@@ -165,6 +165,7 @@ def test_transform_needs_fit():
         TokenSequences().transform(TEXTS)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_tokens():
     # 3 million tokens; as strings in a list they would take 24 MB for the references alone.
     texts = ["a b c d e f " * 500] * 1000

@@ -39,6 +39,7 @@ def states(study):
     return [trial.state.name for trial in study.get_trials(deepcopy=False)]
 
 
+@pytest.mark.slow
 def test_lock_of_a_killed_process_is_taken_away_at_once(tmp_path):
     path = tmp_path / "study.log"
     killed = subprocess.run(

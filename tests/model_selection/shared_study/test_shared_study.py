@@ -196,6 +196,7 @@ def test_processes_share_the_trials(team, n_workers, together):
     assert len({pid for _, pid in team.evaluated()}) >= 2
 
 
+@pytest.mark.slow
 def test_survivor_finishes_what_a_killed_process_has_begun(team):
     killed, survivor = team.start(2)
     team.wait_until(lambda: {pid for _, pid in team.evaluated()} == {killed.pid, survivor.pid})

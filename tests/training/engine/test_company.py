@@ -138,6 +138,7 @@ def test_each_of_50_members_equals_its_job_alone(compiled, n_cores, stack_sizes,
     assert sum(e.n_iter_ < e.epochs for e in alone) >= 10
 
 
+@pytest.mark.slow
 def test_plain_and_compiled_graph_agree(monkeypatch):
     fits = fifty_different_fits()[:3]
     plain = fitted_together(fits)

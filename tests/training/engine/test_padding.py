@@ -179,6 +179,7 @@ def fitted_with(ours, company, y):
     return found
 
 
+@pytest.mark.slow
 def test_callbacks_see_and_set_a_members_own_weights(stacks):
     shapes = []
 
@@ -197,6 +198,7 @@ def test_callbacks_see_and_set_a_members_own_weights(stacks):
         assert distance(one, other) < TOLERANCE
 
 
+@pytest.mark.slow
 def test_what_may_not_be_padded_is_not(stacks):
     # Softmax makes units depend on each other; pruning counts the weights; 65 units stay as wide.
     for params in ({"activation": "softmax"}, {"sparsity": 0.5}, {"hidden_units": 65},
