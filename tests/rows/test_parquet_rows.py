@@ -55,6 +55,7 @@ def test_columns_of_numbers_give_the_network_of_the_frame(frame, folder):
     np.testing.assert_array_equal(read.predict(frame[NUMBERS]), in_memory.predict(rows))
 
 
+@pytest.mark.slow
 def test_categories_give_the_network_of_the_frame(frame, folder):
     X = frame.drop(columns="price")
     options = {"categorical_features": "from_dtype", "max_one_hot": 3, "missing_numbers": "learn"}
@@ -65,6 +66,7 @@ def test_categories_give_the_network_of_the_frame(frame, folder):
     np.testing.assert_array_equal(read.predict(X), in_memory.predict(rows))
 
 
+@pytest.mark.slow
 def test_the_recipe_for_tables_takes_a_source(frame, folder):
     rows = ParquetRows(folder, target="kind", buffer_rows=64)
     model = MLPClassifier.tabular(epochs=2, random_state=0).fit(rows)
@@ -78,6 +80,7 @@ def test_cross_validation_finds_the_targets(frame, folder):
     np.testing.assert_array_equal(found["test_score"], expected["test_score"])
 
 
+@pytest.mark.slow
 def test_folds_learn_their_own_levels(frame, folder):
     rows = ParquetRows(folder, target="price", buffer_rows=64)
     X = frame.drop(columns="price")

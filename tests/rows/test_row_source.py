@@ -93,6 +93,7 @@ def test_scaling_and_bins_are_learned_from_the_rows(X, y, model):
     assert_equal_networks(a, b)
 
 
+@pytest.mark.slow
 def test_large_offsets_are_taken_away_before_numbers_become_float32(X, y, model):
     far = X.astype(np.float64) + 1e9
     a = clone_of(model, input_scaling="smooth_clip").fit(far, y)
@@ -101,6 +102,7 @@ def test_large_offsets_are_taken_away_before_numbers_become_float32(X, y, model)
     assert np.std(b.predict(RowSource(Own(far)))) > 0.05
 
 
+@pytest.mark.slow
 def test_missing_numbers_are_taken_where_they_are_in_memory(X, y, model):
     gaps = np.where(np.arange(N_FEATURES) == np.arange(N_ROWS)[:, None] % 20, np.nan, X)
     gaps = gaps.astype(np.float32)
