@@ -27,8 +27,8 @@ _ROWS_AT_ONCE = 512
 class ParquetRows(RowSource):
     """Rows of a Parquet file, of a folder of them, or of a ``pyarrow.dataset``.
 
-    Row groups are read when they are needed, as with `RowSource`; the target column is read as a
-    whole. Columns of texts and categories are taken by networks that take them in DataFrames.
+    Row groups are read when they are needed, as with `RowSource`; targets are read as a whole, and
+    ``fit(rows)`` finds them, as ``fit(rows, rows.y)``. Columns of texts and categories are taken by networks that take them in DataFrames.
 
     Parameters
     ----------
@@ -40,14 +40,21 @@ class ParquetRows(RowSource):
     features : list of str, default=None
         Columns that are features, in this order; by default all but the targets.
     buffer_rows : int, default=131072
-        As in `RowSource`. A row group is read as a whole, so one of more rows counts as a buffer.
+        Rows that are mixed at a time. Up to twice as many are in memory. What is read as a whole,
+        such as a row group or a chunk, counts as a buffer if it has more rows.
 
     Attributes
     ----------
-    shape, ndim, dtype, block_starts
-        As in `RowSource`.
-    feature_names : list of str
-        Names of the features.
+    shape : tuple of int
+        Shape of the rows together.
+    ndim : int
+        Number of axes.
+    dtype : dtype
+        What the rows are read as: float32, or uint8.
+    feature_names : list of str or None
+        Names of the features, where they have any.
+    block_starts : ndarray of shape (n_blocks + 1,)
+        First row of each block, and the number of rows.
 
     Raises
     ------
@@ -152,7 +159,7 @@ class ParquetRows(RowSource):
         number : int
             From 0 on.
         dtype : dtype, default=None
-            Of the result; float32 by default.
+            Of the result; `dtype` of the source by default.
 
         Returns
         -------

@@ -31,8 +31,7 @@ class RowSource:
     """Rows that stay where they are, such as in a file, and are read when they are needed.
 
     Give it to ``fit``, ``predict`` and ``skdl.model_selection.cross_validate`` instead of an array.
-    Batches are read block by block, ahead of time in a thread, and memory does not grow with the
-    size of a row's features: the source itself is never in memory as a whole.
+    Blocks of rows are read once an epoch, ahead of time in a thread; they are never all in memory.
 
     With ``shuffle=True``, the blocks come in a new order in each epoch. As many of them as hold
     `buffer_rows` rows are mixed at a time. Rows that come in order, such as sorted by class or
@@ -46,7 +45,8 @@ class RowSource:
         that returns an array for a slice of rows. Numbers; they become float32 when they are read,
         but for images of uint8.
     buffer_rows : int, default=131072
-        Rows that are mixed at a time. Up to twice as many are in memory.
+        Rows that are mixed at a time. Up to twice as many are in memory. What is read as a whole,
+        such as a row group or a chunk, counts as a buffer if it has more rows.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class RowSource:
     dtype : dtype
         What the rows are read as: float32, or uint8.
     feature_names : list of str or None
-        Names of the columns, where the source has any.
+        Names of the features, where they have any.
     block_starts : ndarray of shape (n_blocks + 1,)
         First row of each block, and the number of rows.
 

@@ -211,7 +211,7 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         X : array-like or CSR matrix of shape (n_samples, n_features)
             Finite numbers.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Targets; of a `ParquetRows` that names its target, they need not be passed.
+            Targets.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts in the loss; rows of weight 0 are left out.
         X_val, y_val : array-like, default=None

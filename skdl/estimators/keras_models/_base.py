@@ -90,7 +90,7 @@ class UserModelEstimator(UserModelParameters):
         X : array-like or CSR matrix of shape (n_samples, ...)
             Finite numbers.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Targets; must be passed.
+            Targets.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts in the loss; rows of weight 0 are left out.
         X_val, y_val : array-like, default=None
