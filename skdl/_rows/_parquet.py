@@ -28,7 +28,8 @@ class ParquetRows(RowSource):
     """Rows of a Parquet file, of a folder of them, or of a ``pyarrow.dataset``.
 
     Row groups are read when they are needed, as with `RowSource`; targets are read as a whole, and
-    ``fit(rows)`` finds them, as ``fit(rows, rows.y)``. Columns of texts and categories are taken by networks that take them in DataFrames.
+    ``fit(rows)`` finds them, as ``fit(rows, rows.y)``. Columns of texts and categories are taken by
+    networks that take them in DataFrames.
 
     Parameters
     ----------
