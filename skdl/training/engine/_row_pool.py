@@ -13,7 +13,12 @@ from scipy import sparse
 
 from skdl._rows import RowSource
 from skdl.training.engine._calls import Data
-from skdl.training.engine._memory import aligned_zeros, as_tensor, is_aligned
+from skdl.training.engine._memory import (
+    aligned_zeros,
+    as_tensor,
+    is_aligned,
+    unaligned_empty,
+)
 from skdl.training.engine._row_reader import RowReader
 
 if TYPE_CHECKING:
@@ -117,7 +122,7 @@ class RowPool:
 
     def rows(self, index: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return the rows ``[M, B, ...]`` of an index ``[M, B]``, each line of it in one array."""
-        batch = np.empty((*index.shape, *self._inputs[0].shape[1:]), np.float32)
+        batch = unaligned_empty((*index.shape, *self._inputs[0].shape[1:]), np.float32)
         for own, line in zip(batch, index, strict=True):
             array = int(np.searchsorted(self._starts, line[0], "right")) - 1
             within = line - self._starts[array]
