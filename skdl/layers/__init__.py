@@ -13,6 +13,7 @@ from skdl.layers._operations import Operations, RecurrentCell, Value
 from skdl.layers._rule import LayerContext, NoForwardPassError, Pass, Rule, Variable
 from skdl.layers._scaling import robust_units, smoothly_clipped
 from skdl.layers._shapes import Shape, concatenated, shape_of, size
+from skdl.layers._sparse_rows import SparseRows
 from skdl.layers._summary import LayerSummary, layer_summaries
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "RecurrentCell",
     "Rule",
     "Shape",
+    "SparseRows",
     "Value",
     "Variable",
     "blueprint_of",

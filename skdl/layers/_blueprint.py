@@ -187,6 +187,19 @@ class Blueprint:
         return any(own.rule.one_member_at_a_time for own in self.layers)
 
     @functools.cached_property
+    def takes_sparse_rows(self) -> bool:
+        """Whether it needs no zeros of its rows."""
+        as_they_are = {0}
+        for own in self.layers:
+            if as_they_are.isdisjoint(own.inputs):
+                continue
+            if own.rule.draws_noise and own.rule.does_nothing(own.layer):
+                as_they_are.add(own.position + 1)
+            elif len(own.inputs) > 1 or not own.rule.takes_sparse_rows:
+                return False
+        return len(self.row_shapes[0]) == 1
+
+    @functools.cached_property
     def compiles(self) -> bool:
         """Whether XLA can compile every layer."""
         return all(own.rule.compiles for own in self.layers)

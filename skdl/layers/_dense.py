@@ -13,6 +13,7 @@ from skdl.layers._rule import (
     penalty_of_kernel,
 )
 from skdl.layers._shapes import concatenated, n_row_axes, shape_of
+from skdl.layers._sparse_rows import SparseRows
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -33,6 +34,7 @@ class DenseRule(Rule):
     scalars = ("l1", "l2")
     adds_bias = True
     keeps_mask = True
+    takes_sparse_rows = True
 
     def structure(self, layer: Layer) -> Hashable:
         return "use_bias" if layer.get("use_bias", True) else ()
@@ -49,15 +51,20 @@ class DenseRule(Rule):
         del layer
         return True
 
-    def apply(self, layer: Layer, x: Tensor, context: LayerContext) -> tuple[Tensor, list[Tensor]]:
+    def apply(
+        self, layer: Layer, x: Tensor | SparseRows, context: LayerContext
+    ) -> tuple[Tensor, list[Tensor]]:
         import tensorflow as tf
 
+        kernel, *bias = context.variables
+        if isinstance(x, SparseRows):
+            result = x.times(kernel)
+            return (result + by_row(bias[0]) if bias else result), []
         if n_row_axes(x) > 1:
             shape = shape_of(x)
             flat = tf.reshape(x, [shape[0], -1, shape[-1]])
             result, _ = self.apply(layer, flat, context)
             return tf.reshape(result, concatenated(shape[:-1], shape_of(result)[-1:])), []
-        kernel, *bias = context.variables
         result = tf.matmul(x, kernel)
         return (result + by_row(bias[0]) if bias else result), []
 

@@ -181,6 +181,8 @@ class Rule:
         Variables to which a constant must be added with the inputs for the same outputs.
     keeps_mask : bool
         Whether a mask of its inputs is that of its outputs too, as ``supports_masking`` of Keras.
+    takes_sparse_rows : bool
+        Whether `apply` takes `SparseRows`.
     """
 
     scalars: tuple[str, ...] = ()
@@ -193,6 +195,7 @@ class Rule:
     absorbs_shift = False
     shifted_variables: tuple[str, ...] = ()
     keeps_mask = False
+    takes_sparse_rows = False
 
     # ------------------------------------------------------------------ as a Keras layer
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from skdl.layers import LayerContext, Pass, blueprint_of, concatenated, shape_of, size
+from skdl.layers import (
+    LayerContext,
+    Pass,
+    SparseRows,
+    blueprint_of,
+    concatenated,
+    shape_of,
+    size,
+)
 from skdl.training._losses import activated, reduction_of, row_losses
-from skdl.training.engine._row_pool import rows_in_place
+from skdl.training.engine._row_pool import SPARSE, rows_in_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +113,7 @@ class Graph:
         }
 
     def forward(
-        self, tensors: dict[Variable, Tensor], scalars: Tensor, x: Tensor, run: Pass
+        self, tensors: dict[Variable, Tensor], scalars: Tensor, x: Tensor | SparseRows, run: Pass
     ) -> tuple[Tensor, Tensor | None]:
         """Return outputs before activation ``[M, B, K]`` and new statistics ``[M, Q]``."""
         import tensorflow as tf
@@ -123,6 +131,8 @@ class Graph:
             taken = [behind[i] for i in placed.inputs]
             if self.spec.is_static:
                 for tensor, i in zip(taken, placed.inputs, strict=True):
+                    if isinstance(tensor, SparseRows):
+                        continue
                     tensor.set_shape([None, None, *self.blueprint.row_shapes[i]])
             # Keras' batch normalisation uses its moving moments once it is frozen.
             rests = placed.is_frozen and placed.rule.absorbs_shift
@@ -158,15 +168,15 @@ class Graph:
             total += placed.rule.penalty(own, self._active_scalars(placed.position, scalars))
         return total
 
-    def _gathered(self, rows: Any, index: Tensor, dims: Tensor) -> Tensor:
-        """Return the rows ``[M, B, ...]`` of an index ``[M, B]``; CSR rows become dense here."""
+    def _gathered(self, rows: Any, index: Tensor, dims: Tensor) -> Tensor | SparseRows:
+        """Return the rows ``[M, B, ...]`` of an index ``[M, B]``."""
         import tensorflow as tf
 
         if self.spec.rows == "in place":
             batch = tf.numpy_function(rows_in_place, [rows, index], tf.float32, stateful=False)
             batch.set_shape([None] * (2 + len(self.spec.network.input_shape)))
             return batch
-        if self.spec.rows != "csr":
+        if self.spec.rows not in SPARSE:
             return tf.cast(tf.gather(rows, index), tf.float32)
         values, columns, starts = rows
         flat = tf.reshape(index, [-1])
@@ -175,15 +185,17 @@ class Graph:
         row = tf.repeat(tf.range(tf.size(flat)), lengths)
         within = tf.range(tf.size(row)) - tf.repeat(tf.cumsum(lengths, exclusive=True), lengths)
         place = tf.repeat(first, lengths) + within
+        found = SparseRows(
+            tf.gather(values, place), row, tf.gather(columns, place), tf.shape(index)
+        )
+        if self.spec.rows == "sparse":
+            return found
         # Otherwise the first variable has the input's width in front, see `ProgramSpec.is_static`.
-        n_features = self.spec.network.input_shape[0] if self.spec.is_static else dims[0]
-        where = tf.stack([row, tf.gather(columns, place)], 1)
-        dense = tf.scatter_nd(where, tf.gather(values, place), [tf.size(flat), n_features])
-        return tf.reshape(dense, tf.concat([tf.shape(index), [n_features]], 0))
+        return found.dense(self.spec.network.input_shape[0] if self.spec.is_static else dims[0])
 
     def batch(
         self, data: Data, offsets: Offsets, index: Tensor, counts: Tensor, dims: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor | SparseRows, Tensor, Tensor, Tensor]:
         """Return x, y, weights and mask of one batch per member."""
         import tensorflow as tf
 

@@ -16,6 +16,7 @@ from skdl.layers import blueprint_of, size
 from skdl.training._losses import reduction_of
 from skdl.training.engine._padding import padded_network
 from skdl.training.engine._program_spec import ProgramSpec
+from skdl.training.engine._row_pool import needs_no_zeros
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -68,6 +69,7 @@ def stack_key(member: Member, network: Network) -> Hashable:
         job.held_out is not None,
         reduction_of(network.loss),
         sparse.issparse(job.train.X),
+        needs_no_zeros(job.train.X, network),
         job.train.X.dtype == np.uint8,
         isinstance(job.train.X, RowSource),
     )
@@ -200,7 +202,9 @@ def _working_bytes(member: Member) -> int:
         # One batch is held on each core, whoever's it is, or windows that are small.
         return 4 * (roles * len(member.state[0]) + 4 * _MOST_WINDOWS)
     variables = blueprint.layout.variables
-    width = sum(size(v.shape[-1:]) for v in variables) + size(job.network.input_shape)
+    width = sum(size(v.shape[-1:]) for v in variables)
+    if not needs_no_zeros(job.train.X, member.network):
+        width += size(job.network.input_shape)
     width += sum(blueprint.peak_widths)
     rows = batch_rows([member])
     return 4 * (roles * blueprint.layout.n_numbers(trainable=True) + 4 * rows * width)

@@ -30,6 +30,7 @@ from skdl.training.engine._calls import (
     Zeros,
 )
 from skdl.training.engine._graph import Graph
+from skdl.training.engine._row_pool import SPARSE
 from skdl.training.engine._traced import Traced
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Program:
         import tensorflow as tf
 
         spec = tf.TensorSpec
-        if self.spec.rows == "csr":
+        if self.spec.rows in SPARSE:
             rows: Any = tuple(_vector(t) for t in (tf.float32, tf.int32, tf.int32))
         elif self.spec.rows == "in place":
             rows = spec([], tf.int64)

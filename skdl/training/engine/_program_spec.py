@@ -33,9 +33,9 @@ class ProgramSpec:
     metrics : tuple of GraphMetric
     collect : bool
         Whether predictions come back beside the sums.
-    rows : {"float32", "uint8", "csr", "in place"}
+    rows : {"float32", "uint8", "csr", "sparse", "in place"}
         What the rows to train on and to score are held as, see `RowPool`; batches of them become
-        float32.
+        float32, with all their zeros unless "sparse".
     compiled : bool
         By XLA, for given shapes.
     prunes : bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 import weakref
 import zlib
@@ -12,6 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from skdl._rows import RowSource
+from skdl.layers import blueprint_of
 from skdl.training.engine._calls import Data
 from skdl.training.engine._memory import (
     aligned_zeros,
@@ -26,9 +28,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from skdl.networks import Network
     from skdl.training._job import Rows
 
-__all__ = ["RowPool", "batches", "bucket", "chunks", "rounded_up", "rows_in_place"]
+__all__ = [
+    "SPARSE",
+    "RowPool",
+    "batches",
+    "bucket",
+    "chunks",
+    "needs_no_zeros",
+    "rounded_up",
+    "rows_in_place",
+]
 
 
 # Rows that are compared at once.
@@ -37,6 +49,21 @@ _BLOCK = 4096
 _MANY_ROWS = 2**16
 # Arrays of so many bytes are taken as they are, where they can be, without room for more rows.
 _MANY_BYTES = 2**24
+
+
+# What rows of a CSR matrix may be held as: for batches with and without their zeros.
+SPARSE = ("csr", "sparse")
+# Of the cells, those that are not zero; with more of them dense batches are faster.
+_LARGEST_DENSITY = 0.04
+
+
+def needs_no_zeros(X: Any, network: Network) -> bool:
+    """Tell whether batches of these rows are best made without their zeros."""
+    return (
+        sparse.issparse(X)
+        and X.nnz <= _LARGEST_DENSITY * math.prod(X.shape)
+        and blueprint_of(network).takes_sparse_rows
+    )
 
 
 class RowPool:
@@ -89,9 +116,10 @@ class RowPool:
 
         Parameters
         ----------
-        held_as : {"float32", "uint8", "csr", "in place"}
-            The pool's own way, or ``"in place"``: inputs stay where they are, and the tensor is
-            what `rows_in_place` knows the pool by. Keep the pool until the last batch.
+        held_as : {"float32", "uint8", "csr", "sparse", "in place"}
+            The pool's own way, ``"sparse"`` for ``"csr"``, or ``"in place"``: inputs stay where
+            they are, and the tensor is what `rows_in_place` knows the pool by. Keep the pool until
+            the last batch.
         padded : bool
             Rows of zeros bring all to one of a few lengths, so that a program that is compiled
             for one shape serves other numbers of rows.
@@ -100,7 +128,7 @@ class RowPool:
 
         if held_as == "in place":
             inputs: Any = tf.constant(self._name, tf.int64)
-        elif held_as == "csr":
+        elif held_as in SPARSE:
             matrix = (
                 self._inputs[0] if len(self._inputs) == 1 else sparse.vstack(self._inputs, "csr")
             )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skdl.layers import blueprint_of
+from skdl.layers import blueprint_of, size
 from skdl.training._metrics import GraphMetric, HostMetric
 from skdl.training.engine._calls import Evaluation
 from skdl.training.engine._devices import has_gpu, n_cores, side_by_side
@@ -20,7 +20,7 @@ from skdl.training.engine._plan import batch_rows, worth_compiling, worth_recomp
 from skdl.training.engine._prediction import traced_meanwhile
 from skdl.training.engine._program import program_for
 from skdl.training.engine._program_spec import ProgramSpec
-from skdl.training.engine._row_pool import RowPool
+from skdl.training.engine._row_pool import SPARSE, RowPool, needs_no_zeros
 from skdl.training.engine._shard import Shard, Shared
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Stack:
             active_scalars=tuple(bool(n) for n in (scalars != 0).any(0)[:n_layer_scalars]),
             metrics=graph,
             collect=bool(host),
-            rows=self._pool.held_as,
+            rows="sparse" if needs_no_zeros(first.train.X, self.network) else self._pool.held_as,
         )
         self._specs = dict.fromkeys(roles, spec)
         if "held_out" in roles:
@@ -84,8 +84,9 @@ class Stack:
             self._specs["held_out"] = dataclasses.replace(spec, collect=spec.collect or is_scored)
         if any(m.padding is not None for m in members):
             spec = self._specs["train"] = dataclasses.replace(spec, pads=True)
+        in_plain_graph = {*SPARSE, "in place"}
         self._may_compile = (
-            not host and spec.rows not in {"csr", "in place"} and self._blueprint.compiles
+            not host and spec.rows not in in_plain_graph and self._blueprint.compiles
         )
         self._compiled = compiled and self._may_compile
         if any(m.job.pruning is not None for m in members):
@@ -119,7 +120,7 @@ class Stack:
         specs = dict(self._specs)
         if self._compiled:
             specs["train"] = dataclasses.replace(specs["train"], compiled=True)
-        elif self._one_member_at_a_time and not has_gpu() and self._pool.held_as != "csr":
+        elif self._one_member_at_a_time and not has_gpu() and self._pool.held_as not in SPARSE:
             # Images are large and their steps long: their rows are not copied, but read where the
             # caller holds them, batch by batch.
             specs = {r: dataclasses.replace(spec, rows="in place") for r, spec in specs.items()}
@@ -298,6 +299,8 @@ class Stack:
         widest = max((sizes[position] for position in noisy), default=0)
         if self._one_member_at_a_time:
             return widest
+        if self._specs["train"].rows == "sparse":
+            return max(widest, *map(size, self._blueprint.row_shapes[1:]))
         return max(widest, *self._blueprint.row_sizes)
 
     def _row_width(self) -> int:
