@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from skdl import reporting as reporting
     from skdl import serving as serving
     from skdl import worker as worker
+    from skdl._rows import ParquetRows, RowSource
     from skdl._versions import show_versions
     from skdl.estimators import (
         CNN1DClassifier,
@@ -82,12 +83,14 @@ _MODULE_OF = {
     "MLPClassifier": "skdl.estimators",
     "MLPRegressor": "skdl.estimators",
     "OptunaPruning": "skdl.model_selection",
+    "ParquetRows": "skdl._rows",
     "PretrainedCNNClassifier": "skdl.estimators",
     "PretrainedCNNRegressor": "skdl.estimators",
     "PretrainedFeatures": "skdl.estimators",
     "RNNClassifier": "skdl.estimators",
     "RNNRegressor": "skdl.estimators",
     "SiameseTransformer": "skdl.estimators",
+    "RowSource": "skdl._rows",
     "SmoothClipScaler": "skdl.estimators",
     "TextClassifier": "skdl.estimators",
     "TextRegressor": "skdl.estimators",
@@ -112,11 +115,13 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "OptunaPruning",
+    "ParquetRows",
     "PretrainedCNNClassifier",
     "PretrainedCNNRegressor",
     "PretrainedFeatures",
     "RNNClassifier",
     "RNNRegressor",
+    "RowSource",
     "SiameseTransformer",
     "SmoothClipScaler",
     "TextClassifier",

@@ -30,7 +30,7 @@ class LazyRows:
 
     Parameters
     ----------
-    base : ndarray of shape (n_rows, ...)
+    base : ndarray of shape (n_rows, ...), or RowSource
         As the network takes rows; views are not checked again.
     index : ndarray of int, default=None
         Positions of the rows in `base`; None is all of them.
@@ -39,7 +39,7 @@ class LazyRows:
     """
 
     def __init__(
-        self, base: NDArray[Any], index: NDArray[np.int32] | None = None, source: Any = None
+        self, base: Any, index: NDArray[np.int32] | None = None, source: Any = None
     ) -> None:
         self.base = base
         self.index = np.arange(len(base), dtype=np.int32) if index is None else index
@@ -75,21 +75,28 @@ class LazyRows:
         index = self.index[key]
         return type(self)(self.base, index, self.source) if np.ndim(index) else self.base[index]
 
+    def _rows(self, index: NDArray[np.int32]) -> NDArray[Any]:
+        """Return rows of the base as an array."""
+        is_array = isinstance(self.base, np.ndarray)
+        rows: NDArray[Any] = self.base[index] if is_array else self.base.rows_at(index)
+        return rows
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         del copy
-        rows = self.base[self.index]
+        rows = self._rows(self.index)
         return rows if dtype is None else rows.astype(dtype, copy=False)
 
     def copy_to(self, array: NDArray[Any]) -> None:
         """Write the rows into an array of their shape, without an array in between."""
-        if self.base.dtype == array.dtype and self.base.flags.c_contiguous:
+        is_array = isinstance(self.base, np.ndarray)
+        if is_array and self.base.dtype == array.dtype and self.base.flags.c_contiguous:
             # The positions are known to be there; NumPy keeps a copy for itself where it checks.
             np.take(self.base, self.index, axis=0, out=array, mode="clip")
             return
         n_rows = max(1, _BLOCK // max(1, array[:1].size))
         for start in range(0, len(self), n_rows):
             some = slice(start, start + n_rows)
-            array[some] = self.base[self.index[some]]
+            array[some] = self._rows(self.index[some])
 
     def in_source(self, step: int = 1) -> Any:
         """Return every so many of the rows, as they are in `source`."""

@@ -66,6 +66,7 @@ DIFFERENT = {
         [OURS, KERAS, ["OptunaSearchCV"]],
     ),
     "cv": ("ensembles shuffle", [[KFOLD[0]], [KFOLD[1]], ["OptunaSearchCV", "cross_validate"]]),
+    "data": ("arrays or files", each("ParquetRows", "RowSource")),
     "dropout": (
         "texts have an encoder, sequences other layers",
         [[*CNNS, *MLPS, *PRETRAINED], OF_TEXTS, RNNS, TRANSFORMERS, CNNS_1D, SIAMESE],

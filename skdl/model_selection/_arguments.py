@@ -9,6 +9,7 @@ from sklearn.metrics import get_scorer_names
 from sklearn.utils import get_tags, indexable
 
 from skdl._input_kinds import cure_for, in_memory
+from skdl._rows import RowSource, refuse_streams, source_of
 from skdl._validation import AnyOf, Constraint, Integer, OneOf, Predicate, show
 from skdl.exceptions import InvalidParameterError
 
@@ -102,6 +103,9 @@ def check_data(owner: str, estimator: Any, X: Any, y: Any, **others: Any) -> lis
     InvalidParameterError
         If they are no rows, or differ in number.
     """
+    refuse_streams(owner, X)
+    if y is None and isinstance(X, RowSource):
+        y = getattr(X, "y", None)
     given = {"X": X, "y": y, **others}
     for name, value in given.items():
         if name == "X" or value is not None:
@@ -154,12 +158,16 @@ def checked_splits(
         If there is no split, or one that is no pair of positions of rows.
     """
     n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+    is_read = source_of(X) is not None
     # Splits that the user listed are looked at as they are: scikit-learn would unpack them first.
     listed = None if hasattr(cv, "split") else getattr(splitter, "cv", None)
     try:
         given = splitter.split(X, y, **params) if listed is None else listed
         # One after the other, so that those of a large table are not held twice.
         splits = [_checked(owner, cv, i, split, n_rows) for i, split in enumerate(given)]
+        if is_read:
+            # Rows of a source are read in their own order.
+            splits = [(np.sort(train), np.sort(test)) for train, test in splits]
     except ValueError as error:
         if owner in str(error):
             raise

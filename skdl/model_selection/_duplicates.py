@@ -20,6 +20,7 @@ from scipy import sparse
 from sklearn.utils import check_consistent_length
 
 from skdl._compat_sklearn import safe_indexing
+from skdl._rows import source_of
 from skdl.exceptions import DuplicateRowsWarning
 from skdl.model_selection._arguments import check_rows
 
@@ -130,7 +131,8 @@ def warn_about_duplicates(
       average, where ``f_jv`` is the share of value ``v`` in column ``j`` of the distinct rows, and
       `y` is a column too. If this is at least 1 % of the pairs found, no warning is given.
 
-    Rows that cannot be compared, such as lists of different lengths, are not checked.
+    Rows that cannot be compared, such as lists of different lengths, are not checked, nor are rows
+    that are read from a source.
 
     Parameters
     ----------
@@ -147,6 +149,8 @@ def warn_about_duplicates(
     DuplicateRowsWarning
         If there are twins on both sides that are neither few nor to be expected.
     """
+    if source_of(X) is not None:
+        return  # twins would be known only from all rows at once
     splits = list(splits)
     try:
         tables = [_as_table(data) for data in (X, y) if data is not None]

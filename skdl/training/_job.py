@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdl._rows import RowSource
 from skdl.layers import blueprint_of
 from skdl.training._settings import Schedule
 
@@ -37,7 +38,7 @@ class Rows:
 
     Parameters
     ----------
-    X : ndarray of shape (n_rows, ...) or CSR matrix, float32
+    X : ndarray of shape (n_rows, ...), CSR matrix or RowSource, float32
         Inputs; held once, however many jobs share them. For an opaque network, also a list or
         dict of arrays.
     y : ndarray of shape (n_rows, n_columns), float32
@@ -50,7 +51,7 @@ class Rows:
         Whether `X` is the caller's own table, of which this job takes no copy.
     """
 
-    X: NDArray[np.float32] | sparse.csr_matrix
+    X: NDArray[np.float32] | sparse.csr_matrix | RowSource
     y: NDArray[np.float32]
     weight: NDArray[np.float32] | None = None
     index: NDArray[np.int32] | None = None
@@ -215,7 +216,8 @@ class Job:
             if rows is None:
                 continue
             for X in _parts(rows.X):
-                arrays = [X] if isinstance(X, np.ndarray) else [X.data, X.indices, X.indptr]
+                is_whole = isinstance(X, np.ndarray | RowSource)
+                arrays = [X] if is_whole else [X.data, X.indices, X.indptr]
                 total += sum(_new_bytes(a, held) for a in arrays) * (1 if rows.is_view else 3)
             total += sum(2 * _new_bytes(y, held) for y in _parts(rows.y))
             if rows.weight is not None:

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from skdl._compat_keras import improves_as, restored_epoch
+from skdl._rows import source_of
 from skdl.layers import blueprint_of
 from skdl.networks import preserved_generators
 from skdl.training._compiled_model import compiled_model
@@ -51,6 +52,12 @@ def why_not_in_graph(job: Job) -> str | None:
 
 def train_with_keras(job: Job) -> Trained:
     """Train one job by ``keras.Model.fit``, with the engine's seeds and the same observers."""
+    if source_of(job.train.X) is not None:
+        raise ValueError(
+            f"{job.owner}: rows of a source are read in the shared graph alone, but this fit "
+            f"trains through keras.Model.fit: {why_not_in_graph(job)}. Expected rows in memory, "
+            "numpy.asarray(X), or nothing that needs keras.Model.fit."
+        )
     if job.network.is_shared:
         raise ValueError(
             f"{job.owner}: networks that share weights (shared_members > 1) train in the shared "

@@ -12,6 +12,7 @@ from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
 from skdl._input_kinds import cure_for, cure_of_array
+from skdl._rows import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,7 +111,7 @@ def _cells(X: Any) -> _Columns | None:
         return [(column.name, np.array(column.to_list(), object)) for column in X.get_columns()]
     if isinstance(X, pd.DataFrame):
         return [(name, values.array) for name, values in X.items()]
-    if sparse.issparse(X):
+    if sparse.issparse(X) or source_of(X) is not None:
         return None
     try:
         array = np.asarray(X)

@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skdl._compat import CallbackSupportMixin, with_callbacks
 from skdl._compat_tensorflow import check_not_forked
 from skdl._data_checks import check_outputs
+from skdl._rows import RowSource
 from skdl._tensorflow_import import announced
 from skdl._validation import AnyOf, Constraint, Integer, OneOf, check_parameters
 from skdl.estimators.base import _diagram as diagram
@@ -204,7 +205,7 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         sample_weight: Any = None,
         X_val: Any = None,
         y_val: Any = None,
@@ -218,7 +219,7 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         ----------
         X : array-like or CSR matrix of shape (n_samples, n_features)
             Finite numbers.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts in the loss; rows of weight 0 are left out.
@@ -250,6 +251,8 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         check_not_forked(type(self).__name__)
         with announced(self.verbose):
             self._check_parameters()
+            if y is None and isinstance(X, RowSource):
+                y = getattr(X, "y", None)
             initial = self._trained if self.warm_start and hasattr(self, "_trained") else None
             overrides = FitOverrides.concerning(self)
             if overrides is not None and X_val is None:

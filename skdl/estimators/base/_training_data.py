@@ -25,6 +25,7 @@ from skdl._data_checks import (
 )
 from skdl._lazy_rows import LazyRows
 from skdl._row_times import block_starts, rows_before
+from skdl._rows import PreparedRows, refuse_streams, source_of
 from skdl.estimators.base._bad_rows import columns_named, sampling_step, warn_about_offsets
 from skdl.estimators.base._row_metadata import NO_METADATA, RowMetadata
 from skdl.exceptions import EarlyStoppingDataWarning, InvalidParameterError
@@ -136,6 +137,9 @@ class TrainingData:
         self, train_index: NDArray[np.int32], held_out_index: NDArray[np.int32]
     ) -> Self:
         """Return the data with some rows held out."""
+        if source_of(self.X) is not None:
+            # Their order does not matter here, but that of reading does.
+            train_index, held_out_index = np.sort(train_index), np.sort(held_out_index)
         return dataclasses.replace(self, train_index=train_index, held_out_index=held_out_index)
 
     def inner_split(self, network: Any, rng: np.random.RandomState) -> Self:
@@ -263,6 +267,11 @@ def _checked_pair(network: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, An
             if reset and checks["dtype"] is np.float32:
                 warn_about_offsets(network, X)
         else:
+            if y is None:
+                raise ValueError(
+                    f"This {type(network).__name__} estimator requires y to be passed, but the "
+                    "target y is None."
+                )
             y = check_y(y, multi_output=True, y_numeric=False, estimator=network)
             check_consistent_length(rows, y)
             if reset and isinstance(rows, LazyRows) and rows.source is not rows.base:
@@ -295,9 +304,14 @@ def _refuse_missing_targets(network: Any, y: Any, name: str) -> None:
 
 def _rows_of_our_own(network: Any, X: Any, *, reset: bool, input_name: str = "X") -> Any:
     """Return rows that scikit-learn's checks of arrays know nothing of, None for others."""
+    refuse_streams(type(network).__name__, X, input_name)
+    X = _prepared(network, X, input_name)
     is_lazy = isinstance(X, LazyRows)
     if is_lazy or hasattr(X, "columns"):
         named = X.source if is_lazy and hasattr(X.source, "columns") else X
+        names = getattr(source_of(X), "feature_names", None)
+        if names is not None:
+            named = pd.DataFrame(columns=names)
         network._check_features(named, reset=reset)
     encoded = network._encoded_table(X, reset=reset)
     if encoded is None:
@@ -305,6 +319,22 @@ def _rows_of_our_own(network: Any, X: Any, *, reset: bool, input_name: str = "X"
     if isinstance(encoded, LazyRows):
         return encoded
     return check_array(encoded, estimator=network, input_name=input_name, **network._row_checks())
+
+
+def _prepared(network: Any, X: Any, input_name: str) -> Any:
+    """Return rows of a source as a view of what the network takes; others as they are."""
+    source = source_of(X)
+    if source is None or isinstance(source, PreparedRows):
+        return X
+    owner = type(network).__name__
+    prepared = network.__lazy_rows__(X) if hasattr(network, "__lazy_rows__") else X
+    if source_of(prepared) is source:
+        raise TypeError(
+            f"{owner}: {input_name} is a {type(source).__name__}, whose rows {owner} cannot read "
+            f"batch by batch. Expected rows in memory, such as numpy.asarray({input_name}); MLPs "
+            "and CNNs take sources."
+        )
+    return prepared
 
 
 def _checked_weight(

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdl._lazy_rows import LazyRows
+from skdl._rows import PreparedRows, source_of
 from skdl._validation import AnyOf, Constraint, Integer, OneOf, Predicate, Real, SequenceOf
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._described_prediction import InputForm
@@ -103,6 +105,14 @@ class BaseCNN(ImageRows, BaseNetwork):
         is_of_images = isinstance(given, type) or is_keras("layers.Layer")(given)
         if not is_of_images and units_per_layer(self.hidden_units, self.hidden_layers):
             super()._check_activation()
+
+    def __lazy_rows__(self, X: Any) -> Any:
+        source = source_of(X)
+        if source is None:
+            return super().__lazy_rows__(X)
+        owner, index = type(self).__name__, X.index if isinstance(X, LazyRows) else None
+        prepared = PreparedRows(source, owner, allow_nan=False, cure="leave out these rows")
+        return LazyRows(prepared, index, source)
 
     def _auto_scale(self, X: NDArray[Any]) -> float:
         return 1 / 255 if X.dtype == np.uint8 else 1.0

@@ -74,7 +74,7 @@ class UserModelEstimator(UserModelParameters):
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         sample_weight: Any = None,
         X_val: Any = None,
         y_val: Any = None,
@@ -89,7 +89,7 @@ class UserModelEstimator(UserModelParameters):
         ----------
         X : array-like or CSR matrix of shape (n_samples, ...)
             Finite numbers.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts in the loss; rows of weight 0 are left out.

@@ -11,6 +11,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from skdl._lazy_rows import LazyRows, all_finite
+from skdl._rows import PreparedRows, source_of
 from skdl._validation import AnyOf, Boolean, Constraint, Integer, OneOf, Real
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._auto_sizes import auto_hidden_units, auto_n_bins, auto_numeric_embedding
@@ -19,7 +20,9 @@ from skdl.estimators.base._network_estimator import BaseNetwork
 from skdl.estimators.base._parameters import CONSTRAINTS, units_per_layer
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._sparsity import nonzero_weights
+from skdl.estimators.mlp._column_kinds import is_plain
 from skdl.estimators.mlp._offsets import in_float32, large_offsets
+from skdl.estimators.mlp._source_sample import LEARNING_ROWS, offsets_of_source, sample_frame
 from skdl.estimators.mlp._table_encoder import TableEncoder, other_columns
 from skdl.exceptions import InvalidParameterError
 from skdl.layers import blueprint_of
@@ -42,6 +45,7 @@ __all__ = ["MLP_CONSTRAINTS", "BaseMLP"]
 _LEAST_GAPS_TO_SHOW = 10
 # Rows that are looked at at once.
 _BLOCK = 4096
+_CURE_OF_GAPS = "set missing_numbers='learn', or leave out these rows"
 _COUNT = Integer(1, example=16)
 MLP_CONSTRAINTS: dict[str, Constraint] = {
     **CONSTRAINTS,
@@ -215,6 +219,9 @@ class BaseMLP(BaseNetwork):
 
     def _encoded_table(self, X: Any, *, reset: bool) -> Any:
         owner = type(self).__name__
+        source = source_of(X)
+        if isinstance(source, PreparedRows) and hasattr(source.source, "read_frame"):
+            return self._encoded_source(X, source.source, reset=reset)
         others = [] if self.categorical_features is None else other_columns(X)
         if reset:
             centre = self.input_scaling is not None
@@ -230,8 +237,64 @@ class BaseMLP(BaseNetwork):
             )
         return None
 
+    def _encoded_source(self, X: LazyRows, source: Any, *, reset: bool) -> Any:
+        """Return rows of a source with columns of categories as numbers, else None."""
+        owner = type(self).__name__
+        others = []
+        if self.categorical_features is not None:
+            others = other_columns(source.empty_frame)
+        if reset:
+            self._encoder = None
+            if others:
+                sample = sample_frame(source, X.index, others)
+                centre = self.input_scaling is not None
+                self._encoder = TableEncoder.of(
+                    sample, self.max_one_hot, centre=centre, owner=owner
+                )
+        encoder = self._encoder
+        if encoder is None:
+            if others and not reset:
+                raise ValueError(
+                    f"{owner}: columns {others} of X hold no numbers, but all columns did in fit. "
+                    "Expected numbers there, as in fit."
+                )
+            return None
+        prepared = PreparedRows(
+            source,
+            owner,
+            allow_nan=self.missing_numbers is not None,
+            cure=_CURE_OF_GAPS,
+            encode=lambda source, number: encoder.encoded(owner, source.read_frame(number)),
+            encoding=id(encoder),
+        )
+        return LazyRows(prepared, X.index, X.source)
+
+    def _rows_of_source(self, X: Any, source: Any) -> LazyRows:
+        """Return rows of a source as views of what the network takes."""
+        owner = type(self).__name__
+        if source.ndim != len(("rows", "features")):
+            raise ValueError(
+                f"{owner}: X is a {type(source).__name__} of shape {source.shape}. Expected two "
+                "axes, rows and features; CNNClassifier and CNNRegressor take images."
+            )
+        kinds = source.empty_frame.dtypes if hasattr(source, "empty_frame") else {}
+        others = [name for name, kind in kinds.items() if not _is_number(kind)]
+        if others and self.categorical_features is None:
+            raise ValueError(
+                f"{owner}: columns {others} of X hold no numbers. Expected "
+                "categorical_features='from_dtype', as "
+                f"{owner}.tabular() has it; or skdl.ParquetRows(..., features=[...]) without them."
+            )
+        allow_nan = self.missing_numbers is not None
+        prepared = PreparedRows(source, owner, allow_nan=allow_nan, cure=_CURE_OF_GAPS)
+        index = X.index if isinstance(X, LazyRows) else None
+        return LazyRows(prepared, index, source)
+
     def __lazy_rows__(self, X: Any) -> Any:
         """Return numbers as views of float32 rows, where all folds make the same of them."""
+        source = source_of(X)
+        if source is not None:
+            return self._rows_of_source(X, source)
         is_frame = isinstance(X, pd.DataFrame)
         if is_frame:
             kinds = {dtype.kind if isinstance(dtype, np.dtype) else "O" for dtype in X.dtypes}
@@ -257,7 +320,11 @@ class BaseMLP(BaseNetwork):
     def _constants(self, network: Network, data: TrainingData) -> Any:
         if not self._needs_dense_rows():
             return None
-        return blueprint_of(network).constants(np.asarray(data.X[data.in_training]))
+        rows = data.X[data.in_training]
+        if source_of(rows) is not None:
+            # Of so many rows, quartiles are those of all, to a part in a thousand.
+            rows = rows[:: -(-len(rows) // LEARNING_ROWS)]
+        return blueprint_of(network).constants(np.asarray(rows))
 
     def _to_network_rows(self, X: Any, *, reset: bool) -> Any:
         if sparse.issparse(X) and self._needs_dense_rows():
@@ -267,7 +334,13 @@ class BaseMLP(BaseNetwork):
                 f"missing_numbers={self.missing_numbers!r} look at every value. Expected dense "
                 "rows (X.toarray()), or None for all of them."
             )
-        if self._encoder is None and self.input_scaling is not None:
+        source = source_of(X)
+        if isinstance(source, PreparedRows):
+            if self._encoder is None and self.input_scaling is not None:
+                if reset:
+                    self._offsets = offsets_of_source(source.source, X.index)
+                X = LazyRows(source.with_offsets(self._offsets), X.index, X.source)
+        elif self._encoder is None and self.input_scaling is not None:
             if reset:
                 self._offsets = large_offsets(X) if X.dtype == np.float64 else None
             if self._offsets is not None or not isinstance(X, LazyRows):
@@ -421,6 +494,11 @@ class BaseMLP(BaseNetwork):
         tags.input_tags.allow_nan = self.missing_numbers is not None
         tags.input_tags.categorical = self.categorical_features is not None
         return tags
+
+
+def _is_number(dtype: Any) -> bool:
+    """Tell whether cells of a type are numbers where no column is one of categories."""
+    return is_plain(dtype) or pd.api.types.is_bool_dtype(dtype)
 
 
 def _listed(values: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdl._rows import RowSource
 from skdl.exceptions import DivergenceError, DivergenceWarning
 from skdl.layers import blueprint_of, size
 from skdl.networks import preserved_generators
@@ -22,6 +23,7 @@ from skdl.training._settings import EarlyStopping
 from skdl.training._signals import AbortParallelCall, InterruptedFit
 from skdl.training._trained import Trained
 from skdl.training.engine._padding import padded_network, padding_of
+from skdl.training.engine._row_reader import shuffled_by_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -295,7 +297,12 @@ class Member:
     def next_order(self) -> NDArray[np.int32]:
         """Return the training rows in the order of the coming epoch."""
         index = self.job.train.rows
-        return self._order.permutation(index) if self.job.shuffle else index
+        if not self.job.shuffle:
+            return index
+        if isinstance(self.job.train.X, RowSource):
+            of_blocks = stream(0, "order", self.n_epochs)
+            return shuffled_by_blocks(index, self.job.train.X, self._order, of_blocks)
+        return self._order.permutation(index)
 
     def next_keys(self, n_steps: int, n_layers: int) -> NDArray[np.uint32]:
         """Return by how much this member turns the noise of each step and layer."""

@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["aligned_zeros", "as_tensor", "is_aligned"]
+__all__ = ["aligned_zeros", "as_tensor", "is_aligned", "unaligned_empty"]
 
 # Of TensorFlow's memory, in bytes.
 _ALIGNMENT = 64
@@ -38,6 +38,29 @@ def aligned_zeros(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     n_bytes = math.prod(shape) * dtype.itemsize
     room = np.zeros(n_bytes + _ALIGNMENT, np.uint8)
     start = -room.ctypes.data % _ALIGNMENT
+    return room[start : start + n_bytes].view(dtype).reshape(shape)
+
+
+def unaligned_empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """Return an array that TensorFlow copies where a graph gets it from Python.
+
+    Arrays that it takes as they are it lets go only after the call of the graph: batches of a whole
+    epoch would be in memory at once.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : dtype
+
+    Returns
+    -------
+    array : ndarray
+        Its elements are not set.
+    """
+    dtype = np.dtype(dtype)
+    n_bytes = math.prod(shape) * dtype.itemsize
+    room = np.empty(n_bytes + _ALIGNMENT, np.uint8)
+    start = dtype.itemsize * (room.ctypes.data % _ALIGNMENT == 0)
     return room[start : start + n_bytes].view(dtype).reshape(shape)
 
 

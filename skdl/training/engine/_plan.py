@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
+from skdl._rows import RowSource
 from skdl.layers import blueprint_of, size
 from skdl.training._losses import reduction_of
 from skdl.training.engine._padding import padded_network
@@ -70,6 +71,7 @@ def stack_key(member: Member, network: Network) -> Hashable:
         sparse.issparse(job.train.X),
         needs_no_zeros(job.train.X, network),
         job.train.X.dtype == np.uint8,
+        isinstance(job.train.X, RowSource),
     )
 
 

@@ -12,9 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from skdl._rows import RowSource
 from skdl.layers import blueprint_of
 from skdl.training.engine._calls import Data
-from skdl.training.engine._memory import aligned_zeros, as_tensor, is_aligned
+from skdl.training.engine._memory import (
+    aligned_zeros,
+    as_tensor,
+    is_aligned,
+    unaligned_empty,
+)
+from skdl.training.engine._row_reader import RowReader
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -92,6 +99,11 @@ class RowPool:
         self.held_as = "uint8" if all(i.dtype == np.uint8 for i in inputs) else "float32"
         if sparse.issparse(inputs[0]):
             self.held_as = "csr"
+        self._readers = {i: RowReader(x) for i, x in enumerate(inputs) if isinstance(x, RowSource)}
+        if self._readers:
+            self.held_as = "in place"
+        for reader in self._readers.values():
+            weakref.finalize(self, reader.close)
         self._inputs = inputs
         self._starts = np.cumsum([0, *[array.shape[0] for array in inputs[:-1]]])
         self._targets = targets
@@ -138,11 +150,53 @@ class RowPool:
 
     def rows(self, index: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return the rows ``[M, B, ...]`` of an index ``[M, B]``, each line of it in one array."""
-        batch = np.empty((*index.shape, *self._inputs[0].shape[1:]), np.float32)
+        batch = unaligned_empty((*index.shape, *self._inputs[0].shape[1:]), np.float32)
         for own, line in zip(batch, index, strict=True):
             array = int(np.searchsorted(self._starts, line[0], "right")) - 1
-            own[...] = self._inputs[array][line - self._starts[array]]
+            within = line - self._starts[array]
+            if array in self._readers:
+                self._readers[array].read(within, own)
+            else:
+                own[...] = self._inputs[array][within]
         return batch
+
+    @property
+    def is_read(self) -> bool:
+        """Whether inputs are read from a source."""
+        return bool(self._readers)
+
+    @property
+    def error(self) -> Exception | None:
+        """What reading has failed with, if it has."""
+        return next((r.error for r in self._readers.values() if r.error is not None), None)
+
+    def expect(
+        self, index: NDArray[np.int32], counts: NDArray[np.int32], offsets: Sequence[int]
+    ) -> None:
+        """Let the rows of batches to come be read ahead of time.
+
+        Parameters
+        ----------
+        index, counts : ndarray of shape (n_steps, n_members, n_rows) and (n_steps, n_members)
+            As from `batches`. What pads a batch becomes one of its own rows, which is read anyway.
+        offsets : sequence of int
+            Where the rows of each member begin among the inputs.
+        """
+        _pad_by_own_rows(index, counts)
+        arrays = np.searchsorted(self._starts, offsets, "right") - 1
+        for array, reader in self._readers.items():
+            members = np.flatnonzero(arrays == array)
+            if len(members):
+                reader.expect(index if len(members) == len(arrays) else index[:, members])
+
+
+def _pad_by_own_rows(index: NDArray[np.int32], counts: NDArray[np.int32]) -> None:
+    for step, member in np.argwhere(counts < index.shape[2]).tolist():
+        n_rows = counts[step, member]
+        if n_rows:
+            index[step, member, n_rows:] = index[step, member, 0]
+        elif step:
+            index[step, member] = index[step - 1, member, 0]
 
 
 _names = itertools.count()
@@ -235,12 +289,16 @@ def _shared(arrays: Sequence[Any]) -> tuple[NDArray[np.int32], list[Any]]:
 
 def _identity(array: Any) -> Hashable:
     """Return what only the same array has, or another view of the same memory."""
+    if isinstance(array, RowSource):
+        return array.identity
     if sparse.issparse(array):
         return id(array)
     return array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str
 
 
 def _fingerprint(array: Any) -> Hashable:
+    if isinstance(array, RowSource):
+        return array.identity
     data = array.data if sparse.issparse(array) else array
     checksum = 0
     # Block by block, as rows that do not follow each other in memory are copied for it.

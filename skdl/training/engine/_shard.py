@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from skdl.training.engine._calls import Data, EpochResult, Evaluation
     from skdl.training.engine._member import Member
     from skdl.training.engine._program import Program
+    from skdl.training.engine._row_pool import RowPool
 
 __all__ = ["Shard", "Shared"]
 
@@ -51,6 +52,8 @@ class Shared:
     ----------
     programs : dict of str to Program
         For each role of rows; that of ``"train"`` trains, the others score.
+    pool : RowPool
+        The rows.
     data : Data
         Inputs, targets and weights of all rows, see `RowPool`.
     offsets : dict of str to dict of Member to pair of int
@@ -69,6 +72,7 @@ class Shared:
     """
 
     programs: Mapping[str, Program]
+    pool: RowPool
     data: Data
     offsets: Mapping[str, Mapping[Member, tuple[int, int]]]
     noise: Tensor
@@ -242,6 +246,8 @@ class Shard:
             padded=learn.spec.compiled,
             width=shared.batch_room,
         )
+        if shared.pool.is_read and not is_rehearsal:
+            shared.pool.expect(index, counts, [shared.offsets["train"][m][0] for m in places])
         n_steps, n_noisy = len(index), learn.graph.n_noisy
         keys = np.zeros((n_steps, n_noisy, len(places)), np.uint32)
         if not is_rehearsal:
@@ -307,6 +313,9 @@ class Shard:
 
         shared = self._shared
         index, counts = chunks(rows, shared.row_width)
+        if shared.pool.is_read:
+            members = self._places[some]
+            shared.pool.expect(index, counts, [shared.offsets[role][m][0] for m in members])
         by_member = (State(*self._state[:2]), self._rows_at[role], self._units)
         scalars = self._scalars
         if some != slice(None):

@@ -84,7 +84,10 @@ class Stack:
             self._specs["held_out"] = dataclasses.replace(spec, collect=spec.collect or is_scored)
         if any(m.padding is not None for m in members):
             spec = self._specs["train"] = dataclasses.replace(spec, pads=True)
-        self._may_compile = not host and spec.rows not in SPARSE and self._blueprint.compiles
+        in_plain_graph = {*SPARSE, "in place"}
+        self._may_compile = (
+            not host and spec.rows not in in_plain_graph and self._blueprint.compiles
+        )
         self._compiled = compiled and self._may_compile
         if any(m.job.pruning is not None for m in members):
             self._specs["train"] = dataclasses.replace(spec, prunes=True)
@@ -94,6 +97,7 @@ class Stack:
         self._shared = Shared(
             programs=programs,
             # With room for more rows from the start, so that going over to XLA copies nothing.
+            pool=self._pool,
             data=self._pool.tensors(programs["train"].spec.rows, padded=self._may_compile),
             offsets=offsets,
             noise=tf.constant(NoiseTable((first.batch_size + n_joined) * widest).values),
@@ -163,7 +167,13 @@ class Stack:
         while self._release_stopped():
             if self._may_compile and not self._compiled:
                 self._compile_if_worth()
-            self._run_epoch()
+            try:
+                self._run_epoch()
+            except Exception:
+                # TensorFlow tells of it as an error of its own.
+                if self._pool.error is not None:
+                    raise self._pool.error from None
+                raise
             end_abandoned_calls(self.members)
             yield sum(not member.stopped for member in self.members)
 

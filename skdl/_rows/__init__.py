@@ -1,0 +1,12 @@
+"""Rows that do not fit into memory: read from files or arrays on disk when they are needed."""
+
+from skdl._rows._parquet import ParquetRows
+from skdl._rows._prepared import PreparedRows
+from skdl._rows._refused import refuse_streams
+from skdl._rows._source import RowSource, source_of
+
+__all__ = ["ParquetRows", "PreparedRows", "RowSource", "refuse_streams", "source_of"]
+
+# Where users find them.
+for _public in (ParquetRows, RowSource):
+    _public.__module__ = "skdl"

@@ -1,0 +1,168 @@
+"""Rows of Parquet files: columns by name, categories, and row groups that are read once."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skdl import MLPClassifier, MLPRegressor, ParquetRows
+from skdl.model_selection import cross_validate
+
+pa = pytest.importorskip("pyarrow", reason="needs pip install skdl[parquet]")
+parquet = pytest.importorskip("pyarrow.parquet")
+
+N_ROWS = 300
+
+
+@pytest.fixture(scope="module", name="frame")
+def table_in_memory():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.standard_normal((N_ROWS, 3)).astype(np.float32), columns=list("abc"))
+    frame["count"] = rng.integers(0, 9, N_ROWS)
+    frame["is_new"] = rng.random(N_ROWS) > 0.5
+    frame["city"] = rng.choice(["Bonn", "Köln", "Ulm"], N_ROWS)
+    frame.loc[N_ROWS - 1, "city"] = "Aachen"  # a level of the last row alone
+    frame["kind"] = pd.Categorical(rng.choice(["x", "y"], N_ROWS))
+    frame["price"] = frame["a"] + frame["b"] * (frame["city"] == "Ulm")
+    return frame
+
+
+@pytest.fixture(scope="module", name="folder")
+def table_on_disk(frame, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trips")
+    for i in range(3):
+        part = pa.Table.from_pandas(frame.iloc[100 * i : 100 * (i + 1)], preserve_index=False)
+        parquet.write_table(part, folder / f"part{i}.parquet", row_group_size=30)
+    return folder
+
+
+NUMBERS = ["a", "b", "c", "count", "is_new"]
+
+
+def network(kind=MLPRegressor, **parameters):
+    given = {"epochs": 2, "random_state": 0, "shuffle": False, "batch_size": 50, **parameters}
+    return kind((8,), **given)
+
+
+def test_columns_of_numbers_give_the_network_of_the_frame(frame, folder):
+    rows = ParquetRows(folder, target="price", features=NUMBERS, buffer_rows=64)
+    assert rows.shape == (N_ROWS, 5)
+    np.testing.assert_array_equal(rows.y, frame["price"])
+    np.testing.assert_array_equal(np.asarray(rows), frame[NUMBERS].to_numpy(np.float32))
+    in_memory = network().fit(frame[NUMBERS], frame["price"])
+    read = network().fit(rows)  # knows its targets
+    np.testing.assert_array_equal(read.predict(rows), in_memory.predict(frame[NUMBERS]))
+    np.testing.assert_array_equal(read.feature_names_in_, NUMBERS)
+    np.testing.assert_array_equal(read.predict(frame[NUMBERS]), in_memory.predict(rows))
+
+
+@pytest.mark.slow
+def test_categories_give_the_network_of_the_frame(frame, folder):
+    X = frame.drop(columns="price")
+    options = {"categorical_features": "from_dtype", "max_one_hot": 3, "missing_numbers": "learn"}
+    rows = ParquetRows(folder, target="price", buffer_rows=64)
+    in_memory = network(**options).fit(X, frame["price"])
+    read = network(**options).fit(rows, rows.y)
+    np.testing.assert_array_equal(read.predict(rows), in_memory.predict(X))
+    np.testing.assert_array_equal(read.predict(X), in_memory.predict(rows))
+
+
+@pytest.mark.slow
+def test_the_recipe_for_tables_takes_a_source(frame, folder):
+    rows = ParquetRows(folder, target="kind", buffer_rows=64)
+    model = MLPClassifier.tabular(epochs=2, random_state=0).fit(rows)
+    assert model.predict_proba(rows).shape == (N_ROWS, 2)
+
+
+def test_cross_validation_finds_the_targets(frame, folder):
+    rows = ParquetRows(folder, target="price", features=NUMBERS, buffer_rows=64)
+    found = cross_validate(network(), rows, cv=3, baseline=False)
+    expected = cross_validate(network(), frame[NUMBERS], frame["price"], cv=3, baseline=False)
+    np.testing.assert_array_equal(found["test_score"], expected["test_score"])
+
+
+@pytest.mark.slow
+def test_folds_learn_their_own_levels(frame, folder):
+    rows = ParquetRows(folder, target="price", buffer_rows=64)
+    X = frame.drop(columns="price")
+    model = network(categorical_features="from_dtype")
+    found = cross_validate(model, rows, cv=3, baseline=False)
+    expected = cross_validate(model, X, frame["price"], cv=3, baseline=False)
+    np.testing.assert_allclose(found["test_score"], expected["test_score"], rtol=1e-5)
+
+
+def test_each_row_group_is_read_once_an_epoch(folder, monkeypatch):
+    rows = ParquetRows(folder, features=NUMBERS, target="price", buffer_rows=64)
+    y, read, read_block = rows.y, [], rows.read_block
+    monkeypatch.setattr(rows, "read_block", lambda i, dtype=None: read.append(i) or read_block(i))
+    network(shuffle=True, epochs=3).fit(rows, y)
+    n_blocks = len(rows.block_starts) - 1
+    assert n_blocks == 12
+    assert [sorted(read[i : i + n_blocks]) for i in range(0, 36, n_blocks)] == [[*range(12)]] * 3
+
+
+def test_blocks_are_whole_row_groups(folder):
+    rows = ParquetRows(folder, buffer_rows=400)  # blocks of 50 rows at least
+    np.testing.assert_array_equal(rows.block_starts, [0, 60, 130, 190, 260, 300])
+
+
+def test_several_targets_and_an_arrow_dataset(frame, folder):
+    import pyarrow.dataset
+
+    dataset = pyarrow.dataset.dataset(folder)
+    rows = ParquetRows(dataset, target=["price", "count"], features=["a"])
+    np.testing.assert_array_equal(rows.y, frame[["price", "count"]])
+    assert network().fit(rows).predict(rows).shape == (N_ROWS, 2)
+    with pytest.raises(TypeError, match=r"pyarrow.dataset.Dataset.*ParquetRows\(dataset"):
+        network().fit(dataset, frame["price"])
+
+
+def test_a_partitioned_folder_has_its_partitions_as_columns(frame, tmp_path):
+    for city in ("Bonn", "Ulm"):
+        part = frame.loc[frame["city"] == city, ["a", "price"]]
+        (tmp_path / f"city={city}").mkdir()
+        part.to_parquet(tmp_path / f"city={city}" / "part.parquet", index=False)
+    rows = ParquetRows(tmp_path, target="price")
+    assert rows.feature_names == ["a", "city"]
+    model = network(categorical_features="from_dtype").fit(rows)
+    assert model.predict(rows).shape == (len(rows),)
+
+
+# ------------------------------------------------------------------------------------- errors
+
+
+def test_columns_of_text_are_named_with_the_cure(folder):
+    rows = ParquetRows(folder, target="price")
+    with pytest.raises(ValueError, match=r"\['city', 'kind'\].*categorical_features='from_dtype'"):
+        network().fit(rows)
+
+
+def test_unknown_columns_are_refused_with_the_nearest(folder):
+    with pytest.raises(ValueError, match=r"target='prize' names \['prize'\].*Did you mean 'price'"):
+        ParquetRows(folder, target="prize")
+    with pytest.raises(ValueError, match="Expected at least one beside target"):
+        ParquetRows(folder, target=[*NUMBERS, "city", "kind", "price"])
+
+
+def test_targets_that_were_not_named_are_asked_for(folder):
+    rows = ParquetRows(folder, features=NUMBERS)
+    with pytest.raises(ValueError, match="no column was named as target"):
+        network().fit(rows)
+
+
+def test_missing_files_and_other_things_are_refused(tmp_path, frame):
+    with pytest.raises(FileNotFoundError, match="there is no file or folder"):
+        ParquetRows(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="neither a path nor a dataset"):
+        ParquetRows(frame)
+    frame.iloc[:0].to_parquet(tmp_path / "empty.parquet")
+    with pytest.raises(ValueError, match="has no rows"):
+        ParquetRows(tmp_path / "empty.parquet")
+
+
+def test_gaps_are_named_by_column(folder, frame, tmp_path):
+    gaps = frame[["a", "b", "price"]].copy()
+    gaps.loc[250, "b"] = np.nan
+    gaps.to_parquet(tmp_path / "gaps.parquet", index=False, row_group_size=40)
+    rows = ParquetRows(tmp_path / "gaps.parquet", target="price", buffer_rows=64)
+    with pytest.raises(ValueError, match=r"contains NaN, in columns \['b'\], first in row 250"):
+        network().fit(rows)
