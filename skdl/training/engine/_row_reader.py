@@ -137,6 +137,8 @@ class RowReader:
                 continue
             with self._changed:
                 self._held[number] = block
+                # Who waits for it may have asked again while it was read.
+                self._wanted.discard(number)
                 self._reading = None
                 self.n_held += int(self._sizes[number])
                 self.most_held = max(self.most_held, self.n_held)
