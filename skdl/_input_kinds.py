@@ -8,36 +8,32 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["cure_for", "cure_of_array", "in_memory"]
+__all__ = ["cure_for", "cure_of_array", "in_memory", "refuse_streams"]
 
 _FIT_BY_BLOCK = "or train block by block with partial_fit"
+_ON_DISK = (
+    "rows that can be read in any order: an array, or skdl.RowSource(data) of an array on disk or "
+    f"of an object with __len__ and __getitem__; {_FIT_BY_BLOCK}"
+)
+_PARQUET = "rows = skdl.ParquetRows({0}, target=...), and rows.y as targets"
 # By package and name of a class, as none of these packages need be there.
 _CURES = {
     ("tensorflow", "DatasetV2"): (
         "a tf.data.Dataset, which gives batches in one order",
-        f"numpy.concatenate([x for x, _ in X.as_numpy_iterator()]); {_FIT_BY_BLOCK}",
+        _ON_DISK,
     ),
     ("keras", "PyDataset"): (
         "a keras.utils.PyDataset, whose items are batches",
-        f"numpy.concatenate([X[i][0] for i in range(len(X))]); {_FIT_BY_BLOCK}",
+        f"{_ON_DISK}. Items are single rows, and targets go apart, as y",
     ),
-    ("torch", "DataLoader"): (
-        "a DataLoader, which gives batches in one order",
-        f"torch.cat([x for x, _ in X]).numpy(); {_FIT_BY_BLOCK}",
-    ),
-    ("torch", "Dataset"): (
-        "a Dataset of torch, whose items are pairs",
-        "torch.stack([x for x, _ in X]).numpy()",
-    ),
+    ("torch", "DataLoader"): ("a DataLoader, which gives batches in one order", _ON_DISK),
+    ("torch", "Dataset"): ("a Dataset of torch, whose items are pairs", _ON_DISK),
     ("polars", "LazyFrame"): ("a LazyFrame, which has no rows yet", "X.collect()"),
-    ("pyarrow", "Dataset"): (
-        "a dataset of Arrow, which has no rows in memory",
-        f"X.to_table(); {_FIT_BY_BLOCK}, over X.to_batches()",
-    ),
-    ("pathlib", "PurePath"): ("a path", "the table in it, such as pandas.read_parquet(path)"),
+    ("pyarrow", "Dataset"): ("a pyarrow.dataset.Dataset", _PARQUET.format("dataset")),
+    ("pathlib", "PurePath"): ("a path", _PARQUET.format("path")),
     ("builtins", "str"): (
         "a text",
-        "an array of rows; of a file, what pandas.read_parquet(path) reads",
+        f"an array of rows; of Parquet files, {_PARQUET.format('path')}",
     ),
 }
 
@@ -67,6 +63,41 @@ def in_memory(value: Any) -> Any:
     return np.asarray(value) if is_read_otherwise else value
 
 
+def refuse_streams(owner: str, X: Any, name: str = "X") -> None:
+    """Refuse streams of batches, paths and what has no rows yet, and say what to write instead.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator, which begins a message.
+    X : object
+        What was passed as rows.
+    name : str, default="X"
+        Under which the user knows it.
+
+    Raises
+    ------
+    TypeError
+        If it is one.
+    """
+    told = _cure_of_stream(X)
+    if told is not None:
+        raise TypeError(f"{owner}: {name} is {told}")
+
+
+def _cure_of_stream(value: Any) -> str | None:
+    for kind in type(value).__mro__:
+        told = _CURES.get((kind.__module__.partition(".")[0], kind.__name__))
+        if told is not None:
+            return f"{told[0]}. Expected {told[1]}."
+    if isinstance(value, Iterator):
+        return (
+            "a generator or an iterator, which gives its rows once and in one order. Expected "
+            f"{_ON_DISK}; in memory numpy.stack(list(rows)) makes one."
+        )
+    return None
+
+
 def cure_for(value: Any) -> str | None:
     """Return what an object is that is no table, and what to write instead; None for others.
 
@@ -79,15 +110,9 @@ def cure_for(value: Any) -> str | None:
     told : str or None
         Goes on after ``"X is "``.
     """
-    for kind in type(value).__mro__:
-        told = _CURES.get((kind.__module__.partition(".")[0], kind.__name__))
-        if told is not None:
-            return f"{told[0]}. Expected {told[1]}."
-    if isinstance(value, Iterator):
-        return (
-            "an iterator or generator, which gives its rows once and in one order. Expected them "
-            f"in memory, numpy.stack(list(rows)); {_FIT_BY_BLOCK}."
-        )
+    told = _cure_of_stream(value)
+    if told is not None:
+        return told
     if isinstance(value, Mapping) and not hasattr(value, "shape"):
         return "a dict. Expected a table, such as pandas.DataFrame(X)."
     if isinstance(value, AbstractSet):

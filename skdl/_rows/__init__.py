@@ -2,10 +2,9 @@
 
 from skdl._rows._parquet import ParquetRows
 from skdl._rows._prepared import PreparedRows
-from skdl._rows._refused import refuse_streams
 from skdl._rows._source import RowSource, source_of
 
-__all__ = ["ParquetRows", "PreparedRows", "RowSource", "refuse_streams", "source_of"]
+__all__ = ["ParquetRows", "PreparedRows", "RowSource", "source_of"]
 
 # Where users find them.
 for _public in (ParquetRows, RowSource):

@@ -282,7 +282,7 @@ def streams():
         (tf.data.Dataset.from_tensor_slices((rows, rows[:, 0])).batch(2), "tf.data.Dataset"),
         (Batches(), "keras.utils.PyDataset"),
         ((row for row in rows), "generator"),
-        ("trips.parquet", "path. "),
+        ("trips.parquet", "text. "),
     ]
 
 

@@ -23,9 +23,10 @@ from skdl._data_checks import (
     check_weights,
     naming,
 )
+from skdl._input_kinds import refuse_streams
 from skdl._lazy_rows import LazyRows
 from skdl._row_times import block_starts, rows_before
-from skdl._rows import PreparedRows, refuse_streams, source_of
+from skdl._rows import PreparedRows, source_of
 from skdl.estimators.base._bad_rows import columns_named, sampling_step, warn_about_offsets
 from skdl.estimators.base._row_metadata import NO_METADATA, RowMetadata
 from skdl.exceptions import EarlyStoppingDataWarning, InvalidParameterError

@@ -76,10 +76,12 @@ class CNN1DRegressor(BaseCNN1D, RegressionNetwork):
         Let ``loss="quantile"`` learn several quantiles at once, in increasing order, instead of
         `quantile`. ``predict_quantiles`` returns them all, ``predict`` the median of a single
         target. Metrics are means over the quantiles.
-    target_scaling : bool, default=True
+    target_scaling : bool or pair, default=True
         Let the network learn ``(y - mean) / standard deviation`` of the training rows, each
         output apart (with ``loss="poisson"``: ``y / mean``). Predictions and metrics are in y's
         own units, losses in the network's.
+        A pair ``(offset, scale)``, of numbers or one for each output, takes the place of mean and
+        standard deviation: ``partial_fit`` would learn them from its first rows alone.
     optimizer : str, class or keras.optimizers.Optimizer, default="adam"
         ``fit`` does not change an object, and uses the object's own learning rate.
     learning_rate : float or Keras schedule, default=0.001
@@ -197,7 +199,7 @@ class CNN1DRegressor(BaseCNN1D, RegressionNetwork):
         huber_delta: float = 1.0,
         quantile: float = 0.5,
         quantiles: Sequence[float] | None = None,
-        target_scaling: bool = True,
+        target_scaling: bool | tuple[Any, Any] = True,
         optimizer: Any = "adam",
         learning_rate: Any = 0.001,
         batch_size: int = 32,

@@ -74,13 +74,13 @@ WORK = {
 REFUSED = {
     "tf.data.Dataset": (
         lambda _: tf.data.Dataset.from_tensor_slices((X, Y)).batch(8),
-        "numpy.concatenate|can be read",
+        "can be read",
     ),
-    "PyDataset": (lambda _: Batches(), "numpy.concatenate|targets go apart"),
-    "generator": (lambda _: (row for row in X), "in memory|can be read"),
+    "PyDataset": (lambda _: Batches(), "targets go apart"),
+    "generator": (lambda _: (row for row in X), "can be read"),
     "iterator": (lambda _: iter(X), r"numpy.stack\(list\(rows\)\)"),
-    "path": (lambda folder: folder / "X.parquet", "parquet|Parquet"),
-    "text": (lambda folder: str(folder / "X.parquet"), "parquet|Parquet"),
+    "path": (lambda folder: folder / "X.parquet", "ParquetRows"),
+    "text": (lambda folder: str(folder / "X.parquet"), "ParquetRows"),
     "lazy polars": (lambda _: of("polars").LazyFrame(X, schema=NAMES), r"X.collect\(\)"),
     "dict of columns": (lambda _: dict(zip(NAMES, X.T, strict=True)), r"pandas.DataFrame\(X\)"),
     "set": (lambda _: set(range(40)), "a list or an array"),
