@@ -305,7 +305,6 @@ def _refuse_missing_targets(network: Any, y: Any, name: str) -> None:
 
 def _rows_of_our_own(network: Any, X: Any, *, reset: bool, input_name: str = "X") -> Any:
     """Return rows that scikit-learn's checks of arrays know nothing of, None for others."""
-    refuse_streams(type(network).__name__, X, input_name)
     X = _prepared(network, X, input_name)
     is_lazy = isinstance(X, LazyRows)
     if is_lazy or hasattr(X, "columns"):
@@ -316,6 +315,7 @@ def _rows_of_our_own(network: Any, X: Any, *, reset: bool, input_name: str = "X"
         network._check_features(named, reset=reset)
     encoded = network._encoded_table(X, reset=reset)
     if encoded is None:
+        refuse_streams(type(network).__name__, X, input_name)
         return X if is_lazy else None
     if isinstance(encoded, LazyRows):
         return encoded
