@@ -160,5 +160,7 @@ def test_sequences_of_several_lengths_are_no_mistake():
 
 
 def test_the_cure_comes_before_any_training():
-    with pytest.raises(InvalidParameterError, match=r"^cross_validate: X is a generator or an iterator"):
+    with pytest.raises(
+        InvalidParameterError, match=r"^cross_validate: X is a generator or an iterator"
+    ):
         cross_validate(MLPClassifier(**SMALL), iter(X), Y)
