@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,7 +95,10 @@ def _importances(search: Any) -> dict[str, float]:
     from optuna.importance import get_param_importances
 
     try:
-        return dict(get_param_importances(study))
+        with warnings.catch_warnings():
+            # That few trials say little, which the page shows by their number.
+            warnings.simplefilter("ignore", UserWarning)
+            return dict(get_param_importances(study))
     except (ValueError, RuntimeError):  # one trial, one value, several objectives
         return {}
 
