@@ -128,7 +128,7 @@ def diagnose(
     (8 to 30 % of what is to be gained over guessing) and low (2 %). Where no score to reach is
     given, another estimator that was better in ``compare_with``, or else a perfect score, takes
     its place. Without training scores, and for a fitted estimator, losses stand for errors, and
-    the loss of the first epoch for the baseline's. A loss of 0 counts as perfect; with
+    the larger loss of the first epoch for the baseline's. A loss of 0 counts as perfect; with
     ``label_smoothing`` it is the entropy of the smoothed labels, and of a fitted estimator what
     ``l1`` and ``l2`` add is no error either.
 

@@ -224,14 +224,12 @@ def of_estimator(estimator: Any, target: float | None, metric: str | None) -> Ev
         test = _at(histories, f"val_{metric}", kept)
         evidence.test = error(test)
         evidence.shown[f"validation {metric}"] = float(test.mean())
-        start = float(np.mean([history[f"val_{metric}"][0] for history in histories]))
     else:
         evidence.notes.append(
             "There were no validation rows, so nothing can be said of rows not trained on. Fit "
             "with early_stopping=True or X_val, or diagnose what skdl.model_selection."
             "cross_validate returns."
         )
-        start = float(np.mean([history[metric][0] for history in histories]))
     if target is not None:
         evidence.shown["to reach"] = target
         evidence.goal, evidence.goal_source = float(error(target)), "what is to be reached"
@@ -240,6 +238,12 @@ def of_estimator(estimator: Any, target: float | None, metric: str | None) -> Ev
     elif metric == "loss":
         _take_floor(evidence, loss_floor(networks, _n_classes_of(networks[0]), fitted=True))
     # Of the baseline nothing is known here: the first epoch stands in, for a score its whole range.
+    # At its end a network may have learned all; its mean over the training rows is from before.
+    of_first = [
+        max(history[name][0] for name in (metric, f"val_{metric}") if name in history)
+        for history in histories
+    ]
+    start = float(np.mean(of_first))
     evidence.scale = (1.0 if is_score else start) - evidence.goal
     evidence.notes.append(
         "A single fit knows no baseline and no error bars: diagnose what skdl.model_selection."
@@ -284,7 +288,8 @@ def _use_losses(evidence: Evidence, result: CrossValidated) -> None:
         )
         _take_floor(evidence, loss_floor([evidence.network], n_classes, fitted=False))
         _warn_of_penalties(evidence)
-    start = float(np.mean([judged[0] for judged in evidence.held_out_curves if len(judged)]))
+    of_first = [max(a[0], b[0]) for a, b, _ in pairs if len(a) and len(b)]
+    start = float(np.mean(of_first))
     evidence.scale = start - evidence.goal
     evidence.shown["training loss"] = float(np.nanmean(evidence.train))
     evidence.shown["held-out loss"] = float(np.nanmean(evidence.test))

@@ -422,6 +422,16 @@ def test_a_fitted_network_is_judged_by_its_curves(iris):
     assert any("no baseline" in note for note in found.notes)
 
 
+def test_a_network_that_learns_all_in_its_first_epoch_is_not_called_biased(iris):
+    X, y = iris
+    network = MLPClassifier(8, epochs=6, early_stopping=True, random_state=0).fit(X, y)
+    network.history_ = {
+        "loss": [0.3, 0.0021, 0.0020, 0.0020, 0.0020, 0.0020],
+        "val_loss": [0.0025, 0.0021, 0.0021, 0.0021, 0.0021, 0.0021],
+    }
+    assert "bias" not in diagnose(network).kinds
+
+
 def test_a_fitted_network_without_validation_rows_says_what_is_missing(iris):
     network = MLPClassifier(8, epochs=6, random_state=0).fit(*iris)
     found = diagnose(network)
