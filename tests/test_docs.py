@@ -201,7 +201,7 @@ def test_the_chart_of_estimators_leads_to_pages_of_the_reference():
     links = re.findall(
         r'href="generated/([\w.]+)\.html', (START.parent / "choosing.svg").read_text()
     )
-    assert len(links) == 10
+    assert len(links) == 14
     for link in links:
         room, _, name = link.rpartition(".")
         assert room == "skdl"
