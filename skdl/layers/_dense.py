@@ -56,16 +56,14 @@ class DenseRule(Rule):
     ) -> tuple[Tensor, list[Tensor]]:
         import tensorflow as tf
 
-        kernel, *bias = context.variables
-        if isinstance(x, SparseRows):
-            result = x.times(kernel)
-            return (result + by_row(bias[0]) if bias else result), []
-        if n_row_axes(x) > 1:
+        is_sparse = isinstance(x, SparseRows)
+        if not is_sparse and n_row_axes(x) > 1:
             shape = shape_of(x)
             flat = tf.reshape(x, [shape[0], -1, shape[-1]])
             result, _ = self.apply(layer, flat, context)
             return tf.reshape(result, concatenated(shape[:-1], shape_of(result)[-1:])), []
-        result = tf.matmul(x, kernel)
+        kernel, *bias = context.variables
+        result = x.times(kernel) if is_sparse else tf.matmul(x, kernel)
         return (result + by_row(bias[0]) if bias else result), []
 
     def penalty(self, variables: list[Tensor], scalars: dict[str, Tensor]) -> Tensor | float:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from optuna.storages import InMemoryStorage
-
-from skdl._compat_optuna import storage_of
 from skdl._validation import show
 from skdl.exceptions import InvalidParameterError
 from skdl.io._save import to_bytes
 from skdl.model_selection.search._ensemble import ENSEMBLE
 from skdl.model_selection.search._search import OptunaSearchCV
-from skdl.model_selection.search._workers import begin_search
+from skdl.model_selection.search._workers import begin_search, is_in_memory
 from skdl.worker._task import Task, own_versions, write_task
 from skdl.worker._worker_data import describe_array, is_plain
 
@@ -87,8 +84,7 @@ def publish(search: OptunaSearchCV, X: Any, y: Any = None, **fit_params: Any) ->
 def _check_search(search: Any) -> None:
     if not isinstance(search, OptunaSearchCV):
         raise InvalidParameterError(f"{_OWNER}: got {show(search)}. Expected an OptunaSearchCV.")
-    storage = search.storage if search.study is None else storage_of(search.study)
-    if storage is None or isinstance(storage, InMemoryStorage):
+    if is_in_memory(search.storage, search.study):
         raise InvalidParameterError(
             f"{_OWNER}: the study is in the memory of this process, which workers cannot see. "
             'Expected a storage that all of them reach, for example storage="study.journal" on a '

@@ -17,11 +17,14 @@ from skdl.training.lockstep import lockstep
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import optuna
+
     from skdl.estimators.base import RowMetadata
 
 __all__ = [
     "begin_search",
     "check_engine",
+    "is_in_memory",
     "is_only_begun",
     "is_part_of_search",
     "search_on_workers",
@@ -46,7 +49,7 @@ def check_engine(values: Mapping[str, Any]) -> None:
     InvalidParameterError
         If they do not go with an engine.
     """
-    engine, storage, study = values["engine"], values["storage"], values["study"]
+    engine = values["engine"]
     if engine is None:
         if values["n_workers"] is not None:
             raise InvalidParameterError(
@@ -54,8 +57,7 @@ def check_engine(values: Mapping[str, Any]) -> None:
                 'or none: pass engine="loky" for so many processes of this machine.'
             )
         return
-    kept_in = storage if study is None else storage_of(study)
-    if kept_in is None or isinstance(kept_in, InMemoryStorage):
+    if is_in_memory(values["storage"], values["study"]):
         raise InvalidParameterError(
             f"{_OWNER}: engine={engine!r} came with a study in the memory of this process, which "
             "workers cannot see. Expected a storage that all of them reach, for example "
@@ -67,6 +69,18 @@ def check_engine(values: Mapping[str, Any]) -> None:
             f"{_OWNER}: engine={engine!r} came with refit='ensemble'. Expected refit=True or "
             "False: the networks of the trials stay with the workers that trained them."
         )
+
+
+def is_in_memory(storage: Any, study: optuna.Study | None) -> bool:
+    """Tell whether the study of a search is kept where other processes cannot see it.
+
+    Parameters
+    ----------
+    storage, study : object
+        The search's parameters.
+    """
+    kept_in = storage if study is None else storage_of(study)
+    return kept_in is None or isinstance(kept_in, InMemoryStorage)
 
 
 def is_part_of_search(search: Any) -> bool:

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
 __all__ = ["uninterrupted", "whole_calls_of"]
@@ -25,9 +25,8 @@ def uninterrupted() -> Iterator[None]:
 
     A second Ctrl-C does not wait: the database may not answer.
     """
-    # Python runs handlers in the main thread alone; one that is no function is the system's.
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+    handler = _handler()
+    if handler is None:
         yield
         return
     deferred: list[Any] = []
@@ -52,8 +51,8 @@ def whole_calls_of(package: str) -> Iterator[None]:
     A statement that Ctrl-C cuts short can leave SQLite locked for all that follows. As in
     `uninterrupted`, a second Ctrl-C does not wait.
     """
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+    handler = _handler()
+    if handler is None:
         yield
         return
     waits = False
@@ -83,6 +82,14 @@ def whole_calls_of(package: str) -> Iterator[None]:
         if waits:
             waits = False
             handler(signal.SIGINT, inspect.currentframe())
+
+
+def _handler() -> Callable[[int, FrameType | None], Any] | None:
+    """Return what handles Ctrl-C; None where this thread cannot put something else in its place."""
+    # Python runs handlers in the main thread alone; one that is no function is the system's.
+    handler = signal.getsignal(signal.SIGINT)
+    is_main = threading.current_thread() is threading.main_thread()
+    return handler if is_main and callable(handler) else None
 
 
 def _runs(package: str, frame: FrameType | None) -> bool:
