@@ -502,9 +502,12 @@ def test_ctrl_c_ends_training_on_dask(client, regression):
     caught = threading.Event()
 
     def interrupt():
-        # Again if need be: on a busy machine the first can come while Dask is being told the rows.
-        while not caught.wait(20):
+        while not any(client.run(n_tasks_that_run).values()):
+            time.sleep(0.2)
+        # Again if need be: C code that clears Python's errors can swallow one.
+        while not caught.wait(2):
             signal.raise_signal(signal.SIGINT)
+            caught.wait(20)
 
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt), skdl.lockstep(engine="dask"):
