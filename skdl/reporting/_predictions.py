@@ -22,6 +22,10 @@ _NO_TARGETS = (
     "Predictions are left out: rows were passed without their targets. Pass both: "
     "`skdl.report(estimator, X_test, y_test)`."
 )
+_OTHER_ROWS = (
+    "These are as many rows as the ensemble was fitted on, but not the same in the same order. So "
+    "all members predict each row, those that trained on it too."
+)
 _NO_FOLDS = (
     "Predictions are left out: no fold was predicted. Pass `error_score='raise'` to "
     "`cross_validate` to see why."
@@ -96,8 +100,14 @@ def _found(subject: Subject) -> Predictions | None:
         y = y.ravel()
     if y.ndim != 1:
         raise _LeftOutError(_SEVERAL_OUTPUTS.format(f"targets of shape {y.shape}"))
-    found = _of_ensemble(subject, y) if subject.kind == "ensemble" else None
-    return found or _of_rows(subject, y)
+    if subject.kind != "ensemble":
+        return _of_rows(subject, y)
+    found = _of_ensemble(subject, y)
+    if found is not None:
+        return found
+    found = _of_rows(subject, y)
+    is_alike = len(subject.given.oof_predictions_) == len(y)
+    return dataclasses.replace(found, notes=(*found.notes, _OTHER_ROWS)) if is_alike else found
 
 
 def _of_rows(subject: Subject, y: NDArray[Any]) -> Predictions:

@@ -278,6 +278,10 @@ def test_an_ensemble_is_judged_out_of_fold_on_its_own_rows(diabetes):
     other = skdl.report(ensemble, X[::-1], y)
     assert "rows that were passed" in skdl.report(ensemble, X[:50], y[:50]).markdown
     assert "Training curves" in titles(other)
+    told = "but not the same in the same order. So all members predict each row"
+    assert told in skdl.report(ensemble, X[::-1], y[::-1]).markdown
+    assert told not in report.markdown
+    assert told not in skdl.report(ensemble, X[:50], y[:50]).markdown
 
 
 def test_an_ensemble_of_classifiers_with_text_labels(iris):
