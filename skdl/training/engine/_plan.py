@@ -78,8 +78,9 @@ def stack_key(member: Member, network: Network) -> Hashable:
 def worth_compiling(members: Sequence[Member], n_epochs: int = 0) -> bool:
     """Tell whether what XLA saves on these jobs outweighs the time it takes to compile.
 
-    Jobs that may be ended early first have to train for so long that compiling would have paid:
-    whenever they end, they then cost at most twice what the better choice would have cost.
+    Jobs that may be ended at any time first have to train for so long that compiling would have
+    paid: whenever they end, they then cost at most twice what the better choice would have cost.
+    Jobs that wait at rungs are sure to come to the next one, and count until there.
 
     Parameters
     ----------
@@ -93,7 +94,7 @@ def worth_compiling(members: Sequence[Member], n_epochs: int = 0) -> bool:
     per_step = len(members) * _member_seconds(members)
     per_step += 0.0 if blueprint.one_member_at_a_time else _STEP_SECONDS
     per_step += _LOOP_STEP_SECONDS * blueprint.n_loop_steps
-    if any(m.job.may_end_early for m in members):
+    if any(m.job.may_end_early and not m.rungs for m in members):
         n_steps = n_epochs * max(m.job.steps_per_epoch for m in members)
         if n_steps * per_step < _COMPILE_SECONDS:
             return False
@@ -147,7 +148,8 @@ def _worth_padding(stacks: Sequence[Sequence[Member]]) -> bool:
 
 
 def _steps_to_come(members: Sequence[Member]) -> int:
-    return max(m.job.steps_per_epoch * (m.last_epoch - m.n_epochs) for m in members)
+    """Return how many steps are sure to come: until the next rung, if members wait at rungs."""
+    return max(m.job.steps_per_epoch * (m.next_stop - m.n_epochs) for m in members)
 
 
 def _member_seconds(members: Sequence[Member]) -> float:
