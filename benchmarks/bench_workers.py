@@ -1,6 +1,6 @@
 """What do folds cost in lockstep on workers, beside one process?
 
-    python benchmarks/bench_workers.py [--engines loky dask] [--folds 200] [--epochs 30]
+    python benchmarks/bench_workers.py [--engines loky dask ray] [--folds 200] [--epochs 30]
 
 Red wine, two workers. CPU seconds are those of each worker, the least of some rounds, warm: the
 same folds were trained once before, so that imports and compilation do not count. Those of the
@@ -77,6 +77,10 @@ def main():
         from dask.distributed import Client, LocalCluster
 
         Client(LocalCluster(n_workers=N_WORKERS, threads_per_worker=1, dashboard_address=None))
+    if "ray" in given.engines:
+        import ray
+
+        ray.init(num_cpus=N_WORKERS, include_dashboard=False)
     rows = []
     expected = alone = None
     for engine in (None, *given.engines):
