@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from joblib import cpu_count
 
+from skdl._compat_tensorflow import with_device_of_each
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["has_gpu", "index_dtype", "n_cores", "on_device", "side_by_side"]
+__all__ = [
+    "has_gpu",
+    "index_dtype",
+    "n_cores",
+    "on_device",
+    "shapes_on_host",
+    "side_by_side",
+]
 
 Given = TypeVar("Given")
 Found = TypeVar("Found")
@@ -34,6 +43,30 @@ def index_dtype() -> str:
     TensorFlow keeps int32 on the host, from where it would be copied to a GPU in each step.
     """
     return "int64" if has_gpu() else "int32"
+
+
+def shapes_on_host(body: Callable[..., Found]) -> Callable[..., Found]:
+    """Return the body of a function in whose graph arithmetic on shapes stays on the host.
+
+    Shapes come from the host and are needed there, but some of TensorFlow's kernels for int32 work
+    on a GPU: each step would wait for what they send back.
+    """
+    return with_device_of_each(_device_of, body) if has_gpu() else body
+
+
+def _device_of(operation: Any) -> str:
+    import tensorflow as tf
+
+    def is_on_host(tensor: Any) -> bool:
+        return bool(
+            tensor.dtype == tf.int32 or (tensor.dtype == tf.bool and "CPU" in tensor.op.device)
+        )
+
+    is_of_shapes = all(map(is_on_host, operation.inputs)) and all(
+        tensor.dtype in (tf.int32, tf.bool) for tensor in operation.outputs
+    )
+    device: str = operation.device
+    return "/CPU:0" if operation.inputs and operation.outputs and is_of_shapes else device
 
 
 def on_device(tensors: Any) -> Any:

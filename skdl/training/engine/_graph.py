@@ -225,7 +225,7 @@ class Graph:
         """Return the loss ``[M]`` of a batch from its row losses ``[M, B]``."""
         import tensorflow as tf
 
-        total = tf.reduce_sum(values * weight, 1)
+        total = tf.squeeze(tf.reduce_sum(values * weight, 1, keepdims=True), 1)
         if self.reduction == "sum":
             return total
         by_weight = self.reduction == "mean_with_sample_weight"

@@ -29,7 +29,7 @@ from skdl.training.engine._calls import (
     Units,
     Zeros,
 )
-from skdl.training.engine._devices import index_dtype
+from skdl.training.engine._devices import index_dtype, shapes_on_host
 from skdl.training.engine._graph import Graph
 from skdl.training.engine._row_pool import SPARSE
 from skdl.training.engine._traced import Traced
@@ -103,6 +103,7 @@ class Program:
         return result
 
     def _function(self, body: Callable[..., object], *signature: object) -> Traced:
+        body = body if self.spec.compiled else shapes_on_host(body)
         return Traced(body, signature, compiled=self.spec.compiled)
 
     def _evaluation_signature(self) -> EvaluationCall:

@@ -76,7 +76,8 @@ def _transfers(function, library):
 
 def _values(node, arguments):
     """Yield the name, number in it, type and place of each value that a node takes or gives."""
-    kernel = None if node.op in _WITHOUT_KERNEL else _kernel(node, GPU)
+    is_placed = node.op in _WITHOUT_KERNEL or "CPU" in node.device
+    kernel = None if is_placed else _kernel(node, GPU)
     on_host = {a.name for a in arguments} if kernel is None else set(kernel.host_memory_arg)
     for argument in arguments:
         for i, number in enumerate(_types_of_argument(argument, node)):

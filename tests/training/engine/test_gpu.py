@@ -81,6 +81,10 @@ def sequences():
     return skdl.RNNClassifier(units=4, recurrent_dropout=0.2, **COMMON).fit(STEPS, LABELS)
 
 
+def weights_of(estimator):
+    return estimator._trained.arrays
+
+
 CASES = {
     fit.__name__: fit
     for fit in (table, regression, sparse_rows, sparse_rows_made_dense, padded, images, sequences)
@@ -154,7 +158,7 @@ def test_kernels_that_are_missing_are_found():
     concrete = summed.get_concrete_function()
     assert set(missing_kernels(concrete, GPU)) == {("GatherV2", ("int32", "int32", "uint8"))}
     # The row, which is gathered on the host, goes to the device.
-    assert {key[:2] for key in transfers_per_step(concrete)} == {(DEVICE, "Cast")}
+    assert (DEVICE, "Cast", "x", "uint8") in transfers_per_step(concrete)
 
 
 @pytest.mark.parametrize("fit", slow_but(["table", "regression", "images", "padded"], "table"))
@@ -179,7 +183,7 @@ def test_programs_for_gpus_give_the_same_networks(fit, request):
     expected = CASES[fit]()
     request.getfixturevalue("as_with_gpu")
     found = CASES[fit]()
-    for one, other in zip(found.weights(), expected.weights(), strict=True):
+    for one, other in zip(weights_of(found), weights_of(expected), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
@@ -270,7 +274,7 @@ def five_networks(n_metrics=0):
     ]
     with skdl.lockstep():
         fitted = Parallel(n_jobs=-1)(delayed(n.fit)(TABLE, TARGET) for n in networks)
-    return [(n.history_, n.weights()) for n in fitted]
+    return [(n.history_, weights_of(n)) for n in fitted]
 
 
 @pytest.mark.parametrize("compiled", PLAIN_OR_XLA)
