@@ -9,6 +9,7 @@ Scores and batches are compared with those of one process.
 """
 
 import argparse
+import contextlib
 import os
 from pathlib import Path
 
@@ -34,8 +35,11 @@ def cpu_seconds(process):
 
 def cpu_of_processes():
     """Return the CPU seconds of this process and of all that it has started, by number."""
-    here = psutil.Process()
-    return {p.pid: cpu_seconds(p) for p in (here, *here.children(recursive=True))}
+    here, found = psutil.Process(), {}
+    for process in (here, *here.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found[process.pid] = cpu_seconds(process)
+    return found
 
 
 def measure(engine, model, X, y, cv):
