@@ -7,7 +7,8 @@ Recipes are made on one half of the tables and judged on the other (see `_table_
 model has a fresh process for each table and fits all splits there, ours in lockstep. Ours are told
 which rows belong together or come first; the others take no such thing. The file of results has one
 line of JSON for each table, model and split; what stands in it is not measured again, so a run can
-be broken off and gone on with. ``--only-report`` measures nothing. Lower scores are better.
+be broken off and gone on with. ``--only-report`` measures nothing, and
+`accuracy_tables.py` writes the tables of the documentation. Lower scores are better.
 
 LightGBM, CatBoost and pytabkit (RealMLP-TD, TabM) may live in an environment of their own:
 ``--peers-python`` names its interpreter. Models whose package is missing are left out, and named.
@@ -32,7 +33,6 @@ from _harness import (
     tell,
 )
 from _table_registry import JUDGING, MAKING, REGISTRY
-from accuracy_tables import list_table
 
 VERSIONS_OF = ("skdl", "tensorflow", "keras", "scikit-learn", "numpy")
 LONGEST_SECONDS = 4 * 3600
@@ -335,22 +335,6 @@ def report(found, tables, models):
     return "\n\n".join([*parts, machine_description(VERSIONS_OF)])
 
 
-def documented(found, tables, models):
-    """Return the scores as the table in reStructuredText that docs/accuracy.rst includes."""
-    models = [m for m in models if any((t, m) in found for t in tables)]
-    rows = []
-    for table in tables:
-        own = {m: found[table, m] for m in models if (table, m) in found}
-        if own:
-            n_train = next(iter(next(iter(own.values())).values()))["n_train"]
-            cells = [
-                f"{mean(found, table, m):.4g} ({len(own[m])})" if m in own else "" for m in models
-            ]
-            rows.append([table, REGISTRY[table].kind, f"{n_train:,}", *cells])
-    head = ["table", "kind", "rows to train on", *models]
-    return list_table(head, rows, [15, 15, 10, *[10] * len(models)])
-
-
 def _figure(value, best):
     return f"**{value:.4g}**" if value == best else f"{value:.4g}"
 
@@ -383,7 +367,6 @@ def main():
     parser.add_argument("--results", type=Path, default=Path("tables.jsonl"), metavar="FILE")
     parser.add_argument("--only-report", action="store_true", help="measure nothing")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables here too")
-    parser.add_argument("--rst", type=Path, metavar="FILE", help="write the scores for the docs")
     arguments = parser.parse_args()
     arguments.tables = arguments.tables or halves[arguments.half]
     found = read(arguments.results)
@@ -391,10 +374,6 @@ def main():
         measure(arguments, found)
     text = report(found, arguments.tables, arguments.models)
     print(text)
-    if arguments.rst:
-        models = [*arguments.models, *(["tabular_first"] if "tabular" in arguments.models else [])]
-        scores = documented(found, arguments.tables, dict.fromkeys(models))
-        arguments.rst.write_text(scores, encoding="utf-8")
     if arguments.markdown:
         arguments.markdown.write_text(text + "\n", encoding="utf-8")
 
