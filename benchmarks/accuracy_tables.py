@@ -1,87 +1,39 @@
-"""Write the tables of docs/accuracy.rst from what `bench_accuracy.py` measured.
+"""Write the tables and claims of docs/accuracy.rst from what `bench_tables.py` measured.
 
-python benchmarks/accuracy_tables.py accuracy.json [more.json ...]
+    python benchmarks/accuracy_tables.py tables.jsonl
+    python benchmarks/readme_figures.py
+
+Only the judging half is read (see `_table_registry`): no recipe was made on its tables. The second
+command draws the figures from the tables that the first one writes.
 """
 
-import json
+import math
 import statistics
 import sys
 from pathlib import Path
 
-FOLDER = Path(__file__).parents[1] / "docs"
+from _table_registry import JUDGING, REGISTRY
+from bench_tables import difference, mean, ranks, read
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+OURS = ("tabular_5fold", "tabular")
+BOOSTING = "hist_gradient_boosting"
 MODELS = {
     "tabular_5fold": "``tabular()``, 5-fold ensemble",
     "tabular": "``tabular()``",
-    "tabular_5fold_by_heart": "5-fold ensemble, by heart (see below)",
     "realmlp": "RealMLP-TD (pytabkit)",
-    "realmlp_for_loss": "RealMLP-TD, for log loss",
-    "realmlp_5fold": "RealMLP-TD, 5-fold ensemble",
-    "defaults": "skdl's defaults, standardised",
-    "sklearn_mlp": "scikit-learn's MLP, 128-128",
-    "hist_gradient_boosting": "gradient boosting (HistGradientBoosting)",
+    "tabm": "TabM (pytabkit)",
+    "catboost": "CatBoost",
+    "lightgbm": "LightGBM",
+    BOOSTING: "HistGradientBoosting",
     "extra_trees": "extra trees, 300",
-    "svm": "SVR or SVC",
     "linear": "linear or logistic regression",
+    "defaults": "skdl without ``tabular()``, standardised",
 }
-TABLES = {
-    "california": "California",
-    "red_wine": "red wine, raw",
-    "red_wine_unique": "red wine",
-    "diabetes": "diabetes",
-    "sunshine": "sunshine",
-    "adult": "adult",
-    "breast_cancer": "breast cancer",
-    "penguins": "penguins",
-    "california_few": "California, 2,000 rows",
-}
-WITHOUT = {
-    "shared_members": "one network that shares nothing",
-    "embedding": "no embedding of numbers",
-    "automatic_embedding": "numbers embedded, however few the rows",
-    "feature_scale": "no scale layer",
-    "schedule": "constant learning rate, 0.001",
-    "dropout": "no dropout",
-    "label_smoothing": "no label smoothing",
-    "less_smoothing": "label smoothing of 0.1",
-    "smooth_clip": "standardised, not smoothly clipped",
-    "beta_2": r"β\ :sub:`2` of 0.999",
-    "parametric_activation": "activations not parametric",
-    "weight_decay": "no weight decay",
-    "automatic_sizes": "always 256 units, 48 bins, batches of 256",
-}
-# Not run on every table, and without a rank: some of their fits take many minutes.
-OPTIONAL = ("svm", "tabular_5fold_by_heart", "realmlp_5fold", "realmlp_for_loss")
-
-
-def read(paths):
-    """Return what was measured: {table: {model: list of splits, seconds}}."""
-    found = {}
-    for path in paths:
-        for key, own in json.loads(Path(path).read_text()).items():
-            if "splits" in own:
-                table, model, _ = key.split("/")
-                models = found.setdefault(table, {})
-                # The ablation measures the whole recipe on few splits once more.
-                if model not in models or len(own["splits"]) >= len(models[model]["splits"]):
-                    models[model] = own
-    return found
-
-
-def values(own, name="score"):
-    """Return one figure of each split."""
-    return [split[name] for split in own["splits"]]
-
-
-def spread(figures):
-    """Return mean and standard deviation as text."""
-    mean = statistics.mean(figures)
-    digits = 1 if mean >= 10 else 3
-    return f"{mean:.{digits}f} ± {statistics.stdev(figures):.{digits}f}"
-
-
-def standard_error(figures):
-    """Return the standard error of a mean."""
-    return statistics.stdev(figures) / len(figures) ** 0.5
+NAMES = {**MODELS, "tabular_5fold": "the 5-fold ensemble", BOOSTING: "gradient boosting"}
+NAMES = {model: name.split(" (")[0] for model, name in NAMES.items()}
+# A model that was run on fewer tables than this share has no rank, so that the others keep theirs.
+LEAST_SHARE = 0.5
 
 
 def list_table(head, rows, widths):
@@ -94,123 +46,148 @@ def list_table(head, rows, widths):
     return "\n".join(lines) + "\n"
 
 
-def ranks(found):
-    """Return the mean rank of each model, over the tables on which all but a few were run.
+def tables_of(found, *models):
+    """Return the tables of the judging half that all these models were run on."""
+    return [t for t in JUDGING if all((t, model) in found for model in models)]
 
-    Judged on the splits that all of them have. The raw red wine is not among the tables, as twins
-    stand on both sides of its splits.
-    """
-    models = [m for m in MODELS if m not in OPTIONAL]
-    places = {model: [] for model in models}
-    for table in TABLES.keys() - {"red_wine", "california_few"}:
-        own = found.get(table, {})
-        if not own.keys() >= set(models):
+
+def ranked(found):
+    """Return the models that have a rank, best first, and the tables they are ranked on."""
+    least = LEAST_SHARE * len(JUDGING)
+    models = [m for m in MODELS if len(tables_of(found, m)) >= least]
+    common, mean_ranks = ranks(found, list(JUDGING), models)
+    return sorted(mean_ranks, key=mean_ranks.get), common, mean_ranks
+
+
+def relative_error(found, model, common):
+    """Return the geometric mean of a model's errors, those of gradient boosting being 100."""
+    logs = [math.log(mean(found, t, model) / mean(found, t, BOOSTING)) for t in common]
+    return 100 * math.exp(statistics.mean(logs))
+
+
+def cpu_seconds(found, model, tables):
+    """Return the CPU seconds of one fit, for each table."""
+    return [mean(found, t, model, "cpu_seconds") for t in tables]
+
+
+def duel(found, ours, theirs):
+    """Return on how many tables ours is better, worse, and both beyond chance."""
+    tables = tables_of(found, ours, theirs)
+    gaps = [difference(found, t, ours, theirs) for t in tables]
+    return (
+        sum(gap < 0 for gap, _ in gaps),
+        sum(gap > 0 for gap, _ in gaps),
+        sum(gap + half < 0 for gap, half in gaps),
+        sum(gap - half > 0 for gap, half in gaps),
+    )
+
+
+def judging(found):
+    """Return ranks, errors, times and duels of each model: the table that the figure shows."""
+    order, common, mean_ranks = ranked(found)
+    unranked = [m for m in MODELS if m not in order and tables_of(found, m)]
+    rows = []
+    for model in [*order, *unranked]:
+        tables = common if model in order else tables_of(found, model)
+        times = cpu_seconds(found, model, tables)
+        rows.append([
+            MODELS[model],
+            f"{mean_ranks[model]:.1f}" if model in order else "",
+            f"{relative_error(found, model, common):.1f}" if model in order else "",
+            _seconds(statistics.median(times)),
+            _seconds(max(times)),
+            *(_duel(found, ours, model) for ours in OURS),
+        ])  # fmt: skip
+    head = [
+        f"{len(common)} tables", "mean rank", "error, % of gradient boosting's",
+        "CPU s a fit, median", "CPU s a fit, most",
+        "5-fold ensemble better : worse", "``tabular()`` better : worse",
+    ]  # fmt: skip
+    return list_table(head, rows, [28, 10, 13, 12, 11, 13, 13])
+
+
+def claims(found):
+    """Return what the page says of these figures, so that it says no more than they do."""
+    order, common, mean_ranks = ranked(found)
+    first = order[0]
+    listed = ", ".join(f"{NAMES[m]} {mean_ranks[m]:.1f}" for m in order[1:])
+    told = f"the {len(common)} tables that all of these models were run on"
+    lines = [f"- Mean ranks on {told}: {NAMES[first]} {mean_ranks[first]:.1f}, {listed}."]
+    for ours in OURS:
+        told = []
+        for theirs in (BOOSTING, "lightgbm", "catboost", "realmlp", "tabm"):
+            won, lost, surely_won, surely_lost = duel(found, ours, theirs)
+            if won + lost:
+                told.append(
+                    f"{NAMES[theirs]} on {won} of {won + lost} tables ({surely_won} beyond "
+                    f"chance, and {surely_lost} the other way)"
+                )
+        who = "One network of ``tabular()``" if ours == "tabular" else "The 5-fold ensemble"
+        if told:
+            lines.append(f"- {who} is better than {'; '.join(told)}.")
+    behind = {}
+    for table in tables_of(found, "tabular"):
+        others = [m for m in MODELS if m not in OURS and (table, m) in found]
+        best = min(others, key=lambda m: mean(found, table, m))
+        ratio = mean(found, table, "tabular") / mean(found, table, best)
+        behind[table] = ratio, best
+    worst = max(behind, key=lambda table: behind[table][0])
+    best = behind[worst][1]
+    lines.append(
+        f"- ``tabular()`` is furthest behind on {_title(worst)} "
+        f"({REGISTRY[worst].split} splits): an error of {mean(found, worst, 'tabular'):.3g}, where "
+        f"{NAMES[best]} has {mean(found, worst, best):.3g}."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def scores(found):
+    """Return the errors of all models, one row for each table."""
+    models = [m for m in MODELS if tables_of(found, m)]
+    rows = []
+    for table in JUDGING:
+        own = [m for m in models if (table, m) in found]
+        # A table that next to nobody was run on compares nothing.
+        if len(own) < 2:
             continue
-        n_splits = min(len(own[model]["splits"]) for model in models)
-        means = {m: statistics.mean(values(own[m])[:n_splits]) for m in models}
-        for place, model in enumerate(sorted(means, key=means.get), 1):
-            places[model].append(place)
-    return {model: statistics.mean(own) for model, own in places.items() if own}
+        best = min(mean(found, table, m) for m in own)
+        cells = [_score(mean(found, table, m), best) if m in own else "" for m in models]
+        n_train = next(iter(found[table, own[0]].values()))["n_train"]
+        rows.append([_title(table), REGISTRY[table].kind, f"{n_train:,}", *cells])
+    head = ["table", "kind", "rows to train on", *(_short(m) for m in models)]
+    return list_table(head, rows, [15, 15, 10, *[10] * len(models)])
 
 
-def cells_of(found, tables, cell):
-    """Return the cells of each model, one for each table, empty where it was not run."""
-    cells = {
-        model: [cell(found[t][model]) if model in found[t] else "" for t in tables]
-        for model in MODELS
-    }
-    return {model: own for model, own in cells.items() if any(own)}
+def _title(table):
+    return table.replace("_", " ")
 
 
-def rows_of(cells):
-    """Return rows that begin with the titles of the models."""
-    return [[MODELS[model], *own] for model, own in cells.items()]
+def _short(model):
+    return "5-fold ensemble" if model == "tabular_5fold" else MODELS[model].partition(" (")[0]
 
 
-def shown(found):
-    """Return the names of the tables whose scores are shown."""
-    return [table for table in TABLES if table in found and table != "california_few"]
+def _score(value, best):
+    return f"**{value:.4g}**" if value == best else f"{value:.4g}"
 
 
-def of_classes(models):
-    """Tell whether classes are predicted on a table."""
-    return "AUC" in next(iter(models.values()))["splits"][0]
+def _seconds(value):
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
 
 
-def numbers(found):
-    """Return the errors of all models where numbers are predicted."""
-    tables = [t for t in shown(found) if not of_classes(found[t])]
-    rows = rows_of(cells_of(found, tables, lambda own: spread(values(own))))
-    return list_table(["RMSE", *[TABLES[t] for t in tables]], rows, [25, *[15] * len(tables)])
-
-
-def classes(found):
-    """Return the losses of all models where classes are predicted, and how well they rank."""
-    tables = [t for t in shown(found) if of_classes(found[t])]
-
-    def cell(own):
-        return f"{spread(values(own))}; {statistics.mean(values(own, 'AUC')):.4f}"
-
-    head = ["log loss; AUC", *[TABLES[t] for t in tables]]
-    return list_table(head, rows_of(cells_of(found, tables, cell)), [40, *[20] * len(tables)])
-
-
-def times(found):
-    """Return mean ranks, and how many seconds a fit takes."""
-    tables = shown(found)
-
-    def cell(own):
-        seconds = own["seconds"]
-        return f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.1f}"
-
-    mean_ranks = ranks(found)
-    cells = {
-        model: [f"{mean_ranks[model]:.1f}" if model in mean_ranks else "", *own]
-        for model, own in cells_of(found, tables, cell).items()
-    }
-    head = ["seconds a fit", "mean rank", *[TABLES[t] for t in tables]]
-    return list_table(head, rows_of(cells), [25, 10, *[8] * len(tables)])
-
-
-def ablation(found):
-    """Return by how many percent the score gets worse without each ingredient."""
-    tables = [t for t in TABLES if any(m.startswith("tabular_without") for m in found.get(t, {}))]
-    rows = []
-    for name, title in WITHOUT.items():
-        cells = []
-        for table in tables:
-            own = found[table].get(f"tabular_without_{name}")
-            if own is None:
-                cells.append("")
-                continue
-            n_splits = len(own["splits"])
-            whole = values(found[table]["tabular"])[:n_splits]
-            worse = [
-                100 * (b - a) / statistics.mean(whole)
-                for a, b in zip(whole, values(own), strict=True)
-            ]
-            cells.append(f"{statistics.mean(worse):+.1f} ± {standard_error(worse):.1f}")
-        rows.append([title, *cells])
-    return list_table(["instead", *[TABLES[t] for t in tables]], rows, [30, *[12] * len(tables)])
-
-
-def intervals(found):
-    """Return the share of test rows that the intervals hold."""
-    rows = []
-    for table, title in TABLES.items():
-        own = found.get(table, {}).get("tabular_5fold")
-        if own and "covered" in own["splits"][0]:
-            held = values(own, "covered")
-            figure = f"{statistics.mean(held):.3f} ± {standard_error(held):.3f}"
-            rows.append([title, str(len(held)), figure])
-    return list_table(["table", "splits", "mean ± s.e."], rows, [40, 20, 40])
+def _duel(found, ours, theirs):
+    if ours == theirs:
+        return ""
+    won, lost, _, _ = duel(found, ours, theirs)
+    return f"{won} : {lost}" if won + lost else ""
 
 
 def main():
     """Write the tables for which there are results."""
-    found = read(sys.argv[1:])
-    for function in (numbers, classes, times, ablation, intervals):
-        path = FOLDER / f"accuracy_{function.__name__}.inc"
+    if len(sys.argv) != 2:
+        raise SystemExit(__doc__)
+    found = read(Path(sys.argv[1]))
+    for function in (judging, claims, scores):
+        path = DOCS / f"accuracy_{function.__name__}.inc"
         path.write_text(function(found), encoding="utf-8")
         print(path)
 

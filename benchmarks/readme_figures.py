@@ -11,13 +11,6 @@ import matplotlib.pyplot as plt
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 OURS, OTHERS = "#0072b2", "#999999"  # Okabe and Ito
-MODELS = {
-    "``tabular()``, 5-fold ensemble": ("skdl: tabular(), 5-fold ensemble", "#0072b2", "D"),
-    "``tabular()``": ("skdl: tabular()", "#56b4e9", "o"),
-    "RealMLP-TD (pytabkit)": ("RealMLP-TD (pytabkit)", "#d55e00", "s"),
-    "scikit-learn's MLP, 128-128": ("scikit-learn's MLP", "#999999", "^"),
-}
-BOOSTING = "gradient boosting (HistGradientBoosting)"
 
 
 def rows_of(text):
@@ -46,16 +39,12 @@ def speed():
     return {cells[0]: seconds_of(cells[1]) for cells in rows_of(section)[1:]}
 
 
-def errors():
-    """Return {table: {model: mean error}}, where both a model and gradient boosting were run."""
-    found = {}
-    for name in ("accuracy_numbers.inc", "accuracy_classes.inc"):
-        head, *rows = rows_of((DOCS / name).read_text(encoding="utf-8"))
-        for cells in rows:
-            for table, cell in zip(head[1:], cells[1:], strict=True):
-                if cell:
-                    found.setdefault(table, {})[cells[0]] = float(cell.split()[0])
-    return found
+def accuracy():
+    """Return (number of tables, {model: (mean rank, relative error, CPU seconds)}), best first."""
+    head, *rows = rows_of((DOCS / "accuracy_judging.inc").read_text(encoding="utf-8"))
+    # Models without a rank were run on few tables.
+    figures = {name: tuple(map(float, cells[:3])) for name, *cells in rows if cells[0]}
+    return int(head[0].split()[0]), figures
 
 
 def draw_speed():
@@ -83,25 +72,53 @@ def draw_speed():
 
 
 def draw_accuracy():
-    """Draw the errors of each table, those of gradient boosting being 100 percent."""
-    tables = errors()
-    figure, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
-    ax.axhline(100, color="black", linewidth=1, label="gradient boosting (scikit-learn)")
-    for model, (label, color, marker) in MODELS.items():
-        has_model = [table for table in tables if model in tables[table]]
-        ax.plot(
-            [list(tables).index(table) for table in has_model],
-            [100 * tables[table][model] / tables[table][BOOSTING] for table in has_model],
-            marker,
-            color=color,
-            label=label,
+    """Draw mean ranks, and errors against the time of a fit."""
+    n_tables, figures = accuracy()
+    names = {model: re.sub(r"``| \(pytabkit\)", "", model) for model in figures}
+    colors = {model: OURS if "tabular()" in model else OTHERS for model in figures}
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(9, 3.4), layout="constrained", width_ratios=[1, 1.25]
+    )
+    worst_first = list(figures)[::-1]
+    bars = left.barh(
+        [names[model] for model in worst_first],
+        [figures[model][0] for model in worst_first],
+        color=[colors[model] for model in worst_first],
+    )
+    left.bar_label(bars, fmt="{:.1f}", padding=3)
+    left.set_title(f"Mean rank on {n_tables} tables", loc="left", fontsize=11)
+    left.set(xlabel="rank (less is better)", xlim=(0, 1.15 * len(figures)))
+    by_error = sorted(figures, key=lambda model: figures[model][1])
+    for place, model in enumerate(by_error):
+        _, error, seconds = figures[model]
+        right.plot([seconds], [error], "o", color=colors[model])
+        # Names on the right of the last points would leave the axes, and those of neighbours meet.
+        is_late = seconds > 5
+        below, above = (
+            any(abs(figures[other][1] - error) < 1.5 for other in others)
+            for others in (by_error[max(place - 1, 0) : place], by_error[place + 1 : place + 2])
         )
-    ax.set_xticks(range(len(tables)), [name.replace(" ", "\n") for name in tables])
-    ax.set_title("Error on test rows, mean over random splits", loc="left", fontsize=11)
-    ax.set(ylabel="percent of gradient boosting's\n(less is better)")
-    ax.grid(axis="y", alpha=0.3)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(fontsize=8, ncols=2, loc="lower left")
+        rise = 6 * (below - above)
+        right.annotate(
+            names[model].replace(", 5-fold", ",\n5-fold"),
+            (seconds, error),
+            xytext=(-7 if is_late else 7, rise),
+            textcoords="offset points",
+            ha="right" if is_late else "left",
+            va="center",
+            fontsize=8.5,
+        )
+    right.set_title("Error against the time of a fit", loc="left", fontsize=11)
+    right.set(
+        xscale="log",
+        xlabel="CPU seconds a fit, median of the tables",
+        ylabel="error, % of gradient boosting's",
+    )
+    right.xaxis.set_major_formatter("{x:g}")
+    right.margins(x=0.12, y=0.12)
+    right.grid(alpha=0.3)
+    for ax in (left, right):
+        ax.spines[["top", "right"]].set_visible(False)
     return figure
 
 

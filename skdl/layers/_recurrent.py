@@ -166,8 +166,10 @@ class RecurrentRule(Rule):
         n_rows, width = shape_of(x)[1:2], shape_of(x)[3:4]
         parts = [width] * n_masks + [units] * n_masks
         shape = concatenated(n_rows, sum(parts[1:], parts[0]))
-        noise = tf.split(context.run.noise(context.position, shape), concatenated(*parts), 2,
-                         num=2 * n_masks)  # fmt: skip
+        # As float32, as there is no kernel to split uint32 on a GPU; no bit changes.
+        bits = tf.bitcast(context.run.noise(context.position, shape), tf.float32)
+        split = tf.split(bits, concatenated(*parts), 2, num=2 * n_masks)
+        noise = [tf.bitcast(own, tf.uint32) for own in split]
 
         def factors(noise: list[Tensor], rate: Tensor | None) -> list[Any]:
             if rate is None:

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from skdl.inspection import TrainingCurveDisplay, diagnose
+from skdl.inspection._networks import first_network
 from skdl.reporting._blocks import Items, Section, Table, Text
 from skdl.reporting._drawing import drawing
 from skdl.reporting._numbers import number
@@ -24,14 +25,20 @@ if TYPE_CHECKING:
 __all__ = ["curve_section", "diagnosis_of", "diagnosis_section"]
 
 _MOST_METRICS = 3
+_NOT_KEPT = (
+    "Training curves and the diagnosis are left out: no fitted network was kept. Pass "
+    "`refit=True`, and fit again."
+)
+_NOT_RECORDED = "Training curves are left out: no network inside recorded its epochs."
 # Of the median, so many times at most on an axis whose numbers are at equal distances.
 _MOST_TIMES = 5
 
 
 def curve_section(subject: Subject) -> Section:
-    """Return the section on training curves; empty where no epochs were recorded."""
-    figures = []
-    for metric in _metrics_of(subject)[:_MOST_METRICS]:
+    """Return the section on training curves; empty where there is no network."""
+    known = _metrics_of(subject)
+    blocks: list[Block] = []
+    for metric in known[:_MOST_METRICS]:
 
         def draw(ax: Axes, metric: str = metric) -> None:
             if subject.kind == "cross-validation":
@@ -40,8 +47,13 @@ def curve_section(subject: Subject) -> Section:
                 TrainingCurveDisplay.from_estimator(subject.given, metric=metric, ax=ax)
             _spread_low_values(ax)
 
-        figures.append(drawing(draw, f"{metric} by epoch, mean over the folds with a band"))
-    return Section("Training curves", tuple(figures))
+        blocks.append(drawing(draw, f"{metric} by epoch, mean over the folds with a band"))
+    if len(known) > _MOST_METRICS:
+        rest = ", ".join(f"`{name}`" for name in known[_MOST_METRICS:])
+        blocks.append(Text(f"Recorded too, but not drawn: {rest}.", "note"))
+    if not known and first_network(subject.estimator) is not None:
+        blocks.append(Text(_NOT_KEPT if subject.kind == "search" else _NOT_RECORDED, "note"))
+    return Section("Training curves", tuple(blocks))
 
 
 def _spread_low_values(ax: Axes) -> None:

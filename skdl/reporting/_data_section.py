@@ -64,6 +64,9 @@ def _blocks(subject: Subject) -> Iterator[Block]:
         if subject.groups is None and subject.time is None:
             warnings += _order(targets, is_classifier=subject.is_classifier)
         yield from _targets(targets, is_classifier=subject.is_classifier)
+    elif targets is not None:
+        what = f"The targets, of shape {targets.shape}, are not described: there are several."
+        yield Text(what, "note")
     for warning in warnings:
         yield Text(warning, "warning")
 
@@ -158,7 +161,8 @@ def _duplicates(X: Any, y: Any, n_rows: int, warnings: list[str]) -> Iterator[tu
     try:
         n_alike = n_rows - len(np.unique(duplicate_groups(X)))
         n_equal = n_alike if y is None else n_rows - len(np.unique(duplicate_groups(X, y)))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError) as error:
+        yield "rows that repeat an earlier row", f"not counted: {str(error).splitlines()[0]}"
         return
     told = f"{n_equal:,} ({share(n_equal, n_rows)})" if n_equal else "none"
     yield "rows that repeat an earlier row", told
@@ -208,6 +212,7 @@ def _targets(y: NDArray[Any], *, is_classifier: bool) -> Iterator[Block]:
     numbers = np.asarray(y, float)
     numbers = numbers[np.isfinite(numbers)]
     if not len(numbers):
+        yield Text("The targets are not described: none is a finite number.", "warning")
         return
     quantiles = np.quantile(numbers, [0.0, 0.25, 0.5, 0.75, 1.0])
     names = ("target", "mean", "std", "minimum", "25 %", "median", "75 %", "maximum")

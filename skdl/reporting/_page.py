@@ -177,8 +177,11 @@ _STYLE = """
   .skdl-report nav { display: none; }
   .skdl-report h2 { break-after: avoid; margin-top: 1.2rem; }
   .skdl-report footer { break-before: avoid; margin-top: 1rem; }
-  .skdl-report figure, .skdl-report tr, .skdl-report dl div { break-inside: avoid; }
-  .skdl-report figure { flex-basis: 45%; }
+  .skdl-report p, .skdl-report li { orphans: 3; widows: 3; }
+  .skdl-report figure, .skdl-report .scroll, .skdl-report dl div { break-inside: avoid; }
+  .skdl-report caption { white-space: nowrap; }
+  .skdl-report .figures { display: block; }
+  .skdl-report .figures figure { display: inline-block; width: 48%; }
   .skdl-report .scroll, .skdl-report figure.wide { overflow: visible; }
   .skdl-report figure.wide svg { min-width: 0; width: 100%; }
   .skdl-report .scroll table { font-size: 8.5pt; }

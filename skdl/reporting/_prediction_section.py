@@ -29,21 +29,26 @@ _LEAST_ROWS_OF_A_BIN = 10
 _Z = 1.959964
 
 
-def prediction_section(found: Predictions | None, *, is_classifier: bool, advice: str) -> Section:
+def prediction_section(
+    found: Predictions | None, reason: str, *, is_classifier: bool, advice: str
+) -> Section:
     """Return the section on predictions.
 
     Parameters
     ----------
     found : Predictions or None
+    reason : str
+        Why there are none, although there was something to predict.
     is_classifier : bool
     advice : str
         What to do to have predictions.
     """
     title = "Calibration and errors" if is_classifier else "Residuals"
     if found is None:
-        return Section(title, (Text(advice),))
+        return Section(title, (Text(reason, "warning") if reason else Text(advice),))
     blocks = _of_classes(found) if found.classes else _of_numbers(found)
-    return Section(title, (*blocks, Text(f"From {found.source}.", "note")))
+    notes = [Text(each, "note") for each in (*found.notes, f"From {found.source}.")]
+    return Section(title, (*blocks, *notes))
 
 
 # ------------------------------------------------------------------ classes
@@ -52,7 +57,13 @@ def prediction_section(found: Predictions | None, *, is_classifier: bool, advice
 def _of_classes(found: Predictions) -> Iterator[Block]:
     if found.probabilities is not None:
         yield from _calibration(found, found.probabilities)
-    if len(found.classes) <= _MOST_CLASSES:
+    if len(found.classes) > _MOST_CLASSES:
+        yield Text(
+            f"The table of predicted classes is left out: {len(found.classes)} classes are more "
+            f"than the {_MOST_CLASSES} that it has room for.",
+            "note",
+        )
+    else:
         counts = np.zeros((len(found.classes), len(found.classes)), int)
         np.add.at(counts, (found.y, found.predicted), 1)
         rows = [

@@ -106,9 +106,9 @@ def report(
     ['Scores', 'Diagnosis', 'Next', 'Training curves', 'Residuals', 'Parameters', 'Data']
     """
     subject = subject_of(estimator_or_result_or_search, X, y, groups, time)
-    predictions = predictions_of(subject)
+    predictions, reason = predictions_of(subject)
     diagnosis = diagnosis_of(subject)
-    scores, facts = score_section(subject, predictions)
+    scores, facts = score_section(subject, predictions, reason)
     sections = [
         scores,
         diagnosis_section(diagnosis),
@@ -116,6 +116,7 @@ def report(
         curve_section(subject),
         prediction_section(
             predictions,
+            reason,
             is_classifier=subject.is_classifier,
             advice=_ADVICE.get(subject.kind, _OTHER_ADVICE),
         ),

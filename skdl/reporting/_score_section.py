@@ -42,9 +42,17 @@ _UNKNOWN_ROWS = (
 
 
 def score_section(
-    subject: Subject, predictions: Predictions | None
+    subject: Subject, predictions: Predictions | None, reason: str
 ) -> tuple[Section, list[tuple[str, str]]]:
-    """Return the section on scores, and the facts that stand at the top of the page."""
+    """Return the section on scores, and the facts that stand at the top of the page.
+
+    Parameters
+    ----------
+    subject : Subject
+    predictions : Predictions or None
+    reason : str
+        Why there are none, although there was something to predict.
+    """
     facts: list[tuple[str, str]] = []
     blocks: list[Block] = []
     if subject.kind == "cross-validation":
@@ -55,6 +63,8 @@ def score_section(
         facts.append((f"out-of-fold {_default(subject)}", number(subject.given.oof_score_)))
     if predictions is not None and subject.kind != "cross-validation":
         blocks += _of_rows(predictions, facts)
+    elif reason and subject.kind != "cross-validation":
+        blocks.append(Text(f"The rows are not scored. {reason}", "warning"))
     elif not blocks:
         blocks.append(
             Text(

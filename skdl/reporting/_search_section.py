@@ -48,8 +48,10 @@ def _blocks(search: Any) -> Iterator[Block]:
             lambda ax: _draw_history(ax, numbers, scores, states, params),
             "Score of each trial and the best so far",
         )
-    importances = _importances(search)
-    if importances:
+    importances, reason = _importances(search)
+    if reason:
+        yield Text(f"Importances are left out: {reason}.", "note")
+    else:
         yield drawing(
             lambda ax: _draw_importances(ax, importances),
             "Importance of each parameter",
@@ -64,12 +66,20 @@ def _blocks(search: Any) -> Iterator[Block]:
             "Parameters of each trial side by side, the best ones dark",
             width=1.5 + 1.35 * len(names), height=3.6, is_wide=True,
         )  # fmt: skip
+    n_more = len(_varied(params)) - len(names)
+    if n_more:
+        what = "parameter differs" if n_more == 1 else "parameters differ"
+        yield Text(f"{n_more} more {what} between trials, and not shown.", "note")
     rows = [
         (f"{numbers[i]}", number(float(scores[i])), *(_short(params[i].get(n, "")) for n in names))
         for i in complete[np.argsort(-scores[complete], kind="stable")][:_MOST_TRIALS]
     ]
     if rows:
-        yield Table(("trial", "score", *map(_last, names)), rows, "The best trials")
+        rest = len(complete) - len(rows)
+        more = f"; {rest:,} more not shown" if rest else ""
+        yield Table(("trial", "score", *map(_last, names)), rows, f"The best trials{more}")
+    else:
+        yield Text("Figures of the trials are left out: none has a score.", "warning")
     reasons = zip(states, results.get("reason", ()), strict=False)
     failed = [str(reason) for state, reason in reasons if reason and state != "pruned"]
     if failed:
@@ -87,30 +97,35 @@ def _scores(search: Any) -> NDArray[np.float64]:
     return np.asarray(values, float)
 
 
-def _importances(search: Any) -> dict[str, float]:
-    """Return how much of the scores' spread each parameter explains; empty if that is unknown."""
+def _importances(search: Any) -> tuple[dict[str, float], str]:
+    """Return how much of the scores' spread each parameter explains, or why that is not known."""
     study = getattr(search, "study_", None)
     if study is None:
-        return {}
+        return {}, "they are worked out from a study of Optuna, which this search does not have"
     from optuna.importance import get_param_importances
 
     try:
         with warnings.catch_warnings():
             # That few trials say little, which the page shows by their number.
             warnings.simplefilter("ignore", UserWarning)
-            return dict(get_param_importances(study))
-    except (ValueError, RuntimeError):  # one trial, one value, several objectives
-        return {}
+            found = dict(get_param_importances(study))
+    except (ValueError, RuntimeError) as error:  # one trial, one value, several objectives
+        return {}, str(error).splitlines()[0].rstrip(".")
+    return found, "" if found else "no parameter differs between the trials"
 
 
 def _names(params: list[dict[str, Any]], importances: dict[str, float]) -> list[str]:
     """Return the parameters that differ between trials, the most important first."""
-    known = dict.fromkeys(name for each in params for name in each)
-    differ = [n for n in known if len({_short(each.get(n, "")) for each in params}) > 1]
     # A study may know them by shorter names.
     return sorted(
-        differ, key=lambda name: -importances.get(name, importances.get(_last(name), 0.0))
+        _varied(params),
+        key=lambda name: -importances.get(name, importances.get(_last(name), 0.0)),
     )[:_MOST_PARAMS]
+
+
+def _varied(params: list[dict[str, Any]]) -> list[str]:
+    known = dict.fromkeys(name for each in params for name in each)
+    return [n for n in known if len({_short(each.get(n, "")) for each in params}) > 1]
 
 
 def _draw_history(

@@ -3,6 +3,7 @@
 import re
 import warnings
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,11 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import log_loss, mean_absolute_error, r2_score
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
 
 import skdl
 from skdl import MLPClassifier, MLPRegressor
@@ -26,11 +29,11 @@ from skdl.model_selection import (
     cross_validate,
 )
 from skdl.reporting._blocks import Items, Section, Table, Text
-from skdl.reporting._curve_section import _spread_low_values
+from skdl.reporting._curve_section import _spread_low_values, curve_section
 from skdl.reporting._data_section import data_section
 from skdl.reporting._numbers import number
 from skdl.reporting._prediction_section import reliability, wilson_interval
-from skdl.reporting._search_section import _placed
+from skdl.reporting._search_section import _placed, search_section
 from skdl.reporting._subject import Subject
 
 NETWORK = {"hidden_units": 4, "epochs": 3, "random_state": 0}
@@ -275,6 +278,10 @@ def test_an_ensemble_is_judged_out_of_fold_on_its_own_rows(diabetes):
     other = skdl.report(ensemble, X[::-1], y)
     assert "rows that were passed" in skdl.report(ensemble, X[:50], y[:50]).markdown
     assert "Training curves" in titles(other)
+    told = "but not the same in the same order. So all members predict each row"
+    assert told in skdl.report(ensemble, X[::-1], y[::-1]).markdown
+    assert told not in report.markdown
+    assert told not in skdl.report(ensemble, X[:50], y[:50]).markdown
 
 
 def test_an_ensemble_of_classifiers_with_text_labels(iris):
@@ -333,6 +340,101 @@ def test_parallel_coordinates_place_numbers_words_and_none():
     assert heights == pytest.approx([0.0, 0.2, 1.0])
     assert ticks[0] == (0.0, "None")
     assert _placed([5, 5])[0] == [0.0, 0.0]
+
+
+# ---------------------------------------------------------------------- what is left out, and why
+
+
+def test_classes_that_fit_did_not_see_are_named(iris):
+    X, y = iris
+    known = np.flatnonzero(y < 2)
+    model = LogisticRegression(max_iter=1000).fit(X[known], y[known])
+    text = skdl.report(model, X, y).markdown
+    assert text.count(
+        "Predictions are left out: the targets hold a class that `fit` did not see: '2', in "
+        "50 rows. It saw '0', '1'. Leave these rows out, or fit on rows of every class."
+    ) == 2  # fmt: skip
+    assert "The rows are not scored." in text
+    assert "No rows were passed" not in text
+    assert "| log loss |" not in text
+
+
+def test_several_targets_are_said_not_to_be_shown(diabetes):
+    X, y = diabetes
+    both = np.column_stack([y, -y])
+    report = skdl.report(LinearRegression().fit(X, both), X, both)
+    assert f"for one target, and here are targets of shape {both.shape}." in report.markdown
+    assert f"The targets, of shape {both.shape}, are not described" in report.markdown
+    result = cross_validate(LinearRegression(), X, both, cv=2, return_predictions=True)
+    text = skdl.report(result).markdown
+    assert "for one target, and here are 2 targets." in text
+    assert "Pass `return_predictions=True`" not in text
+
+
+def test_rows_without_targets_are_said_to_lack_them(diabetes):
+    X, y = diabetes
+    text = skdl.report(LinearRegression().fit(X, y), X).markdown
+    assert text.count("rows were passed without their targets. Pass both") == 2
+
+
+def test_probabilities_that_are_missing_are_explained(iris):
+    X, y = iris
+    report = skdl.report(LinearSVC().fit(X, y), X, y)
+    told = "left out: the estimator has no `predict_proba`."
+    assert f"log loss and ROC AUC need probabilities, and are {told}" in report.markdown
+    assert list(cells(tables(report, "Scores")[0])) == ["accuracy"]
+    # Every fold lacks the class that it is to predict.
+    by_class = np.argsort(y)
+    result = cross_validate(
+        GaussianNB(), X[by_class], y[by_class], cv=KFold(3), return_predictions=True
+    )
+    text = skdl.report(result).markdown
+    assert "some folds had no row of '0', '1', '2' to train on. `StratifiedKFold`" in text
+
+
+def test_a_table_of_too_many_classes_is_said_to_be_left_out():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(130, 2)), np.arange(130) % 13
+    text = skdl.report(GaussianNB().fit(X, y), X, y).markdown
+    assert "left out: 13 classes are more than the 12 that it has room for." in text
+    assert "| true class |" not in text
+
+
+def test_what_a_search_did_not_keep_or_know_is_explained(iris):
+    search = OptunaSearchCV(
+        MLPClassifier(**NETWORK), {"dropout": [0.0, 0.5]}, n_trials=1, cv=2, refit=False,
+        random_state=0, pruner=None, start_trial=False,
+    )  # fmt: skip
+    X, y = iris
+    text = skdl.report(search.fit(X, y), X, y).markdown
+    assert "this OptunaSearchCV kept no estimator that predicts. Pass `refit=True`" in text
+    assert "Training curves and the diagnosis are left out: no fitted network was kept." in text
+    grid = GridSearchCV(GaussianNB(), {"var_smoothing": np.logspace(-9, -1, 12)}, cv=2)
+    text = skdl.report(grid.fit(X, y)).markdown
+    assert "Importances are left out: they are worked out from a study of Optuna" in text
+    assert "The best trials; 2 more not shown" in text
+
+
+def test_parameters_and_curves_that_are_not_drawn_are_counted(iris):
+    X, y = iris
+    params = {f"step__p{i}": [0, 1] for i in range(9)}
+    results = {
+        "params": [dict.fromkeys(params, i) for i in range(2)],
+        "mean_test_score": np.array([0.5, 0.6]),
+    }
+    search = SimpleNamespace(cv_results_=results, refit=False)
+    blocks = search_section(Subject("search", search, LinearRegression())).blocks
+    assert any("2 more parameters differ between trials" in b.as_markdown() for b in blocks)
+    metrics = ["accuracy", "mae", "mse", "AUC"]
+    model = MLPClassifier(4, epochs=1, metrics=metrics, random_state=0).fit(X, y)
+    blocks = curve_section(Subject("estimator", model, model)).blocks
+    assert blocks[-1].as_markdown().startswith("Recorded too, but not drawn: `")
+
+
+def test_rows_whose_twins_cannot_be_counted_say_so():
+    frame = pd.DataFrame({"x": [1, 2], "tags": [["a"], ["b"]]})
+    told = facts_of(frame)[0]["rows that repeat an earlier row"]
+    assert told.startswith("not counted: duplicate_groups: the data hold cells that cannot be")
 
 
 # ---------------------------------------------------------------------- data
