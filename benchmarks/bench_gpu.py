@@ -91,7 +91,7 @@ def steps(given):
     X, y = table(given.rows)
     n_steps = -(-len(X) // BATCH_SIZE)
     rows = []
-    for width in WIDTHS:
+    for width in given.widths:
         first, later = by_keras(width, X, y)
         rows.append(
             [f"{width}-{width}", 1, "Keras, XLA", 1e3 * later / n_steps, first, peak_memory()]
@@ -203,6 +203,7 @@ def main():
     parts = {"steps": steps, "bus": bus, "tf32": tf32, "cnn": cnn}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--widths", type=int, nargs="*", default=WIDTHS)
     parser.add_argument("--most-members", type=int, default=max(MEMBERS))
     parser.add_argument("--parts", nargs="*", default=list(parts), choices=parts)
     given = parser.parse_args()

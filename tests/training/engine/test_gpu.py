@@ -4,6 +4,8 @@ What a GPU would compute follows from the kernels that TensorFlow is built with,
 that the variant of a program for GPUs gives the same numbers is tried on the processor.
 """
 
+import contextlib
+import functools
 import types
 
 import numpy as np
@@ -91,8 +93,8 @@ CASES = {
 }
 
 
-@pytest.fixture
-def as_with_gpu(monkeypatch):
+@contextlib.contextmanager
+def programs_for_gpus():
     """Let programs be made as for a GPU; what is put there stays on the processor."""
 
     def forget():
@@ -100,45 +102,50 @@ def as_with_gpu(monkeypatch):
         _devices.n_cores.cache_clear()
         _program._programs.clear()
 
-    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [kind])
-    forget()
-    yield
-    monkeypatch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tf.config, "get_visible_devices", lambda kind: [kind])
+        forget()
+        yield patch
     forget()
 
 
 @pytest.fixture
-def traces(monkeypatch):
-    """All functions that are traced meanwhile."""
-    found = []
+def as_with_gpu():
+    """Let programs of a test be made as for a GPU."""
+    with programs_for_gpus():
+        yield
+
+
+@functools.cache
+def made_for_gpu(case, *, compiled=False):
+    """Return what a case fits as with a GPU, and the functions that are traced for it."""
+    traces = []
     real = _traced.call_of_tensors
 
     def noted(concrete):
-        found.append(concrete)
+        traces.append(concrete)
         return real(concrete)
 
-    monkeypatch.setattr(_traced, "call_of_tensors", noted)
-    return found
+    with programs_for_gpus() as patch:
+        patch.setattr(_traced, "call_of_tensors", noted)
+        if compiled:
+            patch.setattr(_part, "worth_compiling", lambda *_: True)
+        return CASES[case](), traces
 
 
 # ------------------------------------------------------------------ the traced graphs
 
-FEW_CASES = slow_but(list(CASES), "table", "images")
 
-
-@pytest.mark.parametrize("fit", FEW_CASES)
-@pytest.mark.usefixtures("as_with_gpu")
-def test_every_operation_has_a_kernel_for_gpus(fit, traces):
-    CASES[fit]()
+@pytest.mark.parametrize("case", slow_but(list(CASES), "table", "images"))
+def test_every_operation_has_a_kernel_for_gpus(case):
+    _, traces = made_for_gpu(case)
     assert traces
     assert [missing_kernels(concrete, GPU) for concrete in traces] == [{}] * len(traces)
 
 
-@pytest.mark.parametrize("fit", slow_but(list(CASES), "table"))
-@pytest.mark.usefixtures("as_with_gpu")
-def test_xla_compiles_every_operation_for_gpus(fit, traces, monkeypatch):
-    monkeypatch.setattr(_part, "worth_compiling", lambda *_: True)
-    CASES[fit]()
+@pytest.mark.parametrize("case", slow_but(list(CASES), "regression"))
+def test_xla_compiles_every_operation_for_gpus(case):
+    _, traces = made_for_gpu(case, compiled=True)
     assert traces
     assert [missing_kernels(concrete, XLA) for concrete in traces] == [{}] * len(traces)
 
@@ -162,11 +169,10 @@ def test_kernels_that_are_missing_are_found():
 
 
 @pytest.mark.parametrize(
-    "fit", slow_but(["table", "regression", "padded", "images"], "table", "images")
+    "case", slow_but(["table", "regression", "padded", "images"], "table", "images")
 )
-@pytest.mark.usefixtures("as_with_gpu")
-def test_a_step_waits_for_nothing_and_sends_one_number(fit, traces):
-    CASES[fit]()
+def test_a_step_waits_for_nothing_and_sends_one_number(case):
+    _, traces = made_for_gpu(case)
     # How many outputs there are, for the gradient of their mean.
     one_number = {(DEVICE, "Cast", "x", "int32"): 1}
     for concrete in traces:
@@ -178,12 +184,10 @@ def test_a_step_waits_for_nothing_and_sends_one_number(fit, traces):
 # ------------------------------------------------------------------ numbers
 
 
-@pytest.mark.parametrize("fit", slow_but(list(CASES), "table", "images", "sparse_rows"))
-def test_programs_for_gpus_give_the_same_networks(fit, request):
-    expected = CASES[fit]()
-    request.getfixturevalue("as_with_gpu")
-    found = CASES[fit]()
-    for one, other in zip(weights_of(found), weights_of(expected), strict=True):
+@pytest.mark.parametrize("case", slow_but(list(CASES), "images", "sparse_rows"))
+def test_programs_for_gpus_give_the_same_networks(case):
+    found, _ = made_for_gpu(case)
+    for one, other in zip(weights_of(found), weights_of(CASES[case]()), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
