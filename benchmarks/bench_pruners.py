@@ -5,7 +5,8 @@
 Every trial of a search is trained to its end, once, and the scores of its folds are kept after each
 epoch. Then each pruner is asked, for several random orders of the same trials, where it would have
 ended them. So all pruners judge the same trials, and what they lose is known: by how much the best
-trial that is left scores less than the best of all, in standard errors of the latter's mean.
+trial that is left scores less than the best of all, in standard errors of the latter's mean. In the
+last rows, the pruner of `OptunaSearchCV` itself judges trials that come in rounds.
 """
 
 import argparse
@@ -23,6 +24,7 @@ MOST_ROWS = 1_000
 N_ORDERS = 50
 FEWEST_COMPLETE = 5
 EARLY = (5, 10, 20, 40, 80)
+ROUNDS = (12, 24, 40)
 RUNGS = sorted({*EARLY, 15, 45})
 # Of a fold's rows, those scored for each one trained on.
 TEST_SHARE = 1 / (N_SPLITS - 1)
@@ -46,15 +48,13 @@ def curves_of(name, n_trials):
     import optuna
 
     from skdl.model_selection import OptunaSearchCV
-    from skdl.model_selection.search._racing import RacingPruner
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     table = TABLES[name]()
     rows = np.random.default_rng(0).permutation(len(table.X))[:MOST_ROWS]
     X, y = table.X.iloc[rows].reset_index(drop=True), table.y[rows]
     # It takes notes at each rung, and ends nobody.
-    sizes = np.full(N_SPLITS, N_SPLITS - 1), np.ones(N_SPLITS, int)
-    watcher = RacingPruner(RUNGS, *sizes, n_trials=n_trials + 1)
+    watcher = racing_pruner(RUNGS, n_trials=n_trials + 1)
     regression = table.score == "RMSE"
     search = OptunaSearchCV(
         model_of(table),
@@ -82,6 +82,13 @@ def curves_of(name, n_trials):
 
 
 # ------------------------------------------------------------------------- the pruners
+
+
+def racing_pruner(rungs, **options):
+    """Return the pruner of `OptunaSearchCV` for folds of equal size."""
+    from skdl.model_selection.search._racing import RacingPruner
+
+    return RacingPruner(rungs, np.full(N_SPLITS, N_SPLITS - 1), np.ones(N_SPLITS, int), **options)
 
 
 def is_behind(own, other, critical):
@@ -163,6 +170,40 @@ def replay(curves, judge, order):
         if ended == EPOCHS:
             completed[i] = curves[i][EPOCHS]
         n_epochs += ended
+    return summary(curves, completed, n_epochs)
+
+
+def replay_rounds(curves, size, order):
+    """Return the same for the pruner of `OptunaSearchCV`, the trials in rounds of a size."""
+    import optuna
+    from optuna.trial import TrialState
+
+    from skdl.model_selection.search._racing import record_rung
+
+    study = optuna.create_study(direction="maximize", pruner=racing_pruner(EARLY))
+    completed, n_epochs = {}, 0
+    for begin in range(0, len(order), size):
+        going = {i: study.ask() for i in order[begin : begin + size]}
+        ended = []
+        for epoch in EARLY:
+            for i, trial in going.items():
+                record_rung(trial, epoch, curves[i][epoch])
+                trial.report(float(np.mean(curves[i][epoch])), epoch)
+            over = [i for i, trial in going.items() if i != 0 and trial.should_prune()]
+            n_epochs += epoch * len(over)
+            ended += [going.pop(i) for i in over]
+        # What a round has ended is told when all of it has.
+        for trial in ended:
+            study.tell(trial, state=TrialState.PRUNED)
+        for i, trial in going.items():
+            completed[i] = curves[i][EPOCHS]
+            study.tell(trial, float(np.mean(completed[i])))
+        n_epochs += EPOCHS * len(going)
+    return summary(curves, completed, n_epochs)
+
+
+def summary(curves, completed, n_epochs):
+    """Return the share of epochs trained, and what was lost."""
     ends = [curve[EPOCHS] for curve in curves]
     best = max(ends, key=np.mean)
     left = max(completed.values(), key=np.mean)
@@ -172,6 +213,8 @@ def replay(curves, judge, order):
 
 def main():
     """Train, replay, and print the table."""
+    import optuna
+
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--tables", nargs="+", default=["diabetes", "penguins", "red_wine_unique"])
     parser.add_argument("--trials", type=int, default=40)
@@ -189,12 +232,22 @@ def main():
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(json.dumps(curves))
         tables.append([{int(e): np.array(v, float) for e, v in c.items()} for c in curves])
+    replays = {
+        label: lambda curves, order, make=make: replay(curves, make(), order)
+        for label, make in PRUNERS.items()
+    } | {
+        f"`OptunaSearchCV`, rounds of {size}": lambda curves, order, size=size: replay_rounds(
+            curves, size, order
+        )
+        for size in ROUNDS
+    }
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     rows = []
-    for label, make in PRUNERS.items():
+    for label, run in replays.items():
         generator = np.random.default_rng(0)
         found = np.array(
             [
-                replay(curves, make(), [0, *(1 + generator.permutation(len(curves) - 1))])
+                run(curves, [0, *(1 + generator.permutation(len(curves) - 1))])
                 for curves in tables
                 for _ in range(N_ORDERS)
             ]

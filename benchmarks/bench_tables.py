@@ -4,9 +4,10 @@
         [--rows 50000] [--peers-python PYTHON] [--results FILE] [--markdown FILE]
 
 Recipes are made on one half of the tables and judged on the other (see `_table_registry`). Every
-model has a fresh process for each table and fits all splits there, ours in lockstep. The file of
-results has one line of JSON for each table, model and split; what stands in it is not measured
-again, so a run can be broken off and gone on with. ``--only-report`` measures nothing, and
+model has a fresh process for each table and fits all splits there, ours in lockstep. Ours are told
+which rows belong together or come first; the others take no such thing. The file of results has one
+line of JSON for each table, model and split; what stands in it is not measured again, so a run can
+be broken off and gone on with. ``--only-report`` measures nothing, and
 `accuracy_tables.py` writes the tables of the documentation. Lower scores are better.
 
 LightGBM, CatBoost and pytabkit (RealMLP-TD, TabM) may live in an environment of their own:
@@ -153,6 +154,19 @@ def prepared(name, X):
     return X
 
 
+def is_ours(model):
+    """Tell whether a model takes `groups` and `time` in ``fit``."""
+    return model in {*OURS, "tabular_first", *SEARCHES}
+
+
+def known_of_rows(entry, data, rows):
+    """Return what is known of rows that depend on one another, for the splits inside ``fit``."""
+    if entry.split == "grouped":
+        return {"groups": data.groups[rows]}
+    # The rows of ordered tables come in their order.
+    return {"time": rows} if entry.split == "ordered" else {}
+
+
 def fit_and_score(table, model, split, n_rows):
     """Fit a model on one split; return what was found on its test rows."""
     import numpy as np
@@ -167,14 +181,9 @@ def fit_and_score(table, model, split, n_rows):
     y = data.y
     if is_classifier and model in PEERS:
         labels, y = np.unique(y, return_inverse=True)
-    fit_params = {}
-    if entry.split == "grouped" and model in {*OURS, "tabular_first"}:
-        if model.startswith("tabular_5fold"):
-            from sklearn.model_selection import GroupKFold
-
-            estimator.set_params(cv=GroupKFold(5, shuffle=True, random_state=split))
-        if model != "defaults":
-            fit_params = {"groups": data.groups[train]}
+    fit_params = known_of_rows(entry, data, train) if is_ours(model) else {}
+    if model == "defaults":
+        fit_params = {f"{estimator.steps[-1][0]}__{name}": own for name, own in fit_params.items()}
     started = time.perf_counter()
     estimator.fit(X.iloc[train], y[train], **fit_params)
     found = {"fit_seconds": time.perf_counter() - started, "n_train": len(train)}
@@ -198,16 +207,15 @@ def fit_and_score_all(table, model, splits, n_rows):
 
     import joblib
 
-    is_ours = model in {*OURS, "tabular_first", *SEARCHES}
     together = contextlib.nullcontext()
-    if is_ours:
+    if is_ours(model):
         import skdl
 
         together = skdl.lockstep()
     before, started = time.process_time(), time.perf_counter()
     tasks = [joblib.delayed(fit_and_score)(table, model, split, n_rows) for split in splits]
     with together:
-        found = joblib.Parallel(n_jobs=-1 if is_ours else 1)(tasks)
+        found = joblib.Parallel(n_jobs=-1 if is_ours(model) else 1)(tasks)
     shared = {
         "seconds": (time.perf_counter() - started) / len(splits),
         "cpu_seconds": (time.process_time() - before) / len(splits),

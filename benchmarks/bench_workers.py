@@ -1,6 +1,6 @@
 """What do folds cost in lockstep on workers, beside one process?
 
-    python benchmarks/bench_workers.py [--engines loky dask] [--folds 200] [--epochs 30]
+    python benchmarks/bench_workers.py [--engines loky dask ray] [--folds 200] [--epochs 30]
 
 Red wine, two workers. CPU seconds are those of each worker, the least of some rounds, warm: the
 same folds were trained once before, so that imports and compilation do not count. Those of the
@@ -9,6 +9,7 @@ Scores and batches are compared with those of one process.
 """
 
 import argparse
+import contextlib
 import os
 from pathlib import Path
 
@@ -34,8 +35,11 @@ def cpu_seconds(process):
 
 def cpu_of_processes():
     """Return the CPU seconds of this process and of all that it has started, by number."""
-    here = psutil.Process()
-    return {p.pid: cpu_seconds(p) for p in (here, *here.children(recursive=True))}
+    here, found = psutil.Process(), {}
+    for process in (here, *here.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found[process.pid] = cpu_seconds(process)
+    return found
 
 
 def measure(engine, model, X, y, cv):
@@ -77,6 +81,10 @@ def main():
         from dask.distributed import Client, LocalCluster
 
         Client(LocalCluster(n_workers=N_WORKERS, threads_per_worker=1, dashboard_address=None))
+    if "ray" in given.engines:
+        import ray
+
+        ray.init(num_cpus=N_WORKERS, include_dashboard=False)
     rows = []
     expected = alone = None
     for engine in (None, *given.engines):

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     # Takes the arguments of a function as one tuple.
     CallOfTensors: TypeAlias = Callable[[tuple[object, ...]], Any]
 
-__all__ = ["call_of_tensors", "check_not_forked", "without_retracing_warning"]
+__all__ = [
+    "call_of_tensors",
+    "check_not_forked",
+    "with_device_of_each",
+    "without_retracing_warning",
+]
 
 _fork = {"after_tensorflow": False}
 
@@ -69,6 +74,28 @@ def without_retracing_warning(function: Any) -> Any:
     """
     function._omit_frequent_tracing_warning = True
     return function
+
+
+def with_device_of_each(
+    device_of: Callable[[Any], str], body: Callable[..., Any]
+) -> Callable[..., Any]:
+    """Return the body of a function, each operation of which is put on a device of its own.
+
+    ``tf.device`` takes no function; that of TensorFlow 1 does, inside of a graph.
+
+    Parameters
+    ----------
+    device_of : callable
+        Gives the name of an operation's device.
+    body : callable
+    """
+    import tensorflow as tf
+
+    def placed(*arguments: Any) -> Any:
+        with tf.compat.v1.device(device_of):
+            return body(*arguments)
+
+    return placed
 
 
 def call_of_tensors(concrete: Any) -> CallOfTensors:

@@ -11,7 +11,7 @@ import importlib.util
 import os
 import sys
 from importlib.abc import MetaPathFinder
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from skdl import _compile_cache
 from skdl._tensorflow_logs import without_notes
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["announced", "prepare"]
 
 _NAME = "tensorflow"
+_GROWTH = "TF_FORCE_GPU_ALLOW_GROWTH"
 # Who wants to be told of the import, in all threads.
 _announcers: list[object] = []
 
@@ -53,11 +54,22 @@ class _Finder(MetaPathFinder):
                         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
                     execute(module)
                     # A driver that is not there is told of at the first look for devices.
-                    module.config.list_physical_devices()
+                    _let_memory_grow(module)
 
             # The loader is this module's own.
             spec.loader.exec_module = execute_quietly  # type: ignore[method-assign]
         return spec
+
+
+def _let_memory_grow(tensorflow: Any) -> None:
+    """Let TensorFlow take a GPU's memory as it needs it, so that processes can share the GPU.
+
+    By default the first process takes all of it. The environment variable of TensorFlow says
+    otherwise, and so does ``set_memory_growth`` before the first tensor.
+    """
+    for gpu in tensorflow.config.list_physical_devices("GPU"):
+        if _GROWTH not in os.environ:
+            tensorflow.config.experimental.set_memory_growth(gpu, enable=True)
 
 
 @contextlib.contextmanager

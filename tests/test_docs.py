@@ -257,7 +257,7 @@ def test_no_page_has_the_name_of_one_that_sphinx_writes_itself():
 def test_links_of_the_readme_into_the_repository_lead_somewhere():
     root = START.parents[1]
     links = re.findall(r"\]\((?!https?:)([^)#]+)", (root / "README.md").read_text(encoding="utf-8"))
-    assert {"docs/training_curves.png", "docs/speed.svg", "docs/accuracy.svg"} < set(links)
+    assert {"docs/fifty_networks.gif", "docs/speed.svg", "docs/accuracy.svg"} < set(links)
     links.remove("examples")  # a folder
     assert [link for link in links if not (root / link).is_file()] == []
 

@@ -2,9 +2,9 @@
 
 from skdl._rows._parquet import ParquetRows
 from skdl._rows._prepared import PreparedRows
-from skdl._rows._source import RowSource, source_of
+from skdl._rows._source import RowSource, source_of, targets_of
 
-__all__ = ["ParquetRows", "PreparedRows", "RowSource", "source_of"]
+__all__ = ["ParquetRows", "PreparedRows", "RowSource", "source_of", "targets_of"]
 
 # Where users find them.
 for _public in (ParquetRows, RowSource):

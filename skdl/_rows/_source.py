@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["BUFFER_ROWS", "RowSource", "merged", "source_of"]
+__all__ = ["BUFFER_ROWS", "RowSource", "merged", "source_of", "targets_of"]
 
 # Of 50 numbers each, these are 26 MB.
 BUFFER_ROWS = 2**17
@@ -217,6 +217,11 @@ class RowSource:
                 last = self._last = (number, self.read_block(number))
             result[here] = last[1][index[here] - self.block_starts[number]]
         return result
+
+
+def targets_of(X: Any, y: Any) -> Any:
+    """Return `y`; where it is None those that a source has itself, if any."""
+    return getattr(X, "y", None) if y is None and isinstance(X, RowSource) else y
 
 
 def source_of(X: Any) -> RowSource | None:

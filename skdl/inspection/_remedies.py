@@ -34,6 +34,14 @@ class _Remedy(NamedTuple):
     direction: int = 0
 
 
+# Width and depth of the networks for sequences, series, texts, tables and images.
+_SIZES = (
+    ("width", "n_blocks"),
+    ("units", "layers"),
+    ("filters", "layers"),
+    ("embedding_dim", "hidden_layers"),
+    ("hidden_units", "hidden_layers"),
+)
 # Whose word counts, of several findings that ask for opposite things. The curves know best how
 # long to train, whatever the gap; of gaps the larger comes first, as it does among the findings.
 _GAPS = ("bias", "variance")
@@ -144,7 +152,7 @@ def _remedies(kind: str, network: BaseNetwork | None, n_train: int | None) -> li
             _Remedy(
                 f"larger batches: batch_size={2 * params['batch_size']} "
                 f"(now {params['batch_size']})"
-                if "batch_size" in params
+                if isinstance(params.get("batch_size"), int)
                 else "larger batches"
             ),
             _Remedy(_falling_rate(params), "rate", -1),
@@ -167,27 +175,43 @@ def _remedies(kind: str, network: BaseNetwork | None, n_train: int | None) -> li
     return [remedy for remedy in advice[kind] if remedy.text]
 
 
+def _size_of(params: Params) -> tuple[str, str] | None:
+    """Return the parameters of the network's width and depth; None for a model of the user's."""
+    return next((names for names in _SIZES if params.keys() >= set(names)), None)
+
+
 def _bigger(params: Params) -> str:
-    if "hidden_units" not in params:
+    size = _size_of(params)
+    if size is None:
         return "a bigger network"
-    units, layers = params["hidden_units"], params.get("hidden_layers")
+    width, depth = size
+    units, layers = params[width], params.get(depth)
     if not isinstance(units, int) or layers is None:
-        wider = f"hidden_units={_scaled(units, 2)}"
-        return f"a bigger network: {wider}{_now(params, 'hidden_units')}"
-    if layers == 0:
+        return f"a bigger network: {width}={_scaled(units, 2)}{_now(params, width)}"
+    if layers == 0 and width == "hidden_units":
         # Without hidden layers their width says nothing.
         return "a bigger network: hidden_layers=1 (now 0)"
     return (
-        f"a bigger network: hidden_units={_scaled(units, 2)}, hidden_layers={layers + 1}"
-        f"{_now(params, 'hidden_units', 'hidden_layers')}"
+        f"a bigger network: {width}={_scaled(units, 2)}, {depth}={layers + 1}"
+        f"{_now(params, width, depth)}"
     )
 
 
 def _smaller(params: Params) -> str:
-    if "hidden_units" not in params or params.get("hidden_layers") == 0:
-        return "" if "hidden_units" in params else "a smaller network"
-    units = _scaled(params["hidden_units"], 0.5)
-    return f"a smaller network: hidden_units={units}{_now(params, 'hidden_units')}"
+    size = _size_of(params)
+    if size is None:
+        return "a smaller network"
+    width, depth = size
+    if width == "hidden_units" and params.get(depth) == 0:
+        return ""
+    units = _scaled(params[width], 0.5)
+    if width == "width" and isinstance(units, int):
+        # Each head has its share of it.
+        n_heads = params["n_heads"]
+        units = -(-units // n_heads) * n_heads
+    return (
+        "" if units == params[width] else f"a smaller network: {width}={units}{_now(params, width)}"
+    )
 
 
 def _scaled(units: Units, factor: float) -> Units:
@@ -246,7 +270,10 @@ def _more(name: str, params: Params, low: str, high: str) -> str:
 
 
 def _less_regularisation(params: Params) -> str:
-    names = ("dropout", "input_dropout", "conv_dropout", "l1", "l2", "label_smoothing")
+    names = (
+        *("dropout", "input_dropout", "conv_dropout", "recurrent_dropout", "embedding_dropout"),
+        *("l1", "l2", "label_smoothing"),
+    )
     active = [f"{name} (now {params[name]:g})" for name in names if params.get(name)]
     return f"less of {', '.join(active)}" if active else ""
 

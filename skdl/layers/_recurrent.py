@@ -1,8 +1,6 @@
 """Recurrent layers: one loop over the steps of a sequence, for all members of a stack at once.
 
-The product of inputs and kernel is taken for all steps together in front of the loop, so that a
-step has one product left, of state and recurrent kernel. The loop is never unrolled: TensorFlow
-would trace, and XLA compile, each step of it.
+The loop is never unrolled: TensorFlow would trace, and XLA compile, each step of it.
 """
 
 from __future__ import annotations
@@ -131,32 +129,21 @@ class RecurrentRule(Rule):
 
         kernel, recurrent, *biases = context.variables
         outer, inner = self.split_bias(layer, biases)
-        m, n_rows, n_steps, width = (shape_of(x)[axis] for axis in range(4))
-        of_inputs, of_states = self.dropout_factors(layer, x, shape_of(recurrent)[1:2], context)
-        z = tf.concat(
-            [
-                tf.matmul(tf.reshape(own, [m, n_rows * n_steps, width]), part)
-                for own, part in zip(
-                    [x if factor is None else x * factor[:, :, None] for factor in of_inputs],
-                    tf.split(kernel, len(of_inputs), -1) if len(of_inputs) > 1 else [kernel],
-                    strict=True,
-                )
-            ],
-            -1,
-        )
-        z = z if outer is None else z + by_row(outer)
-        n_columns, units = shape_of(recurrent)[2], shape_of(recurrent)[1]
-        z = tf.transpose(tf.reshape(z, [m, n_rows, n_steps, n_columns]), [2, 0, 1, 3])
+        units = shape_of(recurrent)[1:2]
+        of_inputs, of_states = self.dropout_factors(layer, x, units, context)
+        split = _projected_in_steps if context.run.compiled else _projected_ahead
+        inputs, project = split(x, kernel, outer, of_inputs)
         mask = context.mask
         if mask is not None:
             mask = tf.transpose(mask, [2, 0, 1])[..., None]
         if self.option(layer, "go_backwards"):
-            z = tf.reverse(z, [0])
+            inputs = tf.reverse(inputs, [0])
             mask = None if mask is None else tf.reverse(mask, [0])
-        state = tf.zeros([m, n_rows, units])
-        step = self.cell(layer, recurrent, inner, of_states)
+        state = tf.zeros(concatenated(shape_of(x)[:2], units))
+        cell = self.cell(layer, recurrent, inner, of_states)
         outputs = _loop(
-            step, z, mask, (state,) * self.n_states, compiled=context.run.compiled,
+            lambda inputs, *states: cell(project(inputs), *states),
+            inputs, mask, (state,) * self.n_states, compiled=context.run.compiled,
             every_step=self.option(layer, "return_sequences"),
         )  # fmt: skip
         return outputs, []
@@ -179,8 +166,10 @@ class RecurrentRule(Rule):
         n_rows, width = shape_of(x)[1:2], shape_of(x)[3:4]
         parts = [width] * n_masks + [units] * n_masks
         shape = concatenated(n_rows, sum(parts[1:], parts[0]))
-        noise = tf.split(context.run.noise(context.position, shape), concatenated(*parts), 2,
-                         num=2 * n_masks)  # fmt: skip
+        # As float32, as there is no kernel to split uint32 on a GPU; no bit changes.
+        bits = tf.bitcast(context.run.noise(context.position, shape), tf.float32)
+        split = tf.split(bits, concatenated(*parts), 2, num=2 * n_masks)
+        noise = [tf.bitcast(own, tf.uint32) for own in split]
 
         def factors(noise: list[Tensor], rate: Tensor | None) -> list[Any]:
             if rate is None:
@@ -263,8 +252,57 @@ class RecurrentRule(Rule):
         raise NotImplementedError
 
 
+def _projected_ahead(
+    x: Tensor, kernel: Tensor, bias: Tensor | None, dropped: list[Any]
+) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """Return what a step reads, ``[T, M, B, n]``, and what makes the cell's inputs of it: nothing.
+
+    One product for all steps: the plain graph pays for each operation of a step.
+    """
+    import tensorflow as tf
+
+    m, n_rows, n_steps, width = (shape_of(x)[axis] for axis in range(4))
+    flat = tf.reshape(x, [m, n_rows * n_steps, width])
+    if dropped == [None]:
+        z = tf.matmul(flat, kernel)
+    else:
+        kernels = tf.split(kernel, len(dropped), -1)
+        pairs = zip(dropped, kernels, strict=True)
+        z = tf.concat(
+            [
+                tf.matmul(tf.reshape(x * factor[:, :, None], [m, n_rows * n_steps, width]), own)
+                for factor, own in pairs
+            ],
+            -1,
+        )
+    z = z if bias is None else z + by_row(bias)
+    z = tf.reshape(z, [m, n_rows, n_steps, shape_of(kernel)[2]])
+    return tf.transpose(z, [2, 0, 1, 3]), lambda z: z
+
+
+def _projected_in_steps(
+    x: Tensor, kernel: Tensor, bias: Tensor | None, dropped: list[Any]
+) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """Return what a step reads, ``[T, M, B, C]``, and what makes the cell's inputs of it.
+
+    One product a step: XLA's small products cost next to nothing, while the products of all steps
+    and their gradients, turned to have the steps in front, would leave the cache several times.
+    The bias is a row of the kernel, with inputs of 1: its gradient is part of a product then.
+    """
+    import tensorflow as tf
+
+    x = tf.transpose(x, [2, 0, 1, 3])
+    if bias is not None:
+        kernel = tf.concat([kernel, bias[:, None]], 1)
+        x, *dropped = (
+            None if own is None else tf.concat([own, tf.ones_like(own[..., :1])], -1)
+            for own in (x, *dropped)
+        )
+    return x, _product(kernel, dropped)
+
+
 def _product(kernel: Tensor, dropped: list[Any]) -> Callable[[Tensor], Tensor]:
-    """Return what multiplies states by the kernels of as many gates as there are factors."""
+    """Return what multiplies inputs or states by the kernels of as many gates as factors."""
     import tensorflow as tf
 
     if dropped == [None]:
@@ -276,7 +314,7 @@ def _product(kernel: Tensor, dropped: list[Any]) -> Callable[[Tensor], Tensor]:
 
 def _loop(
     step: Callable[..., tuple[Tensor, ...]],
-    z: Tensor,
+    inputs: Tensor,
     mask: Tensor | None,
     states: tuple[Tensor, ...],
     *,
@@ -288,8 +326,8 @@ def _loop(
     Parameters
     ----------
     step : callable
-        ``step(z, *states)`` gives the new states, the output first.
-    z : tensor of shape [T, M, B, n]
+        ``step(inputs, *states)`` gives the new states, the output first.
+    inputs : tensor of shape [T, M, B, n]
     mask : tensor of shape [T, M, B, 1], bool, or None
         Rows keep their states over steps in which it is False.
     states : tuple of tensor
@@ -300,9 +338,9 @@ def _loop(
     """
     import tensorflow as tf
 
-    n_steps = shape_of(z)[0]
+    n_steps = shape_of(inputs)[0]
     # Reading from the tensor itself would make its gradient anew, in full, in each step.
-    inputs = tf.TensorArray(tf.float32, n_steps, element_shape=z.shape[1:]).unstack(z)
+    steps = tf.TensorArray(tf.float32, n_steps, element_shape=inputs.shape[1:]).unstack(inputs)
     counts = None
     if mask is not None:
         counts = tf.TensorArray(tf.bool, n_steps, element_shape=mask.shape[1:]).unstack(mask)
@@ -310,7 +348,7 @@ def _loop(
     seen = tf.TensorArray(tf.float32, n_steps if every_step else 0, element_shape=one)
 
     def body(t: Tensor, states: tuple[Tensor, ...], seen: tf.TensorArray) -> Any:
-        new = step(inputs.read(t), *states)
+        new = step(steps.read(t), *states)
         if counts is not None:
             here = counts.read(t)
             new = tuple(tf.where(here, *pair) for pair in zip(new, states, strict=True))

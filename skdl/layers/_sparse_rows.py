@@ -18,10 +18,10 @@ class SparseRows:
     Parameters
     ----------
     values : tensor of shape (n,)
-    rows : tensor of shape (n,)
+    rows : tensor of shape (n,), int32 or int64
         Of each value: ``member * B + row``, in rising order.
-    columns : tensor of shape (n,)
-    shape : tensor of shape (2,)
+    columns : tensor of shape (n,), of the same type
+    shape : tensor of shape (2,), of the same type
         M and B.
     """
 
@@ -34,6 +34,7 @@ class SparseRows:
         """Return them with their zeros."""
         import tensorflow as tf
 
+        n_features = tf.cast(n_features, self.rows.dtype)
         flat_shape = [self.shape[0] * self.shape[1], n_features]
         flat = tf.scatter_nd(tf.stack([self.rows, self.columns], 1), self.values, flat_shape)
         return tf.reshape(flat, tf.concat([self.shape, [n_features]], 0))
@@ -46,7 +47,7 @@ class SparseRows:
         """
         import tensorflow as tf
 
-        n_members, n_features, n_units = tf.unstack(tf.shape(kernel), 3)
+        n_members, n_features, n_units = tf.unstack(tf.shape(kernel, self.rows.dtype), 3)
         members = self.rows // self.shape[1]
         where = tf.stack([self.rows, members * n_features + self.columns], 1)
         shape = tf.stack([self.shape[0] * self.shape[1], n_members * n_features])

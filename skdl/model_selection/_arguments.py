@@ -9,7 +9,7 @@ from sklearn.metrics import get_scorer_names
 from sklearn.utils import get_tags, indexable
 
 from skdl._input_kinds import cure_for, in_memory
-from skdl._rows import RowSource, source_of
+from skdl._rows import source_of, targets_of
 from skdl._validation import AnyOf, Constraint, Integer, OneOf, Predicate, show
 from skdl.exceptions import InvalidParameterError
 
@@ -103,8 +103,7 @@ def check_data(owner: str, estimator: Any, X: Any, y: Any, **others: Any) -> lis
     InvalidParameterError
         If they are no rows, or differ in number.
     """
-    if y is None and isinstance(X, RowSource):
-        y = getattr(X, "y", None)
+    y = targets_of(X, y)
     given = {"X": X, "y": y, **others}
     for name, value in given.items():
         if name == "X" or value is not None:

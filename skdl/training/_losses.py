@@ -90,19 +90,36 @@ def _keras_row_losses(loss: Loss, y: Tensor, predictions: Tensor) -> Tensor:
         flat_y = flat_y[:, 0]
     values = tf.cast(function(flat_y, flat_predictions), tf.float32)
     values = tf.reshape(values, tf.concat([shape, [-1]], 0))
-    return tf.reduce_mean(values, -1)
+    return _mean(values)
+
+
+def _mean(values: Tensor) -> Tensor:
+    """Return means over the last axis.
+
+    Kept for a moment: the gradient of a sum without it is one for which a GPU waits for the host.
+    """
+    import tensorflow as tf
+
+    return tf.squeeze(tf.reduce_mean(values, -1, keepdims=True), -1)
+
+
+def _sum(values: Tensor) -> Tensor:
+    """Return sums over the last axis, see `_mean`."""
+    import tensorflow as tf
+
+    return tf.squeeze(tf.reduce_sum(values, -1, keepdims=True), -1)
 
 
 def _mse(y: Tensor, z: Tensor) -> Tensor:
     import tensorflow as tf
 
-    return tf.reduce_mean(tf.square(y - z), -1)
+    return _mean(tf.square(y - z))
 
 
 def _mae(y: Tensor, z: Tensor) -> Tensor:
     import tensorflow as tf
 
-    return tf.reduce_mean(tf.abs(y - z), -1)
+    return _mean(tf.abs(y - z))
 
 
 def _huber(y: Tensor, z: Tensor, delta: Tensor) -> Tensor:
@@ -111,14 +128,14 @@ def _huber(y: Tensor, z: Tensor, delta: Tensor) -> Tensor:
 
     error = tf.abs(y - z)
     inner = tf.minimum(error, delta)
-    return tf.reduce_mean(inner * (error - 0.5 * inner), -1)
+    return _mean(inner * (error - 0.5 * inner))
 
 
 def _log_cosh(y: Tensor, z: Tensor) -> Tensor:
     import tensorflow as tf
 
     error = z - y
-    return tf.reduce_mean(error + tf.nn.softplus(-2.0 * error) - math.log(2.0), -1)
+    return _mean(error + tf.nn.softplus(-2.0 * error) - math.log(2.0))
 
 
 def _quantile(y: Tensor, z: Tensor, **quantiles: Tensor) -> Tensor:
@@ -127,21 +144,21 @@ def _quantile(y: Tensor, z: Tensor, **quantiles: Tensor) -> Tensor:
 
     error = y - z
     quantile = tf.concat([*quantiles.values()], -1)
-    return tf.reduce_mean(tf.maximum(quantile * error, (quantile - 1.0) * error), -1)
+    return _mean(tf.maximum(quantile * error, (quantile - 1.0) * error))
 
 
 def _poisson(y: Tensor, z: Tensor) -> Tensor:
     # Negative log-likelihood of counts with rate exp(z), without the term in y alone.
     import tensorflow as tf
 
-    return tf.reduce_mean(tf.exp(z) - y * z, -1)
+    return _mean(tf.exp(z) - y * z)
 
 
 def _binary_crossentropy(y: Tensor, z: Tensor, label_smoothing: Tensor) -> Tensor:
     import tensorflow as tf
 
     y = y * (1.0 - label_smoothing) + 0.5 * label_smoothing
-    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=z), -1)
+    return _mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=z))
 
 
 def _categorical_crossentropy(y: Tensor, z: Tensor, label_smoothing: Tensor) -> Tensor:
@@ -150,7 +167,7 @@ def _categorical_crossentropy(y: Tensor, z: Tensor, label_smoothing: Tensor) -> 
 
     n_classes = tf.cast(tf.shape(z)[-1], tf.float32)
     y = y * (1.0 - label_smoothing) + label_smoothing / n_classes
-    return -tf.reduce_sum(y * tf.nn.log_softmax(z), -1)
+    return -_sum(y * tf.nn.log_softmax(z))
 
 
 def _binary_focal(y: Tensor, z: Tensor, gamma: Tensor, label_smoothing: Tensor) -> Tensor:
@@ -161,7 +178,7 @@ def _binary_focal(y: Tensor, z: Tensor, gamma: Tensor, label_smoothing: Tensor) 
     p = tf.nn.sigmoid(z)
     p_true = y * p + (1.0 - y) * (1.0 - p)
     entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=z)
-    return tf.reduce_mean(tf.pow(1.0 - p_true, gamma) * entropy, -1)
+    return _mean(tf.pow(1.0 - p_true, gamma) * entropy)
 
 
 def _categorical_focal(
@@ -173,7 +190,7 @@ def _categorical_focal(
     n_classes = tf.cast(tf.shape(z)[-1], tf.float32)
     y = y * (1.0 - label_smoothing) + label_smoothing / n_classes
     log_p = tf.nn.log_softmax(z)
-    return -tf.reduce_sum(alpha * tf.pow(1.0 - tf.exp(log_p), gamma) * y * log_p, -1)
+    return -_sum(alpha * tf.pow(1.0 - tf.exp(log_p), gamma) * y * log_p)
 
 
 _FORMULAS: dict[str, Callable[..., Any]] = {

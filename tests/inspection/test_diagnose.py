@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -597,3 +598,42 @@ def test_remedies_name_no_present_value_of_what_follows_the_rows():
         advice = " ".join(remedies_for(kind, network, 100))
         assert "auto" not in advice
     assert "a smaller network" in remedies_for("variance", network, 100)
+
+
+@pytest.mark.parametrize(
+    ("network", "bigger", "smaller"),
+    [
+        (
+            skdl.RNNRegressor(),
+            "units=64, layers=2 (now 32 and 1)",
+            "units=16 (now 32)",
+        ),
+        (skdl.RNNClassifier(units=(32, 16)), "units=(64, 32) (now (32, 16))", "units=(16, 8)"),
+        (
+            skdl.TransformerClassifier(width=12),
+            "width=24, n_blocks=3 (now 12 and 2)",
+            "width=8 (now 12)",  # four heads
+        ),
+        (skdl.CNN1DRegressor(), "filters=128, layers=4 (now 64 and 3)", "filters=32"),
+        (skdl.CNNClassifier(), "hidden_units=256, hidden_layers=2", "hidden_units=64"),
+        (skdl.TextRegressor(), "embedding_dim=64, hidden_layers=1", "embedding_dim=16"),
+        (skdl.PretrainedCNNClassifier(), "hidden_units=256, hidden_layers=2", "hidden_units=64"),
+        (skdl.KerasRegressor(), "a bigger network", "a smaller network"),
+    ],
+)
+def test_every_network_is_told_its_own_size(network, bigger, smaller):
+    assert bigger in remedies_for("bias", network, 100)[0]
+    assert smaller in " ".join(remedies_for("variance", network, 100))
+    for kind in CODES:
+        for name in re.findall(r"(\w+)=", " ".join(remedies_for(kind, network, 100))):
+            known = isinstance(network, skdl.KerasRegressor) or name in network.get_params()
+            assert known | (name == "n_iterations"), name
+
+
+def test_a_network_of_one_unit_cannot_be_smaller():
+    assert "smaller" not in " ".join(remedies_for("variance", skdl.RNNClassifier(units=1), 9))
+
+
+def test_dropout_inside_a_recurrent_network_is_among_what_to_lessen():
+    advice = " ".join(remedies_for("bias", skdl.RNNClassifier(recurrent_dropout=0.25), 100))
+    assert "less of recurrent_dropout (now 0.25)" in advice

@@ -279,7 +279,7 @@ def test_seeds_of_one_step_differ():
 def test_convolutions_are_compiled_where_windows_are_few():
     def is_worth_it(network):
         job = job_of(network, *data_of("image"), epochs=10_000)
-        member = SimpleNamespace(network=network, job=job, last_epoch=10_000, n_epochs=0)
+        member = SimpleNamespace(network=network, job=job, next_stop=10_000, n_epochs=0)
         return worth_compiling([member])
 
     assert is_worth_it(network_of("image"))

@@ -1,6 +1,7 @@
 """Networks on rows that are read when they are needed: equal to networks on rows in memory."""
 
 import pickle
+import time
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ import tensorflow as tf
 import skdl
 from skdl import CNNClassifier, MLPClassifier, MLPRegressor, RNNClassifier, RowSource
 from skdl.model_selection import cross_validate
+from skdl.training.engine import _prediction
 from tests.checks import slow_but
 
 N_ROWS, N_FEATURES = 500, 5
@@ -177,12 +179,17 @@ def _hdf5(X, folder):
     return h5py.File(folder / "X.h5", "w").create_dataset("X", data=X, chunks=(60, N_FEATURES))
 
 
+def _zarr(X, folder):
+    zarr = pytest.importorskip("zarr")
+    return zarr.create_array(folder / "X.zarr", data=X, chunks=(60, N_FEATURES))
+
+
 def _dask(X, folder):
     array = pytest.importorskip("dask.array")
     return array.from_array(X, chunks=(70, N_FEATURES))
 
 
-@pytest.mark.parametrize("stored", slow_but([_memory_map, _hdf5, _dask], _hdf5))
+@pytest.mark.parametrize("stored", slow_but([_memory_map, _hdf5, _zarr, _dask], _hdf5, _zarr))
 def test_arrays_on_disk_are_read_in_slices(X, y, model, stored, tmp_path):
     source = RowSource(stored(X, tmp_path), buffer_rows=64)
     np.testing.assert_array_equal(np.asarray(source), X)
@@ -191,9 +198,37 @@ def test_arrays_on_disk_are_read_in_slices(X, y, model, stored, tmp_path):
     assert_equal_networks(clone_of(model).fit(X, y), clone_of(model).fit(source, y))
 
 
-def test_blocks_end_where_chunks_do(X, tmp_path):
-    source = RowSource(_hdf5(X, tmp_path), buffer_rows=800)
+@pytest.mark.parametrize("stored", [_hdf5, _zarr])
+def test_blocks_end_where_chunks_do(X, stored, tmp_path):
+    source = RowSource(stored(X, tmp_path), buffer_rows=800)
     np.testing.assert_array_equal(source.block_starts, [0, 120, 240, 360, 480, 500])
+
+
+def test_next_batch_is_made_while_one_is_predicted():
+    made = []
+
+    def batches():
+        for i in range(4):
+            made.append(i)
+            yield i
+
+    deadline = time.monotonic() + 20
+    for i in _prediction._made_ahead(batches()):
+        while len(made) < min(i + 2, 4) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert made == list(range(min(i + 2, 4)))
+
+
+def test_rows_of_many_batches_are_predicted_as_they_are_in_memory(X, y, model, monkeypatch):
+    monkeypatch.setattr(_prediction, "_MOST_NUMBERS", 1)
+    many = np.tile(X, (5, 1)) + np.arange(2500)[:, None] / 1000
+    fitted = clone_of(model).fit(X, y)
+    read_ahead = []
+    real = _prediction._made_ahead
+    monkeypatch.setattr(_prediction, "_made_ahead", lambda b: read_ahead.append(1) or real(b))
+    source = RowSource(Own(many), buffer_rows=600)
+    np.testing.assert_array_equal(fitted.predict(source), fitted.predict(many))
+    assert read_ahead == [1]
 
 
 def test_a_pickled_source_holds_no_rows_that_were_read(X):

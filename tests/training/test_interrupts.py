@@ -122,7 +122,7 @@ def interrupt():
     # Again if need be: C code that clears Python's errors can swallow one (seen once).
     while not caught.wait(0):
         os.kill(os.getpid(), signal.SIGINT)
-        caught.wait(60)
+        caught.wait(20)
 model = skdl.MLPRegressor(4, epochs=100_000, random_state=0, callbacks=[Told()])
 threading.Thread(target=interrupt).start()
 try:

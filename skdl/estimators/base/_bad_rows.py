@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     _Columns = list[tuple[Any, Any]]
 
-__all__ = ["columns_named", "sampling_step", "warn_about_offsets"]
+__all__ = ["columns_named", "refuse_dates", "sampling_step", "warn_about_offsets"]
 
 _MOST_SHOWN = 5
 _AXES_OF_A_TABLE = 2
@@ -54,6 +55,8 @@ def _explained(network: Any, X: Any, input_name: str, error: str) -> str | None:
         return None
     owner, parameters = type(network).__name__, network.get_params(deep=False)
     told = _of_lists(columns, input_name)
+    if told is None and ("float() argument" in error or "promoted" in error):
+        told = _of_dates(columns, input_name, owner, parameters)
     if told is None and ("could not convert string" in error or "Cannot cast" in error):
         told = _of_texts(columns, input_name, owner, parameters)
     if told is None and f"{input_name} contains NaN" in error:
@@ -68,6 +71,48 @@ def _of_lists(columns: _Columns, input_name: str) -> str | None:
     return (
         f"columns {_listed(nested)} of {input_name} hold a list in a cell. Expected one number in "
         "each cell: make columns of the entries, such as with pd.DataFrame(column.tolist())."
+    )
+
+
+def refuse_dates(network: Any, X: Any) -> None:
+    """Raise if columns are of dates or durations: as numbers they are nanoseconds.
+
+    Raises
+    ------
+    ValueError
+        With the columns, and what takes them.
+    """
+    kinds = X.dtypes if isinstance(X, pd.DataFrame) else [getattr(X, "dtype", None)]
+    if not any(getattr(kind, "kind", "") in {"m", "M"} for kind in kinds):
+        return
+    owner, columns = type(network).__name__, _cells(X) or []
+    told = _of_dates(columns, "X", owner, network.get_params(deep=False))
+    raise ValueError(f"{owner}: {told}")
+
+
+def _of_dates(
+    columns: _Columns, input_name: str, owner: str, parameters: dict[str, Any]
+) -> str | None:
+    kinds = (dt.date, dt.timedelta, pd.Period)
+    dates = [
+        name
+        for name, cells in columns
+        if getattr(cells.dtype, "kind", "") in {"m", "M"} or _holds(cells, kinds)
+    ]
+    if not dates:
+        return None
+    cure = (
+        "make numbers of them, such as the year, the month and the days since a date "
+        "(X['day'].dt.year)"
+    )
+    if "categorical_features" in parameters:
+        cure = (
+            "pass a DataFrame and set categorical_features='from_dtype', as "
+            f"{owner}.tabular() does, which reads dates as numbers; or {cure}"
+        )
+    return (
+        f"columns {_listed(dates)} of {input_name} hold dates or durations. Expected numbers: "
+        f"{cure}."
     )
 
 

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skdl._compat import CallbackSupportMixin, with_callbacks
 from skdl._compat_tensorflow import check_not_forked
 from skdl._data_checks import check_outputs
-from skdl._rows import RowSource
+from skdl._rows import targets_of
 from skdl._tensorflow_import import announced
 from skdl._validation import AnyOf, Constraint, Integer, OneOf, check_parameters
 from skdl.estimators.base import _diagram as diagram
@@ -251,8 +251,7 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         check_not_forked(type(self).__name__)
         with announced(self.verbose):
             self._check_parameters()
-            if y is None and isinstance(X, RowSource):
-                y = getattr(X, "y", None)
+            y = targets_of(X, y)
             initial = self._trained if self.warm_start and hasattr(self, "_trained") else None
             overrides = FitOverrides.concerning(self)
             if overrides is not None and X_val is None:

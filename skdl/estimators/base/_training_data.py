@@ -27,7 +27,12 @@ from skdl._input_kinds import refuse_streams
 from skdl._lazy_rows import LazyRows
 from skdl._row_times import block_starts, rows_before
 from skdl._rows import PreparedRows, source_of
-from skdl.estimators.base._bad_rows import columns_named, sampling_step, warn_about_offsets
+from skdl.estimators.base._bad_rows import (
+    columns_named,
+    refuse_dates,
+    sampling_step,
+    warn_about_offsets,
+)
 from skdl.estimators.base._row_metadata import NO_METADATA, RowMetadata
 from skdl.exceptions import EarlyStoppingDataWarning, InvalidParameterError
 
@@ -251,6 +256,7 @@ def checked_rows(network: Any, X: Any) -> Any:
     with naming(type(network).__name__, "X"), columns_named(network, X):
         rows = _rows_of_our_own(network, X, reset=False)
         if rows is None:
+            refuse_dates(network, X)
             rows = validate_data(network, X, reset=False, **network._row_checks())
     return network._to_network_rows(rows, reset=False)
 
@@ -261,6 +267,7 @@ def _checked_pair(network: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, An
     with naming(type(network).__name__, "X"), columns_named(network, X):
         rows = _rows_of_our_own(network, X, reset=reset)
         if rows is None:
+            refuse_dates(network, X)
             checks = network._row_checks()
             rows, y = validate_data(
                 network, X, y, reset=reset, multi_output=True, y_numeric=False, **checks

@@ -36,7 +36,7 @@ from skdl.model_selection.ensembles._averaging import (
 )
 from skdl.model_selection.ensembles._calibration import temperature_of_folds
 from skdl.model_selection.ensembles._kfold_base import CONSTRAINTS, BaseKFoldEnsemble
-from skdl.model_selection.ensembles._out_of_fold import cv_plus_intervals
+from skdl.model_selection.ensembles._out_of_fold import averaged_members, cv_plus_intervals
 from skdl.model_selection.ensembles._sets import adaptive_scores, cross_conformal_sets
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ if TYPE_CHECKING:
 __all__ = ["KFoldEnsembleClassifier", "KFoldEnsembleRegressor"]
 
 _COVERAGE: dict[str, Constraint] = {
-    "coverage": Real(0, 1, low_open=True, high_open=True, example=0.9)
+    "coverage": Real(0, 1, low_open=True, high_open=True, example=0.9),
+    "around": OneOf("members", "mean"),
 }
 _SET: dict[str, Constraint] = {
     **_COVERAGE, "size_penalty": Real(0, example=0.1), "allow_empty": Boolean()
@@ -161,7 +162,12 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
 
     @plainly_named
     def predict_interval(
-        self, X: Any, coverage: float = 0.9, method: Literal["auto", "cv+", "cqr"] = "auto"
+        self,
+        X: Any,
+        coverage: float = 0.9,
+        method: Literal["auto", "cv+", "cqr"] = "auto",
+        *,
+        around: Literal["members", "mean"] = "members",
     ) -> NDArray[np.float64]:
         """Predict intervals that hold the target of so large a share of new rows.
 
@@ -191,6 +197,12 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
             Errors of predictions, or of quantiles, for which `estimator` must predict some:
             ``MLPRegressor(loss="quantile", quantiles=[0.05, 0.5, 0.95])``. ``"auto"`` is
             ``"cqr"`` where it does.
+        around : {"members", "mean"}, default="members"
+            ``"members"`` is CV+ as above. Its intervals hold more than `coverage` where members
+            differ much, as it allows for their differences although their mean is better than each
+            of them. ``"mean"`` puts the same errors around the mean of the members (the
+            "cross-validation" of Barber et al. 2021): narrower, in practice closer to `coverage`,
+            but without a theorem.
 
         Returns
         -------
@@ -208,7 +220,8 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
         """
         check_is_fitted(self)
         owner = type(self).__name__
-        check_parameters(owner, {"coverage": coverage, "method": method}, _INTERVAL)
+        given = {"coverage": coverage, "method": method, "around": around}
+        check_parameters(owner, given, _INTERVAL)
         if self._residuals is None:
             raise ValueError(f"{owner}: intervals of several targets. Expected a single one.")
         self._check_every_row_held_out("CV+")
@@ -216,21 +229,29 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
         if method == "auto":
             method = "cv+" if errors is None else "cqr"
         if method == "cv+":
-            predictions = np.array([member.predict(X) for member in self.fold_estimators_])
-            return cv_plus_intervals(predictions, self._member_of, self._residuals, coverage)
+            low = high = np.array([member.predict(X) for member in self.fold_estimators_])
+            errors = self._residuals
+        else:
+            low, high, errors = self._outer_quantiles(X, coverage)
+        member_of = self._member_of
+        if around == "mean":
+            (low, high), member_of = averaged_members(low, high, n_rows=len(errors))
+        return cv_plus_intervals(low, member_of, errors, coverage, upper=high)
+
+    def _outer_quantiles(self, X: Any, coverage: float) -> tuple[NDArray[np.float64], ...]:
+        """Return the members' quantiles around the middle, and how far targets lie outside."""
+        errors = self._quantile_residuals
         if errors is None:
             raise InvalidParameterError(
-                f"{owner}: method='cqr' goes by quantiles, but estimator predicts none. Expected "
-                "an estimator with several, such as MLPRegressor(loss='quantile', "
+                f"{type(self).__name__}: method='cqr' goes by quantiles, but estimator predicts "
+                "none. Expected an estimator with several, such as MLPRegressor(loss='quantile', "
                 "quantiles=[0.05, 0.5, 0.95]), or method='cv+'."
             )
         levels = quantile_levels(self.fold_estimators_[0])
         low, high = (int(np.abs(levels - (1 + s * coverage) / 2).argmin()) for s in (-1, 1))
         outside = np.maximum(-errors[:, low], errors[:, high])
         quantiles = np.array([predicted_quantiles(m, X) for m in self.fold_estimators_])
-        return cv_plus_intervals(
-            quantiles[..., low], self._member_of, outside, coverage, upper=quantiles[..., high]
-        )
+        return quantiles[..., low], quantiles[..., high], outside
 
     def _set_target_attributes(self, y: Any) -> None:
         del y
@@ -361,7 +382,13 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
     @available_if(gives_probabilities)
     @plainly_named
     def predict_set(
-        self, X: Any, coverage: float = 0.9, *, size_penalty: float = 0.0, allow_empty: bool = False
+        self,
+        X: Any,
+        coverage: float = 0.9,
+        *,
+        size_penalty: float = 0.0,
+        allow_empty: bool = False,
+        around: Literal["members", "mean"] = "members",
     ) -> NDArray[np.bool_]:
         """Predict sets of classes that hold the true one of so large a share of new rows.
 
@@ -385,6 +412,10 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
             Where the ensemble is right more often than `coverage` asks for, exactly that share is
             held only if sets of some rows are empty. Otherwise they hold the most probable class,
             and the share is larger.
+        around : {"members", "mean"}, default="members"
+            ``"members"`` is CV+ as above. ``"mean"`` scores the classes of new rows by the mean of
+            the members: smaller sets, in practice with a share closer to `coverage`, but without a
+            theorem.
 
         Returns
         -------
@@ -401,7 +432,10 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
         """
         check_is_fitted(self)
         owner = type(self).__name__
-        given = {"coverage": coverage, "size_penalty": size_penalty, "allow_empty": allow_empty}
+        given = {
+            "coverage": coverage, "size_penalty": size_penalty, "allow_empty": allow_empty,
+            "around": around,
+        }  # fmt: skip
         check_parameters(owner, given, _SET)
         if self._is_multilabel:
             raise ValueError(
@@ -414,8 +448,11 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
         n_rows = len(self._codes)
         of_rows = adaptive_scores(self.oof_predictions_, rng.uniform(size=n_rows), size_penalty)
         shares: NDArray[np.float64] = rng.uniform(size=(by_member.shape[1],))
+        members, member_of = by_member, self._member_of
+        if around == "mean":
+            (members,), member_of = averaged_members(by_member, n_rows=n_rows)
         sets = cross_conformal_sets(
-            by_member, self._member_of, of_rows[np.arange(n_rows), self._codes],
+            members, member_of, of_rows[np.arange(n_rows), self._codes],
             shares, coverage, size_penalty,
         )  # fmt: skip
         if not allow_empty:

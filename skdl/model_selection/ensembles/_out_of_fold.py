@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["NO_MEMBER", "OutOfFoldPredictions", "cv_plus_intervals"]
+__all__ = ["NO_MEMBER", "OutOfFoldPredictions", "averaged_members", "cv_plus_intervals"]
 
 # Bounds the memory that intervals of many new rows need.
 _LARGEST_TABLE = 10_000_000
@@ -72,6 +72,27 @@ class OutOfFoldPredictions:
         The first member of each row stands in the first line, and so on; -1 where there is none.
         """
         return np.array(self._member_of)
+
+
+def averaged_members(
+    *predictions: NDArray[np.float64], n_rows: int
+) -> tuple[list[NDArray[np.float64]], NDArray[np.int64]]:
+    """Return the mean of the members as the only member, and as that of all rows of ``fit``.
+
+    Parameters
+    ----------
+    *predictions : ndarray of shape (n_members, n_new, ...)
+    n_rows : int
+        Number of the rows of ``fit``.
+
+    Returns
+    -------
+    predictions : list of ndarray of shape (1, n_new, ...)
+    member_of : ndarray of shape (1, n_rows)
+        See `OutOfFoldPredictions`.
+    """
+    means = [by_member.mean(axis=0, keepdims=True) for by_member in predictions]
+    return means, np.zeros((1, n_rows), np.int64)
 
 
 def cv_plus_intervals(

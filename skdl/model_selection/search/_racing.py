@@ -76,7 +76,8 @@ class RacingPruner(BasePruner):
     rung is the best of all trials that came so far, whether it was pruned later or not.
 
     Of many trials that come to a rung at the same time, the better half goes on, as in successive
-    halving (Jamieson and Talwalkar 2016, Alg. 1), and at first so many that `n_trials` end whole.
+    halving (Jamieson and Talwalkar 2016, Alg. 1). At first the best go on however far they are
+    behind the leader, so many that `n_trials` end whole.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ class RacingPruner(BasePruner):
         Chance at most that a trial as good as the leader ends at one rung.
     n_trials : int, default=5
         Nothing ends before so many trials have been completed, or twice as many have come to the
-        rung.
+        rung. The best of these then go on until so many have been completed.
     """
 
     def __init__(
@@ -129,8 +130,12 @@ class RacingPruner(BasePruner):
             for (state, _), mean in zip(others, means, strict=True)
             if state == TrialState.RUNNING
         ]
+        n_better = sum(mean > own_mean for mean in beside)
+        # However far the leader is ahead: who leads after few epochs need not in the end.
+        if n_better < self.n_trials - n_completed:
+            return False
         better_half = (len(beside) + 2) // 2
-        if sum(mean > own_mean for mean in beside) >= max(better_half, self.n_trials - n_completed):
+        if n_better >= better_half:
             return True
         return self._is_behind(own, others[int(np.argmax(means))][1])
 

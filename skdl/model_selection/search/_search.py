@@ -116,10 +116,10 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         waves of the learning rate end. At each, a trial ends if it is worse than the best so far
         on the same folds, by a one-sided test for paired folds (Nadeau and Bengio 2003) at 15 %;
         so does the worse half of a round. No trial ends while fewer than five have been completed
-        and fewer than eleven are there. Networks that nothing else may end are scored at
-        checkpoints only. A ``WilcoxonPruner`` compares scores of single folds, which then train
-        one after another (with several iterations, one iteration after another). None prunes
-        nothing. The start is never pruned.
+        and fewer than eleven are there; the best of these then go on until five have been. Networks
+        that nothing else may end are scored at checkpoints only. A ``WilcoxonPruner`` compares
+        scores of single folds, which then train one after another (with several iterations, one
+        iteration after another). None prunes nothing. The start is never pruned.
     storage : str, Path, optuna.storages.BaseStorage or None, default=None
         Where the study is kept: the URL of a database, the path of a journal file, a storage of
         Optuna, or None for memory. Processes with the same storage and `study_name` share the

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from tensorflow import Tensor
 
 __all__ = [
@@ -189,6 +191,34 @@ class TrainingCall(NamedTuple):
     zeros: tuple[Zeros, ...]
     own_units: tuple[OwnUnits, ...]
 
+    def of_at_most(self, n_members: int) -> list[TrainingCall]:
+        """Return calls for so many members each, and one for those who are left."""
+        every = int(self.steps_before.shape[0])
+        return [self._of(slice(i, i + n_members)) for i in range(0, every, n_members)]
+
+    def _of(self, some: slice) -> TrainingCall:
+        """Return the call for some of the members."""
+
+        def cut(values: Any, axis: int = 0) -> Any:
+            return values[(*[slice(None)] * axis, some)]
+
+        return self._replace(
+            state=State(*map(cut, self.state)),
+            slots=tuple(map(cut, self.slots)),
+            scalars=cut(self.scalars, 1),
+            optimizer_scalars=cut(self.optimizer_scalars, 1),
+            offsets=Offsets(*map(cut, self.offsets)),
+            units=Units(*map(cut, self.units)),
+            batches=Batches(cut(self.batches.index, 1), cut(self.batches.counts, 1)),
+            steps_before=cut(self.steps_before),
+            rates=cut(self.rates, 1),
+            noise=self.noise._replace(keys=cut(self.noise.keys, 2)),
+            zeros=tuple(z._replace(is_kept=cut(z.is_kept)) for z in self.zeros),
+            own_units=tuple(
+                own._replace(is_own=cut(own.is_own), group=cut(own.group)) for own in self.own_units
+            ),
+        )
+
 
 class EvaluationCall(NamedTuple):
     """What ``Program.evaluate`` takes.
@@ -224,6 +254,21 @@ class EpochResult(NamedTuple):
     slots: tuple[Tensor, ...]
     log: Tensor
     outputs: Tensor
+
+    @classmethod
+    def of_all(cls, results: Sequence[EpochResult]) -> EpochResult:
+        """Return what one call would have given, from the results of several."""
+        import tensorflow as tf
+
+        def joined(several: Iterable[Tensor]) -> Any:
+            return tf.concat(list(several), 0)
+
+        return cls(
+            State(*map(joined, zip(*(r.state for r in results), strict=True))),
+            tuple(map(joined, zip(*(r.slots for r in results), strict=True))),
+            joined(r.log for r in results),
+            tf.concat([r.outputs for r in results], min(1, results[0].outputs.shape[1])),
+        )
 
 
 class Evaluation(NamedTuple):

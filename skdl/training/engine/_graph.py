@@ -179,14 +179,16 @@ class Graph:
         if self.spec.rows not in SPARSE:
             return tf.cast(tf.gather(rows, index), tf.float32)
         values, columns, starts = rows
-        flat = tf.reshape(index, [-1])
+        flat, dtype = tf.reshape(index, [-1]), index.dtype
         first = tf.gather(starts, flat)
         lengths = tf.gather(starts, flat + 1) - first
-        row = tf.repeat(tf.range(tf.size(flat)), lengths)
-        within = tf.range(tf.size(row)) - tf.repeat(tf.cumsum(lengths, exclusive=True), lengths)
+        row = tf.repeat(tf.range(tf.size(flat, dtype)), lengths)
+        within = tf.range(tf.size(row, dtype)) - tf.repeat(
+            tf.cumsum(lengths, exclusive=True), lengths
+        )
         place = tf.repeat(first, lengths) + within
         found = SparseRows(
-            tf.gather(values, place), row, tf.gather(columns, place), tf.shape(index)
+            tf.gather(values, place), row, tf.gather(columns, place), tf.shape(index, dtype)
         )
         if self.spec.rows == "sparse":
             return found
@@ -194,15 +196,14 @@ class Graph:
         return found.dense(self.spec.network.input_shape[0] if self.spec.is_static else dims[0])
 
     def batch(
-        self, data: Data, offsets: Offsets, index: Tensor, counts: Tensor, dims: Tensor
-    ) -> tuple[Tensor | SparseRows, Tensor, Tensor, Tensor]:
-        """Return x, y, weights and mask of one batch per member."""
+        self, data: Data, offsets: Offsets, index: Tensor, mask: Tensor, dims: Tensor
+    ) -> tuple[Tensor | SparseRows, Tensor, Tensor]:
+        """Return x, y and weights of one batch per member."""
         import tensorflow as tf
 
-        mask = tf.sequence_mask(counts, shape_of(index)[1], tf.float32)
         y_index = index + offsets.targets[:, None]
         x = self._gathered(data.rows, index + offsets.inputs[:, None], dims)
-        return x, tf.gather(data.targets, y_index), tf.gather(data.weights, y_index) * mask, mask
+        return x, tf.gather(data.targets, y_index), tf.gather(data.weights, y_index) * mask
 
     def zeros_kept(self, call: TrainingCall) -> Callable[[Any], Any]:
         """Return what sets to zero, in ``[M, P]``, what stays zero throughout an epoch.
@@ -224,7 +225,7 @@ class Graph:
         """Return the loss ``[M]`` of a batch from its row losses ``[M, B]``."""
         import tensorflow as tf
 
-        total = tf.reduce_sum(values * weight, 1)
+        total = tf.squeeze(tf.reduce_sum(values * weight, 1, keepdims=True), 1)
         if self.reduction == "sum":
             return total
         by_weight = self.reduction == "mean_with_sample_weight"

@@ -229,6 +229,11 @@ class Member:
         """Numbers of epochs after which it waits for those that train at the same time."""
         return {rung for observer in self.observers for rung in observer.rungs}
 
+    @property
+    def next_stop(self) -> int:
+        """Number of epochs after which it is judged next, or ends."""
+        return min({self.last_epoch, *(rung for rung in self.rungs if rung > self.n_epochs)})
+
     def stop(self) -> None:
         """Ask for this epoch to be the last."""
         self.stopped = True

@@ -5,6 +5,7 @@ All of it follows from the jobs, never from a clock.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from scipy import sparse
 from skdl._rows import RowSource
 from skdl.layers import blueprint_of, size
 from skdl.training._losses import reduction_of
+from skdl.training.engine._devices import has_gpu
 from skdl.training.engine._padding import padded_network
 from skdl.training.engine._program_spec import ProgramSpec
 from skdl.training.engine._row_pool import needs_no_zeros
@@ -34,21 +36,54 @@ __all__ = [
     "worth_recompiling",
 ]
 
-# Measured on two cores (see benchmarks/): what a step costs apart from its arithmetic, what one
-# weight and one activation cost in the plain graph beyond what they cost under XLA, and what
-# compiling costs. Only their ratios matter.
-_STEP_SECONDS = 5e-4
-_LOOP_STEP_SECONDS = 1e-4
-_WEIGHT_SECONDS = 4e-9
-_ACTIVATION_SECONDS = 3e-9
-_COMPILE_SECONDS = 0.5
-# What one weight costs under XLA for each row of a batch, forwards, backwards and in the update;
-# what tracing and compiling a program costs.
-_ARITHMETIC_SECONDS = 1.7e-10
-_PROGRAM_SECONDS = 1.0
 # Numbers in the windows of one member's batch, up to which they stay in the cache. Beyond,
 # TensorFlow's own convolutions are faster than matrix products of windows.
 _MOST_WINDOWS = 300_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Prices:
+    """What training costs on a device, in seconds; only their ratios matter.
+
+    Parameters
+    ----------
+    step, loop_step : float
+        A step of training, and one of a recurrent layer, in the plain graph apart from arithmetic.
+    weight, activation : float
+        One of them, in the plain graph, beyond what it costs under XLA.
+    compiling : float
+        Of a program, by XLA.
+    arithmetic : float
+        One weight under XLA for each row of a batch: forwards, backwards and in the update.
+    program : float
+        Tracing and compiling one.
+    """
+
+    step: float
+    loop_step: float
+    weight: float
+    activation: float
+    compiling: float
+    arithmetic: float
+    program: float
+
+
+# Measured on two cores, see benchmarks/.
+ON_CPU = Prices(
+    step=5e-4, loop_step=1e-4, weight=4e-9, activation=3e-9, compiling=0.5,
+    arithmetic=1.7e-10, program=1.0,
+)  # fmt: skip
+# Estimated, not measured: 300 kernels of 5 microseconds a step and 20 in a recurrent step, which
+# XLA fuses; numbers that pass through memory of 1 TB/s some ten times more often; products of
+# 10 TFLOP/s; the autotuning that XLA does for a GPU. benchmarks/bench_gpu.py measures them.
+ON_GPU = Prices(
+    step=1.5e-3, loop_step=1e-4, weight=4e-11, activation=4e-11, compiling=4.0,
+    arithmetic=6e-13, program=6.0,
+)  # fmt: skip
+
+
+def _prices() -> Prices:
+    return ON_GPU if has_gpu() else ON_CPU
 
 
 def stack_key(member: Member, network: Network) -> Hashable:
@@ -78,8 +113,9 @@ def stack_key(member: Member, network: Network) -> Hashable:
 def worth_compiling(members: Sequence[Member], n_epochs: int = 0) -> bool:
     """Tell whether what XLA saves on these jobs outweighs the time it takes to compile.
 
-    Jobs that may be ended early first have to train for so long that compiling would have paid:
-    whenever they end, they then cost at most twice what the better choice would have cost.
+    Jobs that may be ended at any time first have to train for so long that compiling would have
+    paid: whenever they end, they then cost at most twice what the better choice would have cost.
+    Jobs that wait at rungs are sure to come to the next one, and count until there.
 
     Parameters
     ----------
@@ -90,14 +126,15 @@ def worth_compiling(members: Sequence[Member], n_epochs: int = 0) -> bool:
     blueprint = blueprint_of(members[0].network)
     if not blueprint.compiles or blueprint.im2col_size * batch_rows(members) > _MOST_WINDOWS:
         return False
+    prices = _prices()
     per_step = len(members) * _member_seconds(members)
-    per_step += 0.0 if blueprint.one_member_at_a_time else _STEP_SECONDS
-    per_step += _LOOP_STEP_SECONDS * blueprint.n_loop_steps
-    if any(m.job.may_end_early for m in members):
+    per_step += 0.0 if blueprint.one_member_at_a_time else prices.step
+    per_step += prices.loop_step * blueprint.n_loop_steps
+    if any(m.job.may_end_early and not m.rungs for m in members):
         n_steps = n_epochs * max(m.job.steps_per_epoch for m in members)
-        if n_steps * per_step < _COMPILE_SECONDS:
+        if n_steps * per_step < prices.compiling:
             return False
-    return _steps_to_come(members) * per_step > _COMPILE_SECONDS
+    return _steps_to_come(members) * per_step > prices.compiling
 
 
 def worth_recompiling(running: Sequence[Member], n_gone: int) -> bool:
@@ -106,7 +143,7 @@ def worth_recompiling(running: Sequence[Member], n_gone: int) -> bool:
     Under XLA a member costs about as much again as the plain graph takes on top.
     """
     saved = _steps_to_come(running) * n_gone * _member_seconds(running)
-    return saved > _COMPILE_SECONDS
+    return saved > _prices().compiling
 
 
 def padded_stacks(stacks: Sequence[list[Member]]) -> list[list[Member]]:
@@ -140,14 +177,15 @@ def _worth_padding(stacks: Sequence[Sequence[Member]]) -> bool:
             blueprint_of(network).layout.n_numbers(trainable=True)
             for network in (job.network, padded_network(job))
         )
-        per_step = _ARITHMETIC_SECONDS * (padded - own) * batch_rows(stack)
+        per_step = _prices().arithmetic * (padded - own) * batch_rows(stack)
         more += per_step * sum(m.job.steps_per_epoch * m.job.epochs for m in stack)
     n_programs = sum(worth_compiling(stack) for stack in stacks)
-    return more < _PROGRAM_SECONDS * (n_programs - 1)
+    return more < _prices().program * (n_programs - 1)
 
 
 def _steps_to_come(members: Sequence[Member]) -> int:
-    return max(m.job.steps_per_epoch * (m.last_epoch - m.n_epochs) for m in members)
+    """Return how many steps are sure to come: until the next rung, if members wait at rungs."""
+    return max(m.job.steps_per_epoch * (m.next_stop - m.n_epochs) for m in members)
 
 
 def _member_seconds(members: Sequence[Member]) -> float:
@@ -156,9 +194,9 @@ def _member_seconds(members: Sequence[Member]) -> float:
     variables = blueprint.layout.variables
     n_weights = sum(size(v.shape) for v in variables)
     width = sum(size(v.shape[-1:]) for v in variables) + sum(blueprint.peak_widths)
-    alone = _STEP_SECONDS if blueprint.one_member_at_a_time else 0.0
-    rows = batch_rows(members)
-    return alone + _WEIGHT_SECONDS * n_weights + _ACTIVATION_SECONDS * rows * width
+    prices, rows = _prices(), batch_rows(members)
+    alone = prices.step if blueprint.one_member_at_a_time else 0.0
+    return alone + prices.weight * n_weights + prices.activation * rows * width
 
 
 def batch_rows(members: Sequence[Member]) -> int:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from scipy import sparse
 
 from skdl._compat_tensorflow import check_not_forked
 from skdl._lazy_rows import LazyRows
+from skdl._rows import source_of
 from skdl.layers import blueprint_of, keras_model
 from skdl.training._losses import activated
 from skdl.training._trained import Trained
@@ -23,11 +25,13 @@ from skdl.training.engine._program_spec import ProgramSpec
 from skdl.training.engine._row_pool import bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from numpy.typing import NDArray
 
     from skdl.networks import Network
+
+    Batch: TypeAlias = tuple[NDArray[np.float32], int]
 
 __all__ = ["predict", "traced_meanwhile"]
 
@@ -123,19 +127,36 @@ class _Predictor:
         if self._program.is_broken:
             self._program = program_for(self._program.spec)
         outputs = np.empty((X.shape[0], self._n_outputs), np.float32)
-        for start in range(0, X.shape[0], self._rows_at_once):
-            part = X[start : start + self._rows_at_once]
-            part = part.toarray() if sparse.issparse(part) else part
-            n_rows = len(part)
-            padded = aligned_zeros((1, bucket(n_rows), *part.shape[1:]), np.float32)
-            if isinstance(part, LazyRows):
-                part.copy_to(padded[0, :n_rows])
-            else:
-                padded[0, :n_rows] = part
+        starts = range(0, X.shape[0], self._rows_at_once)
+        batches = (self._batch(X[start : start + self._rows_at_once]) for start in starts)
+        if len(starts) > 1 and source_of(X) is not None:
+            batches = _made_ahead(batches)
+        for start, (padded, n_rows) in zip(starts, batches, strict=True):
             with self._turn:
                 values = self._program.predict(self._state, self._dims, as_tensor(padded))
             outputs[start : start + n_rows] = values.numpy()[0, :n_rows]
         return outputs
+
+    @staticmethod
+    def _batch(part: Any) -> tuple[NDArray[np.float32], int]:
+        """Return rows as a batch of one of a few lengths, and how many of it they are."""
+        part = part.toarray() if sparse.issparse(part) else part
+        n_rows = len(part)
+        padded = aligned_zeros((1, bucket(n_rows), *part.shape[1:]), np.float32)
+        if isinstance(part, LazyRows):
+            part.copy_to(padded[0, :n_rows])
+        else:
+            padded[0, :n_rows] = part
+        return padded, n_rows
+
+
+def _made_ahead(batches: Generator[Batch]) -> Generator[Batch]:
+    """Yield batches, each made in a thread while the one before it is used."""
+    with ThreadPoolExecutor(1, thread_name_prefix="skdl-rows") as thread:
+        coming = thread.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(next, batches, None)
+            yield batch
 
 
 class _KerasPredictor:

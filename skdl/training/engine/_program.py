@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import collections
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from skdl.training.engine._calls import (
     Units,
     Zeros,
 )
+from skdl.training.engine._devices import index_dtype, shapes_on_host
 from skdl.training.engine._graph import Graph
 from skdl.training.engine._row_pool import SPARSE
 from skdl.training.engine._traced import Traced
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from skdl.training.engine._program_spec import ProgramSpec
 
 __all__ = ["Program", "program_for"]
+
+Call = TypeVar("Call", TrainingCall, EvaluationCall)
 
 
 class Program:
@@ -100,6 +103,7 @@ class Program:
         return result
 
     def _function(self, body: Callable[..., object], *signature: object) -> Traced:
+        body = body if self.spec.compiled else shapes_on_host(body)
         return Traced(body, signature, compiled=self.spec.compiled)
 
     def _evaluation_signature(self) -> EvaluationCall:
@@ -107,7 +111,8 @@ class Program:
 
         spec = tf.TensorSpec
         if self.spec.rows in SPARSE:
-            rows: Any = tuple(_vector(t) for t in (tf.float32, tf.int32, tf.int32))
+            index = tf.as_dtype(index_dtype())
+            rows: Any = tuple(_vector(t) for t in (tf.float32, index, index))
         elif self.spec.rows == "in place":
             rows = spec([], tf.int64)
         else:
@@ -167,12 +172,35 @@ class Program:
 
     # ------------------------------------------------------------------ the three functions
 
+    def _on_device(self, call: Call) -> Call:
+        """Return a call in which what picks rows is on the device that computes."""
+        import tensorflow as tf
+
+        dtype = index_dtype()
+        if self.spec.compiled or dtype == "int32":
+            return call
+        offsets = Offsets(*(tf.cast(values, dtype) for values in call.offsets))
+        batches = call.batches._replace(index=tf.cast(call.batches.index, dtype))
+        call = call._replace(offsets=offsets, batches=batches)
+        if isinstance(call, TrainingCall):
+            own_units = [
+                OwnUnits(own.is_own, *(tf.cast(n, dtype) for n in (own.widths, own.group)))
+                for own in call.own_units
+            ]
+            call = call._replace(own_units=tuple(own_units))
+        return call
+
     def _train(self, call: TrainingCall) -> EpochResult:
         """Run one epoch: one optimizer step per batch, all members side by side."""
         import tensorflow as tf
 
+        call = self._on_device(call)
         graph, (index, counts), keys = self.graph, call.batches, call.noise.keys
         m = shape_of(index)[1]
+        # All that a step needs as a number is on the device before the first one.
+        row_counts = tf.cast(counts, tf.float32)
+        places = _places_of_rows(index)
+        step_numbers = tf.range(1.0, tf.cast(shape_of(index)[0] + 1, tf.float32))
         optimizer = self._optimizer()
         options = rule_options(optimizer)
         columns = {
@@ -190,10 +218,9 @@ class Program:
             log: Tensor,
             seen: Tensor | tf.TensorArray,
         ) -> Any:
-            x, y, weight, mask = graph.batch(
-                call.data, call.offsets, index[i], counts[i], call.dims
-            )
-            rows_here = tf.cast(counts[i], tf.float32)
+            rows_here = row_counts[i]
+            mask = tf.cast(places < rows_here[:, None], tf.float32)
+            x, y, weight = graph.batch(call.data, call.offsets, index[i], mask, call.dims)
             share = tf.minimum(rows_here, 1.0)
             run = Pass(
                 training=True, mask=mask, step_share=share, noise=self._noise_at(call, i),
@@ -215,7 +242,7 @@ class Program:
             weights, new_slots = optimizer_step(
                 optimizer.kind, options, columns, sizes,
                 w=weights, g=gradient, slots=slots,
-                step=call.steps_before[:, None] + tf.cast(i + 1, tf.float32),
+                step=call.steps_before[:, None] + step_numbers[i],
                 rate=call.rates[i][:, None], share=share[:, None],
             )  # fmt: skip
             # Momentum would move a weight on that has become zero.
@@ -257,18 +284,21 @@ class Program:
             if self.spec.pads:
                 # A row's noise begins where it would without the units that pad it.
                 (own_units,) = call.own_units
-                row, unit = tf.range(shape[0])[None, :, None], tf.range(shape[1])[None, None, :]
-                where = noise.starts[i, k] + row * own_units.widths[:, k][:, None, None] + unit
-                piece = tf.gather(tf.gather(noise.table, where), own_units.group)
+                widths = own_units.widths[:, k][:, None, None]
+                row, unit = (tf.range(tf.cast(n, widths.dtype)) for n in (shape[0], shape[1]))
+                first = tf.cast(noise.starts[i, k], widths.dtype) + row[None, :, None] * widths
+                # As float32, as there is no kernel to gather uint32 on a GPU; no bit changes.
+                bits = tf.gather(tf.bitcast(noise.table, tf.float32), first + unit)
+                piece = tf.bitcast(tf.gather(bits, own_units.group), tf.uint32)
                 return piece + noise.keys[i, k][:, None, None]
             count = tf.reduce_prod(shape) if tf.is_tensor(shape) else int(np.prod(shape))
             n_axes = shape.shape[0]
             start = noise.starts[i, k]
-            if n_axes > len(("row", "feature")) and not self.spec.compiled:
-                # Images are large enough for it to count. XLA would compile for minutes.
-                piece = tf.slice(noise.table, [start], [count])
-            else:
+            if self.spec.compiled:
+                # XLA would compile a slice of an image's noise for minutes.
                 piece = tf.gather(noise.table, start + tf.range(count))
+            else:
+                piece = noise.table[start : start + count]
             offset = tf.reshape(noise.keys[i, k], [-1] + [1] * n_axes)
             return tf.expand_dims(tf.reshape(piece, shape), 0) + offset
 
@@ -289,15 +319,16 @@ class Program:
         """Score rows without training."""
         import tensorflow as tf
 
+        call = self._on_device(call)
         graph, (index, counts) = self.graph, call.batches
         n_steps, m = tf.shape(index)[0], tf.shape(index)[1]
+        row_counts, places = tf.cast(counts, tf.float32), _places_of_rows(index)
         tensors = graph.unpacked(call.state, call.dims)
         n_sums = 2 + len(self.spec.metrics)
 
         def step(i: Tensor, sums: Tensor, seen: Tensor | tf.TensorArray) -> Any:
-            x, y, weight, mask = graph.batch(
-                call.data, call.offsets, index[i], counts[i], call.dims
-            )
+            mask = tf.cast(places < row_counts[i][:, None], tf.float32)
+            x, y, weight = graph.batch(call.data, call.offsets, index[i], mask, call.dims)
             outputs, _ = graph.forward(tensors, call.scalars, x, Pass(training=False))
             y = prepared_targets(self.spec.network.loss, y, outputs)
             values = graph.row_losses(call.scalars, y, outputs)
@@ -330,6 +361,13 @@ class Program:
         tensors = self.graph.unpacked(state, dims)
         outputs, _ = self.graph.forward(tensors, (), x, Pass(training=False))
         return self.graph.activated(outputs)
+
+
+def _places_of_rows(index: Tensor) -> Tensor:
+    """Return the places ``[1, B]`` of an index ``[T, M, B]`` in its batch: 0, 1, 2 and so on."""
+    import tensorflow as tf
+
+    return tf.range(tf.cast(shape_of(index)[2], tf.float32))[None, :]
 
 
 def _vector(dtype: tf.DType) -> Any:

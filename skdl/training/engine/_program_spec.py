@@ -33,7 +33,7 @@ class ProgramSpec:
     metrics : tuple of GraphMetric
     collect : bool
         Whether predictions come back beside the sums.
-    rows : {"float32", "uint8", "csr", "sparse", "in place"}
+    rows : {"float32", "float16", "uint8", "csr", "sparse", "in place"}
         What the rows to train on and to score are held as, see `RowPool`; batches of them become
         float32, with all their zeros unless "sparse".
     compiled : bool

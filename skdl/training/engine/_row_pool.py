@@ -15,6 +15,7 @@ from scipy import sparse
 from skdl._rows import RowSource
 from skdl.layers import blueprint_of
 from skdl.training.engine._calls import Data
+from skdl.training.engine._devices import has_gpu, index_dtype, on_device
 from skdl.training.engine._memory import (
     aligned_zeros,
     as_tensor,
@@ -96,7 +97,10 @@ class RowPool:
                 total += len(entry.y)
             offsets.append(seen[key])
         self.y_offsets = np.array(offsets, np.int32)
-        self.held_as = "uint8" if all(i.dtype == np.uint8 for i in inputs) else "float32"
+        self.held_as = "float32"
+        if all(i.dtype == np.uint8 for i in inputs):
+            # TensorFlow gathers rows of uint8 on the host; float16 holds 0 to 255 exactly.
+            self.held_as = "float16" if has_gpu() else "uint8"
         if sparse.issparse(inputs[0]):
             self.held_as = "csr"
         self._readers = {i: RowReader(x) for i, x in enumerate(inputs) if isinstance(x, RowSource)}
@@ -116,7 +120,7 @@ class RowPool:
 
         Parameters
         ----------
-        held_as : {"float32", "uint8", "csr", "sparse", "in place"}
+        held_as : {"float32", "float16", "uint8", "csr", "sparse", "in place"}
             The pool's own way, ``"sparse"`` for ``"csr"``, or ``"in place"``: inputs stay where
             they are, and the tensor is what `rows_in_place` knows the pool by. Keep the pool until
             the last batch.
@@ -132,10 +136,12 @@ class RowPool:
             matrix = (
                 self._inputs[0] if len(self._inputs) == 1 else sparse.vstack(self._inputs, "csr")
             )
-            inputs = (
-                tf.constant(matrix.data, tf.float32),
-                tf.constant(matrix.indices, tf.int32),
-                tf.constant(matrix.indptr, tf.int32),
+            inputs = on_device(
+                (
+                    tf.constant(matrix.data, tf.float32),
+                    tf.constant(matrix.indices, index_dtype()),
+                    tf.constant(matrix.indptr, index_dtype()),
+                )
             )
         else:
             self._held = _device_rows(self._inputs, held_as, padded=padded)
@@ -146,7 +152,7 @@ class RowPool:
         for own, weight in self._targets:
             weights[start : start + len(own)] = 1 if weight is None else weight
             start += len(own)
-        return Data(inputs, as_tensor(y), as_tensor(weights))
+        return Data(inputs, *on_device((as_tensor(y), as_tensor(weights))))
 
     def rows(self, index: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return the rows ``[M, B, ...]`` of an index ``[M, B]``, each line of it in one array."""
@@ -239,7 +245,7 @@ def _device_rows(arrays: list[NDArray[Any]], held_as: str, *, padded: bool) -> _
                 joined = one
             else:
                 joined = _joined(arrays, held_as, padded=padded)
-            held = _on_device[key] = _DeviceRows(arrays, as_tensor(joined))
+            held = _on_device[key] = _DeviceRows(arrays, on_device(as_tensor(joined)))
     return held
 
 

@@ -95,6 +95,11 @@ class Shard:
     n_places : int
         At least as many as there are members: parts of equal size share a compilation. A vacant
         place has no rows.
+
+    Attributes
+    ----------
+    places : list of Member
+        The members, and the last of them again in vacant places.
     """
 
     def __init__(self, shared: Shared, members: Sequence[Member], n_places: int) -> None:
@@ -102,7 +107,7 @@ class Shard:
 
         self.members = list(members)
         self._shared = shared
-        places = self._places = [*members, *[members[-1]] * (n_places - len(members))]
+        places = self.places = [*members, *[members[-1]] * (n_places - len(members))]
         job = members[0].job
 
         def stacked(arrays: Sequence[NDArray[np.float32]]) -> Any:
@@ -191,7 +196,7 @@ class Shard:
         """Keep the weights of members for which this epoch was the best so far."""
         import tensorflow as tf
 
-        chosen = [member in better for member in self._places]
+        chosen = [member in better for member in self.places]
         if not any(chosen):
             return
         now = self._state[:2]
@@ -233,7 +238,7 @@ class Shard:
     ) -> TrainingCall:
         import tensorflow as tf
 
-        shared, places = self._shared, self._places
+        shared, places = self._shared, self.places
         learn = shared.programs["train"]
         # A vacant place, or one whose member has stopped, has no rows to join.
         going = [None if m.stopped else m.job for m in self.members]
@@ -280,7 +285,7 @@ class Shard:
 
         if not self._shared.programs["train"].spec.prunes:
             return ()
-        return (Zeros(self._is_kernel, tf.constant([m.keeps_zeros for m in self._places])),)
+        return (Zeros(self._is_kernel, tf.constant([m.keeps_zeros for m in self.places])),)
 
     def prune(self) -> None:
         """Set the smallest weights of members to zero, as many as they ask for by now."""
@@ -314,7 +319,7 @@ class Shard:
         shared = self._shared
         index, counts = chunks(rows, shared.row_width)
         if shared.pool.is_read:
-            members = self._places[some]
+            members = self.places[some]
             shared.pool.expect(index, counts, [shared.offsets[role][m][0] for m in members])
         by_member = (State(*self._state[:2]), self._rows_at[role], self._units)
         scalars = self._scalars
@@ -327,7 +332,7 @@ class Shard:
 
     def _placed(self, rows: Sequence[NDArray[np.int32]]) -> list[NDArray[np.int32]]:
         """Return the rows of each place."""
-        return [*rows, *[_NO_ROWS] * (len(self._places) - len(rows))]
+        return [*rows, *[_NO_ROWS] * (len(self.places) - len(rows))]
 
     def logs(
         self, found: Sequence[Evaluation], role: str, orders: Sequence[NDArray[np.int32]]

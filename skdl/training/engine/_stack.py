@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,8 @@ import numpy as np
 
 from skdl.layers import blueprint_of, size
 from skdl.training._metrics import GraphMetric, HostMetric
-from skdl.training.engine._calls import Evaluation
-from skdl.training.engine._devices import has_gpu, n_cores, side_by_side
+from skdl.training.engine._calls import EpochResult, Evaluation
+from skdl.training.engine._devices import has_gpu, n_cores, on_device, side_by_side
 from skdl.training.engine._garbage import full_collections_put_off
 from skdl.training.engine._member import end_abandoned_calls
 from skdl.training.engine._noise import NoiseTable
@@ -28,10 +29,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from skdl.training.engine._calls import TrainingCall
     from skdl.training.engine._member import Member
     from skdl.training.engine._program import Program
 
 __all__ = ["Stack"]
+
+_log = logging.getLogger("skdl")
 
 
 class Stack:
@@ -100,7 +104,7 @@ class Stack:
             pool=self._pool,
             data=self._pool.tensors(programs["train"].spec.rows, padded=self._may_compile),
             offsets=offsets,
-            noise=tf.constant(NoiseTable((first.batch_size + n_joined) * widest).values),
+            noise=on_device(tf.constant(NoiseTable((first.batch_size + n_joined) * widest).values)),
             dims=tf.constant(self._blueprint.layout.dims, tf.int32),
             batch_size=batch_rows(members),
             batch_room=batch_rows(members) + n_joined,
@@ -113,6 +117,8 @@ class Stack:
             else (),
         )
         self._epoch = n_epochs
+        self._most_members = len(self.members)
+        self._is_cut = True
         self._cut()
 
     def _programs(self) -> dict[str, Program]:
@@ -136,7 +142,8 @@ class Stack:
         n_shards = (
             n_cores() if self._compiled else len(members) if self._one_member_at_a_time else 1
         )
-        n_places = -(-len(members) // min(n_shards, len(members)))
+        n_places = min(-(-len(members) // min(n_shards, len(members))), self._most_members)
+        self._is_cut = True
         self._shards = [
             Shard(self._shared, members[start : start + n_places], n_places)
             for start in range(0, len(members), n_places)
@@ -146,15 +153,22 @@ class Stack:
 
     def prepare(self) -> None:
         """Trace and compile the program that trains, ahead of the first epoch."""
-        if self._compiled:
-            learn, shard = self._shared.programs["train"], self._shards[0]
-            rehearsal = shard.rehearsal()
+        import tensorflow as tf
+
+        if not self._compiled:
+            return
+        learn, rehearsal = self._shared.programs["train"], self._shards[0].rehearsal()
+        try:
             with full_collections_put_off():
                 # First, as TensorFlow numbers functions as they come, and finds compilations on
                 # disk by these numbers among others.
                 learn.trace_training(rehearsal)
                 with traced_meanwhile(self.network):
                     learn.train(rehearsal)
+        except tf.errors.ResourceExhaustedError as error:
+            self._halve_after(error)
+            self._cut_anew()
+            self.prepare()
 
     def epochs(self) -> Iterator[int]:
         """Train until every member is done; after each epoch, yield how many go on.
@@ -209,7 +223,8 @@ class Stack:
         self._shards = [shard for shard in self._shards if shard.is_running]
         running = [member for member in self.members if not member.stopped]
         n_gone = sum(len(shard.members) for shard in self._shards) - len(running)
-        if n_gone and (not self._compiled or worth_recompiling(running, n_gone)):
+        is_smaller = n_gone and (not self._compiled or worth_recompiling(running, n_gone))
+        if is_smaller or not self._is_cut:
             self._cut_anew()
         return len(running)
 
@@ -243,15 +258,53 @@ class Stack:
 
     def _train(self) -> dict[Member, dict[str, float]]:
         """Train for an epoch; return what each member reports of it."""
+        import tensorflow as tf
+
         calls, orders = zip(*(shard.training(self._epoch) for shard in self._shards), strict=True)
-        train = self._shared.programs["train"].train
-        found = side_by_side(train, calls)
+        try:
+            found = side_by_side(self._shared.programs["train"].train, calls)
+        except tf.errors.ResourceExhaustedError as error:
+            self._halve_after(error)
+            found = self._in_smaller_calls(calls)
         logs: dict[Member, dict[str, float]] = {}
         for shard, own, result in zip(self._shards, orders, found, strict=True):
             shard.set_state(result)
             shard.prune()
             logs |= shard.logs([Evaluation(result.log, result.outputs)], "train", own)
         return logs
+
+    def _in_smaller_calls(self, calls: Sequence[TrainingCall]) -> list[EpochResult]:
+        """Train for an epoch with as few members in a call as the device has memory for."""
+        import tensorflow as tf
+
+        train = self._shared.programs["train"].train
+        while True:
+            most = self._most_members
+            try:
+                return [
+                    EpochResult.of_all([train(part) for part in call.of_at_most(most)])
+                    for call in calls
+                ]
+            except tf.errors.ResourceExhaustedError as error:
+                self._halve_after(error)
+
+    def _halve_after(self, error: Exception) -> None:
+        """Have half as many members in a call, as the device has no memory for them."""
+        n_members = min(self._most_members, max(len(shard.places) for shard in self._shards))
+        if n_members == 1:
+            error.add_note(
+                f"{self.members[0].job.owner}: the device has too little memory for one network. "
+                "Expected that a step fits: try a smaller batch_size or fewer units. To train on "
+                "the processor, start Python with CUDA_VISIBLE_DEVICES=-1."
+            )
+            raise error
+        self._most_members, self._is_cut = -(-n_members // 2), False
+        _log.warning(
+            "The device has too little memory for the step of %d networks at once. They are "
+            "trained at most %d at a time.",
+            n_members,
+            self._most_members,
+        )
 
     def _validate(self) -> dict[Member, dict[str, float]]:
         """Score the validation rows, the observers told before and after."""

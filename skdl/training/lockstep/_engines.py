@@ -1,4 +1,4 @@
-"""Engines that run chunks in other processes: Dask by its own client, all others by joblib."""
+"""Engines that run chunks in other processes: Dask and ray by themselves, others by joblib."""
 
 from __future__ import annotations
 
@@ -83,6 +83,8 @@ def engine_of(name: str, n_workers: int | None) -> Engine:
         )
     if name == "dask":
         return _Dask(n_workers)
+    if name == "ray":
+        return _Ray(n_workers)
     return _Joblib(name, n_workers)
 
 
@@ -191,10 +193,6 @@ class _Joblib:
 
 def _register(name: str) -> None:
     """Let a cluster's library tell joblib of its engine."""
-    if name == "ray":
-        with needs_extra("ray", "lockstep: engine='ray'"):
-            from ray.util.joblib import register_ray
-        register_ray()
     if name == "spark":
         with needs_extra("spark", "lockstep: engine='spark'"):
             from joblibspark import register_spark
@@ -272,6 +270,67 @@ class _Dask:
             with contextlib.suppress(Exception):
                 self._client.cancel(futures, force=True)
             raise
+
+
+class _Ray:
+    """The workers of ray, by its tasks.
+
+    joblib's backend of ray starts new processes for each call, which import TensorFlow anew.
+
+    Parameters
+    ----------
+    n_workers : int or None
+    """
+
+    def __init__(self, n_workers: int | None) -> None:
+        with needs_extra("ray", "lockstep: engine='ray'"):
+            import ray
+        if not ray.is_initialized():
+            ray.init()
+        self._n_workers = n_workers
+
+    def workers(self) -> int:
+        import ray
+
+        return self._n_workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+    def cores_of_worker(self) -> int | None:
+        return None
+
+    def run(
+        self,
+        chunks: Mapping[int, tuple[bytes, Sequence[int]]],
+        arrays: Mapping[int, NDArray[Any]],
+        order: Order,
+    ) -> Iterator[tuple[int, bytes]]:
+        import ray
+
+        # A worker that dies is a matter of `run_chunks`, which says so.
+        task = ray.remote(_run_shipped).options(max_retries=0, scheduling_strategy="SPREAD")
+        remote = {number: ray.put(array) for number, array in arrays.items()}
+        pending = [
+            task.remote(number, pickled, list(numbers), order, *[remote[n] for n in numbers])
+            for number, (pickled, numbers) in chunks.items()
+        ]
+        try:
+            while pending:
+                (done, *_), pending = ray.wait(pending, num_returns=1)
+                yield ray.get(done)
+        except BaseException:
+            for left in pending:
+                with contextlib.suppress(Exception):
+                    ray.cancel(left, force=True)
+            raise
+
+
+def _run_shipped(
+    number: int,
+    pickled: bytes,
+    numbers: Sequence[int],
+    order: Order,
+    *arrays: NDArray[Any],
+) -> tuple[int, bytes]:
+    return run_chunk(number, pickled, dict(zip(numbers, arrays, strict=True)), order)
 
 
 @contextlib.contextmanager

@@ -300,6 +300,31 @@ def test_rows_that_are_refused_name_their_columns(rows, message):
         MLPRegressor(**SMALL).fit(rows, Y)
 
 
+DATES = pd.date_range("2026-01-01", periods=30)
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [DATES, DATES.tz_localize("UTC"), DATES - DATES[0], DATES.to_period(), pd.Series(DATES.date)],
+    ids=["naive", "zone", "durations", "periods", "objects"],
+)
+@pytest.mark.parametrize("others", [["size"], []], ids=["beside numbers", "alone"])
+def test_dates_are_refused_with_what_takes_them(dates, others):
+    rows = FRAME[others].assign(day=dates)
+    with pytest.raises(ValueError, match=r"columns \['day'\] of X hold dates.*dt\.year") as caught:
+        MLPRegressor(**SMALL).fit(rows, Y)
+    assert "MLPRegressor.tabular()" in str(caught.value)
+    assert np.isfinite(MLPRegressor.tabular(epochs=1).fit(rows, Y).predict(rows)).all()
+
+
+def test_an_array_of_dates_is_refused_too():
+    rows = DATES.to_numpy()[:, None]
+    with pytest.raises(ValueError, match=r"columns \[0\] of X hold dates"):
+        MLPRegressor(**SMALL).fit(rows, Y)
+    with pytest.raises(ValueError, match=r"columns \[0\] of X hold dates"):
+        MLPRegressor(**SMALL).fit(X[:, :1], Y).predict(rows)
+
+
 def test_validation_rows_that_are_refused_name_their_columns():
     with pytest.raises(ValueError, match=r"X_val contains NaN, in columns \['age'\]"):
         MLPRegressor(**SMALL).fit(

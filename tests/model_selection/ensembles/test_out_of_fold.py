@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from skdl.model_selection.ensembles import _out_of_fold
-from skdl.model_selection.ensembles._out_of_fold import OutOfFoldPredictions, cv_plus_intervals
+from skdl.model_selection.ensembles._out_of_fold import (
+    OutOfFoldPredictions,
+    averaged_members,
+    cv_plus_intervals,
+)
 
 
 def collected(*additions, n_rows=3):
@@ -46,6 +50,14 @@ def test_intervals_are_quantiles_of_predictions_plus_and_minus_errors():
     # the smallest of 9, 8, 17, 16. A share of 0.6 is rank 3: one further in.
     for coverage, expected in [(0.8, [8, 24]), (0.6, [9, 23])]:
         intervals = cv_plus_intervals(PREDICTIONS, MEMBER_OF, RESIDUALS, coverage)
+        np.testing.assert_array_equal(intervals, [expected])
+
+
+def test_intervals_around_the_mean_of_members_have_the_errors_as_their_half_width():
+    # Around 15; a share of 0.8 is the largest error, one of 0.6 the third.
+    (mean,), member_of = averaged_members(PREDICTIONS, n_rows=4)
+    for coverage, expected in [(0.8, [11, 19]), (0.6, [12, 18])]:
+        intervals = cv_plus_intervals(mean, member_of, RESIDUALS, coverage)
         np.testing.assert_array_equal(intervals, [expected])
 
 

@@ -44,6 +44,20 @@ def test_sets_are_those_of_the_paper():
     assert 0 < expected.sum() < 18
 
 
+def test_sets_by_the_mean_compare_its_scores_with_those_out_of_fold():
+    X, y = three_classes(300)
+    ensemble = KFoldEnsembleClassifier(LogisticRegression(), 3, random_state=0).fit(X, y)
+    options = {"allow_empty": True, "size_penalty": 0.1}
+    found = ensemble.predict_set(X[:20], 0.8, around="mean", **options)
+    rng = np.random.default_rng(ensemble._seed)
+    codes = np.searchsorted(["a", "b", "c"], y)
+    scores = adaptive_scores(ensemble.oof_predictions_, rng.uniform(size=300), 0.1)
+    limit = np.sort(scores[np.arange(300), codes])[240]  # the ceil(0.8 * 301)th smallest
+    new = adaptive_scores(ensemble.predict_proba(X[:20]), rng.uniform(size=20), 0.1)
+    np.testing.assert_array_equal(found, new <= limit)
+    assert 0 < found.sum() < found.size
+
+
 class Truthful(ClassifierMixin, BaseEstimator):
     """Predict the true probabilities of `three_classes`, or those of a model that is too sure."""
 

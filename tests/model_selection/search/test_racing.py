@@ -205,8 +205,15 @@ def test_at_first_so_many_go_on_that_enough_are_completed():
 def test_a_round_in_which_few_came_to_the_rung_judges_nobody():
     study = study_with(race(n_trials=4))
     assert not any(trial.should_prune() for trial in round_of(study, 8, gap=50.0))
+
+
+def test_the_first_to_be_completed_go_on_however_far_behind_the_leader():
     study = study_with(race(n_trials=4))
-    assert sum(trial.should_prune() for trial in round_of(study, 9, gap=50.0)) == 8
+    trials = round_of(study, 9, gap=50.0)
+    assert [trial.should_prune() for trial in trials] == [False] * 4 + [True] * 5
+    study = study_with(race(n_trials=4), EASY_AND_HARD + 50)
+    trials = round_of(study, 9, gap=50.0)
+    assert [trial.should_prune() for trial in trials] == [False] * 3 + [True] * 6
 
 
 # ---------------------------------------------------------------- in a search

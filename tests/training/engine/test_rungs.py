@@ -5,6 +5,8 @@ import pytest
 
 from skdl import MLPRegressor
 from skdl.training import Observer, _part, train
+from skdl.training.engine._member import Member
+from skdl.training.engine._plan import worth_compiling
 from tests.training.engine.stacks import WIDTHS, assert_equal, each_stack_alone
 
 EPOCHS = 6
@@ -127,3 +129,25 @@ def test_fits_that_keras_trains_are_judged_where_they_stand(diabetes):
     job.observers = [Racer(events, "k")]
     train([job])
     assert events == [("k", "begins"), ("k", 1), ("k", 2), ("k", "rung 2"), ("k", 3), ("k", "ends")]
+
+
+def test_what_compiles_for_a_rung_is_what_compiles_for_as_many_epochs(diabetes):
+    """Work behind a rung does not count: who is judged there may never come to it."""
+
+    def member(epochs, rungs):
+        job = MLPRegressor((8,), epochs=epochs, batch_size=32)._make_job(*diabetes)
+        job.observers = [Racer([], "r")]
+        job.observers[0].rungs = rungs
+        return Member(job)
+
+    def fewest(is_worth):
+        return next(n for n in (2**i for i in range(20)) if is_worth(n))
+
+    alone = fewest(lambda n: worth_compiling([member(n, (n + 1,))]))
+    assert alone > 2
+    assert fewest(lambda n: worth_compiling([member(10**6, (n,))])) == alone
+    racing = member(10**6, (2, alone + 2))
+    assert not worth_compiling([racing])
+    # At a rung it is the next one that counts.
+    racing.n_epochs = 2
+    assert worth_compiling([racing], 2)

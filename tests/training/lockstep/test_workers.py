@@ -502,9 +502,12 @@ def test_ctrl_c_ends_training_on_dask(client, regression):
     caught = threading.Event()
 
     def interrupt():
-        # Again if need be: on a busy machine the first can come while Dask is being told the rows.
-        while not caught.wait(20):
+        while not any(client.run(n_tasks_that_run).values()):
+            time.sleep(0.2)
+        # Again if need be: C code that clears Python's errors can swallow one.
+        while not caught.wait(2):
             signal.raise_signal(signal.SIGINT)
+            caught.wait(20)
 
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt), skdl.lockstep(engine="dask"):
@@ -541,3 +544,44 @@ def test_report_comes_back_pickled():
     number, report = run_chunk(7, pickled, {}, Order(this_process(), 1, None))
     assert number == 7
     assert pickle.loads(report).results == [[1], [2]]
+
+
+# ------------------------------------------------------------------ ray
+
+
+@pytest.fixture(scope="module")
+def ray_cluster():
+    ray = pytest.importorskip("ray", reason="needs pip install skdl[ray]")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # ray's own
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_cluster")
+@pytest.mark.filterwarnings("ignore")
+def test_ray_gives_what_one_process_gives(regression):
+    with skdl.lockstep():
+        expected = by_grid_search(*regression)
+    with skdl.lockstep(engine="ray", n_workers=2) as session:
+        found = by_grid_search(*regression)
+    assert session.batches == [6, 6]
+    np.testing.assert_allclose(found, expected, rtol=ROUNDING)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_cluster")
+@pytest.mark.filterwarnings("ignore")
+def test_killed_ray_worker_loses_nothing(regression, tmp_path):
+    X, y = regression
+    mark = tmp_path / "mark"
+    model = make_pipeline(KillsItsProcess(str(mark), os.getpid()), regressor())
+    with skdl.lockstep():
+        expected = cross_val_score(model, X, y, cv=6)
+    with skdl.lockstep(engine="ray", n_workers=2) as session:
+        found = cross_val_score(model, X, y, cv=6)
+    assert mark.exists()
+    assert session.batches == [3, 3]
+    np.testing.assert_allclose(found, expected, rtol=ROUNDING)
