@@ -99,7 +99,8 @@ def _as_array(X: Any) -> NDArray[Any]:
         return np.asarray(X)
     except ValueError:
         values = np.empty(len(X), object)
-        values[:] = [np.asarray(each) for each in X]
+        for i, each in enumerate(X):
+            values[i] = np.asarray(each)
         return values
 
 
