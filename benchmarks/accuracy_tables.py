@@ -101,7 +101,7 @@ def judging(found):
     head = [
         f"{len(common)} tables", "mean rank", "error, % of gradient boosting's",
         "CPU s a fit, median", "CPU s a fit, most",
-        "5-fold ensemble better : worse", "``tabular()`` better : worse",
+        "5-fold ensemble better : worse than it", "``tabular()`` better : worse than it",
     ]  # fmt: skip
     return list_table(head, rows, [28, 10, 13, 12, 11, 13, 13])
 
@@ -116,15 +116,12 @@ def claims(found):
     for ours in OURS:
         told = []
         for theirs in (BOOSTING, "lightgbm", "catboost", "realmlp", "tabm"):
-            won, lost, surely_won, surely_lost = duel(found, ours, theirs)
+            won, lost, _, _ = duel(found, ours, theirs)
             if won + lost:
-                told.append(
-                    f"{NAMES[theirs]} on {won} of {won + lost} tables ({surely_won} beyond "
-                    f"chance, and {surely_lost} the other way)"
-                )
+                told.append(f"{NAMES[theirs]} on {won} of {won + lost} tables")
         who = "One network of ``tabular()``" if ours == "tabular" else "The 5-fold ensemble"
         if told:
-            lines.append(f"- {who} is better than {'; '.join(told)}.")
+            lines.append(f"- {who} is better than {', '.join(told)}.")
     behind = {}
     for table in tables_of(found, "tabular"):
         others = [m for m in MODELS if m not in OURS and (table, m) in found]
@@ -177,8 +174,8 @@ def _seconds(value):
 def _duel(found, ours, theirs):
     if ours == theirs:
         return ""
-    won, lost, _, _ = duel(found, ours, theirs)
-    return f"{won} : {lost}" if won + lost else ""
+    won, lost, surely_won, surely_lost = duel(found, ours, theirs)
+    return f"{won} : {lost} ({surely_won} : {surely_lost})" if won + lost else ""
 
 
 def main():

@@ -624,6 +624,21 @@ def test_public_names_say_the_path_that_users_import_them_from(package):
         assert getattr(room, name).__module__ == package, name
 
 
+@pytest.mark.parametrize("name", ["TextClassifier", "from_scikeras"])
+def test_public_names_say_that_path_whoever_loads_them_first(fresh_python, name):
+    fresh_python(
+        "import sys, skdl.estimators as room\n"
+        f"getattr(room, {name!r})\n"
+        "loaded = [\n"
+        "    vars(sys.modules[module])[name]\n"
+        "    for name, module in room._MODULE_OF.items()\n"
+        "    if module in sys.modules and name[0].isupper()\n"
+        "]\n"
+        "assert len(loaded) > 1\n"
+        "assert {value.__module__ for value in loaded} == {room.__name__}\n"
+    )
+
+
 def names_of_ours_in(pickled):
     """Return the classes and functions of skdl that a pickle names, by module."""
     names = set()

@@ -216,6 +216,7 @@ def test_tables_of_the_accuracy_page_are_worked_out_from_the_judging_half(monkey
     text = tables["judging"](found)
     assert f"``tabular()``\n     - {(n + 1) / n:.1f}\n" in text
     assert "linear or logistic regression\n     -\n     -\n" in text
+    assert f"     - {n - 1} : 1 ({n - 1} : 1)\n" in text
     claims = tables["claims"](found)
     assert f"better than gradient boosting on {n - 1} of {n} tables" in claims
     assert f"furthest behind on {judging[0]}" in claims

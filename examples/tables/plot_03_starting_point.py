@@ -40,7 +40,7 @@ X_train.head()
 # ----------
 # Ridge and the plain network need columns to be filled, scaled and encoded. Trees and the starting
 # point take the table as it is. By itself, it takes 256 epochs on so few rows. Here it takes 64, so
-# that the page takes a minute.
+# that the page is fast.
 
 
 def prepared(model):

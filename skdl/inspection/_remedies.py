@@ -50,6 +50,9 @@ _RULERS = {
     "rate": ("noisy", "stopped_too_early"),
 }
 
+# Of ``epochs="auto"``.
+_MOST_AUTOMATIC_EPOCHS = 256
+
 
 def remedies_for(kind: str, network: BaseNetwork | None, n_train: int | None) -> tuple[str, ...]:
     """Return what to try, the most promising first.
@@ -227,6 +230,9 @@ def _patience(params: Params) -> str:
     if not params.get("early_stopping"):
         return ""
     patience = params["patience"]
+    # Patience for all epochs ends no training.
+    if patience >= params.get("epochs", _MOST_AUTOMATIC_EPOCHS):
+        return ""
     return (
         f"more patience: patience={max(2 * patience, 10)} (now {patience}); with a min_delta of 0 "
         "every improvement counts"

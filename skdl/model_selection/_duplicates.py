@@ -47,7 +47,8 @@ def duplicate_groups(X: Any, y: Any = None) -> NDArray[np.intp]:
     Parameters
     ----------
     X : list, array, sparse matrix or frame of shape (n_samples, ...)
-        Rows, of any number of axes; columns of frames may be of any type.
+        Rows, of any number of axes; columns of frames may be of any type. A list of sequences
+        of numbers may hold some of unequal length.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
         If given, rows must be equal in `y` too.
 
@@ -131,7 +132,7 @@ def warn_about_duplicates(
       average, where ``f_jv`` is the share of value ``v`` in column ``j`` of the distinct rows, and
       `y` is a column too. If this is at least 1 % of the pairs found, no warning is given.
 
-    Rows that cannot be compared, such as lists of different lengths, are not checked, nor are rows
+    Rows that cannot be compared, such as cells that hold lists, are not checked, nor are rows
     that are read from a source.
 
     Parameters
@@ -186,11 +187,22 @@ def _as_table(data: Any) -> Any:
         return np.column_stack([_as_numbers(column) for column in columns])
     # An array of texts is as wide as the longest one: a few long documents would fill the memory.
     is_texts = isinstance(data, list | tuple) and any(isinstance(row, str) for row in data)
-    array = np.asarray(data, dtype=object if is_texts else None)
+    try:
+        array = np.asarray(data, dtype=object if is_texts else None)
+    except ValueError:  # sequences of unequal length
+        return _numbered_sequences(data)
     if array.dtype.kind in _PLAIN_KINDS:
         return array
     columns = list(array.astype(object).reshape(len(array), -1).T)
     return np.column_stack([_as_numbers(column) for column in columns])
+
+
+def _numbered_sequences(sequences: Any) -> NDArray[np.intp]:
+    """Return a column with a number for each distinct sequence of numbers."""
+    numbers: dict[tuple[tuple[int, ...], bytes], int] = {}
+    arrays = [_canonical(np.asarray(sequence, np.float64)) for sequence in sequences]
+    found = [numbers.setdefault((a.shape, a.tobytes()), len(numbers)) for a in arrays]
+    return np.array(found, np.intp)[:, None]
 
 
 def _as_numbers(column: Any) -> NDArray[Any]:

@@ -89,8 +89,18 @@ def _as_frame(X: Any) -> pd.DataFrame | None:
         return X.to_pandas()
     if sparse.issparse(X):
         return None
-    values = np.asarray(X)
+    values = _as_array(X)
     return pd.DataFrame(values) if values.ndim == 2 else None
+
+
+def _as_array(X: Any) -> NDArray[Any]:
+    """Return rows as an array; sequences of unequal length as one of arrays."""
+    try:
+        return np.asarray(X)
+    except ValueError:
+        values = np.empty(len(X), object)
+        values[:] = [np.asarray(each) for each in X]
+        return values
 
 
 def _facts_of_array(X: Any) -> Iterator[tuple[str, str]]:
@@ -98,11 +108,27 @@ def _facts_of_array(X: Any) -> Iterator[tuple[str, str]]:
         yield "columns", f"{X.shape[1]:,}"
         yield "cells that are not 0", share(X.nnz, math.prod(X.shape))
         return
-    values = np.asarray(X)
+    values = _as_array(X)
+    if values.ndim == 1 and values.dtype.kind in "OSTU":
+        yield from _facts_of_texts_or_sequences(values.tolist())
+        return
     yield "shape of a row", " × ".join(map(str, values.shape[1:])) or "a number"
     yield "type", str(values.dtype)
     if values.dtype.kind == "f":
         yield "missing values", f"{int(np.isnan(values).sum()):,}"
+
+
+def _facts_of_texts_or_sequences(rows: list[Any]) -> Iterator[tuple[str, str]]:
+    lengths = [len(row) for row in rows]
+    told = f"{min(lengths):,} to {max(lengths):,}, {number(sum(lengths) / len(rows))} on average"
+    if isinstance(rows[0], str | bytes):
+        yield "characters of a text", told
+        return
+    yield "steps of a sequence", told
+    shape = np.shape(rows[0])[1:]
+    yield "numbers in a step", " × ".join(map(str, shape)) or "1"
+    n_gaps = sum(int(np.isnan(np.asarray(row, float)).sum()) for row in rows)
+    yield "missing values", f"{n_gaps:,}" if n_gaps else "none"
 
 
 def _facts_of_frame(frame: pd.DataFrame) -> Iterator[tuple[str, str]]:

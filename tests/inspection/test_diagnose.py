@@ -506,6 +506,16 @@ def test_remedies_name_the_parameters_and_their_values():
     assert remedies[2] == "less of dropout (now 0.3)"
 
 
+@pytest.mark.parametrize(
+    ("patience", "epochs", "is_told"),
+    [(5, 100, True), (100, 100, False), (200, 8, False), (5, "auto", True), (256, "auto", False)],
+)
+def test_more_patience_is_no_remedy_where_it_ends_no_training(patience, epochs, is_told):
+    network = MLPClassifier(epochs=epochs, early_stopping=True, patience=patience)
+    remedies = remedies_for("stopped_too_early", network, None)
+    assert any(remedy.startswith("more patience") for remedy in remedies) is is_told
+
+
 def words_of(remedies):
     return {kind: " ".join(texts) for kind, texts in remedies.items()}
 

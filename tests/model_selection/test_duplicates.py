@@ -298,3 +298,12 @@ def test_rows_that_cannot_be_compared_are_not_checked():
     tokens = [["a", "text"], ["another", "longer", "text"]] * 10
     assert warnings_of(tokens, None) == []
     assert warnings_of(pd.DataFrame({"tokens": tokens}), None) == []
+
+
+def test_sequences_of_unequal_length_are_compared():
+    one, other = np.array([[1.0, np.nan], [0.0, 2.0]]), np.array([[1.0, np.nan]])
+    sequences = [one, other, [[1.0, np.nan], [-0.0, 2]], other.copy(), one.ravel(), one[::-1]]
+    assert duplicate_groups(sequences).tolist() == [0, 1, 0, 1, 2, 3]
+    assert duplicate_groups(sequences, y=[0, 0, 1, 0, 0, 0]).tolist() == [0, 1, 2, 1, 3, 4]
+    with pytest.raises(ValueError, match="could not convert"):
+        duplicate_groups([["a"], ["a", "b"]])

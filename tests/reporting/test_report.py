@@ -440,6 +440,24 @@ def test_rows_whose_twins_cannot_be_counted_say_so():
 # ---------------------------------------------------------------------- data
 
 
+def test_sequences_of_unequal_length_and_texts_have_facts_of_their_own():
+    rng = np.random.default_rng(0)
+    sequences = [rng.normal(size=(n, 2)) for n in (3, 5, 4)]
+    sequences[1][0, 0] = np.nan
+    assert facts_of([*sequences, sequences[0]])[0] == {
+        "rows": "4",
+        "steps of a sequence": "3 to 5, 3.75 on average",
+        "numbers in a step": "2",
+        "missing values": "1",
+        "rows that repeat an earlier row": "1 (25 %)",
+    }
+    assert facts_of(["a bad film", "good"])[0] == {
+        "rows": "2",
+        "characters of a text": "4 to 10, 7 on average",
+        "rows that repeat an earlier row": "none",
+    }
+
+
 def facts_of(X, y=None, *, estimator=None, groups=None):
     subject = Subject("estimator", None, estimator or LinearRegression(), X, y, groups)
     section = data_section(subject)

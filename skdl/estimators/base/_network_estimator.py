@@ -130,6 +130,12 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         """Return the trained network for checked rows, and its inputs."""
         return self._trained, self._to_inputs(rows)
 
+    def _network_outputs(self, rows: Any) -> Any:
+        """Return what the trained network gives for checked rows."""
+        from skdl.training import predict
+
+        return predict(*self._prediction(rows))
+
     def _input_form(self) -> InputForm | None:
         """Return how rows become inputs of the trained network; None if no data can say it."""
 
@@ -400,12 +406,10 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
 
     def _outputs(self, X: Any) -> NDArray[np.float32]:
         """Return the network's outputs of shape (n_samples, n_outputs) in its own units."""
-        from skdl.training import predict
-
         check_is_fitted(self)
         check_not_forked(type(self).__name__)
         rows = checked_rows(self, X)
-        outputs = predict(*self._prediction(rows))
+        outputs = self._network_outputs(rows)
         check_outputs(type(self).__name__, rows, outputs)
         return outputs
 

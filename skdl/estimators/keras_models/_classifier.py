@@ -209,6 +209,9 @@ class KerasClassifier(UserModelEstimator, ClassificationNetwork):
     True
     """
 
+    # Said here, too: others of the package load it by its own module.
+    __module__ = "skdl.estimators"
+
     _constraints: ClassVar[dict[str, Constraint]] = {
         **USER_MODEL_CONSTRAINTS,
         "class_weight": CLASSIFIER_CONSTRAINTS["class_weight"],

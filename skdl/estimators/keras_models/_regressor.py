@@ -169,6 +169,9 @@ class KerasRegressor(UserModelEstimator, RegressionNetwork):
     True
     """
 
+    # Said here, too: others of the package load it by its own module.
+    __module__ = "skdl.estimators"
+
     _constraints: ClassVar[dict[str, Constraint]] = USER_MODEL_CONSTRAINTS
 
     def __init__(

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["PaddedRows", "padded", "rounded_up", "sequences_in"]
+__all__ = ["PaddedRows", "blocks_of_like_length", "padded", "rounded_up", "sequences_in"]
 
+# Of a block of rows of like length, but for the last one.
+_LEAST_ROWS = 64
 # Of a table, and of one sequence with its channels.
 _TWO_AXES = 2
 
@@ -41,6 +43,43 @@ def rounded_up(n_steps: int) -> int:
     """
     eighth = 1 << max(0, (n_steps - 1).bit_length() - 4)
     return -(-n_steps // eighth) * eighth
+
+
+def blocks_of_like_length(rows: Any) -> list[tuple[NDArray[np.intp], int]]:
+    """Sort rows by length, so that short sequences need not be computed as long as the longest.
+
+    Parameters
+    ----------
+    rows : array-like of shape (n, timesteps, channels)
+        Steps that are NaN in all channels are not there.
+
+    Returns
+    -------
+    blocks : list of (ndarray of int, int)
+        Positions of rows, and to how many steps they may be cut: a power of two, or all. Few rows
+        join those of the next length, as a block takes a time for each step whatever its rows.
+
+    Examples
+    --------
+    >>> rows = np.full((300, 10, 1), np.nan)
+    >>> rows[:200, :3] = rows[200:] = 0
+    >>> [(len(index), n_steps) for index, n_steps in blocks_of_like_length(rows)]
+    [(200, 4), (100, 10)]
+    """
+    n_rows, n_steps = rows.shape[:2]
+    if n_rows < 2 * _LEAST_ROWS:
+        return [(np.arange(n_rows), n_steps)]
+    is_there = ~np.isnan(np.asarray(rows)).all(2)
+    # Rows without any step count as one step long.
+    lengths = np.where(is_there, np.arange(1, n_steps + 1), 1).max(1)
+    sizes = np.minimum(2 ** np.ceil(np.log2(lengths)).astype(int), n_steps)
+    blocks, waiting = [], np.array([], np.intp)
+    for size in np.unique(sizes):
+        waiting = np.concatenate([waiting, np.flatnonzero(sizes == size)])
+        if len(waiting) >= _LEAST_ROWS or size == sizes.max():
+            blocks.append((waiting, int(size)))
+            waiting = np.array([], np.intp)
+    return blocks
 
 
 def sequences_in(X: Any, *, tables_too: bool = False) -> list[Any] | None:

@@ -18,7 +18,13 @@ from skdl._validation import AnyOf, Boolean, Integer, OneOf, SequenceOf
 from skdl.estimators.base._described_prediction import InputForm
 from skdl.estimators.base._parameters import CONSTRAINTS, MAX_LAYERS
 from skdl.estimators.base._training_data import rows_in_place
-from skdl.estimators.sequences._padding import PaddedRows, padded, rounded_up, sequences_in
+from skdl.estimators.sequences._padding import (
+    PaddedRows,
+    blocks_of_like_length,
+    padded,
+    rounded_up,
+    sequences_in,
+)
 from skdl.networks import with_step_mask
 
 if TYPE_CHECKING:
@@ -255,6 +261,22 @@ class SequenceRows:
             network = with_step_mask(network) if has_gaps else network
             others[key] = self._trained.with_network(network)
         return others[key], self._lengthened(rows, n_steps)
+
+    def _network_outputs(self, rows: Any) -> Any:
+        if with_step_mask(self._trained.network) is not self._trained.network:
+            return super()._network_outputs(rows)  # type: ignore[misc]
+        blocks = blocks_of_like_length(rows)
+        if len(blocks) == 1:
+            return super()._network_outputs(rows)  # type: ignore[misc]
+        # The same program for all lengths: its shapes are open.
+        outputs = [
+            super(SequenceRows, self)._network_outputs(  # type: ignore[misc]
+                PaddedRows(np.asarray(rows[index])[:, :n_steps])
+            )
+            for index, n_steps in blocks
+        ]
+        order = np.argsort(np.concatenate([index for index, _ in blocks]))
+        return np.concatenate(outputs)[order]
 
     def _set_fitted(self, trained: Trained) -> None:
         vars(self).pop("_trained_for", None)

@@ -114,6 +114,9 @@ class TokenSequences(TransformerMixin, PublicEstimatorMixin, BaseEstimator):
     4
     """
 
+    # Said here, too: others of the package load it by its own module.
+    __module__ = "skdl.estimators"
+
     _constraints: ClassVar[dict[str, Constraint]] = TOKEN_CONSTRAINTS
     _kinds_of_state: ClassVar[dict[str, Any]] = {"vocabulary_": dict}
 

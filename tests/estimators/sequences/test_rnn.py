@@ -13,6 +13,7 @@ from skdl import RNNClassifier, RNNRegressor
 from skdl.estimators import describe_space
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection import KFoldEnsembleRegressor, OptunaSearchCV, cross_validate
+from skdl.training import predict
 from tests.checks import slow_but, slow_case
 
 SMALL = {"cell": "gru", "units": 3, "epochs": 2, "random_state": 0}
@@ -156,6 +157,22 @@ def test_predictions_depend_on_neither_padding_nor_company(ragged):
     np.testing.assert_allclose(ragged.predict(longer)[:-1], together, atol=1e-6)
     same_length = np.stack([s for s in RAGGED if len(s) == 8])
     np.testing.assert_allclose(ragged.predict(same_length), together[LENGTHS == 8], atol=1e-6)
+
+
+def test_short_sequences_are_predicted_apart_from_long_ones(ragged, monkeypatch):
+    shapes = []
+
+    def recorded(trained, rows):
+        shapes.append(rows.shape)
+        return predict(trained, rows)
+
+    together = ragged.predict(RAGGED)
+    monkeypatch.setattr("skdl.training.predict", recorded)
+    found = ragged.predict([sequence for sequence in RAGGED for _ in range(8)])
+    # Of up to 2, 4 and 8 steps; the 40 of one step are too few for a block of their own.
+    counts = [8 * int(((longest / 2 < LENGTHS) & (longest >= LENGTHS)).sum()) for longest in (4, 8)]
+    assert shapes == [(320 - sum(counts), 2, 2), (counts[0], 4, 2), (counts[1], 8, 2)]
+    np.testing.assert_allclose(found, together.repeat(8), atol=1e-6)
 
 
 @pytest.mark.parametrize("pooling", slow_but(["last", "mean", "max", "attention"], "attention"))

@@ -253,7 +253,8 @@ def test_trials_of_a_round_are_judged_by_what_all_have_reached(searched):
         if n_epochs > 3 and trial.number:  # the start goes on in any case
             assert trial.number in better_half
     assert trials[0].state == TrialState.COMPLETE
-    assert sum(t.state == TrialState.PRUNED for t in trials) >= 6
+    # All but the better half and the start.
+    assert sum(t.state == TrialState.PRUNED for t in trials) >= 5
 
 
 def test_values_in_a_race_are_those_of_trials_alone(searched):
