@@ -97,7 +97,8 @@ def test_siblings_in_stacks_to_come_are_not_trained(data):
     with lockstep() as session, pytest.raises(GivenUpError):
         Parallel()(fits())
     assert session.batches == [2]
-    assert sorted(watch.n_epochs.values()) == [0, 2]
+    # Whether the other has begun depends on which is sooner: its program, or the end of the call.
+    assert sorted(watch.n_epochs.values()) in ([0, 2], [2])
 
 
 def test_siblings_split_off_by_memory_are_not_trained(data):
