@@ -624,7 +624,7 @@ def test_public_names_say_the_path_that_users_import_them_from(package):
         assert getattr(room, name).__module__ == package, name
 
 
-@pytest.mark.parametrize("name", ["TextClassifier", "from_scikeras"])
+@pytest.mark.parametrize("name", ["TextClassifier", checks.slow_case("from_scikeras")])
 def test_public_names_say_that_path_whoever_loads_them_first(fresh_python, name):
     fresh_python(
         "import sys, skdl.estimators as room\n"

@@ -301,19 +301,23 @@ def test_rows_that_are_refused_name_their_columns(rows, message):
 
 
 DATES = pd.date_range("2026-01-01", periods=30)
+KINDS_OF_DATES = {
+    "naive": DATES, "zone": DATES.tz_localize("UTC"), "durations": DATES - DATES[0],
+    "periods": DATES.to_period(), "objects": pd.Series(DATES.date),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "dates",
-    [DATES, DATES.tz_localize("UTC"), DATES - DATES[0], DATES.to_period(), pd.Series(DATES.date)],
-    ids=["naive", "zone", "durations", "periods", "objects"],
-)
+@pytest.mark.parametrize("dates", KINDS_OF_DATES.values(), ids=KINDS_OF_DATES)
 @pytest.mark.parametrize("others", [["size"], []], ids=["beside numbers", "alone"])
 def test_dates_are_refused_with_what_takes_them(dates, others):
     rows = FRAME[others].assign(day=dates)
     with pytest.raises(ValueError, match=r"columns \['day'\] of X hold dates.*dt\.year") as caught:
         MLPRegressor(**SMALL).fit(rows, Y)
     assert "MLPRegressor.tabular()" in str(caught.value)
+
+
+def test_what_takes_dates_takes_all_kinds():
+    rows = FRAME[["size"]].assign(**KINDS_OF_DATES)
     assert np.isfinite(MLPRegressor.tabular(epochs=1).fit(rows, Y).predict(rows)).all()
 
 
