@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,9 @@ from tests.checks import name_without_address
 PROJECT = Path(__file__).resolve().parents[1]
 # What another run compiled must not stand in for what is tested.
 os.environ.setdefault("SKDL_COMPILE_CACHE", "off")
+# A shell starts what runs in the background with Ctrl-C ignored, and so is all that it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # Each process of pytest-xdist has one core for itself. Thread pools as wide as the machine, in each
