@@ -402,18 +402,21 @@ def test_networks_in_processes_give_what_one_process_gives(regression):
         np.testing.assert_allclose(found[name], expected[name], rtol=ROUNDING)
 
 
-@pytest.mark.slow
-def test_killed_process_loses_nothing(regression, tmp_path):
-    X, y = regression
-    mark = tmp_path / "mark"
+def check_that_a_killed_worker_loses_nothing(engine, X, y, mark):
+    """Cross-validate on two workers, of which the first to come to a fold is killed."""
     model = make_pipeline(KillsItsProcess(str(mark), os.getpid()), regressor())
     with skdl.lockstep():
         expected = cross_val_score(model, X, y, cv=6)
-    with skdl.lockstep(engine="loky", n_workers=2) as session:
+    with skdl.lockstep(engine=engine, n_workers=2) as session:
         found = cross_val_score(model, X, y, cv=6)
     assert mark.exists()
     assert session.batches == [3, 3]
     np.testing.assert_allclose(found, expected, rtol=ROUNDING)
+
+
+@pytest.mark.slow
+def test_killed_process_loses_nothing(regression, tmp_path):
+    check_that_a_killed_worker_loses_nothing("loky", *regression, tmp_path / "mark")
 
 
 INTERRUPTED = """
@@ -571,13 +574,4 @@ def test_ray_gives_what_one_process_gives(regression):
 @pytest.mark.usefixtures("ray_cluster")
 @pytest.mark.filterwarnings("ignore")
 def test_killed_ray_worker_loses_nothing(regression, tmp_path):
-    X, y = regression
-    mark = tmp_path / "mark"
-    model = make_pipeline(KillsItsProcess(str(mark), os.getpid()), regressor())
-    with skdl.lockstep():
-        expected = cross_val_score(model, X, y, cv=6)
-    with skdl.lockstep(engine="ray", n_workers=2) as session:
-        found = cross_val_score(model, X, y, cv=6)
-    assert mark.exists()
-    assert session.batches == [3, 3]
-    np.testing.assert_allclose(found, expected, rtol=ROUNDING)
+    check_that_a_killed_worker_loses_nothing("ray", *regression, tmp_path / "mark")
