@@ -15,6 +15,7 @@ from skdl.exceptions import SingleRowBatchWarning
 from skdl.training._keras_fallback import train_with_keras, why_not_in_graph
 from skdl.training._part import Part
 from skdl.training._signals import AbortParallelCall, InterruptedFit
+from skdl.training.engine._heap import freed_memory_kept
 from skdl.training.engine._member import Member, come_to_rung, end_abandoned_calls
 from skdl.training.engine._plan import fit_together, padded_stacks, split_by_memory, stack_key
 
@@ -59,7 +60,7 @@ def train(
         if job.meets_single_rows:
             _warn_of_single_rows(job)
     outcomes: list[Trained | BaseException | None] = [None] * len(jobs)
-    with _learned_by_one_alone(len(jobs)):
+    with _learned_by_one_alone(len(jobs)), freed_memory_kept():
         position, groups = _members(jobs, outcomes)
         parts = [
             Part(members)

@@ -16,6 +16,7 @@ import cloudpickle
 import psutil
 from joblib import Parallel, delayed, parallel_config
 
+from skdl.training.engine._heap import freed_memory_kept
 from skdl.training.lockstep._backend import FREE_SHARE, LockstepBackend
 from skdl.training.lockstep._shipping import unpack
 
@@ -123,7 +124,7 @@ def run_chunk(
     error: BaseException | None = None
     results: list[list[Any]] = []
     batches: list[int] = []
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, freed_memory_kept():
         try:
             tasks = unpack(pickled, arrays)
             traced: list[list[Any]] = [[(_traced, (calls,), {})] for calls in tasks]
