@@ -34,7 +34,7 @@ def freed_memory_kept() -> Iterator[None]:
     glibc learns from what is freed: after some steps it keeps arrays of up to 32 MiB for the
     steps to come. ``MALLOC_TRIM_THRESHOLD_`` turns that off, and Dask sets it for each worker
     that it starts. Each array from 128 KiB on is then mapped anew, and the kernel fills its pages
-    with zeros: a sixth to a third more CPU time for a stack of small networks. Inside, thresholds
+    with zeros: an eighth to a third more CPU time for a stack of small networks. Inside, thresholds
     are those that glibc would have learned. Where ``MALLOC_MMAP_THRESHOLD_`` is set too, nothing
     is changed.
     """
