@@ -11,8 +11,9 @@ import numpy as np
 from skdl.layers._on_numbers import NumericColumnsRule, numeric_columns_layer
 from skdl.layers._quantiles import column_quantiles
 from skdl.layers._rule import Variable
+from skdl.layers._scaling import robust_units
 from skdl.layers._shapes import concatenated, shape_of
-from skdl.networks import PACKAGE, embedding_variables, embedding_width
+from skdl.networks import PACKAGE, bins_width, embedding_variables, embedding_width
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -174,12 +175,13 @@ def _piecewise_linear_embedding() -> type[keras.layers.Layer]:
     class PiecewiseLinearEmbedding(numeric_columns_layer()):  # type: ignore[misc]
         """How far each feature has come through each of its bins; nothing is trained."""
 
-        def __init__(self, n_bins: int, **keywords: object) -> None:
+        def __init__(self, n_bins: int, with_number: bool = False, **keywords: object) -> None:
             super().__init__(**keywords)
             self.n_bins = n_bins
+            self.with_number = with_number
 
         def build(self, input_shape: Shape) -> None:
-            shape = (self.n_of(input_shape), self.n_bins)
+            shape = (self.n_of(input_shape), self.width())
             self.parts = [
                 self.add_weight(name=name, shape=shape, initializer="zeros", trainable=False)
                 for name in ("start", "slope", "low", "high")
@@ -193,10 +195,11 @@ def _piecewise_linear_embedding() -> type[keras.layers.Layer]:
             return ops.reshape(values, (-1, n_features * n_values))
 
         def width(self) -> int:
-            return self.n_bins
+            return bins_width(self.n_bins, self.with_number)
 
         def get_config(self) -> dict[str, Any]:
-            return {**super().get_config(), "n_bins": self.n_bins}
+            own = {"n_bins": self.n_bins, "with_number": self.with_number}
+            return {**super().get_config(), **own}
 
     return PiecewiseLinearEmbedding
 
@@ -205,7 +208,9 @@ class PiecewiseLinearEmbeddingRule(NumericColumnsRule):
     """How far each feature has come through each of its bins (Gorishniy et al. 2022, Eq. 1).
 
     A bin gives ``(x - start) * slope``, cut off at `low` and `high`: 0 and 1, but for the outer
-    ends of the first and last bin, which are open. These constants come with the job.
+    ends of the first and last bin, which are open. With `with_number`, which is ours, the number
+    itself, in robust units, comes first: a bin that is open at both ends. It lets the network carry
+    a trend beyond the training rows. These constants come with the job.
     """
 
     def keras_class(self, layer: Layer) -> type[keras.layers.Layer]:
@@ -215,15 +220,21 @@ class PiecewiseLinearEmbeddingRule(NumericColumnsRule):
     def constants(
         self, layer: Layer, X: NDArray[Any]
     ) -> tuple[dict[str, NDArray[Any]], NDArray[Any]]:
-        return bins(X, layer["n_bins"]), X
+        constants = bins(X, layer["n_bins"])
+        if layer.get("with_number"):
+            number = _open_bins(X)
+            constants = {
+                name: np.concatenate([number[name], own], 1) for name, own in constants.items()
+            }
+        return constants, X
 
     def variables_of(self, layer: Layer, position: int, n_numeric: int) -> list[Variable]:
-        shape = (n_numeric, layer["n_bins"])
+        shape = (n_numeric, self.width(layer))
         names = ("start", "slope", "low", "high")
         return [Variable(position, name, shape, trainable=False) for name in names]
 
     def width(self, layer: Layer) -> int:
-        return int(layer["n_bins"])
+        return bins_width(layer["n_bins"], layer.get("with_number"))
 
     def of_numbers(
         self, layer: Layer, x: Tensor, context: LayerContext
@@ -279,6 +290,13 @@ def bins(X: NDArray[Any], n_bins: int) -> dict[str, NDArray[np.float64]]:
         low[feature, 0] = -_OPEN_END
         high[feature, n_own - 1] = _OPEN_END
     return {"start": start, "slope": slope, "low": low, "high": high}
+
+
+def _open_bins(X: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """Return one bin for each feature that gives its number in robust units, as `bins` does."""
+    center, scale = (of_columns[:, None] for of_columns in robust_units(X))
+    end = np.full(center.shape, _OPEN_END)
+    return {"start": center, "slope": 1.0 / scale, "low": -end, "high": end}
 
 
 def _with_more_edges(

@@ -39,6 +39,7 @@ from skdl.networks._rnn import rnn, with_step_mask
 from skdl.networks._safe_keras import MOST_PER_ROW, check_keras_config, check_sizes
 from skdl.networks._sizes import (
     CLIP,
+    bins_width,
     category_width,
     embedding_variables,
     embedding_width,
@@ -75,6 +76,7 @@ __all__ = [
     "UserFunction",
     "UserModel",
     "augmentation_layers",
+    "bins_width",
     "category_width",
     "check_keras_config",
     "check_sizes",

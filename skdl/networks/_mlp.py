@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from skdl.networks._keras_object import KerasObject
 from skdl.networks._network import Layer, Network
-from skdl.networks._sizes import embedding_width
+from skdl.networks._sizes import bins_width, embedding_width
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -137,8 +137,9 @@ def _embedded(embedding: Layer | None) -> dict[str, Any]:
     """Return how many numbers stand for one feature, and for how many features."""
     if embedding is None:
         return {}
-    width = embedding.get("n_bins")
-    if width is None:
+    if embedding.kind == "PiecewiseLinearEmbedding":
+        width = bins_width(embedding["n_bins"], embedding.get("with_number"))
+    else:
         width = embedding_width(*(embedding[n] for n in ("form", "n_frequencies", "units")))
     return {"embedding_width": width, "n_numeric": embedding["n_numeric"]}
 
@@ -182,7 +183,8 @@ def numeric_embedding(
     ----------
     form : {"periodic", "plr", "pbld", "piecewise_linear"}
         Gorishniy et al. 2022: sines and cosines of learned frequencies (Eq. 5), the same behind
-        a dense layer and a ReLU for each feature, or the place in the bins of a feature (Eq. 1).
+        a dense layer and a ReLU for each feature, or the place in the bins of a feature (Eq. 1),
+        beside the number in robust units, which they do not have.
         ``"pbld"`` is Holzmüller et al. 2024: cosines with learned phases behind a dense layer,
         beside the number itself.
     n_frequencies : int
@@ -201,7 +203,9 @@ def numeric_embedding(
     Layer
     """
     if form == "piecewise_linear":
-        return Layer.of("PiecewiseLinearEmbedding", n_bins=int(n_bins), n_numeric=n_numeric)
+        return Layer.of(
+            "PiecewiseLinearEmbedding", n_bins=int(n_bins), with_number=True, n_numeric=n_numeric
+        )
     return Layer.of(
         "PeriodicEmbedding",
         form=form,

@@ -416,7 +416,7 @@ LAYER_ARGUMENTS: dict[str, dict[str, Check]] = {
         "form": one_of("periodic", "plr", "pbld"), "n_frequencies": count,
         "frequency_scale": number, "units": count, **_NUMERIC,
     },
-    "PiecewiseLinearEmbedding": {"n_bins": count, **_NUMERIC},
+    "PiecewiseLinearEmbedding": {"n_bins": count, "?with_number": truth, **_NUMERIC},
     "PositionEncoding": {"form": one_of("learned", "sinusoidal")},
     "RandomContrast": {"factor": number, "value_range": items(number)},
     "RandomFlip": {"mode": one_of("horizontal", "vertical", "horizontal_and_vertical")},

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLIP",
+    "bins_width",
     "category_width",
     "embedding_variables",
     "embedding_width",
@@ -60,3 +61,8 @@ def category_width(one_hot: Sequence[int], embedded: Sequence[int], units: int) 
 def embedding_width(form: str, n_frequencies: int, units: int) -> int:
     """Return into how many numbers a periodic embedding turns each feature."""
     return 2 * n_frequencies if form == "periodic" else units
+
+
+def bins_width(n_bins: int, with_number: bool | None = False) -> int:
+    """Return into how many numbers a piecewise linear embedding turns each feature."""
+    return int(n_bins) + bool(with_number)

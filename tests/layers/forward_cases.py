@@ -65,6 +65,7 @@ CHAIN = ((0,), (1,), (2,))
 STEP_MASK = Layer.of("StepMask")
 HEADS = Layer.of("SharedHeads", units=2, n_shared=3, **PENALTY)
 BINS = Layer.of("PiecewiseLinearEmbedding", n_bins=6, n_numeric=None)
+BINS_OF_SOME = Layer.of("PiecewiseLinearEmbedding", n_bins=6, with_number=True, n_numeric=3)
 CATEGORIES = Layer.of("Categories", n_numeric=2, one_hot=(3, 2), embedded=(9,), units=3)
 IMAGE, SIGNAL = (9, 8, 3), (9, 3)
 
@@ -98,6 +99,7 @@ CHAINS = {
     "plr": ((5,), [periodic("plr", 3), dense()]),
     "pbld": ((5,), [periodic("pbld"), dense()]),
     "PiecewiseLinearEmbedding": ((5,), [BINS, dense()]),
+    "PiecewiseLinearEmbedding with numbers": ((5,), [BINS_OF_SOME, dense()]),
     "SharedDense": (
         (5,),
         [shared(is_first=True), batch_norm(), function("selu"), shared(is_first=False), HEADS],
@@ -110,6 +112,10 @@ CHAINS = {
     "SharedDense behind one of some": (
         (5,),
         [periodic("pbld", 3), shared(is_first=True, embedding_width=3, n_numeric=3), HEADS],
+    ),
+    "SharedDense behind bins with numbers": (
+        (5,),
+        [BINS_OF_SOME, shared(is_first=True, embedding_width=7, n_numeric=3), HEADS],
     ),
     "SharedDense behind BatchNormalization": ((5,), [batch_norm(), shared(is_first=True), HEADS]),
     "Embedding": ((5,), [Layer.of("Embedding", input_dim=9, output_dim=3), Layer.of("Flatten")]),
