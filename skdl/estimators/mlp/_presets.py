@@ -2,10 +2,11 @@
 
 The ingredients are those of RealMLP-TD (Holzmüller et al. 2024, "Better by default: Strong
 pre-tuned MLPs and boosted trees on tabular data"), but for two: where there are rows enough,
-numbers are embedded as places among quantiles (Gorishniy et al. 2022) instead of learned waves, and
-eight networks share their weights (Gorishniy et al. 2025, "TabM"). RealMLP's networks are
-parametrised by neural tangents, with rates of their own for some weights; what rate, dropout and
-smoothing are here, and how the sizes follow the rows, was tried out (see docs/accuracy.rst).
+numbers are embedded as places among quantiles (Gorishniy et al. 2022), beside the number itself,
+instead of learned waves, and eight networks share their weights (Gorishniy et al. 2025, "TabM").
+RealMLP's networks are parametrised by neural tangents, with rates of their own for some weights;
+what rate, dropout and smoothing are here, and how the sizes follow the rows, was tried out (see
+docs/accuracy.rst).
 """
 
 from __future__ import annotations

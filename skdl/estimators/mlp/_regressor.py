@@ -61,6 +61,8 @@ default=None
         feature (``"plr"``), or the position of the value among quantiles of the training rows
         (``"piecewise_linear"``), all by Gorishniy et al. 2022; or cosines with learned phases
         through a dense layer, beside the feature itself (``"pbld"``, Holzmüller et al. 2024).
+        Beside the position stands the feature itself too, less its median and divided by the
+        distance of its quartiles, so that a trend goes on beyond the training rows.
         ``"auto"`` is ``"piecewise_linear"`` from 500 rows to train on, none below. Expects
         features of about unit scale. Dense rows only.
     n_frequencies : int, default=16

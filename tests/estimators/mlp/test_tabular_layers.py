@@ -20,6 +20,8 @@ from skdl.estimators.base._auto_sizes import (
 )
 from skdl.exceptions import InvalidParameterError
 from skdl.layers._numeric_embeddings import bins
+from skdl.layers._registry import rule_of
+from skdl.networks import Layer
 from skdl.training import _part
 from tests.checks import PLAIN_OR_XLA, slow_but, slow_case
 
@@ -564,3 +566,31 @@ def test_starting_point_learns_what_plain_networks_miss():
     X[0, 1] = 1e4
     network = MLPRegressor.tabular(epochs=60, hidden_units=64, random_state=0).fit(X[:650], y[:650])
     assert network.score(X[650:], y[650:]) > 0.5
+
+
+# ------------------------------------------------------------------ the number beside its bins
+
+
+def test_a_number_stands_beside_its_bins_in_robust_units():
+    X = np.column_stack([np.arange(1.0, 10.0), np.full(9, 7.0)]).astype(np.float32)
+    layer = Layer.of("PiecewiseLinearEmbedding", n_bins=4, with_number=True, n_numeric=None)
+    constants, _ = rule_of(layer).constants(layer, X)
+    rows = np.array([[5.0, 7.0], [7.0, 8.0], [105.0, -90.0]])
+    places = (rows[..., None] - constants["start"]) * constants["slope"]
+    found = np.clip(places, constants["low"], constants["high"])
+    assert found.shape == (3, 2, 5)
+    # Median 5, quartiles 3 and 7; it goes on far beyond the training rows, and a constant is 0.
+    np.testing.assert_allclose(found[..., 0], [[0.0, 0.0], [0.5, 0.0], [25.0, 0.0]])
+    alone = Layer.of("PiecewiseLinearEmbedding", n_bins=4, n_numeric=None)
+    own, _ = rule_of(alone).constants(alone, X)
+    for name, values in own.items():
+        np.testing.assert_array_equal(constants[name][:, 1:], values)
+
+
+def test_layers_of_keras_without_the_argument_are_bins_alone():
+    layer = Layer.of("PiecewiseLinearEmbedding", n_bins=4, with_number=True, n_numeric=None)
+    kind = rule_of(layer).keras_class(layer)
+    config = kind(n_bins=4).get_config()
+    assert kind.from_config(config | {"with_number": True}).width() == 5
+    del config["with_number"]
+    assert kind.from_config(config).width() == 4
