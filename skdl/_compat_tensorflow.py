@@ -6,8 +6,10 @@ import it.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+import weakref
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
@@ -17,10 +19,11 @@ if TYPE_CHECKING:
     CallOfTensors: TypeAlias = Callable[[tuple[object, ...]], Any]
 
 __all__ = [
+    "call_by_name",
     "call_of_tensors",
     "check_not_forked",
+    "is_watched",
     "with_device_of_each",
-    "without_retracing_warning",
 ]
 
 _fork = {"after_tensorflow": False}
@@ -66,16 +69,6 @@ def check_not_forked(owner: str) -> None:
         )
 
 
-def without_retracing_warning(function: Any) -> Any:
-    """Return a ``tf.function`` that may be traced for each set of shapes without a warning.
-
-    The public argument ``reduce_retracing`` traces for unknown shapes instead, which XLA cannot
-    compile. Without the attribute, TensorFlow's warning is in the user's logs.
-    """
-    function._omit_frequent_tracing_warning = True
-    return function
-
-
 def with_device_of_each(
     device_of: Callable[[Any], str], body: Callable[..., Any]
 ) -> Callable[..., Any]:
@@ -112,3 +105,70 @@ def call_of_tensors(concrete: Any) -> CallOfTensors:
     captured = list(concrete.captured_inputs)
     call: Callable[[list[object]], Any] = inference.call_preflattened
     return lambda arguments: call(tf.nest.flatten(arguments) + captured)
+
+
+def is_watched() -> bool:
+    """Tell whether each operation of a trace may be changed by a debugger of TensorFlow's.
+
+    ``tf.debugging.enable_check_numerics`` and the like have no public way of telling so.
+    """
+    return bool(getattr(_context(), "op_callbacks", ()))
+
+
+def _context() -> Any:
+    """Return what holds TensorFlow's functions in this process.
+
+    There is no public name of it. Without it, functions are called as ``tf.function`` makes them.
+    """
+    import tensorflow as tf
+
+    tf.config.list_logical_devices()  # which makes one
+    return getattr(sys.modules.get("tensorflow.python.eager.context"), "_context", None)
+
+
+def call_by_name(library: Any, name: str, n_outputs: int) -> CallOfTensors | None:
+    """Return a call of a function that TensorFlow gets as a message, None where it takes none.
+
+    Functions come out of ``tf.function`` with a name of its choice, and a graph in Python. Without
+    the attributes below they are used as they come.
+
+    Parameters
+    ----------
+    library : tensorflow.FunctionDefLibrary
+        The function, and all that it calls.
+    name : str
+    n_outputs : int
+
+    Returns
+    -------
+    call : callable or None
+        Takes its arguments as one tuple, however nested, and gives a list of tensors. TensorFlow
+        forgets the functions with it.
+    """
+    import tensorflow as tf
+
+    owner = _context()
+    if not all(hasattr(owner, used) for used in ("add_function_def", "call_function")):
+        return None
+    names: list[str] = []
+    forget = functools.partial(_forget_functions, owner, names)
+    try:
+        for definition in library.function:
+            owner.add_function_def(definition)
+            names.append(definition.signature.name)
+    except tf.errors.InvalidArgumentError:
+        # Another function has this name.
+        forget()
+        return None
+    encoded = name.encode()
+
+    def call(arguments: tuple[object, ...]) -> Any:
+        return owner.call_function(encoded, tf.nest.flatten(arguments), n_outputs)
+
+    weakref.finalize(call, forget).atexit = False
+    return call
+
+
+def _forget_functions(owner: Any, names: list[str]) -> None:
+    for name in names:
+        owner.remove_function(name)

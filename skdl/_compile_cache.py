@@ -7,6 +7,7 @@ in its place by way of the folders above it; or it is not used.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
 import os
@@ -16,7 +17,7 @@ import stat
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["SWITCH", "clear", "enable", "folder_for", "folder_in_use", "user_folder"]
+__all__ = ["SWITCH", "clear", "enable", "folder_for", "folder_in_use", "own_folder", "user_folder"]
 
 SWITCH = "SKDL_COMPILE_CACHE"
 _FLAG = "--tf_xla_persistent_cache_directory"
@@ -54,13 +55,24 @@ def clear() -> bool:
 
     TensorFlow cannot read one that was cut short, by a full disk or a process that was killed.
     """
-    folder = folder_in_use()
-    if folder is None or folder.parent.name != _PARENT or folder.name != _name_of_folder():
+    folder = own_folder()
+    if folder is None:
         return False
     files = list(folder.iterdir())
     for file in files:
         file.unlink(missing_ok=True)
     return bool(files)
+
+
+def own_folder() -> Path | None:
+    """Return where compilations are kept, if that is a folder of ours."""
+    folder = folder_in_use()
+    return folder if folder is not None and _is_own(folder) else None
+
+
+@functools.lru_cache(1)
+def _is_own(folder: Path) -> bool:
+    return folder.parent.name == _PARENT and folder.name == _name_of_folder()
 
 
 def folder_in_use() -> Path | None:

@@ -11,11 +11,18 @@ import pytest
 from skdl import _compile_cache
 
 FIT = """
+import sys
 import numpy as np, skdl, skdl.training._part
+from skdl.training.engine._traced import Traced
 skdl.training._part.worth_compiling = lambda members, n_epochs=0: True
+traced = []
+trace = Traced._trace
+Traced._trace = lambda self, given: [traced.append(1), trace(self, given)][1]
 X = np.random.default_rng(0).normal(size=(40, 3))
-network = skdl.MLPRegressor(4, epochs=2, random_state=0).fit(X, X[:, 0])
-print(network.predict(X).tobytes().hex())
+for units in eval(sys.argv[1]):
+    network = skdl.MLPRegressor(units, epochs=2, random_state=0).fit(X, X[:, 0])
+    print(units, network.predict(X).tobytes().hex())
+print(len(traced))
 """
 
 
@@ -178,31 +185,48 @@ def test_oldest_compilations_go_first(fresh, monkeypatch):
     assert sorted(file.name for file in folder.iterdir()) == ["1", "2"]
 
 
-def run(folder):
+def run(folder, widths=(4,)):
     environment = {**os.environ, _compile_cache.SWITCH: str(folder), "TF_XLA_FLAGS": ""}
     return subprocess.run(
-        [sys.executable, "-c", FIT], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", FIT, repr(widths)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
 
 
-@pytest.mark.slow
-def test_second_process_finds_the_compilation_and_predicts_the_same_bits(tmp_path):
-    outputs, counts = [], []
-    for _ in range(2):
-        done = run(tmp_path)
-        assert done.stderr == ""
-        outputs.append(done.stdout)
-        counts.append(sum(file.is_file() for file in tmp_path.rglob("*")))
-    assert outputs[0] == outputs[1]
-    assert counts[0] == counts[1] > 0
+def kept(folder):
+    return {file.name for file in folder.rglob("*") if file.is_file()}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("damage", ["cut short", "overwritten"])
-def test_damaged_compilation_is_made_anew(tmp_path, damage):
-    expected = run(tmp_path).stdout
+def test_second_process_neither_traces_nor_compiles_in_whatever_order_and_predicts_the_same_bits(
+    tmp_path,
+):
+    first, files, second = (run(tmp_path, (4, 6)), kept(tmp_path), run(tmp_path, (6, 4)))
+    assert first.stderr == second.stderr == ""
+    (*expected, n_expected), (*found, n_found) = (
+        r.stdout.split("\n")[:-1] for r in (first, second)
+    )
+    assert sorted(found) == sorted(expected)
+    assert int(n_expected) > 0 == int(n_found)
+    assert kept(tmp_path) == files
+    # Two widths that XLA compiled.
+    assert len([name for name in files if name.startswith("xla_")]) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kinds", "damage"), [
+    ("xla_ skdl_", lambda data: data[: len(data) // 2]),
+    ("xla_", lambda data: b"?" * len(data)),
+    ("skdl_", lambda data: b"?" * len(data)),
+])  # fmt: skip
+def test_what_is_damaged_is_made_anew(tmp_path, kinds, damage):
+    expected = run(tmp_path).stdout.split("\n")[0]
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
-    for file in files:
-        data = file.read_bytes()
-        file.write_bytes(data[: len(data) // 2] if damage == "cut short" else b"?" * len(data))
-    assert run(tmp_path).stdout == expected
+    damaged = [file for file in files if file.name.startswith(tuple(kinds.split()))]
+    assert damaged
+    for file in damaged:
+        file.write_bytes(damage(file.read_bytes()))
+    assert run(tmp_path).stdout.split("\n")[0] == expected

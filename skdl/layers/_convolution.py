@@ -24,7 +24,7 @@ from skdl.layers._rule import (
     kernel_behind_affine,
     penalty_of_kernel,
 )
-from skdl.layers._shapes import Shape, n_row_axes, size
+from skdl.layers._shapes import Shape, concatenated, n_row_axes, shape_of, size
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -163,11 +163,12 @@ class ConvRule(Rule):
 
         sides = pair(layer["kernel_size"], self.n_axes)
         windows = windows_of(x, sides, padding=layer["padding"])
-        n_members, *space, width = windows.shape
-        filters = kernel.shape[-1]
-        rows = tf.reshape(windows, [n_members, -1, width])
-        result = tf.matmul(rows, tf.reshape(kernel, [n_members, width, filters])) + by_row(bias)
-        return tf.reshape(result, [n_members, *space, filters])
+        width, filters = windows.shape[-1], kernel.shape[-1]
+        members = shape_of(kernel)[:1]
+        rows = tf.reshape(windows, concatenated(members, [-1, width]))
+        kernels = tf.reshape(kernel, concatenated(members, [width, filters]))
+        result = tf.matmul(rows, kernels) + by_row(bias)
+        return tf.reshape(result, concatenated(shape_of(windows)[:-1], [filters]))
 
     def penalty(self, variables: list[Tensor], scalars: dict[str, Tensor]) -> Tensor | float:
         return penalty_of_kernel(variables[0], scalars)
@@ -218,7 +219,8 @@ class PoolingRule(Rule):
         counts = [n // k for n, k in zip(x.shape[2:-1], window, strict=True)]
         whole = [slice(n * k) for n, k in zip(counts, window, strict=True)]
         sides = [side for n, k in zip(counts, window, strict=True) for side in (n, k)]
-        blocks = tf.reshape(x[(slice(None), slice(None), *whole)], [*x.shape[:2], *sides, -1])
+        shape = concatenated(shape_of(x)[:2], [*sides, x.shape[-1]])
+        blocks = tf.reshape(x[(slice(None), slice(None), *whole)], shape)
         reduce = {"max": tf.reduce_max, "average": tf.reduce_mean}[self.kind]
         return reduce(blocks, [3 + 2 * axis for axis in range(self.n_axes)])
 

@@ -1,7 +1,8 @@
 """Programs: the compiled TensorFlow functions of one kind of stack, cached for the process.
 
-Shapes are open: number of members, rows, batches and widths may all differ from call to call
-without a new trace. Only a program that is compiled by XLA is traced anew for other shapes.
+Shapes are open: number of members, rows and batches may all differ from call to call without a new
+trace, and so may widths, unless XLA compiles the program, which it does for each call's shapes.
+What loops over time is traced anew for other shapes then, as XLA wants to know what it piles up.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from skdl.training.engine._calls import (
 )
 from skdl.training.engine._devices import index_dtype, shapes_on_host
 from skdl.training.engine._graph import Graph
+from skdl.training.engine._lasting_graphs import lasting_text
 from skdl.training.engine._row_pool import SPARSE
 from skdl.training.engine._traced import Traced
 
@@ -66,12 +68,20 @@ class Program:
 
         self.spec = spec
         self.graph = Graph(spec)
+        self._by_shape = spec.compiled and self.graph.blueprint.n_loop_steps > 0
+        self._key = lasting_text(spec.key)
+        self._functions: list[Traced] = []
         if spec.optimizer is not None:
-            self._training = self._function(self._train, self._training_signature())
-            self._evaluation = self._function(self._evaluate, self._evaluation_signature())
+            evaluation = Evaluation(*_places(2))
+            result = EpochResult(State(*_places(2)), _places(self.n_slots), *_places(2))
+            self._training = self._function(self._train, (self._training_signature(),), result)
+            self._evaluation = self._function(
+                self._evaluate, (self._evaluation_signature(),), evaluation
+            )
         open_row = [None] * len(spec.network.input_shape)
         rows = tf.TensorSpec([None, None, *open_row], tf.float32)
-        self._prediction = self._function(self._predict, _matrices(State), _vector(tf.int32), rows)
+        signature = (_matrices(State), _vector(tf.int32), rows)
+        self._prediction = self._function(self._predict, signature, None)
         self.is_broken = False
 
     def _uncut(self, function: Callable[..., object], *arguments: object) -> Any:
@@ -85,6 +95,8 @@ class Program:
         except BaseException as error:
             if not isinstance(error, Exception):
                 self.is_broken = True
+                for own in self._functions:
+                    own.retire()
                 _forget(self)
             raise
 
@@ -94,7 +106,7 @@ class Program:
         return result
 
     def trace_training(self, call: TrainingCall) -> None:
-        """Trace `train` for a call of this shape."""
+        """Trace `train` for a call like this one."""
         self._uncut(self._training.trace, call)
 
     def evaluate(self, call: EvaluationCall) -> Evaluation:
@@ -102,9 +114,16 @@ class Program:
         result: Evaluation = self._uncut(self._evaluation, call)
         return result
 
-    def _function(self, body: Callable[..., object], *signature: object) -> Traced:
+    def _function(
+        self, body: Callable[..., object], signature: tuple[object, ...], result: object
+    ) -> Traced:
         body = body if self.spec.compiled else shapes_on_host(body)
-        return Traced(body, signature, compiled=self.spec.compiled)
+        function = Traced(
+            body, signature, result,
+            compiled=self.spec.compiled, by_shape=self._by_shape, key=self._key,
+        )  # fmt: skip
+        self._functions.append(function)
+        return function
 
     def _evaluation_signature(self) -> EvaluationCall:
         import tensorflow as tf
@@ -261,7 +280,7 @@ class Program:
             lambda i, *_: i < call.n_steps,
             step,
             (tf.constant(0), *call.state, call.slots, tf.zeros([m, n_logs]), seen),
-            shape_invariants=None if self.spec.compiled else self._invariants(n_logs, seen),
+            shape_invariants=None if self._by_shape else self._invariants(n_logs, seen),
         )
         total_rows = tf.cast(tf.reduce_sum(counts, 0), tf.float32)
         log /= tf.maximum(total_rows, 1.0)[:, None]
@@ -368,6 +387,11 @@ def _places_of_rows(index: Tensor) -> Tensor:
     import tensorflow as tf
 
     return tf.range(tf.cast(shape_of(index)[2], tf.float32))[None, :]
+
+
+def _places(n: int) -> tuple[None, ...]:
+    """Return what stands in for so many tensors in the structure of a result."""
+    return (None,) * n
 
 
 def _vector(dtype: tf.DType) -> Any:

@@ -80,6 +80,7 @@ class ProgramSpec:
             self.metrics,
             self.collect,
             self.rows,
+            self.compiled,
             self.prunes,
             self.pads,
             (blueprint.layout, self.network.input_shape) if self.is_static else None,

@@ -160,8 +160,6 @@ class Stack:
         learn, rehearsal = self._shared.programs["train"], self._shards[0].rehearsal()
         try:
             with full_collections_put_off():
-                # First, as TensorFlow numbers functions as they come, and finds compilations on
-                # disk by these numbers among others.
                 learn.trace_training(rehearsal)
                 with traced_meanwhile(self.network):
                     learn.train(rehearsal)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from skdl import _compile_cache
 from skdl._compat_tensorflow import call_of_tensors
+from skdl.training.engine import _traced
 from skdl.training.engine._traced import Traced
 
 
@@ -32,10 +34,21 @@ def summed(n_traces):
     return body
 
 
-@pytest.mark.parametrize(("compiled", "n_expected"), [(False, 1), (True, 2)])
-def test_one_trace_for_open_shapes_and_one_for_each_shape_under_xla(compiled, n_expected):
+RESULT = Pair(None, (None,))
+
+
+def traced(body, **options):
+    return Traced(body, SIGNATURE, RESULT, **{"compiled": False, **options})
+
+
+@pytest.mark.parametrize("key", [None, "a sum"])
+@pytest.mark.parametrize(
+    ("options", "n_expected"),
+    [({}, 1), ({"compiled": True}, 1), ({"compiled": True, "by_shape": True}, 2)],
+)
+def test_one_trace_for_open_shapes_and_one_for_each_shape_where_asked(options, n_expected, key):
     n_traces = []
-    function = Traced(summed(n_traces), SIGNATURE, compiled=compiled)
+    function = traced(summed(n_traces), **options, key=key)
     assert not function.is_ready
     for n in (3, 5, 3, 5):
         found = function(pair(n))
@@ -46,9 +59,54 @@ def test_one_trace_for_open_shapes_and_one_for_each_shape_under_xla(compiled, n_
     assert len(n_traces) == n_expected
 
 
+@pytest.fixture
+def folder(monkeypatch, tmp_path):
+    """Where graphs are kept."""
+    monkeypatch.setattr(_compile_cache, "own_folder", lambda: tmp_path)
+    return tmp_path
+
+
+def test_what_one_has_traced_another_need_not(folder):
+    n_traces = []
+    traced(summed(n_traces), key="a sum")(pair(3))
+    found = traced(summed(n_traces), key="a sum")(pair(4))
+    np.testing.assert_array_equal(found.first, np.arange(4) + 1.0)
+    assert len(n_traces) == 1
+    assert len(list(folder.iterdir())) == 1
+    # A function of another name, compiled, of another key, of given shapes, or without a key.
+    others = [
+        {"key": "a sum", "compiled": True},
+        {"key": "another sum"},
+        {"key": "a sum", "compiled": True, "by_shape": True},
+        {},
+    ]
+    for options in others:
+        traced(summed(n_traces), **options)(pair(3))
+    assert len(n_traces) == 1 + len(others)
+
+
+def test_retired_function_gets_another_name(folder):
+    n_traces = []
+    first = traced(summed(n_traces), key="a sum that ends")
+    first(pair(3))
+    first.retire()
+    assert not first.is_ready
+    first(pair(3))
+    assert len(n_traces) == 2
+    names = sorted(file.name for file in folder.iterdir())
+    assert [name.replace("_1.", ".") for name in names] == [names[0]] * 2
+
+
+def test_nothing_is_taken_out_on_a_gpu(monkeypatch, folder):
+    monkeypatch.setattr(_traced, "has_gpu", lambda: True)
+    traced(summed([]), key="a sum on a GPU")(pair(3))
+    assert not list(folder.iterdir())
+
+
 def test_what_the_body_captures_is_handed_on():
     variable = tf.Variable(2.0)
-    function = Traced(lambda x: x * variable, (tf.TensorSpec([None]),), compiled=False)
+    specs = (tf.TensorSpec([None]),)
+    function = Traced(lambda x: x * variable, specs, None, compiled=False, key="twice")
     np.testing.assert_array_equal(function(tf.ones([2])), [2.0, 2.0])
     variable.assign(3.0)
     np.testing.assert_array_equal(function(tf.ones([2])), [3.0, 3.0])
