@@ -34,6 +34,32 @@ def slow_case(case):
 PLAIN_OR_XLA = [False, slow_case(case=True)]
 
 
+def plain_and_xla(plain, xla, *kept):
+    """Return cases of a name and whether XLA compiles, for what need not be seen both ways.
+
+    All are slow tests but those of the plain graph that are kept.
+
+    Parameters
+    ----------
+    plain, xla : iterable of str
+        Names of cases for the plain graph, and for XLA.
+    *kept : str
+        Names of the plain graph's cases that stand for the others.
+    """
+    cases = [(name, False) for name in plain] + [(name, True) for name in xla]
+    unknown = {(name, False) for name in kept}.difference(cases)
+    if unknown:
+        raise pytest.UsageError(f"{unknown} are not among the cases {cases}.")
+    return [
+        pytest.param(
+            *case,
+            id=f"{case[0]}-{'xla' if case[1] else 'plain'}",
+            marks=() if case in {(name, False) for name in kept} else pytest.mark.slow,
+        )
+        for case in cases
+    ]
+
+
 def _not_strict(case):
     """Let a check pass that is expected to fail: whether float32 rounds up differs by processor."""
     if not getattr(case, "marks", ()):

@@ -149,6 +149,8 @@ def subclassed_model(meta, compile_kwargs):
     return model
 
 
+# Few large steps, for which XLA compiles nothing: what the checks look at is seen after them too.
+QUICK = {"learning_rate": 0.01, "epochs": 20}
 SMALL_OWN = {"model": own_model, "optimizer": "adam", "epochs": 60}
 
 
@@ -164,11 +166,17 @@ def own_instance(Estimator):
 
 
 # The checks' rows have as few as two features: a signal that can be halved once.
-SMALL_CNN = {"conv_blocks": 1, "filters": 8, "hidden_units": 64}
+SMALL_CNN = {"conv_blocks": 1, "filters": 8, "hidden_units": 64} | QUICK
 # Each of the checks' features is a step of one channel.
-SMALL_RNN = {"cell": "gru", "units": 16, "hidden_units": 16, "learning_rate": 0.01}
-SMALL_TRANSFORMER = {"n_blocks": 1, "width": 16, "hidden_units": 16, "learning_rate": 0.01}
-SMALL_CNN1D = {"filters": 16, "layers": 2, "hidden_units": 16, "learning_rate": 0.01}
+SMALL_RNN = {
+    "cell": "gru",
+    "units": 16,
+    "hidden_units": 16,
+    "learning_rate": 0.02,
+    "epochs": 30,
+}
+SMALL_TRANSFORMER = {"n_blocks": 1, "width": 16, "hidden_units": 16} | QUICK
+SMALL_CNN1D = {"filters": 16, "layers": 2, "hidden_units": 16} | QUICK
 OFF_DEFAULT_MLP = {
     "hidden_units": (6,),  # with all that is below, each layer takes a second to trace
     "hidden_layers": 1,
@@ -331,12 +339,14 @@ def takes_own_model(Estimator):
 
 def small(Estimator, **parameters):
     if is_pretrained(Estimator):
-        return Estimator(tiny_backbone(), pooling=None, **parameters)
+        trained = QUICK if "epochs" in defaults_of(Estimator) else {}
+        return Estimator(tiny_backbone(), pooling=None, **trained, **parameters)
     fixed = SMALL_CNN if is_convolutional(Estimator) else {}
     fixed = SMALL_RNN if is_recurrent(Estimator) else fixed
     fixed = SMALL_CNN1D if convolves_sequences(Estimator) else fixed
     fixed = SMALL_TRANSFORMER if is_transformer(Estimator) else fixed
-    return Estimator(**(SMALL_OWN if takes_own_model(Estimator) else fixed), **parameters)
+    fixed = SMALL_OWN if takes_own_model(Estimator) else fixed
+    return Estimator(**fixed | parameters)
 
 
 def expected_failed_checks(estimator):
@@ -464,7 +474,7 @@ TABULAR = {
     "learning_rate": 0.01,
     "learning_rate_schedule": "coslog4",
     "batch_size": "auto",
-    "epochs": 60,
+    "epochs": 20,
 }
 
 
@@ -478,7 +488,10 @@ def test_scikit_learn_checks_with_what_tables_want(estimator, check):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skdl.exceptions.EarlyStoppingDataWarning")
 @scikit_learn_checks(
-    [small(E, **REGULARISED) for E in (skdl.MLPClassifier, skdl.MLPRegressor, skdl.CNNClassifier)]
+    [
+        small(E, **REGULARISED | QUICK)
+        for E in (skdl.MLPClassifier, skdl.MLPRegressor, skdl.CNNClassifier)
+    ]
 )
 def test_scikit_learn_checks_with_regularisation(estimator, check):
     check(estimator)

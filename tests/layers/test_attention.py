@@ -12,10 +12,10 @@ from skdl.layers import LayerContext, Pass, blueprint_of, keras_model
 from skdl.layers._registry import rule_of
 from skdl.networks import CannotReadError, Layer, Loss, Network, read_layers
 from skdl.training import Job, Rows, _part, describe_optimizer, initial_weights, predict, train
-from tests.checks import PLAIN_OR_XLA, slow_but
+from tests.checks import PLAIN_OR_XLA, plain_and_xla
 
 N_ROWS, N_STEPS, N_CHANNELS = 43, 6, 4
-TRAINING = {"epochs": 5, "batch_size": 16, "shuffle": False}
+TRAINING = {"epochs": 2, "batch_size": 16, "shuffle": False}
 Attention = keras.layers.MultiHeadAttention
 
 
@@ -76,7 +76,11 @@ ENCODERS = {
 }
 
 
-@pytest.mark.parametrize("name", slow_but(list(ENCODERS), "masked"))
+@pytest.mark.parametrize(
+    ("name", "compiled"),
+    plain_and_xla(["masked", "penalty"], ["plain", "other width, no bias"], "masked"),
+    indirect=["compiled"],
+)
 def test_attention_trains_as_in_keras(name, rows, compiled, caplog):
     X, y = rows
     model = drawn(ENCODERS[name]())
@@ -146,11 +150,12 @@ def with_gaps(X):
     return np.where(X == 0, np.nan, X).astype(np.float32)
 
 
-@pytest.mark.parametrize("form", slow_but(["learned", "sinusoidal"], "learned"))
-@pytest.mark.slow
-def test_networks_of_own_layers_for_attention_train_as_in_keras(form, rows, compiled):
+@pytest.mark.parametrize(
+    ("name", "compiled"), plain_and_xla(["learned"], ["sinusoidal"]), indirect=["compiled"]
+)
+def test_networks_of_own_layers_for_attention_train_as_in_keras(name, rows, compiled):
     X, y = with_gaps(rows[0]), rows[1]
-    job = job_of(own_network(form), X, y)
+    job = job_of(own_network(name), X, y)
     (ours,) = train([job])
     model = keras_model(job.network)
     model.set_weights(initial_weights(job))

@@ -15,10 +15,11 @@ from skdl.training import EarlyStopping, Job, Rows, _part, predict, train
 from skdl.training._initial_weights import initial_weights
 from skdl.training._optimizers import describe_optimizer
 from skdl.training.engine._plan import worth_compiling
-from tests.checks import PLAIN_OR_XLA, slow_but
+from tests.checks import PLAIN_OR_XLA, plain_and_xla, slow_but
 
 ROWS = {"image": (9, 7, 2), "signal": (12, 3)}
 SIDES = {"image": ((3, 2), (2, 2)), "signal": ((3,), (2,))}
+EPOCHS = 2
 LABELS = Loss("categorical_crossentropy", (("label_smoothing", 0.0),), "one_hot")
 
 
@@ -57,7 +58,7 @@ def robust_adam():
 
 
 def job_of(network, X, y, **parameters):
-    options = {"epochs": 5, "batch_size": 16, "seed": 0, "shuffle": False}
+    options = {"epochs": EPOCHS, "batch_size": 16, "seed": 0, "shuffle": False}
     optimizer = describe_optimizer(robust_adam())
     return Job(network=network, train=Rows(X, y), optimizer=optimizer, **options | parameters)
 
@@ -87,7 +88,7 @@ def learned_by_keras(job):
         job.train.X[job.train.rows],
         np.eye(3)[job.train.y[job.train.rows, 0].astype(int)],
         batch_size=16,
-        epochs=5,
+        epochs=EPOCHS,
         shuffle=False,
         verbose=0,
         validation_data=validation,
@@ -111,14 +112,23 @@ VARIANTS = {
 }
 
 
-SIGNALS = ("plain", "valid", "average", "global_max", "batch_norm_before")
+# XLA takes other ways through windows, their pooling and what follows at once.
+IMAGES_UNDER_XLA = ("plain", "valid", "average", "two_convolutions", "batch_norm_after")
+IMAGES = ("plain", *[variant for variant in VARIANTS if variant not in IMAGES_UNDER_XLA])
+SIGNALS_UNDER_XLA = ("valid", "average", "batch_norm_before")
+SIGNALS = ("plain", "valid", "global_max")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("variant", "kind"), [(v, "image") for v in VARIANTS] + [(v, "signal") for v in SIGNALS]
+    ("name", "compiled"),
+    plain_and_xla(
+        [f"image {v}" for v in IMAGES] + [f"signal {v}" for v in SIGNALS],
+        [f"image {v}" for v in IMAGES_UNDER_XLA] + [f"signal {v}" for v in SIGNALS_UNDER_XLA],
+    ),
+    indirect=["compiled"],
 )
-def test_equal_to_keras_fit(variant, kind, compiled):
+def test_equal_to_keras_fit(name, compiled):
+    kind, variant = name.split()
     # 16 does not divide 43: the last batch has 11 rows.
     X, y = data_of(kind)
     job = job_of(network_of(kind, **VARIANTS[variant]), X, y, validation=Rows(X[:20], y[:20]))
@@ -133,16 +143,19 @@ def test_equal_to_keras_fit(variant, kind, compiled):
         np.testing.assert_allclose(ours_, theirs, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("batch_norm", [None, "before_activation"])
-def test_members_of_unequal_rows_each_equal_keras(batch_norm, compiled):
+@pytest.mark.parametrize(
+    ("name", "compiled"),
+    plain_and_xla(["before_activation"], ["none", "before_activation"]),
+    indirect=["compiled"],
+)
+def test_members_of_unequal_rows_each_equal_keras(name, compiled):
     X, y = data_of("image")
-    network = network_of("image", batch_norm=batch_norm)
+    network = network_of("image", batch_norm=None if name == "none" else name)
     more, fewer = np.arange(43, dtype=np.int32), np.arange(5, 26, dtype=np.int32)
     jobs = [
         Job(
             network=network, train=Rows(X, y, index=index), optimizer=describe_optimizer(
-                robust_adam()), epochs=5, batch_size=16, seed=seed, shuffle=False,
+                robust_adam()), epochs=EPOCHS, batch_size=16, seed=seed, shuffle=False,
         )
         for seed, index in enumerate([more, fewer])
     ]  # fmt: skip

@@ -12,11 +12,11 @@ from skdl.layers import blueprint_of, keras_model
 from skdl.layers._registry import rule_of
 from skdl.networks import Layer, Loss, Network
 from skdl.training import _part
-from tests.checks import PLAIN_OR_XLA, slow_but
+from tests.checks import PLAIN_OR_XLA, plain_and_xla, slow_but
 
 # 16 does not divide 43: the last batch has 11 rows.
 N_ROWS, N_STEPS, N_CHANNELS = 43, 7, 3
-TRAINING = {"epochs": 5, "batch_size": 16, "shuffle": False}
+TRAINING = {"epochs": 2, "batch_size": 16, "shuffle": False}
 
 
 @pytest.fixture(params=PLAIN_OR_XLA, ids=["plain", "xla"])
@@ -90,9 +90,20 @@ LAYERS = {
     "sequences": lambda: [GRU(4, return_sequences=True), keras.layers.Flatten()],
 }
 SHOWN = ("GRU", "LSTM")
+# Every kind of loop, forwards and backwards, and its sequences; what else there is to these layers
+# is the same to both.
+UNDER_XLA = (
+    "SimpleRNN backwards", "GRU", "GRU reset before", "LSTM", "LSTM with penalty", "Bidirectional",
+    "Bidirectional product", "sequences",
+)  # fmt: skip
+IN_THE_PLAIN_GRAPH = (*SHOWN, *[name for name in LAYERS if name not in UNDER_XLA])
 
 
-@pytest.mark.parametrize("name", slow_but(list(LAYERS), *SHOWN))
+@pytest.mark.parametrize(
+    ("name", "compiled"),
+    plain_and_xla(IN_THE_PLAIN_GRAPH, UNDER_XLA, *SHOWN),
+    indirect=["compiled"],
+)
 def test_recurrent_layers_train_as_in_keras(name, rows, compiled):
     X, y = rows
     layers = LAYERS[name]()
@@ -126,7 +137,11 @@ def test_frozen_recurrent_layers_keep_their_weights(rows):
     assert_same_weights(ours, learned_by_keras(model, X, y[:, None]))
 
 
-@pytest.mark.parametrize("name", slow_but(["SimpleRNN", "GRU", "LSTM", "Bidirectional"], "LSTM"))
+@pytest.mark.parametrize(
+    ("name", "compiled"),
+    plain_and_xla(["LSTM", "GRU"], ["SimpleRNN", "Bidirectional"], "LSTM"),
+    indirect=["compiled"],
+)
 def test_folds_of_recurrent_networks_learn_the_same_together_as_alone(name, rows, compiled):
     X, y = rows
 

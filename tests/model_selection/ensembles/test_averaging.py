@@ -48,7 +48,11 @@ def test_scikit_learn_checks(estimator, check):
 
 @pytest.mark.slow
 @parametrize_with_checks(
-    [AveragingClassifier(MLPClassifier(8, batch_size=8, epochs=60), n_members=2)]
+    [
+        AveragingClassifier(
+            MLPClassifier(8, batch_size=8, epochs=12, learning_rate=0.02), n_members=2
+        )
+    ]
 )
 def test_scikit_learn_checks_around_a_network(estimator, check):
     check(estimator)

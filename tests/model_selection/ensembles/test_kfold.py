@@ -40,7 +40,11 @@ def test_scikit_learn_checks(estimator, check):
 
 @pytest.mark.slow
 @parametrize_with_checks(
-    [KFoldEnsembleClassifier(MLPClassifier(8, batch_size=8, epochs=60), cv=2, refit=1)]
+    [
+        KFoldEnsembleClassifier(
+            MLPClassifier(8, batch_size=8, epochs=12, learning_rate=0.02), cv=2, refit=1
+        )
+    ]
 )
 def test_scikit_learn_checks_around_a_network(estimator, check):
     check(estimator)

@@ -63,7 +63,12 @@ print(json.dumps({
 """
 
 
-@pytest.fixture(params=["journal", pytest.param("sqlite", marks=pytest.mark.slow)])
+def on(kind):
+    """Say which storage a test is on: tests of shared_study try each with every fault."""
+    return pytest.mark.parametrize("storage", [kind], indirect=True)
+
+
+@pytest.fixture
 def storage(request, tmp_path):
     """Where the processes keep the study, as text."""
     if request.param == "journal":
@@ -143,6 +148,7 @@ class Team:
 
 
 @pytest.mark.slow
+@on("sqlite")
 def test_two_processes_share_the_trials_and_agree_on_the_best(team):
     workers = team.start(2)
     trials = team.check(team.finish(workers))
@@ -151,6 +157,7 @@ def test_two_processes_share_the_trials_and_agree_on_the_best(team):
 
 
 @pytest.mark.slow
+@on("journal")
 def test_one_of_two_is_killed_and_the_other_finishes(team):
     killed, survivor = team.start(2)
     team.wait_for(3, [killed, survivor])
@@ -170,6 +177,7 @@ def test_one_of_two_is_killed_and_the_other_finishes(team):
 
 
 @pytest.mark.slow
+@on("sqlite")
 def test_all_killed_and_started_again_it_goes_on(team):
     workers = team.start(2)
     team.wait_for(4, workers)
@@ -183,6 +191,7 @@ def test_all_killed_and_started_again_it_goes_on(team):
 
 
 @pytest.mark.slow
+@on("journal")
 def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(team):
     (worker,) = team.start(1, n_trials=1000)
     team.wait_for(3, [worker])
@@ -199,6 +208,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(team):
 
 
 @pytest.mark.slow
+@on("sqlite")
 def test_a_worker_is_killed_in_the_middle_of_a_round(team):
     """Its trials, of which it has judged some, are all done again, with the same parameters."""
     racing = {"pruner": "auto", "epochs": 2000}
