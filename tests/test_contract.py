@@ -200,6 +200,7 @@ OFF_DEFAULT_MLP = {
     "optimizer": "nadam",
     "learning_rate_schedule": "plateau",
     "beta_2": 0.95,
+    "refit": True,
 }
 OFF_DEFAULT_CNN = {
     "conv_blocks": 1,

@@ -165,7 +165,7 @@ DIFFERENT = {
             *each("IteratedKFold", "OptunaSearchCV", "train_validation_test_split"),
         ],
     ),
-    "refit": ("members, or the best trial", [KFOLD, ["OptunaSearchCV"]]),
+    "refit": ("members, the best trial, or the network", [KFOLD, ["OptunaSearchCV"], MLPS]),
     "rescale": ("a backbone has a preprocessing", [CNNS, BACKBONES]),
     "scoring": (
         "what becomes of the metrics",

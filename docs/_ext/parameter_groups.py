@@ -44,7 +44,7 @@ GROUPS = {
     """,
     "Early stopping": """
         early_stopping validation_fraction validation_split monitor patience min_delta
-        restore_best_weights
+        restore_best_weights refit
     """,
     "Tables": """
         categorical_features max_one_hot category_units missing_numbers input_scaling

@@ -48,14 +48,21 @@ class _SklearnCallbacks(Observer):
 
 
 @contextmanager
-def reported_fit(network: Any, job: Job, X: Any, y: Any, sample_weight: Any) -> Iterator[None]:
-    """Report the fit of a network to the callbacks of ``sklearn.callback``, and its epochs."""
+def reported_fit(network: Any, job: Job, X: Any, y: Any, sample_weight: Any) -> Iterator[Observer]:
+    """Report the fit of a network to the callbacks of ``sklearn.callback``, and its epochs.
+
+    Yields
+    ------
+    reporter : Observer
+        What reports the epochs of `job`, for further jobs of the same fit.
+    """
     metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
     data = {"estimator": network, "X": X, "y": y, "metadata": metadata}
     root = network._init_callback_context(max_subtasks=network._epochs_in_all)
     root.call_on_fit_task_begin(**data)
-    job.observers = [*job.observers, _SklearnCallbacks(root, data)]
-    yield
+    reporter = _SklearnCallbacks(root, data)
+    job.observers = [*job.observers, reporter]
+    yield reporter
     root.call_on_fit_task_end(**data, reconstruction_attributes={})
 
 

@@ -98,5 +98,6 @@ class FitOverrides(FitContext):
         if self._last_epoch is None or self.n_epochs is None:
             return
         last_epoch, n_epochs = self._last_epoch
-        if member.n_epochs * n_epochs >= last_epoch * self.n_epochs and member.is_pruned:
+        n_own = member.n_epochs - (member.last_epoch - member.epochs)
+        if n_own * n_epochs >= last_epoch * self.n_epochs and member.is_pruned:
             member.stop()

@@ -29,6 +29,7 @@ def described_job(
     initial: Trained | None = None,
     is_partial: bool = False,
     may_stop: bool = True,
+    is_refit: bool = False,
     targets: Targets | None = None,
     **more_given: Any,
 ) -> Job:
@@ -46,6 +47,9 @@ def described_job(
         Whether one epoch is asked for, without any rows held out.
     may_stop : bool
         Whether training may end early.
+    is_refit : bool
+        Whether it follows a training that held out rows. Callbacks that look at these rows see that
+        one alone.
     targets : Targets, optional
         By default what the network's `_make_targets` returns.
     """
@@ -92,7 +96,7 @@ def described_job(
         target_offset=offset,
         constants=network._constants(described["network"], data) if reset else None,
         initial=initial,
-        observers=_observers(network),
+        observers=_observers(network, is_refit=is_refit),
         keep_optimizer_state=bool(network.warm_start) or is_partial,
         owner=type(network).__name__,
     )
@@ -132,15 +136,25 @@ def _pruning(network: Any, n_epochs: int) -> Pruning | None:
     return Pruning(float(sparsity), max(1, n_epochs * 3 // 4) if n_epochs else 0)
 
 
-def _observers(network: Any) -> list[Observer]:
+def _observers(network: Any, *, is_refit: bool) -> list[Observer]:
     """Return the user's callbacks and the progress bar."""
     from skdl.training import KerasCallbacks
 
     # Copies, as callbacks keep state and would make fit change a parameter.
-    callbacks = network.callbacks_ = copy.deepcopy(network._given_callbacks())
+    callbacks = copy.deepcopy(network._given_callbacks())
+    if is_refit:
+        callbacks = [c for c in callbacks if not _looks_at_validation_rows(c)]
+    else:
+        network.callbacks_ = callbacks
     observers: list[Observer] = [c for c in callbacks if isinstance(c, Observer)]
     if keras_callbacks := [c for c in callbacks if not isinstance(c, Observer)]:
         observers.append(KerasCallbacks(keras_callbacks))
     if network._effective("verbose"):
         observers.append(EpochBar(type(network).__name__))
     return observers
+
+
+def _looks_at_validation_rows(callback: Any) -> bool:
+    """Tell whether a callback has nothing to look at where no rows are held out."""
+    is_ours = isinstance(callback, Observer)
+    return is_ours or str(getattr(callback, "monitor", "")).startswith("val_")

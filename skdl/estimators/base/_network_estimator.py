@@ -37,6 +37,7 @@ from skdl.estimators.base._job import described_job
 from skdl.estimators.base._other_libraries import name_bad_arguments, unknown_parameter
 from skdl.estimators.base._parameters import CONSTRAINTS, as_list, check_learning_rate
 from skdl.estimators.base._public_estimator import PublicEstimatorMixin
+from skdl.estimators.base._refit import refitted
 from skdl.estimators.base._row_metadata import FitMetadata, RowMetadata
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._targets import Targets
@@ -265,20 +266,23 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
             metadata = RowMetadata.checked(type(self).__name__, X, groups, time)
             if not metadata and X_val is None and self.early_stopping:
                 metadata = FitMetadata.of_rows(self, X)
-            job = self._make_job(
-                X, y, sample_weight, X_val, y_val, sample_weight_val, metadata, initial=initial,
-                may_stop=overrides is None or not overrides.ends_early,
-            )  # fmt: skip
+            data = (X, y, sample_weight, X_val, y_val, sample_weight_val, metadata)
+            may_stop = overrides is None or not overrides.ends_early
+            job = self._make_job(*data, initial=initial, may_stop=may_stop)
             if overrides is not None:
                 overrides.attach(job)
             held_out = HeldOutScoring.current()
             if held_out is not None:
                 held_out.attach(self, job)
-            with reported_fit(self, job, X, y, sample_weight):
+            with reported_fit(self, job, X, y, sample_weight) as reporter:
                 try:
                     trained = self._fine_tuned(self._train(job), job)
                     self._asked_rate = _rate_of(job)
-                    self._learn_after_training(trained, job)
+                    holds_out = job.early_stopping is not None and job.validation is not None
+                    if holds_out and X_val is None and self._refits(metadata):
+                        trained = refitted(self, trained, job, data, initial, reporter)
+                    else:
+                        self._learn_after_training(trained, job)
                     self._set_fitted(trained)
                 except InterruptedFit as interrupt:
                     self._set_fitted(interrupt.trained)
@@ -322,6 +326,11 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         """Return what a second phase of ``fit`` makes of the network, if there is one."""
         del job
         return trained
+
+    def _refits(self, metadata: RowMetadata) -> bool:
+        """Tell whether a network that held out some of its rows is fitted to all of them."""
+        del metadata
+        return False
 
     def _learn_after_training(self, trained: Trained, job: Job) -> None:
         """Learn from the trained network what its weights do not hold."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from skdl.estimators.base._row_metadata import RowMetadata
     from skdl.estimators.base._targets import Output
     from skdl.estimators.base._training_data import TrainingData
     from skdl.networks import Network
@@ -69,6 +70,7 @@ MLP_CONSTRAINTS: dict[str, Constraint] = {
     "beta_2": AnyOf(OneOf(None), Real(0, 1, low_open=True, high_open=True, example=0.95)),
     "batch_size": AnyOf(OneOf("auto"), Integer(1, example=32)),
     "epochs": AnyOf(OneOf("auto"), Integer(1, example=100)),
+    "refit": AnyOf(Boolean(), OneOf("time")),
 }
 
 
@@ -113,6 +115,7 @@ class BaseMLP(BaseNetwork):
     input_batch_norm: bool
     learning_rate_schedule: Any
     beta_2: float | None
+    refit: bool | str
 
     @classmethod
     def tabular(cls, **overrides: Any) -> Self:
@@ -193,6 +196,13 @@ class BaseMLP(BaseNetwork):
             name: value for name, value in self._optimizer_scalars().items() if value is not None
         }
         return with_scalars(super()._optimizer(), **given)
+
+    def _refits(self, metadata: RowMetadata) -> bool:
+        return metadata.time is not None if self.refit == "time" else bool(self.refit)
+
+    @property
+    def _epochs_in_all(self) -> int:
+        return self._max_epochs * (2 if self.refit else 1)
 
     def _schedule(self) -> Schedule:
         from skdl.training import Schedule

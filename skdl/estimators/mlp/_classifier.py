@@ -150,6 +150,13 @@ default=None
         Smallest change that counts as an improvement, in units of `monitor`.
     restore_best_weights : bool, default=True
         With `early_stopping`, keep the weights of the best epoch instead of the last.
+    refit : bool or "time", default=False
+        With `early_stopping`: once the best epoch is known, train anew, on all rows, for as many
+        epochs (with ``epochs="auto"``, the same share of them), and predict by that. ``history_``,
+        ``n_iter_`` and ``best_epoch_`` tell of the first training. ``"time"`` does so where ``fit``
+        is given `time`, as the rows held out are then the latest ones, which tell most of the rows
+        to come. Not where ``fit`` is given validation rows. Callbacks act in both trainings, those
+        that monitor validation rows in the first alone.
     class_weight : "balanced", dict or None, default=None
         Weight of each class in the loss; ``"balanced"`` is ``n_samples / (n_classes * count)``, so
         that all classes count alike. Multiplied by the sample weights.
@@ -262,6 +269,7 @@ default=None
         patience: int = 10,
         min_delta: float = 0.0,
         restore_best_weights: bool = True,
+        refit: bool | Literal["time"] = False,
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
         calibrate: Literal["temperature"] | None = None,
         metrics: Any = None,
@@ -309,6 +317,7 @@ default=None
         self.patience = patience
         self.min_delta = min_delta
         self.restore_best_weights = restore_best_weights
+        self.refit = refit
         self.class_weight = class_weight
         self.calibrate = calibrate
         self.metrics = metrics
