@@ -15,7 +15,7 @@ from skdl.training import Job, Rows, _part, describe_optimizer, initial_weights,
 from tests.checks import PLAIN_OR_XLA, plain_and_xla
 
 N_ROWS, N_STEPS, N_CHANNELS = 43, 6, 4
-TRAINING = {"epochs": 2, "batch_size": 16, "shuffle": False}
+TRAINING = {"epochs": 5, "batch_size": 16, "shuffle": False}
 Attention = keras.layers.MultiHeadAttention
 
 

@@ -16,7 +16,7 @@ from tests.checks import PLAIN_OR_XLA, plain_and_xla, slow_but
 
 # 16 does not divide 43: the last batch has 11 rows.
 N_ROWS, N_STEPS, N_CHANNELS = 43, 7, 3
-TRAINING = {"epochs": 2, "batch_size": 16, "shuffle": False}
+TRAINING = {"epochs": 5, "batch_size": 16, "shuffle": False}
 RNN, GRU, LSTM = keras.layers.SimpleRNN, keras.layers.GRU, keras.layers.LSTM
 Both, Masking = keras.layers.Bidirectional, keras.layers.Masking
 
