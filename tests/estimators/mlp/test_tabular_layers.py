@@ -382,9 +382,10 @@ def test_each_member_equals_its_fit_alone(form, compiled, diabetes, monkeypatch)
     with skdl.lockstep() as session:
         together = Parallel()(delayed(fitted)(i) for i in range(6))
     assert session.batches == [6]
-    for i, one in enumerate(together):
-        alone = fitted(i)
-        assert np.abs(one.predict(X) - alone.predict(X)).max() < 1e-3 * alone.predict(X).std()
+    # Alone, XLA compiles each number of rows anew.
+    for i in (2, 5) if compiled else range(6):
+        alone, found = fitted(i).predict(X), together[i].predict(X)
+        assert np.abs(found - alone).max() < 1e-3 * alone.std()
 
 
 def test_they_are_one_stack(diabetes, monkeypatch):
