@@ -93,18 +93,25 @@ def names_defined(tree):
 
 
 MODULES = [path for path in sorted(ROOT.rglob("*.py")) if path not in COMPAT]
-OURS = set(itertools.chain(*(names_defined(tree_of(path)) for path in MODULES))) | KNOWN
-# What the _compat modules look up on objects of other packages.
-THEIRS = {
-    name for path in COMPAT for _, name, is_own in private_look_ups(tree_of(path)) if not is_own
-}
+
+
+@functools.cache
+def ours():
+    return set(itertools.chain(*(names_defined(tree_of(path)) for path in MODULES))) | KNOWN
+
+
+@functools.cache
+def theirs():
+    """Return what the _compat modules look up on objects of other packages."""
+    looked_up = itertools.chain(*(private_look_ups(tree_of(path)) for path in COMPAT))
+    return {name for _, name, is_own in looked_up if not is_own}
 
 
 def faults(tree):
     """Return which private parts of other packages a module uses."""
     used = [f"{line}: {name}" for line, name in private_imports(tree)]
     for line, name, is_own in private_look_ups(tree):
-        if name not in OURS or (name in THEIRS and not is_own):
+        if name not in ours() or (name in theirs() and not is_own):
             used.append(f"{line}: {name}")
     return used
 

@@ -212,8 +212,9 @@ def test_members_that_attend_learn_in_company_what_they_learn_alone(rows, compil
     X, y = with_gaps(rows[0]), rows[1]
     cases = [(own_network(dropout=0.1 * i), X[: 20 + i], y[: 20 + i]) for i in range(5)]
     together = train([job_of(*case, seed=i) for i, case in enumerate(cases)])
-    for seed, (ours, case) in enumerate(zip(together, cases, strict=True)):
-        (alone,) = train([job_of(*case, seed=seed)])
-        assert_same(ours.arrays, alone.arrays)
+    # Alone, XLA compiles each number of rows anew.
+    for seed in (1, 4) if compiled else range(5):
+        (alone,) = train([job_of(*cases[seed], seed=seed)])
+        assert_same(together[seed].arrays, alone.arrays)
     (plain,) = train([job_of(own_network(), *cases[4][1:], seed=4)])
     assert not np.allclose(plain.weights, together[4].weights)

@@ -381,6 +381,7 @@ def test_members_of_other_lengths_and_widths_learn_in_company_what_they_learn_al
     cases = [(own_network(*OWN[name]), X[: 20 + i], y[: 20 + i]) for i in range(4)]
     jobs = [job_of(*case, seed=i) for i, case in enumerate(cases)]
     together = train(jobs)
-    for ours, case, seed in zip(together, cases, range(4), strict=True):
-        (alone,) = train([job_of(*case, seed=seed)])
-        assert_same_arrays(ours.arrays, alone.arrays, rtol=1e-5)
+    # Alone, XLA compiles each number of rows anew.
+    for seed in (0, 3) if compiled else range(4):
+        (alone,) = train([job_of(*cases[seed], seed=seed)])
+        assert_same_arrays(together[seed].arrays, alone.arrays, rtol=1e-5)

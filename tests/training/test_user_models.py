@@ -17,11 +17,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't
 
 N_FEATURES = 8
 N_LEVELS = 5
+EPOCHS, N_ROWS = 2, 43  # 16 does not divide 43
 
 
 @pytest.fixture(scope="module")
 def rows():
-    """Rows whose last column is a number of a level; 75 train, and 16 does not divide them."""
+    """Rows whose last column is a number of a level."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(110, N_FEATURES)).astype(np.float32)
     X[:, -1] = rng.integers(0, N_LEVELS, len(X))
@@ -168,7 +169,8 @@ def twin_of(build, X, y, optimizer="adam"):
     job = estimator(build, shuffle=False)._make_job(X, y)
     twin = keras_model(job.network)
     twin.set_weights(job.weights)
-    twin.compile(optimizer, "mse", jit_compile=False)
+    # Few steps, which tracing a graph would cost more than.
+    twin.compile(optimizer, "mse", run_eagerly=True)
     return twin
 
 
@@ -181,18 +183,18 @@ def log(caplog):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_models_train_as_in_keras(name, rows, log):
-    X, y = rows
+    X, X_val, y, y_val = *np.split(rows[0], [N_ROWS]), *np.split(rows[1], [N_ROWS])
     build = MODELS[name]
-    twin = twin_of(build, X[:75], y[:75], optimizer_for(name))
+    twin = twin_of(build, X, y, optimizer_for(name))
     history = twin.fit(
-        X[:75], y[:75, None], batch_size=16, epochs=5, shuffle=False, verbose=0,
-        validation_data=(X[75:], y[75:, None]),
+        X, y[:, None], batch_size=16, epochs=EPOCHS, shuffle=False, verbose=0,
+        validation_data=(X_val, y_val[:, None]),
     ).history  # fmt: skip
-    ours = estimator(build, shuffle=False, optimizer=optimizer_for(name))
-    ours.fit(X[:75], y[:75], X_val=X[75:], y_val=y[75:])
+    ours = estimator(build, shuffle=False, optimizer=optimizer_for(name), epochs=EPOCHS)
+    ours.fit(X, y, X_val=X_val, y_val=y_val)
     assert "keras.Model.fit" not in log.text
     np.testing.assert_allclose(
-        ours.predict(X), twin.predict(X, verbose=0)[:, 0], rtol=1e-4, atol=1e-5
+        ours.predict(X_val), np.asarray(twin(X_val))[:, 0], rtol=1e-4, atol=1e-5
     )
     np.testing.assert_allclose(ours.history_["loss"], history["loss"], rtol=1e-4)
     np.testing.assert_allclose(ours.history_["val_loss"], history["val_loss"], rtol=1e-4)
@@ -278,7 +280,7 @@ def test_embedding_numbers_outside_the_table_are_not_read_silently(rows):
     ids=lambda value: getattr(value, "name", value),
 )
 def test_classifiers_train_as_in_keras(loss, units, activation, rows, log):
-    X, y = rows
+    X, y = (part[:N_ROWS] for part in rows)
     labels = y > 0
 
     def build(meta):
@@ -291,17 +293,17 @@ def test_classifiers_train_as_in_keras(loss, units, activation, rows, log):
         )
 
     ours = KerasClassifier(
-        build, loss=loss, optimizer="adam", metrics=["accuracy"], epochs=5, batch_size=16,
+        build, loss=loss, optimizer="adam", metrics=["accuracy"], epochs=EPOCHS, batch_size=16,
         shuffle=False, random_state=0,
     )  # fmt: skip
     job = ours._make_job(X, labels)
     twin = keras_model(job.network)
     twin.set_weights(job.weights)
-    twin.compile("adam", loss, metrics=["accuracy"], jit_compile=False)
+    twin.compile("adam", loss, metrics=["accuracy"], run_eagerly=True)
     is_sparse = "sparse" in getattr(loss, "name", loss)
     targets = labels[:, None] if units == 1 or is_sparse else np.eye(2)[labels.astype(int)]
     history = twin.fit(
-        X, targets.astype(float), batch_size=16, epochs=5, shuffle=False, verbose=0
+        X, targets.astype(float), batch_size=16, epochs=EPOCHS, shuffle=False, verbose=0
     ).history
     ours.fit(X, labels)
     assert "keras.Model.fit" not in log.text
