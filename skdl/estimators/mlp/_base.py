@@ -123,12 +123,12 @@ class BaseMLP(BaseNetwork):
 
         After RealMLP-TD (Holzmüller et al. 2024): robust scaling with smooth clipping, embedded
         numbers, a scale layer, parametric activations, and a learning rate that rises and falls
-        in waves, with the weights of the best epoch on held-out rows kept. After TabM (Gorishniy
-        et al. 2025): eight networks that share their weights. Widths, bins, batches, epochs, and
-        whether numbers are embedded at all, follow the number of rows; `effective_params_` tells
-        what they became. Takes DataFrames with categories
-        and gaps. It is an ordinary estimator; its parameters spell it all out, and can be changed
-        and searched as any.
+        in waves, with the weights of the best epoch on held-out rows kept; with `time`, it trains
+        anew on all rows for as many epochs. After TabM (Gorishniy et al. 2025): eight networks
+        that share their weights. Widths, bins, batches, epochs, and whether numbers are embedded
+        at all, follow the number of rows; `effective_params_` tells what they became. Takes
+        DataFrames with categories and gaps. It is an ordinary estimator; its parameters spell it
+        all out, and can be changed and searched as any.
 
         Parameters
         ----------

@@ -38,6 +38,9 @@ _PRESET: dict[str, Any] = {
     "validation_fraction": 0.2,
     # As many as there are epochs at most: the last wave is longer than any peak of the loss.
     "patience": 256,
+    # The latest rows tell most of those to come: never trained on, they raised the error
+    # by 45 % on one table (docs/accuracy.rst).
+    "refit": "time",
 }
 REGRESSOR_PRESET: dict[str, Any] = {**_PRESET, "activation": "mish"}
 # Without any smoothing, networks that know small tables by heart are far too sure of themselves;

@@ -79,6 +79,7 @@ def test_epochs_that_follow_the_rows_are_refitted_in_the_same_share(rows, monkey
 
 def test_time_refits_where_times_are_known_alone(rows):
     X, y, time = rows
+    assert MLPRegressor.tabular().refit == MLPClassifier.tabular().refit == "time"
     network = MLPRegressor(**STOPS, refit="time")
     np.testing.assert_array_equal(
         clone(network).fit(X, y).predict(X), MLPRegressor(**STOPS).fit(X, y).predict(X)
