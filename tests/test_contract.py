@@ -577,13 +577,11 @@ def test_fit_leaves_every_parameter_as_it_was(Estimator):
         assert value is before[name], name
 
 
-# In two parts, for two processes at once.
 @pytest.mark.slow
-@pytest.mark.parametrize("part", [slice(0, None, 2), slice(1, None, 2)], ids=["even", "odd"])
-def test_pickles_work_in_a_process_that_has_not_loaded_tensorflow(part, fresh_python, tmp_path):
+def test_pickles_work_in_a_process_that_has_not_loaded_tensorflow(fresh_python, tmp_path):
     cases = [
         (fitted_off_default(E), with_every_parameter_off_default(E), *data_for(E))
-        for E in ESTIMATORS[part]
+        for E in ESTIMATORS
     ]
     (tmp_path / "cases.pickle").write_bytes(pickle.dumps(cases))
     fresh_python(
