@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import platform
-import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skdl._extras import installed_version
 from skdl._plain_data import without_building
 from skdl._validation import show
+from skdl._whole_files import write_whole
 from skdl.exceptions import UnsafeFileError
 from skdl.io._archive import MANIFEST, check_archive, objects_in
 from skdl.io._skops import skops_module
+
+if TYPE_CHECKING:
+    import os
 
 __all__ = ["save", "to_bytes"]
 
@@ -70,7 +72,7 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     >>> bool((loaded.predict(X) == network.predict(X)).all())
     True
     """
-    _write(Path(path), to_bytes(estimator))
+    write_whole(Path(path), to_bytes(estimator))
 
 
 def to_bytes(estimator: Any) -> bytes:
@@ -139,17 +141,3 @@ def _functions_in(data: bytes) -> list[str]:
         if node["__loader__"] in {"FunctionNode", "TypeNode"}
     )
     return [name for name in found if not name.startswith("builtins.")]
-
-
-def _write(path: Path, data: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

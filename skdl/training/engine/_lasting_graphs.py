@@ -14,13 +14,13 @@ import dataclasses
 import functools
 import hashlib
 import os
-import tempfile
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skdl import _compile_cache
 from skdl._compat_tensorflow import is_watched
+from skdl._whole_files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,12 +130,13 @@ def taken_out(concrete: Any, name: str) -> LastingGraph | None:
     """
     if concrete.captured_inputs or is_watched():
         return None
-    found = {f.signature.name: f for f in concrete.graph.as_graph_def().library.function}
+    called = concrete.graph.as_graph_def().library
+    found = {f.signature.name: f for f in called.function}
     top = concrete.function_def
     found[top.signature.name] = top
     order = _reached(top.signature.name, found)
     names = {old: f"{name}_{i}" if i else name for i, old in enumerate(order)}
-    library = type(concrete.graph.as_graph_def().library)()
+    library = type(called)()
     for old in order:
         own = library.function.add()
         own.CopyFrom(found[old])
@@ -145,8 +146,8 @@ def taken_out(concrete: Any, name: str) -> LastingGraph | None:
                 return None
             node.ClearField("experimental_debug_info")
             node.op = names.get(node.op, node.op)
-            for called in _functions_of(node):
-                called.name = names[called.name]
+            for own_call in _functions_of(node):
+                own_call.name = names[own_call.name]
         _number_arguments(own)
     return LastingGraph(name, library)
 
@@ -225,14 +226,7 @@ def write(graph: LastingGraph) -> None:
     if len(packed) > _MOST_BYTES:
         return
     with contextlib.suppress(OSError):
-        descriptor, path = tempfile.mkstemp(dir=file.parent, suffix=".part")
-        try:
-            with os.fdopen(descriptor, "wb") as part:
-                part.write(hashlib.sha256(packed).digest() + packed)
-            Path(path).replace(file)
-        except BaseException:
-            Path(path).unlink(missing_ok=True)
-            raise
+        write_whole(file, hashlib.sha256(packed).digest() + packed, private=True)
 
 
 def _file(name: str) -> Path | None:
