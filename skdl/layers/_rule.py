@@ -402,13 +402,18 @@ def penalty_of_kernel(kernel: Tensor, scalars: dict[str, Tensor]) -> Tensor | fl
     """Return ``l1 * sum(|w|) + l2 * sum(w**2)`` of each member, ``[M]`` or 0."""
     import tensorflow as tf
 
-    penalty: Any = 0.0
-    axes = list(range(1, len(kernel.shape)))
+    def each(name: str, values: Tensor) -> Tensor:
+        scalar = scalars[name]
+        return tf.reshape(scalar, [-1] + [1] * (len(kernel.shape) - 1)) * values
+
+    # Summed once: sums over all weights are what penalties cost under XLA.
+    terms: list[Any] = []
     if "l1" in scalars:
-        penalty += scalars["l1"] * tf.reduce_sum(tf.abs(kernel), axes)
+        terms.append(each("l1", tf.abs(kernel)))
     if "l2" in scalars:
-        penalty += scalars["l2"] * tf.reduce_sum(tf.square(kernel), axes)
-    return penalty
+        terms.append(each("l2", tf.square(kernel)))
+    axes = list(range(1, len(kernel.shape)))
+    return tf.reduce_sum(sum(terms[1:], terms[0]), axes) if terms else 0.0
 
 
 def kernel_behind_affine(weights: Arrays, affine: Affine) -> Arrays:

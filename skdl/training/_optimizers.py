@@ -25,6 +25,7 @@ __all__ = [
     "SLOTS",
     "describe_optimizer",
     "is_elementwise",
+    "is_variable_by_variable",
     "optimizer_step",
     "with_learning_rate",
     "with_scalars",
@@ -123,6 +124,11 @@ def with_scalars(described: Optimizer, **changed: float) -> Optimizer:
 def is_elementwise(optimizer: Optimizer) -> bool:
     """Tell whether the engine has a rule for this optimizer."""
     return optimizer.kind != "Keras"
+
+
+def is_variable_by_variable(optimizer: Optimizer) -> bool:
+    """Tell whether a step of one variable needs nothing of the others, or of its own bounds."""
+    return not {"clipnorm", "global_clipnorm"} & set(dict(optimizer.scalars))
 
 
 # What is built into the trace, see `rule_options`.

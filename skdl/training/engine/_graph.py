@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Any
 
 from skdl.layers import (
@@ -15,18 +16,22 @@ from skdl.layers import (
     size,
 )
 from skdl.training._losses import activated, reduction_of, row_losses
+from skdl.training._optimizers import is_variable_by_variable
 from skdl.training.engine._row_pool import SPARSE, rows_in_place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tensorflow import Tensor
 
     from skdl.layers import PlacedLayer, Variable
-    from skdl.training.engine._calls import Data, Offsets, State, TrainingCall, Units
+    from skdl.training.engine._calls import Data, Offsets, TrainingCall, Units
     from skdl.training.engine._program_spec import ProgramSpec
 
 __all__ = ["Graph"]
+
+# Numbers of a variable from which on copying it costs more than a kernel of its own.
+_LARGE = 8192
 
 
 class Graph:
@@ -69,6 +74,8 @@ class Graph:
             return [list(v.shape) for v in variables]
         trained = self.blueprint.layout.part(trainable=True)
         every = [*trained, *self.blueprint.layout.part(trainable=False)]
+        if not every:
+            return []
         shapes = tf.split(dims, [len(v.shape) for v in every], num=len(every))
         return list(shapes[: len(trained)] if trainable else shapes[len(trained) :])
 
@@ -84,23 +91,74 @@ class Graph:
         """Return the number of elements of each trained variable."""
         return self._sizes(self._shapes(dims, trainable=True))
 
-    def unpacked(self, state: State, dims: Tensor) -> dict[Variable, Tensor]:
-        """Cut the flat ``[M, P]`` vectors into one tensor ``[M, ...]`` per variable."""
+    @functools.cached_property
+    def pieces(self) -> list[list[int]]:
+        """Which of the trained variables are one tensor in the loop over batches, see `cut`.
+
+        XLA copies each variable out of a flat vector for its matrix product, and its gradient back
+        into one, in every step: large ones are tensors of their own there. The plain graph pays
+        for each operation instead, so all of them are one.
+        """
+        variables = self.blueprint.layout.part(trainable=True)
+        every = list(range(len(variables)))
+        optimizer = self.spec.optimizer
+        if not self.spec.compiled or optimizer is None or not is_variable_by_variable(optimizer):
+            return [every]
+        large = [i for i in every if size(variables[i].shape) >= _LARGE]
+        small = [i for i in every if i not in large]
+        return [*([i] for i in large), *([small] if small else [])] or [every]
+
+    def cut(self, flat: Tensor) -> tuple[Tensor, ...]:
+        """Cut ``[M, P]`` into the tensors ``[M, p]`` that the loop over batches carries."""
         import tensorflow as tf
 
+        if len(self.pieces) == 1:
+            return (flat,)
+        variables = self.blueprint.layout.part(trainable=True)
+        parts = tf.split(flat, [size(v.shape) for v in variables], axis=1)
+        return tuple(_beside([parts[i] for i in own]) for own in self.pieces)
+
+    def joined(self, pieces: Sequence[Tensor]) -> Tensor:
+        """Undo `cut`."""
+        import tensorflow as tf
+
+        if len(self.pieces) == 1:
+            return pieces[0]
+        variables = self.blueprint.layout.part(trainable=True)
+        parts: dict[int, Tensor] = {}
+        for piece, own in zip(pieces, self.pieces, strict=True):
+            sizes = [size(variables[i].shape) for i in own]
+            parts.update(zip(own, tf.split(piece, sizes, axis=1), strict=True))
+        return _beside([parts[i] for i in range(len(variables))])
+
+    def unpacked(
+        self, pieces: Sequence[Tensor], statistics: Tensor, dims: Tensor
+    ) -> dict[Variable, Tensor]:
+        """Return one tensor ``[M, ...]`` per variable, of weights that are `cut` and the others."""
+        variables = self.blueprint.layout.part(trainable=True)
+        shapes = self._shapes(dims, trainable=True)
+        tensors: dict[Variable, Tensor] = {}
+        for piece, own in zip(pieces, self.pieces, strict=True):
+            tensors |= self._split(piece, [variables[i] for i in own], [shapes[i] for i in own])
+        others = self.blueprint.layout.part(trainable=False)
+        return tensors | self._split(statistics, others, self._shapes(dims, trainable=False))
+
+    def _split(
+        self, flat: Tensor, variables: Sequence[Variable], shapes: list[Any]
+    ) -> dict[Variable, Tensor]:
+        """Cut ``[M, p]`` into one tensor ``[M, ...]`` per variable."""
+        import tensorflow as tf
+
+        if not variables:
+            return {}
         tensors = {}
-        for trainable, flat in ((True, state.weights), (False, state.statistics)):
-            variables = self.blueprint.layout.part(trainable=trainable)
-            if not variables:
-                continue
-            shapes = self._shapes(dims, trainable=trainable)
-            parts = tf.split(flat, self._sizes(shapes), axis=1, num=len(variables))
-            members = shape_of(flat)[:1]
-            for variable, part, shape in zip(variables, parts, shapes, strict=True):
-                tensor = tf.reshape(part, concatenated(members, shape))
-                known = variable.shape if self.spec.is_static else [None] * len(variable.shape)
-                tensor.set_shape([None, *known])
-                tensors[variable] = tensor
+        parts = tf.split(flat, self._sizes(shapes), axis=1, num=len(variables))
+        members = shape_of(flat)[:1]
+        for variable, part, shape in zip(variables, parts, shapes, strict=True):
+            tensor = tf.reshape(part, concatenated(members, shape))
+            known = variable.shape if self.spec.is_static else [None] * len(variable.shape)
+            tensor.set_shape([None, *known])
+            tensors[variable] = tensor
         return tensors
 
     def _active_scalars(self, position: int, scalars: Tensor) -> dict[str, Tensor]:
@@ -205,8 +263,8 @@ class Graph:
         x = self._gathered(data.rows, index + offsets.inputs[:, None], dims)
         return x, tf.gather(data.targets, y_index), tf.gather(data.weights, y_index) * mask
 
-    def zeros_kept(self, call: TrainingCall) -> Callable[[Any], Any]:
-        """Return what sets to zero, in ``[M, P]``, what stays zero throughout an epoch.
+    def zeros_kept(self, call: TrainingCall) -> Callable[[Sequence[Any]], list[Any]]:
+        """Return what sets to zero, in pieces of ``[M, P]``, what stays zero throughout an epoch.
 
         That is what is zero in the kernels of pruned members, and units that pad a network.
         """
@@ -214,12 +272,16 @@ class Graph:
 
         if self.spec.pads:
             (own_units,) = call.own_units
-            return lambda values: tf.where(own_units.is_own, values, 0.0)
-        if not self.spec.prunes:
-            return lambda values: values
-        (zeros,) = call.zeros
-        where = zeros.is_kernel[None, :] & zeros.is_kept[:, None] & (call.state.weights == 0)
-        return lambda values: tf.where(where, 0.0, values)
+            kept = self.cut(own_units.is_own)
+        elif self.spec.prunes:
+            (zeros,) = call.zeros
+            stays = zeros.is_kernel[None, :] & zeros.is_kept[:, None] & (call.state.weights == 0)
+            kept = self.cut(~stays)
+        else:
+            return list
+        return lambda pieces: [
+            tf.where(own, piece, 0.0) for own, piece in zip(kept, pieces, strict=True)
+        ]
 
     def reduced(self, values: Tensor, weight: Tensor, mask: Tensor) -> Tensor:
         """Return the loss ``[M]`` of a batch from its row losses ``[M, B]``."""
@@ -280,3 +342,10 @@ class Graph:
             tf.reduce_sum(metric.rows(targets, predictions) * mask, 1)
             for metric in self.spec.metrics
         ]
+
+
+def _beside(parts: Sequence[Tensor]) -> Any:
+    """Return ``[M, p]`` tensors one after the other along their second axis."""
+    import tensorflow as tf
+
+    return parts[0] if len(parts) == 1 else tf.concat(parts, 1)

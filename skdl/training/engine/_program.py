@@ -231,9 +231,9 @@ class Program:
 
         def step(
             i: Tensor,
-            weights: Tensor,
+            weights: tuple[Tensor, ...],
             statistics: Tensor,
-            slots: tuple[Tensor, ...],
+            slots: tuple[tuple[Tensor, ...], ...],
             log: Tensor,
             seen: Tensor | tf.TensorArray,
         ) -> Any:
@@ -248,30 +248,36 @@ class Program:
             )  # fmt: skip
             with tf.GradientTape() as tape:
                 tape.watch(weights)
-                tensors = graph.unpacked(State(weights, statistics), call.dims)
+                tensors = graph.unpacked(weights, statistics, call.dims)
                 outputs, new_statistics = graph.forward(tensors, call.scalars, x, run)
                 y = prepared_targets(self.spec.network.loss, y, outputs)
                 loss = graph.reduced(graph.row_losses(call.scalars, y, outputs), weight, mask)
                 loss += graph.penalty(tensors, call.scalars)
                 # Members do not meet in this sum, so its gradient is each member's own.
                 total = tf.reduce_sum(loss)
-            gradient = at_zero(tape.gradient(total, weights))
+            gradients = at_zero(
+                tape.gradient(total, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            )
             if new_statistics is not None:
                 statistics = new_statistics
-            weights, new_slots = optimizer_step(
-                optimizer.kind, options, columns, sizes,
-                w=weights, g=gradient, slots=slots,
-                step=call.steps_before[:, None] + step_numbers[i],
-                rate=call.rates[i][:, None], share=share[:, None],
-            )  # fmt: skip
+            stepped = [
+                optimizer_step(
+                    optimizer.kind, options, columns, sizes,
+                    w=weights[k], g=gradients[k], slots=[slot[k] for slot in slots],
+                    step=call.steps_before[:, None] + step_numbers[i],
+                    rate=call.rates[i][:, None], share=share[:, None],
+                )
+                for k in range(len(weights))
+            ]  # fmt: skip
             # Momentum would move a weight on that has become zero.
-            weights = at_zero(weights)
+            weights = tuple(at_zero([w for w, _ in stepped]))
+            slots = tuple(zip(*(own for _, own in stepped), strict=True))
             sums = [loss * rows_here, *graph.metric_sums(y, outputs, call.units, mask)]
             # A member without rows in this step has nothing to add, not even 0 * NaN.
             sums_here = tf.where(share[:, None] > 0, tf.stack(sums, 1), 0.0)
             if self.spec.collect:
                 seen = seen.write(i, graph.predictions(outputs, call.units))
-            return i + 1, weights, statistics, tuple(new_slots), log + sums_here, seen
+            return i + 1, weights, statistics, slots, log + sums_here, seen
 
         seen: Any = tf.zeros([])
         if self.spec.collect:
@@ -279,13 +285,21 @@ class Program:
         _, weights, statistics, slots, log, seen = tf.while_loop(
             lambda i, *_: i < call.n_steps,
             step,
-            (tf.constant(0), *call.state, call.slots, tf.zeros([m, n_logs]), seen),
+            (
+                tf.constant(0),
+                graph.cut(call.state.weights),
+                call.state.statistics,
+                tuple(map(graph.cut, call.slots)),
+                tf.zeros([m, n_logs]),
+                seen,
+            ),
             shape_invariants=None if self._by_shape else self._invariants(n_logs, seen),
         )
         total_rows = tf.cast(tf.reduce_sum(counts, 0), tf.float32)
         log /= tf.maximum(total_rows, 1.0)[:, None]
         outputs = seen.stack() if self.spec.collect else tf.zeros([0, 0, 0, 0])
-        return EpochResult(State(weights, statistics), slots, log, outputs)
+        state = State(graph.joined(weights), statistics)
+        return EpochResult(state, tuple(map(graph.joined, slots)), log, outputs)
 
     def _noise_at(self, call: TrainingCall, i: Tensor) -> Callable[[int, Any], Tensor]:
         """Return how layers get their noise in step i.
@@ -328,8 +342,9 @@ class Program:
         import tensorflow as tf
 
         open_matrix = tf.TensorShape([None, None])
+        pieces = (open_matrix,) * len(self.graph.pieces)
         return (
-            tf.TensorShape([]), open_matrix, open_matrix, (open_matrix,) * self.n_slots,
+            tf.TensorShape([]), pieces, open_matrix, (pieces,) * self.n_slots,
             tf.TensorShape([None, n_logs]),
             tf.TensorShape(None) if self.spec.collect else seen.shape,
         )  # fmt: skip
@@ -342,7 +357,7 @@ class Program:
         graph, (index, counts) = self.graph, call.batches
         n_steps, m = tf.shape(index)[0], tf.shape(index)[1]
         row_counts, places = tf.cast(counts, tf.float32), _places_of_rows(index)
-        tensors = graph.unpacked(call.state, call.dims)
+        tensors = graph.unpacked(graph.cut(call.state.weights), call.state.statistics, call.dims)
         n_sums = 2 + len(self.spec.metrics)
 
         def step(i: Tensor, sums: Tensor, seen: Tensor | tf.TensorArray) -> Any:
@@ -377,9 +392,10 @@ class Program:
         return Evaluation(log, outputs)
 
     def _predict(self, state: State, dims: Tensor, x: Tensor) -> Tensor:
-        tensors = self.graph.unpacked(state, dims)
-        outputs, _ = self.graph.forward(tensors, (), x, Pass(training=False))
-        return self.graph.activated(outputs)
+        graph = self.graph
+        tensors = graph.unpacked(graph.cut(state.weights), state.statistics, dims)
+        outputs, _ = graph.forward(tensors, (), x, Pass(training=False))
+        return graph.activated(outputs)
 
 
 def _places_of_rows(index: Tensor) -> Tensor:
