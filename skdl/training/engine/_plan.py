@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "batch_rows",
     "fit_together",
+    "is_large",
     "padded_stacks",
     "split_by_memory",
     "stack_key",
@@ -39,6 +40,10 @@ __all__ = [
 # Numbers in the windows of one member's batch, up to which they stay in the cache. Beyond,
 # TensorFlow's own convolutions are faster than matrix products of windows.
 _MOST_WINDOWS = 300_000
+# Weights from which on the products of one member keep a core as busy as those of several, and the
+# seconds beside which a call is cheap.
+_LARGE_NETWORK = 50_000
+_WORTH_A_CALL = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,6 +149,16 @@ def worth_recompiling(running: Sequence[Member], n_gone: int) -> bool:
     """
     saved = _steps_to_come(running) * n_gone * _member_seconds(running)
     return saved > _prices().compiling
+
+
+def is_large(members: Sequence[Member]) -> bool:
+    """Tell whether an epoch of one member under XLA is worth a call of its own."""
+    blueprint = blueprint_of(members[0].network)
+    n_weights = blueprint.layout.n_numbers(trainable=True)
+    if has_gpu() or blueprint.n_loop_steps or n_weights < _LARGE_NETWORK:
+        return False
+    per_step = _prices().arithmetic * n_weights * batch_rows(members)
+    return per_step * min(m.job.steps_per_epoch for m in members) > _WORTH_A_CALL
 
 
 def padded_stacks(stacks: Sequence[list[Member]]) -> list[list[Member]]:

@@ -17,7 +17,12 @@ from skdl.training.engine._garbage import full_collections_put_off
 from skdl.training.engine._member import end_abandoned_calls
 from skdl.training.engine._noise import NoiseTable
 from skdl.training.engine._padding import padding_of
-from skdl.training.engine._plan import batch_rows, worth_compiling, worth_recompiling
+from skdl.training.engine._plan import (
+    batch_rows,
+    is_large,
+    worth_compiling,
+    worth_recompiling,
+)
 from skdl.training.engine._prediction import traced_meanwhile
 from skdl.training.engine._program import program_for
 from skdl.training.engine._program_spec import ProgramSpec
@@ -136,12 +141,15 @@ class Stack:
         """Cut the stack into shards, the calls of which go side by side.
 
         XLA takes little more than one core for the small matrix products of a stack, so each core
-        gets a part of the members. The plain graph spreads its operations itself.
+        gets a part of the members. Large networks gain nothing from company in a call: one in each
+        leaves no place vacant, and what is compiled for one serves any number of them. The plain
+        graph spreads its operations itself.
         """
         members = self.members
-        n_shards = (
-            n_cores() if self._compiled else len(members) if self._one_member_at_a_time else 1
-        )
+        if self._compiled:
+            n_shards = len(members) if is_large(members) else n_cores()
+        else:
+            n_shards = len(members) if self._one_member_at_a_time else 1
         n_places = min(-(-len(members) // min(n_shards, len(members))), self._most_members)
         self._is_cut = True
         self._shards = [

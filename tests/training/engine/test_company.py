@@ -14,7 +14,7 @@ import skdl
 from skdl import MLPRegressor
 from skdl.exceptions import DivergenceError
 from skdl.training import _part
-from skdl.training.engine import _stack
+from skdl.training.engine import _plan, _stack
 from tests.checks import PLAIN_OR_XLA
 
 X, Y = load_diabetes(return_X_y=True)
@@ -246,3 +246,26 @@ def test_mixed_stacks_equal_their_jobs_alone(fits):
             assert is_decided_by_rounding(other.history_["val_loss"])
         else:
             assert distance(one, other) < TOLERANCE
+
+
+def test_large_networks_under_xla_learn_the_same_bits_in_any_company(monkeypatch):
+    monkeypatch.setattr(_part, "worth_compiling", lambda *_: True)
+    monkeypatch.setattr(_plan, "_LARGE_NETWORK", 100)
+    monkeypatch.setattr(_plan, "_WORTH_A_CALL", 0.0)
+    calls = []
+
+    class Recorded(_stack.Shard):
+        def __init__(self, shared, members, n_places):
+            calls.append((len(members), n_places))
+            super().__init__(shared, members, n_places)
+
+    monkeypatch.setattr(_stack, "Shard", Recorded)
+    fits = [
+        (MLPRegressor(9, dropout=0.2, batch_size=16, epochs=3 + i, random_state=i), rows, None)
+        for i, rows in enumerate(np.split(np.arange(150), 3))
+    ]
+    together = fitted_together(fits)
+    assert calls[:3] == [(1, 1)] * 3
+    for one, other in zip(together, fitted_alone(fits), strict=True):
+        for ours, theirs in zip(one.model_.get_weights(), other.model_.get_weights(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)

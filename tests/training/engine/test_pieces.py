@@ -26,6 +26,7 @@ def n_pieces(monkeypatch):
             return super().joined(pieces)
 
     monkeypatch.setattr(_part, "worth_compiling", lambda *_: True)
+    monkeypatch.delenv("TF_XLA_FLAGS", raising=False)  # no graph of other pieces from the disk
     monkeypatch.setattr(_graph, "_LARGE", 16)
     monkeypatch.setattr(_program, "Graph", Recorded)
     monkeypatch.setattr(_program, "_programs", collections.OrderedDict())
