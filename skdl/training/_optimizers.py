@@ -1,4 +1,4 @@
-"""Stacked optimizers: Keras' update rules on the flat weights ``[M, P]`` of all members at once.
+"""Stacked optimizers: Keras' update rules on flat weights ``[M, P]``, or pieces, of all members.
 
 Every rule here works element by element, so running it on the flat vector is running it on each
 variable. `share` is 1 for members that take the step and 0 for the others; it enters through the
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SLOTS",
+    "clips_by_norm",
     "describe_optimizer",
     "is_elementwise",
-    "is_variable_by_variable",
     "optimizer_step",
     "with_learning_rate",
     "with_scalars",
@@ -126,9 +126,9 @@ def is_elementwise(optimizer: Optimizer) -> bool:
     return optimizer.kind != "Keras"
 
 
-def is_variable_by_variable(optimizer: Optimizer) -> bool:
-    """Tell whether a step of one variable needs nothing of the others, or of its own bounds."""
-    return not {"clipnorm", "global_clipnorm"} & set(dict(optimizer.scalars))
+def clips_by_norm(optimizer: Optimizer) -> bool:
+    """Tell whether the step of a weight depends on the gradients of others."""
+    return not {"clipnorm", "global_clipnorm"}.isdisjoint(dict(optimizer.scalars))
 
 
 # What is built into the trace, see `rule_options`.

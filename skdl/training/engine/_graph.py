@@ -16,7 +16,7 @@ from skdl.layers import (
     size,
 )
 from skdl.training._losses import activated, reduction_of, row_losses
-from skdl.training._optimizers import is_variable_by_variable
+from skdl.training._optimizers import clips_by_norm
 from skdl.training.engine._row_pool import SPARSE, rows_in_place
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Graph:
         variables = self.blueprint.layout.part(trainable=True)
         every = list(range(len(variables)))
         optimizer = self.spec.optimizer
-        if not self.spec.compiled or optimizer is None or not is_variable_by_variable(optimizer):
+        if not self.spec.compiled or optimizer is None or clips_by_norm(optimizer):
             return [every]
         large = [i for i in every if size(variables[i].shape) >= _LARGE]
         small = [i for i in every if i not in large]
