@@ -12,7 +12,7 @@ from skdl.layers._numpy_operations import NumpyOperations
 from skdl.layers._operations import Operations, RecurrentCell, Value
 from skdl.layers._rule import LayerContext, NoForwardPassError, Pass, Rule, Variable
 from skdl.layers._scaling import robust_units, smoothly_clipped
-from skdl.layers._shapes import Shape, concatenated, shape_of, size
+from skdl.layers._shapes import Shape, concatenated, of_members, shape_of, size
 from skdl.layers._sparse_rows import SparseRows
 from skdl.layers._summary import LayerSummary, layer_summaries
 
@@ -38,6 +38,7 @@ __all__ = [
     "concatenated",
     "keras_model",
     "layer_summaries",
+    "of_members",
     "robust_units",
     "shape_of",
     "size",

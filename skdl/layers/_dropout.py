@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skdl.layers._rule import Rule
-from skdl.layers._shapes import shape_of
+from skdl.layers._shapes import of_members, shape_of
 
 if TYPE_CHECKING:
     from tensorflow import Tensor
@@ -26,7 +26,7 @@ def kept_units(noise: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
     """
     import tensorflow as tf
 
-    rate = tf.reshape(rate, [-1] + [1] * (len(noise.shape) - 1))
+    rate = of_members(rate, len(noise.shape) - 1)
     # Dropped where the 32-bit noise lies below rate * 2**32, in steps of 2**-24 (float32).
     threshold = tf.cast(tf.cast(rate * 2.0**24, tf.uint32) * 256, tf.uint32)
     return noise >= threshold, rate

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from skdl.layers._shapes import Shape, concatenated, shape_of, size
+from skdl.layers._shapes import Shape, concatenated, of_members, shape_of, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -402,18 +402,14 @@ def penalty_of_kernel(kernel: Tensor, scalars: dict[str, Tensor]) -> Tensor | fl
     """Return ``l1 * sum(|w|) + l2 * sum(w**2)`` of each member, ``[M]`` or 0."""
     import tensorflow as tf
 
-    def each(name: str, values: Tensor) -> Tensor:
-        scalar = scalars[name]
-        return tf.reshape(scalar, [-1] + [1] * (len(kernel.shape) - 1)) * values
-
+    n_axes = len(kernel.shape) - 1
+    terms = [
+        of_members(scalars[name], n_axes) * values(kernel)
+        for name, values in (("l1", tf.abs), ("l2", tf.square))
+        if name in scalars
+    ]
     # Summed once: sums over all weights are what penalties cost under XLA.
-    terms: list[Any] = []
-    if "l1" in scalars:
-        terms.append(each("l1", tf.abs(kernel)))
-    if "l2" in scalars:
-        terms.append(each("l2", tf.square(kernel)))
-    axes = list(range(1, len(kernel.shape)))
-    return tf.reduce_sum(sum(terms[1:], terms[0]), axes) if terms else 0.0
+    return tf.reduce_sum(tf.add_n(terms), list(range(1, n_axes + 1))) if terms else 0.0
 
 
 def kernel_behind_affine(weights: Arrays, affine: Affine) -> Arrays:

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from tensorflow import Tensor
 
-__all__ = ["Shape", "concatenated", "n_row_axes", "shape_of", "size"]
+__all__ = ["Shape", "concatenated", "n_row_axes", "of_members", "shape_of", "size"]
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -18,6 +18,13 @@ Shape: TypeAlias = tuple[int, ...]
 def n_row_axes(x: Tensor) -> int:
     """Return how many axes one row has in a tensor ``[M, B, ...]``."""
     return len(x.shape) - 2
+
+
+def of_members(values: Tensor, n_axes: int) -> Any:
+    """Return ``[M]`` with axes of length 1 behind it, as many as one member's part has."""
+    import tensorflow as tf
+
+    return tf.reshape(values, [-1] + [1] * n_axes)
 
 
 def shape_of(x: Tensor) -> Any:

@@ -65,19 +65,16 @@ class Graph:
         )
         self.n_noisy = len(self.noisy) if any_noise else 0
 
-    def _shapes(self, dims: Tensor, *, trainable: bool) -> list[Any]:
+    def _shapes(self, dims: Tensor) -> dict[Variable, Any]:
         """Return each variable's shape: open numbers from `dims`, or given ones under XLA."""
         import tensorflow as tf
 
-        variables = self.blueprint.layout.part(trainable=trainable)
-        if self.spec.is_static:
-            return [list(v.shape) for v in variables]
-        trained = self.blueprint.layout.part(trainable=True)
-        every = [*trained, *self.blueprint.layout.part(trainable=False)]
-        if not every:
-            return []
+        layout = self.blueprint.layout
+        every = [*layout.part(trainable=True), *layout.part(trainable=False)]
+        if self.spec.is_static or not every:
+            return {v: list(v.shape) for v in every}
         shapes = tf.split(dims, [len(v.shape) for v in every], num=len(every))
-        return list(shapes[: len(trained)] if trainable else shapes[len(trained) :])
+        return dict(zip(every, shapes, strict=True))
 
     def _sizes(self, shapes: list[Any]) -> Any:
         """Return the number of elements of each shape."""
@@ -89,7 +86,8 @@ class Graph:
 
     def sizes_of_weights(self, dims: Tensor) -> Any:
         """Return the number of elements of each trained variable."""
-        return self._sizes(self._shapes(dims, trainable=True))
+        shapes = self._shapes(dims)
+        return self._sizes([shapes[v] for v in self.blueprint.layout.part(trainable=True)])
 
     @functools.cached_property
     def pieces(self) -> list[list[int]]:
@@ -135,16 +133,15 @@ class Graph:
         self, pieces: Sequence[Tensor], statistics: Tensor, dims: Tensor
     ) -> dict[Variable, Tensor]:
         """Return one tensor ``[M, ...]`` per variable, of weights that are `cut` and the others."""
-        variables = self.blueprint.layout.part(trainable=True)
-        shapes = self._shapes(dims, trainable=True)
-        tensors: dict[Variable, Tensor] = {}
+        layout, shapes = self.blueprint.layout, self._shapes(dims)
+        trained = layout.part(trainable=True)
+        tensors = self._split(statistics, layout.part(trainable=False), shapes)
         for piece, own in zip(pieces, self.pieces, strict=True):
-            tensors |= self._split(piece, [variables[i] for i in own], [shapes[i] for i in own])
-        others = self.blueprint.layout.part(trainable=False)
-        return tensors | self._split(statistics, others, self._shapes(dims, trainable=False))
+            tensors |= self._split(piece, [trained[i] for i in own], shapes)
+        return tensors
 
     def _split(
-        self, flat: Tensor, variables: Sequence[Variable], shapes: list[Any]
+        self, flat: Tensor, variables: Sequence[Variable], shapes: dict[Variable, Any]
     ) -> dict[Variable, Tensor]:
         """Cut ``[M, p]`` into one tensor ``[M, ...]`` per variable."""
         import tensorflow as tf
@@ -152,10 +149,11 @@ class Graph:
         if not variables:
             return {}
         tensors = {}
-        parts = tf.split(flat, self._sizes(shapes), axis=1, num=len(variables))
+        sizes = self._sizes([shapes[variable] for variable in variables])
+        parts = tf.split(flat, sizes, axis=1, num=len(variables))
         members = shape_of(flat)[:1]
-        for variable, part, shape in zip(variables, parts, shapes, strict=True):
-            tensor = tf.reshape(part, concatenated(members, shape))
+        for variable, part in zip(variables, parts, strict=True):
+            tensor = tf.reshape(part, concatenated(members, shapes[variable]))
             known = variable.shape if self.spec.is_static else [None] * len(variable.shape)
             tensor.set_shape([None, *known])
             tensors[variable] = tensor
@@ -272,15 +270,15 @@ class Graph:
 
         if self.spec.pads:
             (own_units,) = call.own_units
-            kept = self.cut(own_units.is_own)
+            is_free = self.cut(own_units.is_own)
         elif self.spec.prunes:
             (zeros,) = call.zeros
             stays = zeros.is_kernel[None, :] & zeros.is_kept[:, None] & (call.state.weights == 0)
-            kept = self.cut(~stays)
+            is_free = self.cut(~stays)
         else:
             return list
         return lambda pieces: [
-            tf.where(own, piece, 0.0) for own, piece in zip(kept, pieces, strict=True)
+            tf.where(free, piece, 0.0) for free, piece in zip(is_free, pieces, strict=True)
         ]
 
     def reduced(self, values: Tensor, weight: Tensor, mask: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from skdl.layers import Pass, shape_of
+from skdl.layers import Pass, of_members, shape_of
 from skdl.training._losses import prepared_targets
 from skdl.training._optimizers import n_slots, optimizer_step, rule_options
 from skdl.training.engine._calls import (
@@ -260,21 +260,21 @@ class Program:
             )
             if new_statistics is not None:
                 statistics = new_statistics
+            now = {
+                "step": call.steps_before[:, None] + step_numbers[i],
+                "rate": call.rates[i][:, None],
+                "share": share[:, None],
+            }
             stepped = [
-                optimizer_step(
-                    optimizer.kind, options, columns, sizes,
-                    w=weights[k], g=gradients[k], slots=[slot[k] for slot in slots],
-                    step=call.steps_before[:, None] + step_numbers[i],
-                    rate=call.rates[i][:, None], share=share[:, None],
-                )
-                for k in range(len(weights))
-            ]  # fmt: skip
+                optimizer_step(optimizer.kind, options, columns, sizes, w=w, g=g, slots=own, **now)
+                for w, g, *own in zip(weights, gradients, *slots, strict=True)
+            ]
             # Momentum would move a weight on that has become zero.
             weights = tuple(at_zero([w for w, _ in stepped]))
             slots = tuple(zip(*(own for _, own in stepped), strict=True))
             sums = [loss * rows_here, *graph.metric_sums(y, outputs, call.units, mask)]
             # A member without rows in this step has nothing to add, not even 0 * NaN.
-            sums_here = tf.where(share[:, None] > 0, tf.stack(sums, 1), 0.0)
+            sums_here = tf.where(now["share"] > 0, tf.stack(sums, 1), 0.0)
             if self.spec.collect:
                 seen = seen.write(i, graph.predictions(outputs, call.units))
             return i + 1, weights, statistics, slots, log + sums_here, seen
@@ -332,7 +332,7 @@ class Program:
                 piece = tf.gather(noise.table, start + tf.range(count))
             else:
                 piece = noise.table[start : start + count]
-            offset = tf.reshape(noise.keys[i, k], [-1] + [1] * n_axes)
+            offset = of_members(noise.keys[i, k], n_axes)
             return tf.expand_dims(tf.reshape(piece, shape), 0) + offset
 
         return noise_of
