@@ -201,37 +201,40 @@ class Job:
     def data_bytes(self, held: set[int]) -> int:
         """Return what the data of this job take in training, without what others hold already.
 
-        A table that the job has no copy of is held once, by all that train on it together. Rows
-        of its own are counted three times: as what they were made of, as the job's, and by those
-        that train together. Targets and weights are there twice. Each training row's number
-        stands in the job, in the order of an epoch and in its batches.
-
         Parameters
         ----------
         held : set of int
             Identities of the arrays that are counted already; those of this job are added.
         """
-        total = 0
+        own, arrays = self.held_data
+        total = own + sum(n for array, n in arrays.items() if array not in held)
+        held.update(arrays)
+        return total
+
+    @functools.cached_property
+    def held_data(self) -> tuple[int, dict[int, int]]:
+        """Bytes that the data of this job take in training: its own, and those of each array.
+
+        A table that the job has no copy of is held once, by all that train on it together. Rows
+        of its own are counted three times: as what they were made of, as the job's, and by those
+        that train together. Targets and weights are there twice. Each training row's number
+        stands in the job, in the order of an epoch and in its batches.
+        """
+        arrays: dict[int, int] = {}
         for rows in (self.train, self.validation, self.held_out):
             if rows is None:
                 continue
             for X in _parts(rows.X):
                 is_whole = isinstance(X, np.ndarray | RowSource)
-                arrays = [X] if is_whole else [X.data, X.indices, X.indptr]
-                total += sum(_new_bytes(a, held) for a in arrays) * (1 if rows.is_view else 3)
-            total += sum(2 * _new_bytes(y, held) for y in _parts(rows.y))
-            if rows.weight is not None:
-                total += 2 * _new_bytes(rows.weight, held)
-            if rows.index is not None:
-                total += _new_bytes(rows.index, held)
-        return total + 2 * np.dtype(np.int32).itemsize * len(self.train)
+                for array in [X] if is_whole else [X.data, X.indices, X.indptr]:
+                    arrays.setdefault(id(array), _n_bytes(array) * (1 if rows.is_view else 3))
+            for array in (*_parts(rows.y), rows.weight):
+                arrays.setdefault(id(array), 2 * _n_bytes(array))
+            arrays.setdefault(id(rows.index), _n_bytes(rows.index))
+        return 2 * np.dtype(np.int32).itemsize * len(self.train), arrays
 
 
-def _new_bytes(array: Any, held: set[int]) -> int:
-    """Return the size of an array that is not counted yet, and count it."""
-    if id(array) in held:
-        return 0
-    held.add(id(array))
+def _n_bytes(array: Any) -> int:
     return int(getattr(array, "nbytes", 0))
 
 

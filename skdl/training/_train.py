@@ -152,6 +152,12 @@ def _judge(parts: Sequence[Part], rung: float) -> None:
 def _prepared(parts: Sequence[Part], memory_limit: float) -> Iterator[Part]:
     """Yield the parts that go on, ready to run; while one runs, the next compiles."""
     going = [part for part in parts if part.outcomes is None and part.running]
+    # Asked once for all where that answers it: a race has hundreds of parts.
+    all_fit = fit_together([part.running for part in going], memory_limit)
+
+    def is_room(after: Part) -> bool:
+        return all_fit or _is_room(parts, after, memory_limit)
+
     pool = ThreadPoolExecutor(1, thread_name_prefix="skdl-compile")
     try:
         following: Future[None] | None = None
@@ -166,11 +172,11 @@ def _prepared(parts: Sequence[Part], memory_limit: float) -> Iterator[Part]:
                 except Exception as error:  # noqa: BLE001 - belongs to this stack alone
                     part.fail(error)
                     continue
-            if after is not None and not after.is_ready and _is_room(parts, after, memory_limit):
+            if after is not None and not after.is_ready and is_room(after):
                 following = pool.submit(after.make_ready)
             yield part
             # Its tensors must be free before the next is prepared.
-            if part.is_ready and after is not None and not _is_room(parts, after, memory_limit):
+            if part.is_ready and after is not None and not is_room(after):
                 part.rest()
     finally:
         # After Ctrl-C nobody waits for what is still to be compiled.

@@ -123,8 +123,8 @@ class RacingPruner(BasePruner):
         is_known = len(others) >= self.n_trials and n_completed >= self.n_trials
         if not is_known and len(others) < 2 * self.n_trials:
             return False
-        own_mean = float(np.nanmean(own))
-        means = [float(np.nanmean(values)) for _, values in others]
+        own_mean = _mean(own)
+        means = [_mean(values) for _, values in others]
         beside = [
             mean
             for (state, _), mean in zip(others, means, strict=True)
@@ -137,11 +137,11 @@ class RacingPruner(BasePruner):
         better_half = (len(beside) + 2) // 2
         if n_better >= better_half:
             return True
-        return self._is_behind(own, others[int(np.argmax(means))][1])
+        return self._is_behind(own, others[means.index(max(means))][1])
 
-    def _is_behind(self, own: NDArray[np.float64], leader: NDArray[np.float64]) -> bool:
+    def _is_behind(self, own: list[float], leader: list[float]) -> bool:
         """Tell whether the leader is ahead by more than the folds' noise."""
-        found = corrected_t_test(own, leader, self.n_train, self.n_test)
+        found = corrected_t_test(np.array(own), np.array(leader), self.n_train, self.n_test)
         is_behind = bool(found.difference < 0)
         # Of a single fold, nobody knows the noise.
         if math.isnan(found.p_value):
@@ -165,8 +165,17 @@ def record_rung(trial: optuna.Trial, epoch: int, values: NDArray[np.float64]) ->
     set_hidden_attr(trial, _RUNGS, {**known, str(epoch): plain})
 
 
-def _values_at(trial: FrozenTrial, step: int | None) -> NDArray[np.float64] | None:
-    """Return the values of a trial's folds at a rung; None if it did not come so far."""
+def _values_at(trial: FrozenTrial, step: int | None) -> list[float] | None:
+    """Return the values of a trial's folds at a rung; None if it did not come so far.
+
+    A race compares each trial with each other one, so this is no array, which would be slower.
+    """
     rungs: Mapping[str, list[float | None]] = hidden_attrs(trial).get(_RUNGS, {})
-    values = np.array(rungs.get(str(step), []), float)
-    return None if np.isnan(values).all() else values
+    values = [math.nan if value is None else value for value in rungs.get(str(step), ())]
+    return None if all(map(math.isnan, values)) else values
+
+
+def _mean(values: list[float]) -> float:
+    """Return the mean of those folds that have a value."""
+    known = [value for value in values if not math.isnan(value)]
+    return math.fsum(known) / len(known)

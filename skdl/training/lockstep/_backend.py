@@ -155,7 +155,10 @@ class LockstepBackend(ThreadingBackend):
         """Let the caller wait for its tasks, which may train meanwhile."""
         call = self._call
         call.wait()
+        user = self._user
         try:
+            if user is not None and user.timeout is None and not user.return_generator:
+                call.sleep()
             yield
         finally:
             call.wake()
@@ -190,9 +193,11 @@ class LockstepBackend(ThreadingBackend):
                 outcome = (None, error)
             # New tasks that this one's end lets in are queued before it leaves, so that a batch
             # is never trained while some of its members are still to come.
-            if callback is not None:
-                callback(outcome)
-            call.ended(failed=outcome[1] is not None)
+            try:
+                if callback is not None:
+                    callback(outcome)
+            finally:
+                call.ended(failed=outcome[1] is not None)
 
         task = Task(run, call.rendezvous, call, place=call.began())
         call.rendezvous.submit(task)

@@ -35,8 +35,9 @@ __all__ = [
 
 _log = logging.getLogger("skdl")
 
-# Threads that may wait in a fit at once; more tasks than that are trained batch by batch.
-MOST_WAITING = 512
+# Threads that may wait in a fit at once, each with a stack of some 100 kB; more tasks than that
+# are trained batch by batch.
+MOST_WAITING = 4096
 
 
 class ParallelCall:
@@ -59,6 +60,7 @@ class ParallelCall:
         self._n_begun = 0
         self._n_open = 0
         self._is_waiting = False
+        self._can_run_on = threading.Event()
 
     def began(self) -> tuple[int, ...]:
         """Take note of one more task; return its place among all."""
@@ -81,6 +83,8 @@ class ParallelCall:
             self._is_waiting = self._n_open > 0
             if self._is_waiting:
                 self.rendezvous.mark_waiting()
+            else:
+                self._can_run_on.set()
 
     def wake(self) -> None:
         """Let the caller run on, if it waits."""
@@ -88,6 +92,15 @@ class ParallelCall:
             if self._is_waiting:
                 self.rendezvous.mark_running()
             self._is_waiting = False
+            self._can_run_on.set()
+
+    def sleep(self) -> None:
+        """Return when the caller may run on: all its tasks have ended, or one has failed.
+
+        Joblib looks every hundredth of a second whether they have. Hundreds of callers that do,
+        one for each trial of a race, keep a core busy with nothing else.
+        """
+        self._can_run_on.wait()
 
 
 @dataclasses.dataclass(eq=False)
@@ -116,6 +129,27 @@ class Task:
         """Return the place of one more call that this task makes."""
         self.n_calls += 1
         return (*self.place, self.n_calls)
+
+
+class _HeldData:
+    """What the data of some jobs take, those that several share counted once."""
+
+    def __init__(self) -> None:
+        self.n_bytes = 0
+        self._n_users = collections.Counter[int]()
+
+    def add(self, job: Job) -> None:
+        own, arrays = job.held_data
+        self.n_bytes += own + sum(n for array, n in arrays.items() if not self._n_users[array])
+        self._n_users.update(arrays.keys())
+
+    def remove(self, job: Job) -> None:
+        own, arrays = job.held_data
+        self._n_users.subtract(arrays.keys())
+        gone = [array for array in arrays if not self._n_users[array]]
+        self.n_bytes -= own + sum(arrays[array] for array in gone)
+        for array in gone:
+            del self._n_users[array]
 
 
 @dataclasses.dataclass(eq=False)
@@ -184,7 +218,8 @@ class Rendezvous:
         self._waiting: list[_Waiting] = []
         self._trained: collections.deque[_Waiting] = collections.deque()
         # Fits of tasks that have not ended: those that wait, and those that still hold their rows.
-        self._unfinished: list[_Waiting] = []
+        self._unfinished: dict[Task, Job] = {}
+        self._held = _HeldData()
         self._running = 0
         self._is_training = False
         self._closed = False
@@ -244,7 +279,9 @@ class Rendezvous:
             self.check(task.owner)
             self._waiting.append(own)
             # Its rows take the place of those of an earlier fit.
-            self._unfinished = [w for w in self._unfinished if w.task is not task] + [own]
+            self._forget(task)
+            self._unfinished[task] = job
+            self._held.add(job)
             self._running -= 1
             self._advance()
         own.wakes.wait()
@@ -289,14 +326,18 @@ class Rendezvous:
             return True  # somebody must, though outer tasks may hold more than all
         if not self._unfinished:
             return True
-        jobs = [w.job for w in self._unfinished]
-        held = set[int]()
-        taken = sum(job.data_bytes(held) for job in jobs)
         # Tasks that run and have not fitted yet, and the one let in, bring as much as the last.
-        n_fitted = len({w.task for w in self._unfinished})
+        n_fitted = len(self._unfinished)
         n_to_come = self._running + len(self._waiting) + len(self._trained) - n_fitted + 1
-        own = jobs[-1].data_bytes(jobs[-1].tables_of_others())
-        return taken + max(1, n_to_come) * own <= self._memory_limit
+        last = self._unfinished[next(reversed(self._unfinished))]
+        own = last.data_bytes(last.tables_of_others())
+        return self._held.n_bytes + max(1, n_to_come) * own <= self._memory_limit
+
+    def _forget(self, task: Task) -> None:
+        """Take note that a task holds the rows of its last fit no more."""
+        job = self._unfinished.pop(task, None)
+        if job is not None:
+            self._held.remove(job)
 
     def _advance(self) -> None:
         """Let those run that have room; when none can run on, train what waits.
@@ -323,7 +364,7 @@ class Rendezvous:
         """Take note that a task has ended."""
         with self._lock:
             self._running -= 1
-            self._unfinished = [w for w in self._unfinished if w.task is not task]
+            self._forget(task)
             self._advance()
 
 

@@ -3,9 +3,11 @@
 import contextlib
 import functools
 import gc
+import multiprocessing
 import textwrap
 import threading
 import time
+import types
 
 import keras
 import numpy as np
@@ -225,12 +227,59 @@ def test_nested_cross_validation_three_levels_deep(regression):
     np.testing.assert_allclose(together, cross_val_score(search, *regression, cv=3), rtol=1e-3)
 
 
-def test_callers_that_wake_late_are_waited_for(regression):
-    # joblib looks every 10 ms whether a call's tasks are done: each outer fold at other times.
-    for _ in range(8):
+@hangs_show
+@pytest.mark.parametrize("generator", [None, "generator"])
+def test_callers_that_wake_late_are_waited_for(generator, regression):
+    """Joblib looks every 10 ms whether results can be handed on: each outer task at other times."""
+
+    def fit_twice():
+        for _ in range(2):
+            fits = (delayed(regressor().fit)(*regression) for _ in range(3))
+            list(Parallel(**({"return_as": generator} if generator else {}))(fits))
+
+    for _ in range(4):
         with skdl.lockstep() as session:
-            by_nested_search(*regression)
-        assert session.batches == [4 * 3 * 2, 4]
+            Parallel()(delayed(fit_twice)() for _ in range(4))
+        assert session.batches == [12, 12]
+
+
+def test_callers_sleep_until_their_tasks_have_ended(regression, monkeypatch):
+    """A race has hundreds: if each looked at its tasks every 10 ms, nothing else would be done."""
+    looks = []
+    clock = types.SimpleNamespace(time=time.time, sleep=lambda _: looks.append(time.sleep(0.01)))
+    monkeypatch.setattr("joblib.parallel.time", clock)
+    with skdl.lockstep() as session:
+        by_nested_search(*regression)
+        cross_val_score(regressor(), *regression, cv=4)
+    assert session.batches == [4 * 3 * 2, 4, 4]
+    assert looks == []
+
+
+@hangs_show
+def test_a_failure_wakes_the_caller_at_once(regression):
+    is_over = threading.Event()
+
+    def fail():
+        raise LookupError("too bad")
+
+    def wait():
+        is_over.wait(5)  # on one core the other one begins after it
+
+    with skdl.lockstep() as session:
+        with pytest.raises(LookupError, match="too bad"):
+            Parallel()([delayed(wait)(), delayed(fail)()])
+        is_over.set()
+        cross_val_score(regressor(), *regression, cv=4)
+    assert session.batches == [4]
+
+
+@hangs_show
+def test_timeout_ends_a_call(regression):
+    with skdl.lockstep() as session:
+        with pytest.raises(multiprocessing.TimeoutError):
+            Parallel(timeout=0.05)([delayed(time.sleep)(0.5)])
+        cross_val_score(regressor(), *regression, cv=4)
+    assert session.batches == [4]
 
 
 def test_estimators_not_ours_give_the_same(regression, classification):
@@ -310,6 +359,20 @@ def test_small_memory_limit_gives_several_batches_and_the_same_scores(regression
     assert sum(session.batches) == 10
     assert max(session.batches) < 10
     np.testing.assert_allclose(found, cross_val_score(regressor(), *regression, cv=10), rtol=1e-3)
+
+
+def test_what_several_fits_hold_counts_once():
+    one, other = (
+        types.SimpleNamespace(held_data=data)
+        for data in [(8, {1: 100, 2: 50}), (4, {1: 100, 3: 30})]
+    )
+    held = _rendezvous._HeldData()
+    sizes = []
+    for change in (held.add, held.remove):
+        for job in (one, other):
+            change(job)
+            sizes.append(held.n_bytes)
+    assert sizes == [158, 192, 134, 0]
 
 
 @pytest.mark.parametrize("most", slow_but([2, 5], 2))
