@@ -20,6 +20,7 @@ from skdl.training._signals import InterruptedTrainingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
 
     from skdl.training._job import Job
     from skdl.training._trained import Trained
@@ -161,6 +162,7 @@ class _Waiting:
     wakes: threading.Event = dataclasses.field(default_factory=threading.Event)
     batch: list[_Waiting] | None = None
     outcome: Trained | BaseException | None = None
+    traceback: TracebackType | None = None
 
 
 _local = threading.local()
@@ -293,7 +295,8 @@ class Rendezvous:
             del batch
             own.wakes.wait()
         if isinstance(own.outcome, BaseException):
-            raise own.outcome
+            # Others may raise the same one: each would add its frames to those of all before it.
+            raise own.outcome.with_traceback(own.traceback)
         return own.outcome  # type: ignore[return-value]
 
     def _lead(self, batch: list[_Waiting]) -> None:
@@ -315,6 +318,7 @@ class Rendezvous:
     def _release(self, members: list[_Waiting], outcomes: list[Any]) -> None:
         for member, outcome in zip(members, outcomes, strict=True):
             member.outcome = outcome
+            member.traceback = getattr(outcome, "__traceback__", None)
             self._trained.append(member)
 
     def _has_room(self) -> bool:
