@@ -182,7 +182,10 @@ def main():
     """Write the tables for which there are results."""
     if len(sys.argv) != 2:
         raise SystemExit(__doc__)
-    found = read(Path(sys.argv[1]))
+    file = Path(sys.argv[1])
+    if not file.is_file():
+        raise SystemExit(f"There is no file {file}. Expected what bench_tables.py wrote.")
+    found = read(file)
     for function in (judging, claims, scores):
         path = DOCS / f"accuracy_{function.__name__}.inc"
         path.write_text(function(found), encoding="utf-8")

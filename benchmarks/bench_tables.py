@@ -133,7 +133,7 @@ def _ours(name, X, kind, seed):
         return tabular
     if name.startswith("tabular_5fold"):
         folds = getattr(model_selection, f"KFoldEnsemble{kind}")
-        return folds(tabular, refit=5 if name.endswith("refit") else None, random_state=seed)
+        return folds(tabular, refit=5 if name.endswith("refit") else "time", random_state=seed)
     search = {"n_trials": 30, "cv": 0.2, "random_state": seed}
     if name == "search_ensemble":
         search["ensemble_size"] = 10

@@ -359,7 +359,8 @@ def test_the_splitter_alone_says_where_times_go(rows):
 
 def test_members_of_an_ensemble_learn_from_the_past(rows):
     X, y = rows
-    ensemble = KFoldEnsembleRegressor(Ridge(), cv=3, random_state=0).fit(X, y, time=DATES)
+    ensemble = KFoldEnsembleRegressor(Ridge(), cv=3, refit=None, random_state=0)
+    ensemble.fit(X, y, time=DATES)
     splits = list(TimeOrderedSplit(3).split(X, time=DATES))
     members = [Ridge().fit(X[train], y[train]) for train, _ in splits]
     expected = np.mean([member.predict(X) for member in members], axis=0)
@@ -375,11 +376,28 @@ def test_members_of_an_ensemble_learn_from_the_past(rows):
     assert ensemble.oof_score_ == pytest.approx(1 - share)
 
 
-def test_members_refitted_on_all_rows_are_those_that_predict(rows):
+@pytest.mark.parametrize(("refit", "n_members"), [(1, 1), ("time", 3)])
+def test_members_refitted_on_all_rows_are_those_that_predict(refit, n_members, rows):
     X, y = rows
-    ensemble = KFoldEnsembleRegressor(Ridge(), cv=3, refit=1, random_state=0)
+    ensemble = KFoldEnsembleRegressor(Ridge(), cv=3, refit=refit, random_state=0)
     ensemble.fit(X, y, time=DATES)
+    assert len(ensemble.estimators_) == n_members
     np.testing.assert_allclose(ensemble.predict(X), Ridge().fit(X, y).predict(X))
+
+
+def test_only_time_refits_by_default(rows):
+    X, y = rows
+    params = {"epochs": 8, "early_stopping": True, "patience": 8, "learning_rate": 0.05}
+    ensemble = KFoldEnsembleRegressor(MLPRegressor(4, **params), cv=3, random_state=0)
+    assert ensemble.refit == "time"
+    ensemble.fit(X, y, time=DATES)
+    assert len(ensemble.estimators_) == len(ensemble.fold_estimators_) == 3
+    for member in ensemble.estimators_:
+        assert "val_loss" not in member.history_
+        assert member.n_iter_ == ensemble.best_epoch_
+    for refit in ("time", None):
+        ensemble.set_params(refit=refit).fit(X, y)
+        assert ensemble.estimators_ is ensemble.fold_estimators_
 
 
 def test_an_ensemble_in_time_gives_no_intervals_and_no_sets(rows):
@@ -395,7 +413,8 @@ def test_an_ensemble_in_time_gives_no_intervals_and_no_sets(rows):
 
 def test_networks_inside_an_ensemble_split_by_time(rows, inner_splits):
     KFoldEnsembleRegressor(search(), cv=3, random_state=0).fit(*rows, time=DATES)
-    assert len(inner_splits) == 3 * (2 * 3 + 1)
+    # Three on the past, three on all rows.
+    assert len(inner_splits) == (3 + 3) * (2 * 3 + 1)
     assert_in_order(inner_splits)
 
 

@@ -69,9 +69,10 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
         Number of shuffled folds, or a splitter.
     n_iterations : int, default=1
         Number of times that the rows are shuffled and split, if `cv` is a number.
-    refit : int or None, default=None
+    refit : int, "time" or None, default="time"
         Number of members that are fitted on all rows and predict instead of those of the folds.
         Networks are fitted for the number of epochs that was best in the mean over the folds.
+        ``"time"``: as many as there are folds where `fit` is given `time`, else none.
     random_state : int, RandomState or None, default=None
         Decides the folds, and every ``random_state`` parameter inside each member.
     verbose : int, default=0
@@ -126,7 +127,7 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
         estimator: Any,
         cv: Any = 5,
         n_iterations: int = 1,
-        refit: int | None = None,
+        refit: int | Literal["time"] | None = "time",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
@@ -277,9 +278,10 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
         Number of shuffled folds, stratified by class, or what splits the rows.
     n_iterations : int, default=1
         Number of times that the rows are shuffled and split, if `cv` is a number.
-    refit : int or None, default=None
+    refit : int, "time" or None, default="time"
         Number of members that are fitted on all rows and predict instead of those of the folds.
         Networks are fitted for the number of epochs that was best in the mean over the folds.
+        ``"time"``: as many as there are folds where `fit` is given `time`, else none.
     random_state : int, RandomState or None, default=None
         Decides the folds, and every ``random_state`` parameter inside each member.
     verbose : int, default=0
@@ -341,7 +343,7 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
         estimator: Any,
         cv: Any = 5,
         n_iterations: int = 1,
-        refit: int | None = None,
+        refit: int | Literal["time"] | None = "time",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
         calibrate: Literal["temperature"] | None = None,

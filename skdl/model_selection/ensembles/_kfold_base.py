@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -60,7 +60,7 @@ CONSTRAINTS: dict[str, Constraint] = {
         ),
     ),
     "n_iterations": Integer(1, MOST, example=1),
-    "refit": AnyOf(OneOf(None), Integer(1, MOST, example=5)),
+    "refit": AnyOf(OneOf(None, "time"), Integer(1, MOST, example=5)),
     "random_state": RANDOM_STATE,
     "verbose": VERBOSE,
 }
@@ -75,7 +75,7 @@ class BaseKFoldEnsemble(BaseAveraging):
         estimator: Any,
         cv: Any = 5,
         n_iterations: int = 1,
-        refit: int | None = None,
+        refit: int | Literal["time"] | None = "time",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
@@ -131,7 +131,7 @@ class BaseKFoldEnsemble(BaseAveraging):
             Numbers or dates, or the name of a column of `X`. Each member then learns from the rows
             before its fold, and a number of folds are those of `TimeOrderedSplit`: the earliest
             rows have no out-of-fold predictions, and the first members learn from few rows, which
-            `refit` makes up for.
+            `refit` makes up for by default.
         **fit_params : dict
             Such as ``sample_weight``; those with one entry per row are split. They go to every
             member's ``fit``; with ``sklearn.set_config(enable_metadata_routing=True)`` those that
@@ -199,7 +199,7 @@ class BaseKFoldEnsemble(BaseAveraging):
         splits, metadata = split_rows(owner, self.cv, splitter, X, y, metadata, split_params)
         warn_about_random_splits(owner, self.cv, X, splits, metadata, stacklevel=4)
         self._is_by_time = metadata.time is not None
-        members = self._draw_members(rng, len(splits) + (self.refit or 0))
+        members = self._draw_members(rng, len(splits) + self._n_refitted(len(splits)))
         self._seed = int(rng.randint(np.iinfo(np.int32).max))
         self._set_target_attributes(y)
         folds, refitted = members[: len(splits)], members[len(splits) :]
@@ -216,6 +216,12 @@ class BaseKFoldEnsemble(BaseAveraging):
             refits = [(member, X, y, fit_params, None, metadata) for member in refitted]
             self.estimators_, _ = self._fit_members(refits, last_epoch)
         return self
+
+    def _n_refitted(self, n_folds: int) -> int:
+        """Return how many members are fitted on all rows."""
+        if isinstance(self.refit, str):
+            return n_folds if self._is_by_time else 0
+        return self.refit or 0
 
     def _fit_members(
         self, fits: Sequence[tuple[Any, ...]], last_epoch: tuple[int, int] | None = None
