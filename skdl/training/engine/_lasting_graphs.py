@@ -165,8 +165,12 @@ def _number_arguments(definition: Any) -> None:
 
 
 def _functions_of(node: Any) -> Iterator[Any]:
-    """Yield the functions that a node's attributes name."""
-    for value in node.attr.values():
+    """Yield the functions that a node's attributes name, in an order that is the same each time.
+
+    That of a message's map is another one in each process, and decides how functions are numbered.
+    """
+    for key in sorted(node.attr):
+        value = node.attr[key]
         if value.HasField("func"):
             yield value.func
         yield from value.list.func
