@@ -30,7 +30,12 @@ MODELS = {
     "linear": "linear or logistic regression",
     "defaults": "skdl without ``tabular()``, standardised",
 }
-NAMES = {**MODELS, "tabular_5fold": "the 5-fold ensemble", BOOSTING: "gradient boosting"}
+SHORT = {
+    "tabular_5fold": "the 5-fold ensemble",
+    BOOSTING: "gradient boosting",
+    "extra_trees": "extra trees",
+}
+NAMES = {**MODELS, **SHORT}
 NAMES = {model: name.split(" (")[0] for model, name in NAMES.items()}
 # A model that was run on fewer tables than this share has no rank, so that the others keep theirs.
 LEAST_SHARE = 0.5
