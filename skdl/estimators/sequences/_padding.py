@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["PaddedRows", "blocks_of_like_length", "padded", "rounded_up", "sequences_in"]
+__all__ = [
+    "PaddedRows",
+    "blocks_of_like_length",
+    "check_missing",
+    "padded",
+    "rounded_up",
+    "sequences_in",
+]
 
 # Of a block of rows of like length, but for the last one.
 _LEAST_ROWS = 64
@@ -138,7 +145,7 @@ def padded(
     ------
     ValueError
         If a sequence is empty, holds something else than finite numbers, or has other channels
-        than the first one.
+        than the first one; if steps miss in some channels only, or all steps of a sequence.
     """
     arrays = [
         _as_array(f"{owner}: {name}[{i}]", sequence, channels)
@@ -158,6 +165,8 @@ def padded(
     for row, array in zip(base, arrays, strict=True):
         row[: len(array)] = array
     _check_numbers(owner, base, n_steps, name, may_miss=may_miss)
+    if may_miss:
+        check_missing(owner, base, name)
     return PaddedRows(base)
 
 
@@ -193,4 +202,37 @@ def _check_numbers(
         raise ValueError(
             f"{owner}: {name} contains {found} in {wrong.sum()} of {len(base)} sequences, the "
             f"first of them {name}[{int(wrong.argmax())}]. Expected finite numbers{cure}."
+        )
+
+
+def check_missing(owner: str, rows: NDArray[np.float32], name: str = "X") -> None:
+    """Refuse steps that are missing in some channels only, and sequences without any step.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator, which begins messages.
+    rows : ndarray of shape (n, timesteps, channels)
+    name : str
+        Of the argument, for messages.
+
+    Raises
+    ------
+    ValueError
+        If there are such.
+    """
+    missing: NDArray[np.bool_] = np.isnan(rows)
+    is_whole = np.asarray(missing.all(2))
+    if (in_part := (missing.any(2) != is_whole).any(1)).any():
+        raise ValueError(
+            f"{owner}: {name} contains NaN in some channels of a step in {in_part.sum()} of "
+            f"{len(rows)} sequences, the first of them row {int(in_part.argmax())}. Expected NaN in "
+            "all channels of a missing step, as mask_missing=True leaves whole steps out; fill the "
+            "others in, for example with the value of the step before."
+        )
+    if (empty := is_whole.all(1)).any():
+        raise ValueError(
+            f"{owner}: all steps of {name} are NaN in {empty.sum()} of {len(rows)} sequences, the "
+            f"first of them row {int(empty.argmax())}. Expected at least one step; leave these rows "
+            "out."
         )

@@ -21,6 +21,7 @@ from skdl.estimators.base._training_data import rows_in_place
 from skdl.estimators.sequences._padding import (
     PaddedRows,
     blocks_of_like_length,
+    check_missing,
     padded,
     rounded_up,
     sequences_in,
@@ -28,8 +29,6 @@ from skdl.estimators.sequences._padding import (
 from skdl.networks import with_step_mask
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from skdl._validation import Constraint
     from skdl.training import Job, Rows, Trained
 
@@ -138,7 +137,7 @@ class SequenceRows:
                 "which axis they are on."
             )
         if isinstance(rows, np.ndarray) and self.mask_missing:
-            _check_missing(owner, rows)
+            check_missing(owner, rows)
         return rows if not reset else self._lengthened(rows)
 
     def _oriented(self, X: Any) -> Any:
@@ -302,21 +301,3 @@ _AXES = {
     "first": "n_samples, channels, timesteps",
     "last": "n_samples, timesteps, channels",
 }
-
-
-def _check_missing(owner: str, rows: NDArray[np.float32]) -> None:
-    """Refuse steps that are missing in some channels only, and sequences without any step."""
-    missing: NDArray[np.bool_] = np.isnan(rows)
-    is_whole = np.asarray(missing.all(2))
-    if (in_part := (missing.any(2) != is_whole).any(1)).any():
-        raise ValueError(
-            f"{owner}: X contains NaN in some channels of a step in {in_part.sum()} of {len(rows)} "
-            f"sequences, the first of them row {int(in_part.argmax())}. Expected NaN in all "
-            "channels of a missing step, as mask_missing=True leaves whole steps out; fill the "
-            "others in, for example with the value of the step before."
-        )
-    if (empty := is_whole.all(1)).any():
-        raise ValueError(
-            f"{owner}: all steps are NaN in {empty.sum()} of {len(rows)} sequences, the first of "
-            f"them row {int(empty.argmax())}. Expected at least one step; leave these rows out."
-        )

@@ -98,7 +98,17 @@ BAD_ROWS = [
     (
         {"mask_missing": True},
         np.where(np.arange(40)[:, None, None] == 7, np.nan, X),
-        "all steps are NaN in 1 of 40 sequences, the first of them row 7.*leave these",
+        "all steps of X are NaN in 1 of 40 sequences, the first of them row 7.*leave these",
+    ),
+    (
+        {"mask_missing": True},
+        [*RAGGED[:-1], np.array([[0, 1], [np.nan, 1]])],
+        "NaN in some channels of a step in 1 of 40 .*row 39",
+    ),
+    (
+        {"mask_missing": True},
+        [*RAGGED[:-1], np.full((3, 2), np.nan)],
+        "all steps of X are NaN in 1 of 40 sequences, the first of them row 39",
     ),
 ]
 
@@ -115,6 +125,16 @@ def test_rows_to_predict_have_the_channels_of_those_learned():
         fitted.predict(X[:, :, :1])
     with pytest.raises(ValueError, match=r"flat rows, but fit saw .*\(6, 2\)\. Expected sequences"):
         fitted.predict(X.reshape(40, 12))
+
+
+@pytest.mark.parametrize(("steps", "message"), [(1, "some channels"), (slice(None), "all steps")])
+def test_lists_to_predict_have_no_other_gaps_than_arrays(steps, message):
+    fitted = RNNClassifier(**SMALL, mask_missing=True).fit(RAGGED, LABELS)
+    rows = [X[0].copy(), X[1, :4]]
+    rows[0][steps, 0 if steps == 1 else slice(None)] = np.nan
+    for predicted in (rows, padded(rows, 6)):
+        with pytest.raises(ValueError, match=message):
+            fitted.predict(predicted)
 
 
 def test_sparse_rows_are_refused():
