@@ -49,6 +49,15 @@ class Part:
         """Whether its stack stands."""
         return self._stack is not None
 
+    def is_to_be_compiled(self) -> bool:
+        """Tell whether making it ready takes as long as XLA takes to compile."""
+        return not self.is_ready and worth_compiling(self.running, self._n_epochs)
+
+    def rest_if_to_be_compiled(self) -> None:
+        """Rest if the stack would go over to XLA now, so that this can be done beside others."""
+        if self._stack is not None and self._stack.is_worth_compiling():
+            self.rest()
+
     def make_ready(self) -> None:
         """Build the stack of those who go on, compiled if that pays."""
         members = self.running

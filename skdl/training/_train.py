@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 import math
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from skdl._compat_tensorflow import check_not_forked
 from skdl.exceptions import SingleRowBatchWarning
 from skdl.training._keras_fallback import train_with_keras, why_not_in_graph
 from skdl.training._part import Part
+from skdl.training._prepared import prepared
 from skdl.training._signals import AbortParallelCall, InterruptedFit
 from skdl.training.engine._heap import freed_memory_kept
 from skdl.training.engine._member import Member, come_to_rung, end_abandoned_calls
-from skdl.training.engine._plan import fit_together, padded_stacks, split_by_memory, stack_key
+from skdl.training.engine._plan import padded_stacks, split_by_memory, stack_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-    from concurrent.futures import Future
 
     from skdl.training._job import Job
     from skdl.training._progress import StackProgress
@@ -68,8 +66,9 @@ def train(
             for members in split_by_memory(group, memory_limit)
         ]
         # What others are to be compared with at a rung must have come there too.
-        for rung in (*_rungs(position), math.inf):
-            for part in _prepared(parts, memory_limit):
+        rungs = _rungs(position)
+        for rung in (*rungs, math.inf):
+            for part in prepared(parts, memory_limit, is_race=bool(rungs)):
                 part.run(rung, progress, should_stop)
                 end_abandoned_calls(position)
             _judge(parts, rung)
@@ -147,43 +146,3 @@ def _judge(parts: Sequence[Part], rung: float) -> None:
         for member in part.running:
             come_to_rung(member, rung)
         part.end_if_over()
-
-
-def _prepared(parts: Sequence[Part], memory_limit: float) -> Iterator[Part]:
-    """Yield the parts that go on, ready to run; while one runs, the next compiles."""
-    going = [part for part in parts if part.outcomes is None and part.running]
-    # Asked once for all where that answers it: a race has hundreds of parts.
-    all_fit = fit_together([part.running for part in going], memory_limit)
-
-    def is_room(after: Part) -> bool:
-        return all_fit or _is_room(parts, after, memory_limit)
-
-    pool = ThreadPoolExecutor(1, thread_name_prefix="skdl-compile")
-    try:
-        following: Future[None] | None = None
-        for part, after in itertools.zip_longest(going, going[1:]):
-            coming, following = following, None
-            if not part.is_ready:
-                try:
-                    if len(going) == 1:
-                        part.make_ready()  # a thread would cost a small fit a tenth of its time
-                    else:
-                        (coming or pool.submit(part.make_ready)).result()
-                except Exception as error:  # noqa: BLE001 - belongs to this stack alone
-                    part.fail(error)
-                    continue
-            if after is not None and not after.is_ready and is_room(after):
-                following = pool.submit(after.make_ready)
-            yield part
-            # Its tensors must be free before the next is prepared.
-            if part.is_ready and after is not None and not is_room(after):
-                part.rest()
-    finally:
-        # After Ctrl-C nobody waits for what is still to be compiled.
-        pool.shutdown(cancel_futures=True)
-
-
-def _is_room(parts: Sequence[Part], after: Part, memory_limit: float) -> bool:
-    """Tell whether a part may be held beside those whose stacks stand."""
-    held = [part.running for part in parts if part.is_ready and part is not after]
-    return fit_together([*held, after.running], memory_limit)

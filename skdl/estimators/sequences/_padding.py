@@ -226,13 +226,13 @@ def check_missing(owner: str, rows: NDArray[np.float32], name: str = "X") -> Non
     if (in_part := (missing.any(2) != is_whole).any(1)).any():
         raise ValueError(
             f"{owner}: {name} contains NaN in some channels of a step in {in_part.sum()} of "
-            f"{len(rows)} sequences, the first of them row {int(in_part.argmax())}. Expected NaN in "
-            "all channels of a missing step, as mask_missing=True leaves whole steps out; fill the "
-            "others in, for example with the value of the step before."
+            f"{len(rows)} sequences, the first of them row {int(in_part.argmax())}. Expected NaN "
+            "in all channels of a missing step, as mask_missing=True leaves whole steps out; fill "
+            "the others in, for example with the value of the step before."
         )
     if (empty := is_whole.all(1)).any():
         raise ValueError(
             f"{owner}: all steps of {name} are NaN in {empty.sum()} of {len(rows)} sequences, the "
-            f"first of them row {int(empty.argmax())}. Expected at least one step; leave these rows "
-            "out."
+            f"first of them row {int(empty.argmax())}. Expected at least one step; leave these "
+            "rows out."
         )

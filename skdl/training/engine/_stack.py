@@ -185,8 +185,8 @@ class Stack:
             for member in self.members:
                 member.observe("on_train_begin")
         while self._release_stopped():
-            if self._may_compile and not self._compiled:
-                self._compile_if_worth()
+            if self.is_worth_compiling():
+                self._compile()
             try:
                 self._run_epoch()
             except Exception:
@@ -202,15 +202,20 @@ class Stack:
         for shard in self._shards:
             shard.return_state()
 
-    def _compile_if_worth(self) -> None:
-        """Go over to XLA if that pays by now."""
-        if self._epoch and worth_compiling(self.members, self._epoch):
-            self._compiled = True
-            programs = self._programs()
-            data = self._pool.tensors(programs["train"].spec.rows, padded=True)
-            self._shared = dataclasses.replace(self._shared, programs=programs, data=data)
-            self._cut_anew()
-            self.prepare()
+    def is_worth_compiling(self) -> bool:
+        """Tell whether going over to XLA pays by now."""
+        if not self._may_compile or self._compiled or not self._epoch:
+            return False
+        return worth_compiling([m for m in self.members if not m.stopped], self._epoch)
+
+    def _compile(self) -> None:
+        """Go over to XLA."""
+        self._compiled = True
+        programs = self._programs()
+        data = self._pool.tensors(programs["train"].spec.rows, padded=True)
+        self._shared = dataclasses.replace(self._shared, programs=programs, data=data)
+        self._cut_anew()
+        self.prepare()
 
     def _cut_anew(self) -> None:
         self.return_state()

@@ -9,7 +9,8 @@ import tensorflow as tf
 from joblib import Parallel, delayed
 
 from skdl import MLPRegressor
-from skdl.training import Observer, _part, _train, train
+from skdl.training import Observer, _part, _prepared, train
+from skdl.training.engine import _stack
 from skdl.training.lockstep import lockstep
 from tests.training.engine.stacks import WIDTHS, assert_equal, each_stack_alone
 
@@ -79,7 +80,8 @@ def test_results_are_those_of_each_stack_alone(compiled, jobs):
     assert len({tuple(outcome.history["loss"]) for outcome in together}) == 6
 
 
-def test_the_next_stack_is_prepared_while_one_trains(compiled, jobs, events, stacks, monkeypatch):
+def test_the_next_stack_compiles_while_one_trains(jobs, events, stacks, monkeypatch):
+    monkeypatch.setattr(_part, "worth_compiling", lambda *_: True)
     is_prepared = {width: threading.Event() for width in WIDTHS}
     run, make_ready = _part.Part.run, _part.Part.make_ready
 
@@ -103,15 +105,85 @@ def test_the_next_stack_is_prepared_while_one_trains(compiled, jobs, events, sta
         "4 is prepared beside 1",
         "5 is prepared beside 1",
     ]
-    assert [event for event in events if "prepared" not in event] == [
-        f"{width} {what}" for width in WIDTHS for what in ("begins", "begins", "ends", "ends")
-    ]
+    assert [event for event in events if "prepared" not in event] == own_events(*WIDTHS)
+
+
+def test_what_need_not_be_compiled_trains_while_the_first_compiles(jobs, events, monkeypatch):
+    monkeypatch.setattr(_part, "worth_compiling", lambda members, *_: members[0].job is jobs[0])
+    others_have_trained = threading.Event()
+    make_ready = _part.Part.make_ready
+
+    def ready_once_others_have_trained(part):
+        if part.is_to_be_compiled():
+            assert others_have_trained.wait(30)
+        make_ready(part)
+
+    class Last(Observer):
+        def on_train_end(self, member):
+            others_have_trained.set()
+
+    jobs[-1].observers.append(Last())
+    monkeypatch.setattr(_part.Part, "make_ready", ready_once_others_have_trained)
+    together = train(jobs)
+    assert events == own_events(4, 5, 3)
+    monkeypatch.setattr(_part.Part, "make_ready", make_ready)
+    assert_equal(together, each_stack_alone(jobs))
+
+
+def test_before_a_rung_all_compile_ahead(jobs, monkeypatch):
+    monkeypatch.setattr(_part, "worth_compiling", lambda *_: True)
+    assert_prepared_ahead(jobs, monkeypatch)
+
+
+def test_a_stack_that_is_worth_compiling_at_a_rung_compiles_beside_others(jobs, monkeypatch):
+    for module in (_part, _stack):
+        monkeypatch.setattr(module, "worth_compiling", lambda members, n_epochs=0: n_epochs > 0)
+    assert_prepared_ahead(jobs, monkeypatch)
+
+
+class AtARung(Observer):
+    """Waits for others after the first epoch."""
+
+    rungs = (1,)
+
+
+def assert_prepared_ahead(jobs, monkeypatch):
+    """Train jobs, the first compiled stack only once all are compiled, by other threads."""
+    for job in jobs:
+        job.observers.append(AtARung())
+    threads = []
+    all_compiled = threading.Event()
+    prepare, run_epoch = _part.Stack.prepare, _part.Stack._run_epoch
+
+    def noted(stack):
+        prepare(stack)
+        if stack._compiled:
+            threads.append(threading.current_thread().name)
+            if len(threads) == len(WIDTHS):
+                all_compiled.set()
+
+    def after_all_others(stack):
+        if stack._compiled:
+            assert all_compiled.wait(30)
+        run_epoch(stack)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_part.Stack, "prepare", noted)
+        patch.setattr(_part.Stack, "_run_epoch", after_all_others)
+        together = train(jobs)
+    assert len(threads) == len(WIDTHS)
+    assert all("skdl-compile" in name for name in threads)
+    assert_equal(together, each_stack_alone(jobs))
+
+
+def own_events(*widths):
+    return [f"{width} {what}" for width in widths for what in ("begins", "begins", "ends", "ends")]
 
 
 def test_stacks_that_do_not_fit_into_memory_together_come_one_after_the_other(
     jobs, events, stacks, monkeypatch
 ):
-    monkeypatch.setattr(_train, "fit_together", lambda parts, limit: False)
+    monkeypatch.setattr(_prepared, "fit_together", lambda parts, limit: False)
     outcomes = train(jobs)
     own = ("begins", "begins", "ends", "ends")
     assert events == [
@@ -167,7 +239,7 @@ def test_a_stack_that_fails_fails_alone(method, width, jobs, events, monkeypatch
 def test_a_stack_that_failed_is_not_kept_while_others_train(
     method, jobs, events, stacks, monkeypatch
 ):
-    monkeypatch.setattr(_train, "fit_together", lambda parts, limit: False)
+    monkeypatch.setattr(_prepared, "fit_together", lambda parts, limit: False)
     monkeypatch.setattr(
         _part.Stack, method, failing(getattr(_part.Stack, method), 3, out_of_memory())
     )
@@ -203,6 +275,7 @@ def test_no_thread_stays(jobs):
 
 
 def test_ctrl_c_while_stacks_are_compiled(jobs, events, monkeypatch):
+    monkeypatch.setattr(_part, "worth_compiling", lambda *_: True)
     begun = []
     prepare = _part.Stack.prepare
 

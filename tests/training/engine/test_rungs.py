@@ -84,7 +84,7 @@ def test_all_come_to_a_rung_before_any_is_judged(make_jobs):
 def test_waiting_changes_nothing(compiled, fits, options, make_jobs, monkeypatch):
     expected = each_stack_alone(make_jobs(**options))
     if not fits:
-        monkeypatch.setattr("skdl.training._train.fit_together", lambda *_: False)
+        monkeypatch.setattr("skdl.training._prepared.fit_together", lambda *_: False)
     found = train(make_jobs([], **options))
     assert len({outcome.n_epochs for outcome in expected}) > bool(options)
     assert_equal(found, expected)
