@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import time
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -366,7 +367,8 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         n_epochs = max_epochs(base, splits)
         is_judged = n_epochs is not None and len(objectives) == 1
         pruner = make_pruner(self.pruner, base, splits, is_judged=is_judged)
-        self._begin_study(space, start, [X, y, *splits], objectives, pruner)
+        beside = {**params, **dataclasses.asdict(metadata)}
+        self._begin_study(space, start, [X, y, *splits], beside, objectives, pruner)
         if is_only_begun(self):
             return self
         n_trials = 1 if space.names == () else self.n_trials  # there is nothing to draw
@@ -444,6 +446,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         space: Space,
         start: Start,
         data: list[Any],
+        beside: Mapping[str, Any],
         objectives: list[str],
         pruner: BasePruner,
     ) -> None:
@@ -451,7 +454,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         check_target_score(self.target_score, objectives)
         guesses = fixed_guesses(space, self.initial_params or ())
         study = self.study_ = study_of_search(self, len(objectives), pruner)
-        describe_study(study, self, space, start, data, objectives)
+        describe_study(study, self, space, data, beside, objectives)
         if self.start_trial:
             start.enqueue(study)
         for guess in guesses:

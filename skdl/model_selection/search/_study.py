@@ -11,12 +11,13 @@ from skdl.model_selection.search._start import hide_start
 from skdl.model_selection.shared_study import open_study
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import optuna
     from optuna.pruners import BasePruner
 
     from skdl._compat_model_selection import BaseSearchCV
     from skdl.model_selection.search._space import Space
-    from skdl.model_selection.search._start import Start
 
 __all__ = ["describe_study", "study_of_search"]
 
@@ -56,8 +57,8 @@ def describe_study(
     study: optuna.Study,
     search: BaseSearchCV,
     space: Space,
-    start: Start,
     data: list[Any],
+    beside: Mapping[str, Any],
     objectives: list[str],
 ) -> None:
     """Note in a study what it is for; refuse one that was made for something else.
@@ -68,9 +69,10 @@ def describe_study(
         From `study_of_search`.
     search : OptunaSearchCV
     space : Space
-    start : Start
     data : list
         ``X``, ``y`` and the splits.
+    beside : mapping of str to object
+        What ``fit`` is given beside them, by name.
     objectives : list of str
 
     Raises
@@ -81,7 +83,15 @@ def describe_study(
     if _is_shared(search):
         X, y, *splits = data
         arrays = [X, y, *(rows for split in splits for rows in split)]
-        check_comparable(study, space, start, arrays, scoring=search.scoring, objectives=objectives)
+        check_comparable(
+            study,
+            space,
+            search.estimator,
+            arrays,
+            beside=beside,
+            scoring=search.scoring,
+            objectives=objectives,
+        )
     is_named = objectives == ["score"] and isinstance(search.scoring, str)
     set_metric_names(study, [search.scoring] if is_named else objectives)
 

@@ -613,6 +613,42 @@ def test_a_study_takes_no_other_data(kept, data):
     assert len(again.study_.trials) == 2
 
 
+def ridge(**params):
+    return make_pipeline(StandardScaler(), Ridge(**params))
+
+
+OTHERS = [
+    (
+        ridge(solver="svd"),
+        {},
+        r"ridge__solver='auto' there, ridge__solver='svd' here\. .*study_name",
+    ),
+    (make_pipeline(StandardScaler(with_mean=False), Ridge()), {}, "standardscaler__with_mean=True"),
+    (ridge(), {"ridge__sample_weight": np.ones(60)}, r"fit\(ridge__sample_weight\)=nothing there"),
+    (TransformedTargetRegressor(ridge()), {}, "other parameters of its own"),
+]
+
+
+@pytest.mark.parametrize(("estimator", "fit_params", "message"), OTHERS)
+def test_a_study_takes_no_other_estimator(estimator, fit_params, message, data, tmp_path):
+    kept = {"storage": tmp_path / "study.log", "study_name": "it", "start_trial": True}
+    searched(ridge(), {"ridge__alpha": [0.1, 1, 10]}, n_trials=1, **kept).fit(*data)
+    prefix = "regressor__" if isinstance(estimator, TransformedTargetRegressor) else ""
+    again = searched(estimator, {f"{prefix}ridge__alpha": [0.1, 1, 10]}, n_trials=2, **kept)
+    with pytest.raises((ValueError, InvalidParameterError), match=message):
+        again.fit(*data, **fit_params)
+
+
+def test_a_study_goes_on_with_what_does_not_change_scores(data, tmp_path):
+    kept = {"storage": tmp_path / "study.log", "study_name": "it"}
+    X, y = data
+    searched(n_trials=1, **kept).fit(X, y)
+    same = Pipeline(pipeline(verbose=1).steps, verbose=True, memory=str(tmp_path))
+    same.set_params(mlp__hidden_units=[4], mlp__dropout=np.float64(0))
+    again = searched(same, n_trials=2, random_state=1, **kept)
+    assert len(again.fit(X, y).study_.trials) == 2
+
+
 @pytest.mark.slow
 def test_data_frames_are_known_again(tmp_path, data, fresh_python):
     code = """

@@ -301,7 +301,7 @@ def test_continued_study_has_one_start(kept, data):
         assert len(fitted.cv_results_["params"]) == n_trials
         (start,) = starts(fitted.study_)
         assert (start.number, start.value) == (0, fitted.start_score_)
-    with pytest.raises(ValueError, match="holds trials for an estimator with other parameters of"):
+    with pytest.raises(ValueError, match="holds trials of an estimator with other parameters of"):
         searched(Ridge(alpha=0.7), **kept).fit(*data)
 
 
