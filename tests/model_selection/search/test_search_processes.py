@@ -211,7 +211,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(team):
 @on("sqlite")
 def test_a_worker_is_killed_in_the_middle_of_a_round(team):
     """Its trials, of which it has judged some, are all done again, with the same parameters."""
-    racing = {"pruner": "auto", "epochs": 2000}
+    racing = {"pruner": "auto", "epochs": 1000}
     (killed,) = team.start(1, **racing)
     deadline = time.monotonic() + PATIENCE_SECONDS
     judged = []
@@ -226,7 +226,7 @@ def test_a_worker_is_killed_in_the_middle_of_a_round(team):
     killed.wait(timeout=PATIENCE_SECONDS)
     under_way = [t for t in team.trials() if t.state == TrialState.RUNNING]
     assert len(under_way) == N_TRIALS
-    team.finish(team.start(1, pruner="auto", epochs=40))
+    team.finish(team.start(1, **racing))
     trials = team.trials()
     counted = [trial for trial in trials if is_counted(trial)]
     assert len(counted) == N_TRIALS
