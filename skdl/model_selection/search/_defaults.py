@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.pruners import BasePruner, NopPruner
-from optuna.samplers import TPESampler
+from optuna.samplers import BruteForceSampler, TPESampler
 from sklearn.utils import check_random_state
 
 from skdl.estimators.base import max_epochs_of
@@ -104,7 +104,9 @@ def make_pruner(
     return RacingPruner(rungs_of(n_epochs, schedule), *rows_of_splits(splits))
 
 
-def size_of_round(trials_together: int | str, pruner: BasePruner) -> int:
+def size_of_round(
+    trials_together: int | str, pruner: BasePruner, sampler: BaseSampler | None
+) -> int:
     """Return how many trials are asked for and trained at once.
 
     Parameters
@@ -112,11 +114,15 @@ def size_of_round(trials_together: int | str, pruner: BasePruner) -> int:
     trials_together : int or "auto"
     pruner : optuna.pruners.BasePruner
         That of `make_pruner`.
+    sampler : optuna.samplers.BaseSampler or None
+        The user's. One that tries all there is would draw at the end what is under way already.
 
     Returns
     -------
     n_trials : int
     """
+    if isinstance(trials_together, str) and isinstance(sampler, BruteForceSampler):
+        return 1
     if isinstance(trials_together, str):
         return _TRIALS_OF_A_RACE if isinstance(pruner, RacingPruner) else 1
     return trials_together

@@ -44,7 +44,7 @@ from skdl.model_selection.search._saved_search import SavedSearchMixin
 from skdl.model_selection.search._sklearn_callbacks import SearchTasks
 from skdl.model_selection.search._space import check_function, make_space
 from skdl.model_selection.search._start import fixed_guesses, make_start, place_of_start
-from skdl.model_selection.search._study import describe_study, study_of_search
+from skdl.model_selection.search._study import describe_study, sampler_of, study_of_search
 from skdl.model_selection.search._trials import Trials
 from skdl.model_selection.search._warnings import warn_if_no_better, warn_of_unjudged_trials
 from skdl.model_selection.search._workers import (
@@ -402,7 +402,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
             make_library=self._begin_library,
         )
 
-        together = size_of_round(self.trials_together, pruner)
+        together = size_of_round(self.trials_together, pruner, sampler_of(self))
         try:
             self._search(trials, progress, tasks, n_trials, together, (*given, metadata))
         except KeyboardInterrupt:

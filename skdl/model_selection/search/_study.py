@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
     import optuna
     from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
 
     from skdl._compat_model_selection import BaseSearchCV
     from skdl.model_selection.search._space import Space
 
-__all__ = ["describe_study", "study_of_search"]
+__all__ = ["describe_study", "sampler_of", "study_of_search"]
 
 
 def study_of_search(search: BaseSearchCV, n_objectives: int, pruner: BasePruner) -> optuna.Study:
@@ -37,20 +38,35 @@ def study_of_search(search: BaseSearchCV, n_objectives: int, pruner: BasePruner)
     study : optuna.Study
     """
     given = search.study
+    sampler = sampler_of(search)
+    n_together = size_of_round(search.trials_together, pruner, sampler)
     return open_study(
         search.storage if given is None else storage_of(given),
         search.study_name if given is None else given.study_name,
         ["maximize"] * n_objectives,
         hide_start(
             make_sampler(
-                given.sampler if search.sampler is None and given else search.sampler,
-                search.random_state,
-                is_parallel=size_of_round(search.trials_together, pruner) > 1 or _is_shared(search),
+                sampler, search.random_state, is_parallel=n_together > 1 or _is_shared(search)
             )
         ),
         pruner,
         load_if_exists=search.load_if_exists or given is not None,
     )
+
+
+def sampler_of(search: BaseSearchCV) -> BaseSampler | None:
+    """Return the user's sampler, that of the study that was given if need be.
+
+    Parameters
+    ----------
+    search : OptunaSearchCV
+
+    Returns
+    -------
+    sampler : optuna.samplers.BaseSampler or None
+    """
+    sampler: BaseSampler | None = search.sampler
+    return search.study.sampler if sampler is None and search.study is not None else sampler
 
 
 def describe_study(

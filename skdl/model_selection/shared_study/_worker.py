@@ -282,9 +282,27 @@ class _Worker:
         """Return up to `n_trials` trials, all of them within the budget."""
         while len(self._open) < n_trials:
             snapshot = self._look()
-            if snapshot.n_claimed >= self._budget or not self._claim(snapshot):
+            is_enough = snapshot.n_claimed >= self._budget or self._is_whole_grid_open(snapshot)
+            if is_enough or not self._claim(snapshot):
                 break
         return list(self._open.values())
+
+    def _is_whole_grid_open(self, snapshot: _Snapshot) -> bool:
+        """Tell whether a grid's sampler could only draw points again that are under way.
+
+        It ends the search once they are over.
+        """
+        points = [
+            p for n, t in snapshot.running.items() if n in self._open and (p := grid_point(t))
+        ]
+        if not points or snapshot.has_waiting:
+            return False
+        begun = {
+            point["grid_id"]
+            for trial in self._study.get_trials(deepcopy=False)
+            if (point := grid_point(trial))
+        }
+        return len(begun) >= math.prod(map(len, points[0]["search_space"].values()))
 
     @uninterrupted()
     def _claim(self, snapshot: _Snapshot) -> bool:

@@ -197,6 +197,19 @@ def test_grids_are_scored_whole(kind, alpha, data):
     assert found[0] == (alpha, True)
 
 
+@pytest.mark.parametrize("together", ["auto", 2, 12])
+@pytest.mark.parametrize("kind", ["grid", "brute_force"])
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_no_point_of_a_grid_is_trained_twice_in_a_round(kind, together, data):
+    if kind == "brute_force" and together != "auto":
+        pytest.skip("it draws what is under way, as Optuna has it, if a user asks for rounds")
+    space = {"l2": [0.0, 0.1, 0.2]}
+    sampler = GridSampler(space, seed=0) if kind == "grid" else BruteForceSampler(seed=0)
+    options = {"sampler": sampler, "n_trials": 50, "pruner": "auto", "start_trial": False}
+    fitted = searched(network(), space, trials_together=together, **options).fit(*data)
+    assert sorted(p["l2"] for p in fitted.cv_results_["params"]) == [0.0, 0.1, 0.2]
+
+
 # ---------------------------------------------------------------- pruning
 
 
