@@ -37,7 +37,7 @@ from skdl.model_selection.ensembles._averaging import (
 from skdl.model_selection.ensembles._calibration import temperature_of_folds
 from skdl.model_selection.ensembles._kfold_base import CONSTRAINTS, BaseKFoldEnsemble
 from skdl.model_selection.ensembles._out_of_fold import averaged_members, cv_plus_intervals
-from skdl.model_selection.ensembles._sets import adaptive_scores, cross_conformal_sets
+from skdl.model_selection.ensembles._sets import adaptive_scores, cross_conformal_sets, row_shares
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,8 +65,8 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
         Regressor, such as `MLPRegressor` or a pipeline that ends in one; cloned, not fitted
         itself. If a network at its end has ``early_stopping=True``, it stops on the held-out rows
         of its fold, which go through all steps in front of it; no further rows are held out.
-    cv : int or splitter, default=5
-        Number of shuffled folds, or a splitter.
+    cv : int, splitter or list of (train, test), default=5
+        Number of shuffled folds, or what splits the rows.
     n_iterations : int, default=1
         Number of times that the rows are shuffled and split, if `cv` is a number.
     refit : int, "time" or None, default="time"
@@ -274,7 +274,7 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
         cloned, not fitted itself. If a network at its end has ``early_stopping=True``, it stops on
         the held-out rows of its fold, which go through all steps in front of it; no further rows
         are held out.
-    cv : int or splitter, default=5
+    cv : int, splitter or list of (train, test), default=5
         Number of shuffled folds, stratified by class, or what splits the rows.
     n_iterations : int, default=1
         Number of times that the rows are shuffled and split, if `cv` is a number.
@@ -422,7 +422,8 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
         Returns
         -------
         sets : ndarray of shape (n_samples, n_classes), bool
-            Columns follow ``classes_``. Ties are broken by random numbers, the same in each call.
+            Columns follow ``classes_``. Ties are broken by a random number that follows from the
+            row, so a row has the same set in each call, whatever rows come with it.
 
         Raises
         ------
@@ -449,7 +450,7 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
         rng = np.random.default_rng(self._seed)
         n_rows = len(self._codes)
         of_rows = adaptive_scores(self.oof_predictions_, rng.uniform(size=n_rows), size_penalty)
-        shares: NDArray[np.float64] = rng.uniform(size=(by_member.shape[1],))
+        shares = row_shares(X, by_member, self._seed)
         members, member_of = by_member, self._member_of
         if around == "mean":
             (members,), member_of = averaged_members(by_member, n_rows=n_rows)

@@ -10,6 +10,7 @@ from joblib import Parallel, delayed
 from scipy import sparse
 from sklearn import get_config
 from sklearn.base import is_classifier
+from sklearn.model_selection import check_cv
 from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.multiclass import type_of_target
@@ -51,12 +52,28 @@ if TYPE_CHECKING:
 
 __all__ = ["CONSTRAINTS", "BaseKFoldEnsemble"]
 
+
+def _are_splits(value: Any) -> bool:
+    """Tell whether a value holds positions of rows to train on and to test on."""
+    return (
+        isinstance(value, list | tuple)
+        and bool(value)
+        and all(
+            isinstance(split, list | tuple) and len(split) == _TRAIN_AND_TEST for split in value
+        )
+    )
+
+
+_TRAIN_AND_TEST = 2
 CONSTRAINTS: dict[str, Constraint] = {
     "cv": AnyOf(
         Integer(2, example=5),
         Predicate(
-            lambda value: hasattr(value, "split") and not isinstance(value, str | bytes | type),
-            "a splitter of scikit-learn, such as KFold(5)",
+            lambda value: (
+                (hasattr(value, "split") and not isinstance(value, str | bytes | type))
+                or _are_splits(value)
+            ),
+            "a splitter of scikit-learn, such as KFold(5), or a list of (train, test)",
         ),
     ),
     "n_iterations": Integer(1, MOST, example=1),
@@ -240,14 +257,14 @@ class BaseKFoldEnsemble(BaseAveraging):
         return [member for member, _ in fitted], [overrides for _, overrides in fitted]
 
     def _splitter(self, y: Any, rng: np.random.RandomState, metadata: RowMetadata) -> Any:
-        if hasattr(self.cv, "split"):
+        if not isinstance(self.cv, int | np.integer):
             if self.n_iterations != 1:
                 raise InvalidParameterError(
                     f"{type(self).__name__}: n_iterations={self.n_iterations} was given beside a "
                     "splitter. Expected cv as a number of folds, or a splitter that iterates "
                     "itself, such as IteratedKFold."
                 )
-            return self.cv
+            return check_cv(self.cv)
         seed = int(rng.randint(np.iinfo(np.int32).max))
         if metadata.time is not None:
             return check_folds(
@@ -371,7 +388,8 @@ def _fit_member(
         # A network refuses labels that it does not know.
         labels = np.asarray(y).ravel()
         test = test[np.isin(labels[test], labels[train])]
-    validation = safe_split(member, X, y, test, train)
+    # Where its fold has none that it knows, a network holds out rows of its own.
+    validation = safe_split(member, X, y, test, train) if len(test) else None
     known = FitMetadata(member, metadata.of_rows(train))
     with FitOverrides(member, validation=validation) as overrides, known:
         member.fit(X_train, y_train, **train_params)

@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["adaptive_scores", "cross_conformal_sets"]
+__all__ = ["adaptive_scores", "cross_conformal_sets", "row_shares"]
+
+# Digits of probabilities that do not depend on a row's company.
+_SURE_DIGITS = 4
+_STEP = 0x9E3779B97F4A7C15
+_MIXING = [
+    (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
+    (np.uint64(27), np.uint64(0x94D049BB133111EB)),
+]
 
 
 def adaptive_scores(
@@ -82,3 +91,46 @@ def cross_conformal_sets(
     # Rounded first, as 0.9 * 10 must be 9.
     in_set: NDArray[np.bool_] = n_below < round(coverage * (len(row_scores) + 1), 9)
     return in_set
+
+
+def row_shares(X: Any, probabilities: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """Return a random number for each row that follows from what the row holds.
+
+    So it is the same whatever the row is predicted with, and rows that come one at a time do not
+    all have the same one.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_rows, ...)
+    probabilities : ndarray of shape (n_members, n_rows, n_classes)
+        Stand for rows that are neither an array nor a frame, such as sparse ones.
+    seed : int
+
+    Returns
+    -------
+    shares : ndarray of shape (n_rows,)
+        Uniform in [0, 1).
+    """
+    try:
+        is_frame = hasattr(X, "iloc") and hasattr(X, "columns")
+        table = X if is_frame else pd.DataFrame(np.asarray(X).reshape(len(X), -1))
+        hashes = pd.util.hash_pandas_object(table, index=False).to_numpy()
+    except (TypeError, ValueError):
+        rounded = probabilities.round(_SURE_DIGITS).transpose(1, 0, 2)
+        table = pd.DataFrame(rounded.reshape(len(rounded), -1) + 0.0)  # no -0.0
+        hashes = pd.util.hash_pandas_object(table, index=False).to_numpy()
+    step = np.array([seed * _STEP % 2**64], np.uint64)
+    return _mixed(hashes + step) / 2.0**64
+
+
+def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Mix the bits of numbers, as the generator SplitMix64 does (Steele et al. 2014, Fig. 16).
+
+    Examples
+    --------
+    >>> _mixed(np.array([0x9E3779B97F4A7C15], np.uint64)).tolist() == [0xE220A8397B1DCDAF]
+    True
+    """
+    for shift, factor in _MIXING:
+        numbers = (numbers ^ (numbers >> shift)) * factor
+    return numbers ^ (numbers >> np.uint64(31))

@@ -12,7 +12,14 @@ from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import BaggingRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
-from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, cross_val_score
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    LeaveOneGroupOut,
+    ShuffleSplit,
+    TimeSeriesSplit,
+    cross_val_score,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
@@ -23,6 +30,7 @@ from skdl.exceptions import InvalidParameterError
 from skdl.model_selection import (
     KFoldEnsembleClassifier,
     KFoldEnsembleRegressor,
+    Windows,
     coverage_by_group,
 )
 
@@ -256,6 +264,43 @@ def test_class_that_one_fold_alone_has_is_never_predicted_by_its_member(iris):
     assert (ensemble.oof_predictions_[:2, 3] == 0).all()
     assert ensemble.predict_proba(X).shape == (150, 4)
     np.testing.assert_allclose(ensemble.predict_proba(X).sum(1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("pipeline", [False, True])
+def test_a_fold_of_classes_that_its_member_does_not_know(pipeline):
+    """Nothing of it can be scored, so the member holds out rows of its own."""
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    y, groups = np.repeat([0, 1, 2], 20), np.repeat([0, 1, 2], 20)
+    y[:40] = np.tile([0, 1], 20)  # class 2 is in the last group alone
+    network = MLPClassifier(4, epochs=4, early_stopping=True)
+    member = make_pipeline(StandardScaler(), network) if pipeline else network
+    ensemble = KFoldEnsembleClassifier(member, LeaveOneGroupOut(), random_state=0)
+    ensemble.fit(X, y, groups=groups)
+    assert [len(m.classes_) for m in ensemble.estimators_] == [3, 3, 2]
+    assert ensemble.oof_predictions_[40:, 2].max() == 0
+    last = ensemble.estimators_[2][-1] if pipeline else ensemble.estimators_[2]
+    assert "val_loss" in last.history_
+
+
+def test_splits_may_be_a_list(diabetes):
+    X, y = diabetes
+    splits = list(FOLDS.split(X))
+    found = KFoldEnsembleRegressor(Ridge(), splits).fit(X, y)
+    expected = KFoldEnsembleRegressor(Ridge(), FOLDS).fit(X, y)
+    np.testing.assert_array_equal(found.predict(X), expected.predict(X))
+    np.testing.assert_array_equal(found.predict_interval(X), expected.predict_interval(X))
+    clone(found).fit(X, y)
+
+
+def test_windows_are_split_so_that_none_crosses_a_border():
+    series = np.arange(60.0)
+    windows = Windows(series, series, length=4)
+    X, splits = windows.X[..., 0], windows.split(TimeSeriesSplit(3))
+    ensemble = KFoldEnsembleRegressor(Ridge(), splits).fit(X, windows.y)
+    expected = [Ridge().fit(X[train], windows.y[train]).predict(X) for train, _ in splits]
+    np.testing.assert_allclose(ensemble.predict(X), np.mean(expected, axis=0))
+    with pytest.raises(ValueError, match="does not hold out every row equally often"):
+        ensemble.predict_interval(X)
 
 
 def test_multilabel_targets(iris):
@@ -496,6 +541,7 @@ def test_cross_validation_and_pickle_work(diabetes):
     ("ensemble", "message"),
     [
         (KFoldEnsembleRegressor(Ridge(), 1), r"cv=1 is not allowed"),
+        (KFoldEnsembleRegressor(Ridge(), [[0, 1, 2]]), r"cv=.* or a list of \(train, test\)"),
         (KFoldEnsembleRegressor(Ridge(), FOLDS, n_iterations=2), r"n_iterations=2 .*IteratedKFold"),
         (KFoldEnsembleRegressor(Ridge(), refit=0), r"refit=0"),
         (KFoldEnsembleRegressor(LogisticRegression()), r"LogisticRegression\(\)"),

@@ -3,8 +3,12 @@
 import pickle
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
+from scipy import sparse
 from scipy.special import softmax
+from scipy.stats import kstest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, ShuffleSplit
@@ -12,7 +16,7 @@ from sklearn.model_selection import KFold, ShuffleSplit
 from skdl import MLPClassifier
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection import KFoldEnsembleClassifier, coverage_by_group
-from skdl.model_selection.ensembles._sets import adaptive_scores, cross_conformal_sets
+from skdl.model_selection.ensembles._sets import adaptive_scores, cross_conformal_sets, row_shares
 
 
 def test_scores_are_the_probabilities_of_what_is_more_probable_and_a_share_of_its_own():
@@ -53,7 +57,9 @@ def test_sets_by_the_mean_compare_its_scores_with_those_out_of_fold():
     codes = np.searchsorted(["a", "b", "c"], y)
     scores = adaptive_scores(ensemble.oof_predictions_, rng.uniform(size=300), 0.1)
     limit = np.sort(scores[np.arange(300), codes])[240]  # the ceil(0.8 * 301)th smallest
-    new = adaptive_scores(ensemble.predict_proba(X[:20]), rng.uniform(size=20), 0.1)
+    by_member = np.array([m.predict_proba(X[:20]) for m in ensemble.estimators_])
+    shares = row_shares(X[:20], by_member, ensemble._seed)
+    new = adaptive_scores(ensemble.predict_proba(X[:20]), shares, 0.1)
     np.testing.assert_array_equal(found, new <= limit)
     assert 0 < found.sum() < found.size
 
@@ -124,6 +130,30 @@ def test_sets_of_networks_are_the_same_each_time_and_in_copies():
     np.testing.assert_array_equal(ensemble.predict_set(X), sets)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(ensemble)).predict_set(X), sets)
     assert sets.shape == (200, 3)
+
+
+@pytest.mark.parametrize("form", [np.asarray, pd.DataFrame, sparse.csr_array, pl.DataFrame])
+def test_a_row_has_the_same_set_in_any_company(form):
+    X, y = three_classes(400)
+    ensemble = KFoldEnsembleClassifier(LogisticRegression(), 3, random_state=0)
+    ensemble.fit(form(X[:200]), y[:200])
+    together = ensemble.predict_set(form(X[200:]))
+    one_by_one = [ensemble.predict_set(form(X[i : i + 1]))[0] for i in range(200, 400)]
+    np.testing.assert_array_equal(one_by_one, together)
+    np.testing.assert_array_equal(ensemble.predict_set(form(X[:199:-1]))[::-1], together)
+
+
+def test_shares_of_rows_are_uniform_and_follow_from_the_seed():
+    X = np.random.default_rng(0).normal(size=(2000, 3))
+    probabilities = softmax(X, axis=1)[None]
+    found = [
+        row_shares(rows, probabilities, seed)
+        for rows in (X, pd.DataFrame(X).astype(str), sparse.csr_array(X))
+        for seed in (0, 1)
+    ]
+    for shares in found:
+        assert kstest(shares, "uniform").pvalue > 0.01
+    assert np.abs(np.corrcoef(found)[np.triu_indices(6, 1)]).max() < 0.1
 
 
 def test_too_few_rows_for_so_much_coverage_give_all_classes():
