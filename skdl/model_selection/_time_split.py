@@ -150,6 +150,20 @@ class TimeOrderedSplit(BaseCrossValidator):
             yield train, np.flatnonzero(is_tested)
 
 
+def are_in_order(splits: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> bool:
+    """Tell whether several splits each train on rows that stand before those that they judge.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import KFold, TimeSeriesSplit
+    >>> [are_in_order(list(cv(3).split(np.zeros(9)))) for cv in (TimeSeriesSplit, KFold)]
+    [True, False]
+    """
+    return len(splits) > 1 and all(
+        len(train) and len(test) and np.max(train) < np.min(test) for train, test in splits
+    )
+
+
 def check_order(
     owner: str, cv: Any, splits: Sequence[tuple[NDArray[Any], NDArray[Any]]], times: NDArray[Any]
 ) -> None:

@@ -72,7 +72,8 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
     refit : int, "time" or None, default="time"
         Number of members that are fitted on all rows and predict instead of those of the folds.
         Networks are fitted for the number of epochs that was best in the mean over the folds.
-        ``"time"``: as many as there are folds where `fit` is given `time`, else none.
+        ``"time"``: as many as there are folds where `fit` is given `time`, or the splits are in
+        order as those of ``TimeSeriesSplit``, else none.
     random_state : int, RandomState or None, default=None
         Decides the folds, and every ``random_state`` parameter inside each member.
     verbose : int, default=0
@@ -281,7 +282,8 @@ class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):
     refit : int, "time" or None, default="time"
         Number of members that are fitted on all rows and predict instead of those of the folds.
         Networks are fitted for the number of epochs that was best in the mean over the folds.
-        ``"time"``: as many as there are folds where `fit` is given `time`, else none.
+        ``"time"``: as many as there are folds where `fit` is given `time`, or the splits are in
+        order as those of ``TimeSeriesSplit``, else none.
     random_state : int, RandomState or None, default=None
         Decides the folds, and every ``random_state`` parameter inside each member.
     verbose : int, default=0

@@ -42,6 +42,7 @@ from skdl.model_selection._metadata import known_metadata, routed_splitter, spli
 from skdl.model_selection._networks import nested_networks
 from skdl.model_selection._random_splits import warn_about_random_splits
 from skdl.model_selection._split import IteratedKFold, check_folds
+from skdl.model_selection._time_split import are_in_order
 from skdl.model_selection.ensembles._averaging import BaseAveraging
 from skdl.model_selection.ensembles._out_of_fold import NO_MEMBER, OutOfFoldPredictions
 
@@ -215,7 +216,7 @@ class BaseKFoldEnsemble(BaseAveraging):
         splitter = self._splitter(y, rng, metadata)
         splits, metadata = split_rows(owner, self.cv, splitter, X, y, metadata, split_params)
         warn_about_random_splits(owner, self.cv, X, splits, metadata, stacklevel=4)
-        self._is_by_time = metadata.time is not None
+        self._is_by_time = metadata.time is not None or are_in_order(splits)
         members = self._draw_members(rng, len(splits) + self._n_refitted(len(splits)))
         self._seed = int(rng.randint(np.iinfo(np.int32).max))
         self._set_target_attributes(y)
@@ -315,8 +316,9 @@ class BaseKFoldEnsemble(BaseAveraging):
                 raise ValueError(
                     f"{type(self).__name__}: {method} asks for rows that are each held out equally "
                     "often, and for new rows that are like these. In the order of time the "
-                    "earliest rows are trained on by all members. Expected a fit without time; "
-                    "cross_validate(..., time=...) tells how large errors are."
+                    "earliest rows are trained on by all members. Expected folds that hold out "
+                    "each row, and no time; cross_validate(..., time=...) tells how large errors "
+                    "are."
                 )
             raise ValueError(
                 f"{type(self).__name__}: cv={self.cv!r} does not hold out every row equally often, "

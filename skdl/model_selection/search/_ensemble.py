@@ -50,7 +50,9 @@ class EnsembleMixin:
         Greedy selection with replacement (Caruana et al. 2004, "Ensemble selection from libraries
         of models", section 2): start with the best trial, then add, again and again, the trial
         with which the mean scores best on the held-out rows. Each trial stands for the estimators
-        of all its folds, which are averaged; nothing is fitted anew.
+        of all its folds, which are averaged; nothing is fitted anew. With `time`, or a splitter
+        such as ``TimeSeriesSplit``, these know of the past of their fold alone: there, each trial
+        that was selected is fitted once more, on all rows.
 
         Parameters
         ----------

@@ -13,12 +13,16 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from joblib import Parallel, delayed
 from scipy.stats import rankdata
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_classifier
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone, is_classifier
 from sklearn.utils.multiclass import type_of_target
 
 from skdl._compat_sklearn import check_method_params, safe_split
+from skdl.estimators.base import FitMetadata
 from skdl.exceptions import InvalidParameterError
+from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
+from skdl.model_selection._time_split import are_in_order
 from skdl.model_selection.ensembles import (
     TrialEnsembleClassifier,
     TrialEnsembleRegressor,
@@ -115,6 +119,8 @@ class Library:
         Returns
         -------
         ensemble : TrialEnsembleClassifier or TrialEnsembleRegressor
+            Of the fold estimators; in the order of time, where most of these know of few rows,
+            of the same estimators fitted anew on all rows.
         """
         numbers = sorted(self._models)
         scores = self._scores()
@@ -142,7 +148,7 @@ class Library:
             totals = [total + stack[best] for total, stack in zip(totals, stacks, strict=True)]
         chosen = chosen[: int(np.argmax(reached)) + 1]
         weights = {numbers[i]: chosen.count(i) / len(chosen) for i in dict.fromkeys(chosen)}
-        members = {number: self._models[number].estimators for number in weights}
+        members = self._members(list(weights))
         means = [
             np.average(self._stacked(list(weights), k), axis=0, weights=list(weights.values()))
             for k in range(len(scores))
@@ -151,6 +157,16 @@ class Library:
         if self._classes is None:
             return TrialEnsembleRegressor(members, weights, score)
         return TrialEnsembleClassifier(members, weights, score, self._classes)
+
+    def _members(self, numbers: Sequence[int]) -> dict[int, list[Any]]:
+        """Return the estimators that are to predict, by trial."""
+        members = {number: self._models[number].estimators for number in numbers}
+        if self._folds.metadata.time is None and not are_in_order(self._folds.splits):
+            return members
+        fit = delayed(with_sklearn_config(_fitted_on_all))
+        with ensure_lockstep():
+            fitted = Parallel()(fit(clone(own[0]), self._folds) for own in members.values())
+        return {number: [own] for number, own in zip(members, fitted, strict=True)}
 
     def _stacked(self, numbers: Sequence[int], fold: int) -> NDArray[np.float64]:
         return np.stack([self._models[number].predictions[fold] for number in numbers])
@@ -214,6 +230,11 @@ class Library:
         X, y = safe_split(given, self._folds.X, self._folds.y, test, train)
         params = check_method_params(self._folds.X, dict(self._folds.score_params), indices=test)
         return float(self._folds.scorer(given, X, y, **params))
+
+
+def _fitted_on_all(estimator: Any, folds: Folds) -> Any:
+    with FitMetadata(estimator, folds.metadata):
+        return estimator.fit(folds.X, folds.y, **folds.fit_params)
 
 
 def _told(problem: str) -> str:

@@ -297,9 +297,12 @@ def test_windows_are_split_so_that_none_crosses_a_border():
     windows = Windows(series, series, length=4)
     X, splits = windows.X[..., 0], windows.split(TimeSeriesSplit(3))
     ensemble = KFoldEnsembleRegressor(Ridge(), splits).fit(X, windows.y)
-    expected = [Ridge().fit(X[train], windows.y[train]).predict(X) for train, _ in splits]
-    np.testing.assert_allclose(ensemble.predict(X), np.mean(expected, axis=0))
-    with pytest.raises(ValueError, match="does not hold out every row equally often"):
+    # In order, so members of all rows predict.
+    expected = Ridge().fit(X, windows.y).predict(X)
+    np.testing.assert_allclose(ensemble.predict(X), expected)
+    folds = [Ridge().fit(X[train], windows.y[train]).coef_ for train, _ in splits]
+    np.testing.assert_allclose([m.coef_ for m in ensemble.fold_estimators_], folds)
+    with pytest.raises(ValueError, match="each held out equally often"):
         ensemble.predict_interval(X)
 
 

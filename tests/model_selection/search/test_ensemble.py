@@ -19,11 +19,11 @@ from sklearn.metrics import (
     mean_pinball_loss,
     root_mean_squared_error,
 )
-from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold
+from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold, TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from skdl import MLPClassifier
+from skdl import MLPClassifier, MLPRegressor
 from skdl.exceptions import InvalidParameterError, NoImprovementWarning
 from skdl.model_selection import OptunaSearchCV
 from skdl.model_selection.search import _ensemble
@@ -404,3 +404,34 @@ def test_pickle_holds_neither_rows_nor_trials_that_were_not_selected(numbers):
     np.testing.assert_array_equal(again.predict(numbers[0]), search.predict(numbers[0]))
     with pytest.raises(InvalidParameterError, match="in no pickle"):
         again.ensemble()
+
+
+# ------------------------------------------------------------------------------ order of time
+
+
+@pytest.mark.parametrize("kind", ["time", "splitter"])
+def test_in_the_order_of_time_selected_trials_are_fitted_on_all_rows(kind, numbers):
+    X, y = numbers
+    cv, given = (4, {"time": np.arange(120)}) if kind == "time" else (TimeSeriesSplit(4), {})
+    weight = np.random.default_rng(0).uniform(0.5, 2, 120)
+    given |= {"sample_weight": weight}
+    search = searched(Ridge(), ALPHA, numbers, given, cv=cv)
+    for ensemble in (search.best_estimator_, search.ensemble(size=3)):
+        expected = sum(
+            share * Ridge(**search.study_.trials[n].params).fit(X, y, weight).predict(X)
+            for n, share in ensemble.weights.items()
+        )
+        np.testing.assert_allclose(ensemble.predict(X), expected)
+
+
+def test_networks_on_all_rows_hold_out_the_latest(numbers):
+    X, y = numbers
+    network = MLPRegressor(4, epochs=3, early_stopping=True, random_state=0)
+    options = {"cv": 3, "n_trials": 2, "sampler": None, "trials_together": 2, "pruner": None}
+    given = {"time": np.arange(120)[::-1]}
+    search = searched(network, {"l2": [0.0, 0.1]}, numbers, given, **options)
+    (number, *_), (fitted,) = search.ensemble_weights_, search.ensemble(size=1).members.popitem()[1]
+    assert number in {0, 1}
+    alone = clone(fitted).fit(X, y, **given)
+    np.testing.assert_allclose(fitted.predict(X), alone.predict(X), rtol=1e-5)
+    assert fitted.history_["val_loss"] == pytest.approx(alone.history_["val_loss"], rel=1e-5)
