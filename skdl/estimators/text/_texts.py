@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -15,22 +16,34 @@ if TYPE_CHECKING:
 
 __all__ = ["checked_texts", "holds_texts", "tokenizer"]
 
+# Texts may stand behind numbers in a list; to look at all of them would take long.
+_ENOUGH_CELLS = 100
 _MANY_SPACES = re.compile(r"\s\s+")
 
 
 def holds_texts(X: Any) -> bool:
-    """Tell whether rows are meant as texts: strings, and no numbers."""
+    """Tell whether rows are meant as texts: strings, or nothing at all, and no numbers."""
     if isinstance(X, str | bytes):
         return True
-    dtype = getattr(X, "dtype", None)
-    if isinstance(dtype, np.dtype) and dtype.kind in "USO":
-        cells = np.asarray(X).ravel()
-        return any(isinstance(cell, str | bytes) for cell in cells[:100].tolist())
     if hasattr(X, "columns"):  # a frame, of whatever library
         X = X[X.columns[0]] if len(X.columns) else ()
+    dtype = getattr(X, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind in "USO":
+        X = np.asarray(X).ravel()
     elif hasattr(X, "shape") and getattr(X, "ndim", 1) != 1:
         return False
-    return any(isinstance(cell, str | bytes) for cell, _ in zip(X, range(100), strict=False))
+    cells = (cell for cell in X if not _is_missing(cell))
+    some = list(itertools.islice(cells, _ENOUGH_CELLS))
+    return not some or any(isinstance(_only(cell), str | bytes) for cell in some)
+
+
+def _is_missing(cell: object) -> bool:
+    return cell is None or pd.isna(cell) is True
+
+
+def _only(cell: Any) -> Any:
+    """Return the one entry of a row of a nested list, or a cell itself."""
+    return cell[0] if isinstance(cell, list | tuple) and len(cell) == 1 else cell
 
 
 def checked_texts(owner: str, X: Any) -> Sequence[str]:
@@ -76,7 +89,9 @@ def checked_texts(owner: str, X: Any) -> Sequence[str]:
 def _cure(value: object) -> str:
     if isinstance(value, bytes):
         return "Decode bytes first: text.decode('utf-8')."
-    if pd.isna(value) is True:
+    if isinstance(value, list | tuple) and len(value) == 1:
+        return "Flatten nested lists: [row[0] for row in X]."
+    if _is_missing(value):
         return "Leave rows without a text out, or fill them: X.fillna('')."
     return "Numbers and the like become texts by str(value)."
 

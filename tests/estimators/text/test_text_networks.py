@@ -233,6 +233,22 @@ def test_rows_that_are_neither_texts_nor_ids_are_refused(X, message):
         TextClassifier(**SMALL).fit(X, y)
 
 
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        ([None], "row 0 of X is None, .*Leave rows without a text out"),
+        (np.array([np.nan, None], object), "row 0 of X is nan, .*fillna"),
+        (pd.Series([None] * 101 + ["good"]), "row 0 of X is .*fillna"),
+        ([], "X holds 0 texts"),
+        ([[text] for text in TEXTS], r"row 0 of X is \['.*Flatten nested lists"),
+    ],
+)
+def test_gaps_and_nested_lists_are_told_as_texts(X, message, fitted):
+    for call in (fitted.predict, lambda X: TextClassifier(**SMALL).fit(X, LABELS[: len(X)])):
+        with pytest.raises(ValueError, match=message):
+            call(X)
+
+
 def test_fit_on_texts_and_ids_afterwards_do_not_go_together(fitted):
     with pytest.raises(ValueError, match="fit saw texts, but X holds no texts"):
         fitted.predict(IDS)
