@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["OnnxModel"]
 
 _METADATA = "skdl"
+_LARGEST = np.finfo(np.float32).max
 _MISSING_TYPES = {"NAType", "NaTType", "NoneType"}
 # ONNX has no missing texts; the empty one stands for them.
 _MISSING_TEXT = ""
@@ -223,7 +224,21 @@ def _rows(described: dict[str, Any], X: Any) -> NDArray[Any]:
             f"OnnxModel: rows of X have shape {rows.shape[1:]}. Expected {shape}, as those that "
             "to_onnx was given."
         )
+    _check_size(rows, "X")
     return rows
+
+
+def _check_size(numbers: NDArray[Any], what: str) -> None:
+    """Refuse what scikit-learn refuses: a network would answer as if the number were another."""
+    if numbers.dtype.kind != "f":
+        return
+    is_too_large = np.abs(numbers.reshape(len(numbers), -1)) > _LARGEST
+    if is_too_large.any():
+        row = int(is_too_large.any(1).argmax())
+        raise ValueError(
+            f"OnnxModel: row {row} of {what} holds infinity, or a number beyond {_LARGEST:.3g}. "
+            "Expected numbers that float32 can hold."
+        )
 
 
 def _cells(described: dict[str, Any], values: Any) -> NDArray[Any]:
@@ -239,6 +254,8 @@ def _cells(described: dict[str, Any], values: Any) -> NDArray[Any]:
             f"OnnxModel: column {name!r} does not hold {nouns[kind]}: {error}. Expected "
             f"{nouns[kind]}, as the rows that to_onnx was given."
         ) from error
+    if kind == "number":
+        _check_size(column, f"column {name!r}")
     if described.get("refuses_others"):
         _check_levels(described, column)
     return column[:, None]

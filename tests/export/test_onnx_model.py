@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import skdl
 from skdl.export import OnnxModel, _onnx_model, to_onnx
@@ -180,3 +180,18 @@ def test_an_environment_of_onnxruntime_and_numpy_alone(file, tabular, table, tmp
     plain["sex"] = plain["sex"].where(plain["sex"].notna(), None)
     found = predict_elsewhere(python, file, plain, tmp_path)
     np.testing.assert_allclose(found, tabular.predict_proba(table), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e39, -1e39])
+def test_numbers_beyond_float32_are_refused_as_by_predict(value, tmp_path):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(40, 2)), columns=["a", "b"])
+    model = make_pipeline(StandardScaler(), skdl.MLPRegressor(4, epochs=1)).fit(X, X["a"])
+    bad = X.copy()
+    bad.loc[3, "b"] = value
+    for rows, wrong, what in ((X, bad, "column 'b'"), (X.to_numpy(), bad.to_numpy(), "X")):
+        with pytest.raises(ValueError, match="infinity or a value too large"):
+            model.fit(rows, X["a"]).predict(wrong)
+        exported = OnnxModel(to_onnx(model, rows, tmp_path / "model.onnx"))
+        with pytest.raises(ValueError, match=f"row 3 of {what} holds infinity, or a number beyond"):
+            exported.predict(wrong)

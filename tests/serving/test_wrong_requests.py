@@ -76,7 +76,7 @@ WRONG = {
     "half a character": (RECORDS, rows(sex="\ud800"), 400, "half a character"),
     "a number beyond float64": (RECORDS, rows({}).replace("3750.0", "1e999"), 400, "beyond 1e308"),
     "an integer beyond float64": (RECORDS, rows(mass=10**400), 400, "beyond 1e308"),
-    "a number beyond float32": (RECORDS, rows(mass=1e300), 400, "a number there is too large"),
+    "a number beyond float32": (RECORDS, rows(mass=1e300), 400, "a number beyond 3.4e+38"),
     "an unknown category": (
         RECORDS, rows(island="Mars"), 400, "column 'island' holds ['Mars'], which the encoder",
     ),
