@@ -24,6 +24,8 @@ MAX_SHOWN_LABELS = 10
 MAX_SHOWN_TEXT = 600
 # Sums of more would overflow float32 in the middle of a fit.
 MAX_WEIGHT = 1e30
+# Where all are smaller, float32 takes them, or what they are multiplied by, for zero.
+MIN_WEIGHT = 1e-30
 # Of more, products with weights overflow float32.
 MAX_FEATURE = 1e15
 
@@ -44,7 +46,10 @@ def check_validation_pair(
 
 
 def check_weights(owner: str, sample_weight: NDArray[Any], name: str = "sample_weight") -> None:
-    """Refuse sample weights that are NaN, infinite, negative or all zero, with a ``ValueError``."""
+    """Refuse sample weights by which nothing can be weighed, with a ``ValueError``.
+
+    They are NaN, infinite, negative, all zero, or too large or too small for float32.
+    """
     if not np.isfinite(sample_weight).all():
         wrong = "holds NaN or infinite weights"
     elif (sample_weight < 0).any():
@@ -54,13 +59,18 @@ def check_weights(owner: str, sample_weight: NDArray[Any], name: str = "sample_w
     elif sample_weight.max() > MAX_WEIGHT:
         wrong = (
             f"holds weights up to {sample_weight.max():g}, of which sums overflow; divide them all "
-            "by one number, as only their ratios count"
+            "by one number"
+        )
+    elif sample_weight.max() < MIN_WEIGHT:
+        wrong = (
+            f"holds weights of {sample_weight.max():g} at the most, too small for float32; "
+            "multiply them all by one number, so that they are about 1"
         )
     else:
         return
     raise ValueError(
         f"{owner}: {name} {wrong}. Expected finite numbers >= 0, at least one of them "
-        "positive; use weight 0 to leave out a row, or {name}=None to weigh all rows alike."
+        f"positive; use weight 0 to leave out a row, or {name}=None to weigh all rows alike."
     )
 
 
@@ -126,6 +136,8 @@ def check_two_classes(owner: str, classes: ArrayLike) -> None:
 def naming(owner: str, argument: str) -> Iterator[None]:
     """Put the name of an argument into a ``ValueError`` or ``TypeError`` that does not have it.
 
+    Numbers too large for float32 become infinite inside, without NumPy's warnings, and are refused.
+
     Parameters
     ----------
     owner : str
@@ -134,7 +146,8 @@ def naming(owner: str, argument: str) -> Iterator[None]:
         Name of the data that are checked inside.
     """
     try:
-        yield
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
     except (ValueError, TypeError) as error:
         text = str(error)
         if len(text) > MAX_SHOWN_TEXT:
@@ -144,9 +157,10 @@ def naming(owner: str, argument: str) -> Iterator[None]:
         if re.search(named, text):
             raise
         kind = ValueError if isinstance(error, ValueError) else TypeError
-        if argument.startswith("X") and re.match(r"X\b", text):
-            text = text[1:].lstrip()
-            raise kind(f"{owner}: {argument} {text}") from error
+        text = text.removeprefix(f"{owner}: ")
+        if argument.startswith("X") and (told := re.match(r"(Input )?X\b", text)):
+            text = text[told.end() :].lstrip()
+            raise kind(f"{owner}: {told[1] or ''}{argument} {text}") from error
         both = argument == "X" and "inconsistent" in text
         subject = "X and y do not go together" if both else f"{argument} is not as expected"
         raise kind(f"{owner}: {subject}. {text}") from error

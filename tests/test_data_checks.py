@@ -24,6 +24,7 @@ from skdl._data_checks import (
         ("X_val", "could not convert", "MLP: X_val is not as expected. could not convert"),
         ("X", "Found 0 sample(s)", "MLP: X is not as expected. Found 0 sample(s)"),
         ("X", "y contains NaN", "y contains NaN"),
+        ("X_val", "MLP: Input X contains infinity", "MLP: Input X_val contains infinity"),
         (
             "X",
             "inconsistent numbers of samples: [3, 2]",
@@ -77,6 +78,17 @@ def test_weights_may_be_integers_and_partly_zero():
 def test_weights_of_which_sums_overflow_are_refused():
     with pytest.raises(ValueError, match=r"weights up to 1e\+38.*divide them all by one number"):
         check_weights("MLP", np.full(3, 1e38))
+
+
+def test_weights_too_small_for_float32_are_refused():
+    with pytest.raises(ValueError, match=r"weights of 1e-50 at the most.*multiply them all by one"):
+        check_weights("MLP", np.full(3, 1e-50))
+    check_weights("MLP", np.array([1e-50, 1.0]))
+
+
+def test_weights_of_other_rows_are_called_by_their_name():
+    with pytest.raises(ValueError, match=r"sample_weight_val holds.*or sample_weight_val=None to"):
+        check_weights("MLP", np.zeros(2), "sample_weight_val")
 
 
 @pytest.mark.parametrize(("n_samples", "fraction"), [(1, 0.1), (2, 0.9), (0, 0.5)])

@@ -18,6 +18,8 @@ from skdl.estimators.keras_models._parameters import USER_MODEL_CONSTRAINTS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from skdl.training import Trained
+
 __all__ = ["KerasTransformer"]
 
 _ROWS_AT_ONCE = 1024
@@ -283,7 +285,6 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
         """
         if X_val is not None:
             y_val = self._targets_of(X_val, y_val)
-        self.__dict__.pop("_inner_model", None)
         super().fit(
             X,
             self._targets_of(X, y),
@@ -295,7 +296,6 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
             time,
             **fit_params,
         )
-        self._n_features_out = self._shape_of_layer()
         return self
 
     def initialize(self, X: Any, y: Any = None, weights: Any = None) -> Self:
@@ -321,9 +321,7 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
         ValueError
             If a parameter, the data or the weights do not fit.
         """
-        self.__dict__.pop("_inner_model", None)
         super().initialize(X, self._targets_of(X, y), weights)
-        self._n_features_out = self._shape_of_layer()
         return self
 
     def partial_fit(
@@ -347,9 +345,7 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
         -------
         self : object
         """
-        self.__dict__.pop("_inner_model", None)
         self._partial_fit(X, self._targets_of(X, y), sample_weight, n_samples=n_samples)
-        self._n_features_out = self._shape_of_layer()
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -429,6 +425,11 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
             return X.toarray()
         rows = np.asarray(X)
         return rows.reshape(len(rows), -1) if rows.shape[2:] else rows
+
+    def _set_fitted(self, trained: Trained) -> None:
+        self.__dict__.pop("_inner_model", None)
+        super()._set_fitted(trained)
+        self._n_features_out = self._shape_of_layer()
 
     def _shape_of_layer(self) -> int:
         """Return how many numbers `transform` gives for a row."""

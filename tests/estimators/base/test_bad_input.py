@@ -11,6 +11,7 @@ from sklearn.exceptions import DataConversionWarning, NotFittedError
 
 from skdl import MLPClassifier, MLPRegressor
 from skdl.exceptions import DivergenceError
+from skdl.model_selection import cross_validate
 
 SMALL = {"hidden_units": 4, "epochs": 2, "random_state": 0}
 X = np.random.default_rng(0).normal(size=(30, 4))
@@ -348,6 +349,26 @@ def test_none_among_the_targets_is_told_as_missing(Estimator, container):
         Estimator(**SMALL).fit(X, good, X_val=X, y_val=bad)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf], ids=["NaN", "infinity"])
+def test_rows_of_targets_that_are_no_numbers_are_told(value):
+    bad = with_entry(np.column_stack([Y, Y]), value)
+    told = f"contains {'NaN' if np.isnan(value) else 'infinity'} in 1 of 30 rows, .* row 3"
+    with pytest.raises(ValueError, match=f"^MLPRegressor: y {told}"):
+        MLPRegressor(**SMALL).fit(X, bad)
+    with pytest.raises(ValueError, match=f"^MLPRegressor: y_val {told}"):
+        MLPRegressor(**SMALL).fit(X, Y, X_val=X, y_val=bad)
+
+
+@pytest.mark.parametrize("rows", [X, pd.DataFrame(X)], ids=["array", "frame"])
+@pytest.mark.parametrize(("y", "told"), [(Y * 1j, "Complex data"), (Y[:, None, None], "dim 3")])
+def test_errors_of_targets_are_not_told_of_rows(rows, y, told):
+    model = MLPRegressor.tabular(epochs=1)
+    with pytest.raises(ValueError, match=f"^MLPRegressor: y is not as expected.*{told}"):
+        model.fit(rows, y)
+    with pytest.raises(ValueError, match=f"^MLPRegressor: y_val is not as expected.*{told}"):
+        model.fit(rows, Y, X_val=rows, y_val=y)
+
+
 @pytest.mark.parametrize("unit", ["datetime64[s]", "timedelta64[s]"])
 def test_dates_as_targets_are_refused(unit):
     with pytest.raises(ValueError, match=r"y is of dtype .*np\.timedelta64\(1, 'D'\)"):
@@ -379,6 +400,53 @@ def test_one_weight_counts_for_all_rows(Estimator):
 def test_weights_of_classes_must_leave_rows(weights):
     with pytest.raises(ValueError, match=r"class_weight=.* every row the weight 0.*factor > 0"):
         MLPClassifier(**SMALL, class_weight=weights).fit(X, LABELS)
+
+
+TOO_SMALL = r"weights of 1e-100 at the most, too small for float32.*multiply them all by one"
+
+
+@pytest.mark.parametrize("weights", [None, np.ones(30)], ids=["alone", "with_sample_weight"])
+def test_weights_of_classes_too_small_for_float32_are_refused(weights):
+    model = MLPClassifier(**SMALL, class_weight={"high": 1e-100, "low": 1e-110})
+    with pytest.raises(ValueError, match=rf"class_weight=.* leaves .*{TOO_SMALL}"):
+        model.fit(X, LABELS, sample_weight=weights)
+
+
+@pytest.mark.parametrize("Estimator", [MLPClassifier, MLPRegressor])
+def test_weights_of_the_rows_to_train_on_too_small_for_float32_are_refused(Estimator):
+    y = LABELS if Estimator is MLPClassifier else Y
+    with pytest.raises(ValueError, match=r"sample_weight holds .*too small for float32"):
+        Estimator(**SMALL).fit(X, y, sample_weight=1e-50)
+    weights = np.where(np.arange(30) < 24, 1e-100, 1.0)
+    model = Estimator(**SMALL, early_stopping=True, validation_fraction=0.2)
+    with pytest.raises(ValueError, match=f"sample_weight leaves .*{TOO_SMALL}"):
+        model.fit(X, y, sample_weight=weights, time=np.arange(30))
+
+
+@pytest.mark.parametrize(
+    ("labels", "weights", "told"),
+    [
+        ([0, 1], {"0": 1, "1": 2}, r"Did you mean 0\? Labels in y are of type int\. Expected some"),
+        (["0", "1"], {0: 1}, r"Did you mean '0'\? Labels in y are of type str\. Expected some"),
+        ([0, 10], {100: 1}, r"Did you mean 10\? Expected some of \[0, 10\]"),
+        (["b", "c"], {"bb": 1}, r"Did you mean 'b'\? Expected some of \['b', 'c'\]"),
+    ],
+)
+def test_weights_of_classes_that_are_no_labels_are_told_of_labels(labels, weights, told):
+    with pytest.raises(ValueError, match=rf"^MLPClassifier: class_weight names .* {told}"):
+        MLPClassifier(**SMALL, class_weight=weights).fit(X, np.repeat(labels, 15))
+
+
+@pytest.mark.parametrize("make", [MLPClassifier, MLPClassifier.tabular])
+def test_rows_too_large_for_float32_are_refused_without_warnings(make):
+    model = make(hidden_units=4, epochs=1)
+    for rows in (X * 1e40, pd.DataFrame(X * 1e40)):
+        with pytest.raises(ValueError, match="Input X contains infinity or a value too large"):
+            model.fit(rows, LABELS)
+        with pytest.raises(ValueError, match="Input X_val contains infinity or a value too large"):
+            model.fit(X, LABELS, X_val=rows, y_val=LABELS)
+        with pytest.raises(ValueError, match="value too large"):
+            cross_validate(make(hidden_units=4, epochs=1), rows, LABELS, cv=2)
 
 
 def test_balanced_classes_need_not_all_have_rows():
