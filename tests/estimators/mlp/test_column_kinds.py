@@ -192,6 +192,32 @@ def test_numbers_in_objects_are_those_numbers(diabetes):
     np.testing.assert_array_equal(network.predict(frame), expected)
 
 
+@pytest.mark.parametrize("options", [FROM_DTYPE, PLAIN], ids=["from dtype", "plain"])
+def test_numbers_in_objects_are_those_of_a_table_that_was_all_numbers(options, diabetes):
+    X, y = diabetes
+    frame = pd.DataFrame(X[:, :3], columns=["a", "b", "c"])
+    frame.loc[5, "a"] = np.nan
+    network = MLPRegressor(**options, missing_numbers="learn").fit(frame, y)
+    expected = network.predict(frame)
+    for missing in (np.nan, None, pd.NA):
+        objects = frame.astype(object).where(frame.notna(), missing)
+        np.testing.assert_array_equal(network.predict(objects), expected)
+    twin = MLPRegressor(**options, missing_numbers="learn").fit(objects, y)
+    np.testing.assert_array_equal(twin.predict(frame), expected)
+    decimals = frame.assign(b=[Decimal(float(cell)) for cell in frame["b"]])
+    np.testing.assert_array_equal(network.predict(decimals), expected)
+    from_json = pd.DataFrame([{"a": None, "b": 0.1, "c": 0.2}])
+    np.testing.assert_array_equal(
+        network.predict(from_json), network.predict(from_json.astype(float))
+    )
+    for wrong in ("old", dt.date(2024, 1, 1), [1.0]):
+        with pytest.raises(ValueError, match=r"^MLPRegressor:.*olumns \['a'\] of X hold"):
+            network.predict(pd.DataFrame([{"a": wrong, "b": 0.1, "c": None}]))
+    strict = MLPRegressor(**options).fit(frame.fillna(0), y)
+    with pytest.raises(ValueError, match=r"contains NaN, in columns \['a'\].*missing_numbers"):
+        strict.predict(from_json)
+
+
 def test_postcodes_keep_their_kind_through_pickles_and_partial_fits():
     X = pd.DataFrame({"code": CODES * 5, "size": np.arange(20.0)})
     network = MLPRegressor(**FROM_DTYPE).partial_fit(X, X["size"])
