@@ -246,8 +246,8 @@ class BaseMLP(BaseNetwork):
             )
         if self._encoder is not None:
             return self._encoder.encoded(owner, X)
-        is_object = pd.api.types.is_object_dtype
-        has_objects = isinstance(X, pd.DataFrame) and any(map(is_object, X.dtypes))
+        # Decimals of Arrow are objects, too, once they are an array.
+        has_objects = isinstance(X, pd.DataFrame) and any(dtype.kind == "O" for dtype in X.dtypes)
         if not (others or has_objects):
             return None
         wrong = without_numbers(X)
