@@ -75,7 +75,8 @@ def _of_lists(columns: _Columns, input_name: str) -> str | None:
         return None
     return (
         f"columns {_listed(found[noun])} of {input_name} hold a {noun} in a cell. Expected one "
-        "number in each cell: make columns of the entries, such as with pd.DataFrame(column.tolist())."
+        "number in each cell: make columns of the entries, such as with "
+        "pd.DataFrame(column.tolist())."
     )
 
 

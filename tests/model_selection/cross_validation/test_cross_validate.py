@@ -30,7 +30,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from skdl import CNNClassifier, MLPClassifier, MLPRegressor, lockstep
 from skdl.exceptions import DuplicateRowsWarning, InvalidParameterError
 from skdl.model_selection import AveragingRegressor, IteratedKFold, cross_validate
-from tests.checks import slow_but
+from tests.checks import slow_but, slow_case
 
 TINY = {"hidden_units": (6,), "epochs": 3, "learning_rate": 0.02, "random_state": 0}
 TIMES = {"fit_time", "score_time"}
@@ -171,12 +171,12 @@ def test_targets_transformed_around_and_inside_a_pipeline(regression):
 @pytest.mark.parametrize(
     ("wrap", "name"),
     [
-        (lambda network: make_pipeline(StandardScaler(), network), "MLPRegressor"),
-        (lambda network: TransformedTargetRegressor(make_pipeline(network)), "MLPRegressor"),
-        (lambda network: model_selection.GridSearchCV(network, {}, cv=2), "MLPRegressor"),
+        slow_case((lambda network: make_pipeline(StandardScaler(), network), "MLPRegressor")),
+        slow_case((lambda net: TransformedTargetRegressor(make_pipeline(net)), "MLPRegressor")),
+        slow_case((lambda net: model_selection.GridSearchCV(net, {}, cv=2), "MLPRegressor")),
         (lambda network: StackingRegressor([("net", network)], cv=2), "StackingRegressor"),
-        (lambda network: VotingRegressor([("net", network)]), "VotingRegressor"),
-        (lambda network: make_pipeline(BaggingRegressor(network, 1)), "BaggingRegressor"),
+        slow_case((lambda network: VotingRegressor([("net", network)]), "VotingRegressor")),
+        slow_case((lambda net: make_pipeline(BaggingRegressor(net, 1)), "BaggingRegressor")),
     ],
     ids=["pipeline", "targets", "search", "stacking", "voting", "bagging"],
 )
