@@ -122,6 +122,8 @@ def _as_plain(cells: pd.Series) -> NDArray[Any] | None:
     """Return times as an array of NumPy; None for what is no time."""
     if isinstance(cells.dtype, pd.CategoricalDtype):
         cells = pd.Series(np.asarray(cells))
+    if isinstance(cells.dtype, pd.ArrowDtype) and cells.dtype.kind in {"m", "M"}:
+        cells = _without_arrow(cells, cells.dtype)
     types, dtype = pd.api.types, cells.dtype
     if types.is_bool_dtype(dtype) or types.is_complex_dtype(dtype):
         return None
@@ -134,6 +136,15 @@ def _as_plain(cells: pd.Series) -> NDArray[Any] | None:
     if isinstance(dtype, pd.DatetimeTZDtype):
         cells = cells.dt.tz_convert("UTC").dt.tz_localize(None)
     return np.asarray(cells)
+
+
+def _without_arrow(cells: pd.Series, dtype: pd.ArrowDtype) -> pd.Series:
+    """Return dates or durations of Arrow as those of NumPy, in universal time."""
+    arrow = dtype.pyarrow_dtype
+    if getattr(arrow, "tz", None) is not None:
+        cells = cells.dt.tz_convert("UTC").dt.tz_localize(None)
+    name = "datetime64" if dtype.kind == "M" else "timedelta64"
+    return cells.astype(f"{name}[{getattr(arrow, 'unit', 'ms')}]")
 
 
 def _of_objects(cells: pd.Series) -> NDArray[Any] | None:

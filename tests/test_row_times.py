@@ -76,6 +76,29 @@ def test_durations_keep_their_order():
     np.testing.assert_array_equal(np.argsort(times), [1, 2, 0])
 
 
+@pytest.mark.parametrize(
+    ("kind", "time"),
+    [
+        ("date32", DATES),
+        ("timestamp", pd.to_datetime(TEXTS)),
+        ("zone", pd.to_datetime(TEXTS).tz_localize("Europe/Zurich")),
+        ("duration", pd.to_timedelta(["3h", "1h", "2h"])),
+    ],
+)
+def test_columns_of_arrow_are_those_of_numpy(kind, time):
+    arrow = pytest.importorskip("pyarrow", reason="pyarrow is optional")
+    values = {
+        "date32": lambda: arrow.array(PYTHON_DATES, arrow.date32()),
+        "timestamp": lambda: arrow.array(time),
+        "zone": lambda: arrow.array(time),
+        "duration": lambda: arrow.array(time.to_numpy()),
+    }[kind]()
+    series = pd.Series(pd.arrays.ArrowExtensionArray(values))
+    times = checked_times("fit", series, X)
+    np.testing.assert_array_equal(times, checked_times("fit", time, X))
+    assert times.dtype.kind in {"m", "M"}
+
+
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
 def test_a_name_is_that_of_a_column(frame):
     table = frame({"day": PYTHON_DATES, "size": [1.0, 2.0, 3.0]})

@@ -149,8 +149,18 @@ class ParquetRows(RowSource):
     @property
     def empty_frame(self) -> pd.DataFrame:
         """The features as a DataFrame of no rows, with the types of its columns."""
-        kinds = self._schema.empty_table().select(self.feature_names)
-        return kinds.to_pandas()
+        import pyarrow as pa
+
+        # In pandas decimals are objects, as are columns without any value; here they are numbers.
+        is_number = {
+            field.name: pa.types.is_null(field.type) or pa.types.is_decimal(field.type)
+            for field in self._schema
+        }
+        kinds = [
+            pa.field(name, pa.float64()) if is_number[name] else self._schema.field(name)
+            for name in self.feature_names
+        ]
+        return pa.schema(kinds).empty_table().to_pandas()
 
     def read_block(self, number: int, dtype: Any = None) -> NDArray[Any]:
         """Read the rows of a block as numbers.

@@ -87,7 +87,7 @@ def _kind_of(name: str, values: Any) -> str:
             return "number"
         if types.is_datetime64_any_dtype(dtype):
             return "datetime"
-        if types.is_timedelta64_dtype(dtype):
+        if types.is_timedelta64_dtype(dtype) or getattr(dtype, "kind", "") == "m":  # of Arrow
             return "timedelta"
         is_category = isinstance(dtype, pd.CategoricalDtype)
         cells = dtype.categories.tolist() if is_category else values[~values.isna()].tolist()

@@ -307,8 +307,12 @@ def _texts(values: Any, kind: str) -> NDArray[Any]:
 
 def _times(values: Any, kind: str) -> NDArray[Any]:
     unit = f"{kind}64[ns]"
-    if getattr(getattr(values, "dt", None), "tz", None) is not None:
+    # Of dates in Arrow, pandas refuses to tell the time zone.
+    arrow = getattr(getattr(values, "dtype", None), "pyarrow_dtype", None)
+    if getattr(getattr(values, "dt", None) if arrow is None else arrow, "tz", None) is not None:
         values = values.dt.tz_convert("UTC").dt.tz_localize(None)
+    if arrow is not None:
+        values = values.astype(unit)
     times = np.asarray(values)
     if times.dtype == object:
         times = np.array(["NaT" if _is_missing(cell) else cell for cell in times], unit)

@@ -4,9 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
+from sklearn.compose import TransformedTargetRegressor
+
+from skdl._compat_model_selection import BaseSearchCV
 from skdl.estimators.base import BaseNetwork
 
-__all__ = ["nested_networks"]
+__all__ = ["core_of", "nested_networks"]
+
+
+def core_of(estimator: Any) -> Any:
+    """Return what predicts inside pipelines, transformed targets and searches, fitted or not.
+
+    An ensemble is a core of its own, as its predictions are not those of one of its members.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skdl.estimators import MLPRegressor
+    >>> core_of(make_pipeline(StandardScaler(), MLPRegressor()))
+    MLPRegressor()
+    """
+    while True:
+        if getattr(estimator, "steps", None):
+            inner = estimator.steps[-1][1]
+        elif isinstance(estimator, TransformedTargetRegressor):
+            inner = estimator.regressor
+        elif isinstance(estimator, BaseSearchCV):
+            inner = estimator.estimator
+        else:
+            return estimator
+        if not hasattr(inner, "get_params"):
+            return estimator
+        estimator = inner
 
 
 def nested_networks(estimator: Any) -> dict[str, BaseNetwork]:

@@ -16,6 +16,7 @@ from skdl.model_selection import (
     KFoldEnsembleClassifier,
     KFoldEnsembleRegressor,
 )
+from skdl.model_selection._networks import core_of
 
 __all__ = ["Subject", "subject_of"]
 
@@ -51,9 +52,9 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """The name of the network inside, or else of the estimator."""
-        network = first_network(self.estimator)
-        return type(self.estimator if network is None else network).__name__
+        """The name of what predicts, inside a pipeline or the like."""
+        core = core_of(self.estimator)
+        return type(core_of(core.estimator) if self.kind == "ensemble" else core).__name__
 
     @property
     def networks(self) -> list[Any]:

@@ -226,6 +226,24 @@ def test_dates_with_a_time_zone(table, species, path):
     assert_same(of_mixed_columns().fit(zoned, species), zoned, path)
 
 
+def test_dates_and_durations_of_arrow(table, species, path):
+    arrow = pytest.importorskip("pyarrow")
+    days, spans = table["seen"].dt.floor("D"), table["stay"]
+    frame = table.assign(
+        seen=days.astype(pd.ArrowDtype(arrow.date32())),
+        stay=spans.astype(pd.ArrowDtype(arrow.duration("us"))),
+        length=days.dt.tz_localize("UTC").astype(
+            pd.ArrowDtype(arrow.timestamp("us", "Europe/Berlin"))
+        ),
+    )
+    network = of_mixed_columns().fit(frame, species)
+    model = assert_same(network, frame, path)
+    other = table.assign(seen=days, length=days.dt.tz_localize("UTC"))
+    np.testing.assert_allclose(
+        model.predict_proba(other), network.predict_proba(frame), rtol=0, atol=1e-6
+    )
+
+
 def test_a_frame_of_polars(table, species, path):
     polars = pytest.importorskip("polars")
     kept = ["length", "island", "sex", "seen", "stay", "tagged"]

@@ -271,6 +271,7 @@ def test_an_ensemble_is_judged_out_of_fold_on_its_own_rows(diabetes):
     X, y = diabetes
     ensemble = KFoldEnsembleRegressor(MLPRegressor(**NETWORK), cv=3, random_state=0).fit(X, y)
     report = skdl.report(ensemble, X, y)
+    assert report.markdown.startswith("# Ensemble of MLPRegressor\n")
     rows = cells(tables(report, "Scores")[0])
     assert rows["R²"][0] == f"{ensemble.oof_score_:.4g}".replace("-", "−")
     assert "out-of-fold predictions of" in report.markdown

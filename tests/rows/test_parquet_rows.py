@@ -55,6 +55,23 @@ def test_columns_of_numbers_give_the_network_of_the_frame(frame, folder):
     np.testing.assert_array_equal(read.predict(frame[NUMBERS]), in_memory.predict(rows))
 
 
+def test_decimals_and_columns_without_values_are_numbers(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.integers(0, 999, (60, 3)) / 4, columns=list("abc"))
+    options = {"categorical_features": "from_dtype", "missing_numbers": "learn"}
+    model = network(**options).fit(frame, frame["a"])
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    table = table.set_column(0, "a", table["a"].cast(pa.decimal128(12, 3)))
+    parquet.write_table(table.set_column(1, "b", pa.nulls(60)), tmp_path / "f.parquet")
+    rows = ParquetRows(tmp_path / "f.parquet")
+    expected = model.predict(frame.assign(b=np.nan))
+    np.testing.assert_allclose(model.predict(rows), expected, rtol=1e-6)
+    text = table.set_column(0, "a", pa.array(frame["a"].astype("str").to_numpy(object)))
+    parquet.write_table(text, tmp_path / "text.parquet")
+    with pytest.raises(ValueError, match=r"columns \['a'\] of X hold no numbers"):
+        model.predict(ParquetRows(tmp_path / "text.parquet"))
+
+
 @pytest.mark.slow
 def test_categories_give_the_network_of_the_frame(frame, folder):
     X = frame.drop(columns="price")

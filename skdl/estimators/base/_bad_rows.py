@@ -65,12 +65,18 @@ def _explained(network: Any, X: Any, input_name: str, error: str) -> str | None:
 
 
 def _of_lists(columns: _Columns, input_name: str) -> str | None:
-    nested = [name for name, cells in columns if _holds(cells, list | tuple | np.ndarray)]
-    if not nested:
+    kinds: dict[str, Any] = {"list": list | tuple | np.ndarray, "dict": dict}
+    found = {
+        noun: [name for name, cells in columns if _holds(cells, types)]
+        for noun, types in kinds.items()
+    }
+    noun = next((noun for noun, names in found.items() if names), None)
+    if noun is None:
         return None
     return (
-        f"columns {_listed(nested)} of {input_name} hold a list in a cell. Expected one number in "
-        "each cell: make columns of the entries, such as with pd.DataFrame(column.tolist())."
+        f"columns {_listed(found[noun])} of {input_name} hold a {noun} in a cell. Expected one "
+        "number in each cell: make columns of the entries, such as with "
+        "pd.DataFrame(column.tolist())."
     )
 
 
@@ -93,7 +99,7 @@ def refuse_dates(network: Any, X: Any) -> None:
 def _of_dates(
     columns: _Columns, input_name: str, owner: str, parameters: dict[str, Any]
 ) -> str | None:
-    kinds = (dt.date, dt.timedelta, pd.Period)
+    kinds = (dt.date, dt.time, dt.timedelta, pd.Period)
     dates = [
         name
         for name, cells in columns

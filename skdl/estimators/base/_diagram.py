@@ -14,7 +14,13 @@ _BUILT_LATER = "a Keras model, built when asked for"
 
 
 def fitted_attributes_html(network: Any, doc_link: str) -> Any:
-    """Return what scikit-learn's diagram shows of a fitted network, a table of layers in front."""
+    """Return what scikit-learn's diagram shows of a fitted network, a table of layers in front.
+
+    Diagrams of fitted ensembles and searches ask for it of the network they were given, which is
+    not fitted: there are no layers to show then.
+    """
+    if not hasattr(network, "_trained"):
+        return fitted_attributes(network, doc_link)
     # A copy on which looking at `model_` builds no Keras model.
     twin = copy.copy(network)
     vars(twin)["_keras_model"] = _BUILT_LATER

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, validate_data
 
@@ -260,6 +261,7 @@ def sharing_targets(rows: Rows, train: Rows) -> Rows:
 
 def checked_rows(network: Any, X: Any) -> Any:
     """Return rows to predict, in the form in which the network takes them."""
+    X = _with_int32_indices(X)
     with naming(type(network).__name__, "X"), columns_named(network, X):
         rows = _rows_of_our_own(network, X, reset=False)
         if rows is None:
@@ -275,6 +277,7 @@ def _checked_pair(network: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, An
         raise ValueError(
             f"This {owner} estimator requires y to be passed, but the target y is None."
         )
+    X = _with_int32_indices(X)
     with naming(owner, "X"), columns_named(network, X):
         rows = _rows_of_our_own(network, X, reset=reset)
         if rows is None:
@@ -292,12 +295,29 @@ def _checked_pair(network: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, An
 
 
 def _checked_scoring_rows(network: Any, X: Any) -> Any:
+    X = _with_int32_indices(X)
     with naming(type(network).__name__, "X_val"), columns_named(network, X, "X_val"):
         rows = _rows_of_our_own(network, X, reset=False, input_name="X_val")
         if rows is None:
             rows = check_array(X, estimator=network, input_name="X_val", **network._row_checks())
             validate_data(network, X, reset=False, skip_check_array=True)
         return network._to_network_rows(rows, reset=False)
+
+
+def _with_int32_indices(X: Any) -> Any:
+    """Return sparse rows as CSR with indices of int32, where they fit; anything else as it is.
+
+    SciPy makes int64 of the indices that a sparse array is built from, however small, and
+    scikit-learn's checks refuse them. Neither the numbers nor the rows given are changed.
+    """
+    if not sparse.issparse(X) or X.ndim != len(("rows", "features")):
+        return X
+    rows = X.tocsr()
+    is_wide = np.int64 in (rows.indices.dtype, rows.indptr.dtype)
+    if not is_wide or max(*rows.shape, rows.nnz) > np.iinfo(np.int32).max:
+        return rows
+    parts = (rows.data, rows.indices.astype(np.int32), rows.indptr.astype(np.int32))
+    return type(rows)(parts, shape=rows.shape)
 
 
 def _checked_targets(network: Any, y: Any, name: str) -> Any:

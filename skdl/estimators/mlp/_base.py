@@ -23,7 +23,12 @@ from skdl.estimators.base._sparsity import nonzero_weights
 from skdl.estimators.mlp._column_kinds import is_plain
 from skdl.estimators.mlp._offsets import in_float32, large_offsets
 from skdl.estimators.mlp._source_sample import LEARNING_ROWS, offsets_of_source, sample_frame
-from skdl.estimators.mlp._table_encoder import TableEncoder, other_columns
+from skdl.estimators.mlp._table_encoder import (
+    TableEncoder,
+    numeric_frame,
+    other_columns,
+    without_numbers,
+)
 from skdl.exceptions import InvalidParameterError
 from skdl.layers import blueprint_of
 from skdl.networks import KerasObject, Layer, mlp, numeric_embedding
@@ -232,7 +237,8 @@ class BaseMLP(BaseNetwork):
         source = source_of(X)
         if isinstance(source, PreparedRows) and hasattr(source.source, "read_frame"):
             return self._encoded_source(X, source.source, reset=reset)
-        others = [] if self.categorical_features is None else other_columns(X)
+        takes_others = self.categorical_features is not None
+        others = other_columns(X) if takes_others else []
         if reset:
             centre = self.input_scaling is not None
             self._encoder = (
@@ -240,12 +246,18 @@ class BaseMLP(BaseNetwork):
             )
         if self._encoder is not None:
             return self._encoder.encoded(owner, X)
-        if others:
+        # Decimals of Arrow are objects, too, once they are an array.
+        has_objects = isinstance(X, pd.DataFrame) and any(dtype.kind == "O" for dtype in X.dtypes)
+        if not (others or has_objects):
+            return None
+        wrong = without_numbers(X)
+        if wrong and takes_others:
             raise ValueError(
-                f"{owner}: columns {others} of X hold no numbers, but all columns did in fit. "
+                f"{owner}: columns {wrong} of X hold no numbers, but all columns did in fit. "
                 "Expected numbers there, as in fit (pd.to_numeric)."
             )
-        return None
+        # Without `categorical_features`, what is wrong is told by the checks that follow.
+        return None if wrong else numeric_frame(X)
 
     def _encoded_source(self, X: LazyRows, source: Any, *, reset: bool) -> Any:
         """Return rows of a source with columns of categories as numbers, else None."""

@@ -92,6 +92,8 @@ def kind_of(values: pd.Series) -> Kind:
 
 
 def _by_cells(values: pd.Series) -> Kind:
+    if isinstance(values.dtype, pd.ArrowDtype) and values.dtype.type in {list, dict}:
+        return "nested"
     cells = pd.api.types.infer_dtype(values, skipna=True)
     if cells in _KINDS_OF_CELLS:
         return _KINDS_OF_CELLS[cells]
@@ -159,6 +161,9 @@ def moments(values: pd.Series) -> pd.Series:
 def _dates(values: pd.Series) -> pd.Series:
     if isinstance(values.dtype, pd.PeriodDtype):
         return values.dt.to_timestamp()
+    if isinstance(values.dtype, pd.ArrowDtype) and values.dtype.type is dt.date:
+        # Of dates without a time of day, pandas does not tell the time zone.
+        return values.astype("datetime64[ms]")
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         return values
     if pd.api.types.infer_dtype(values, skipna=True) == "period":

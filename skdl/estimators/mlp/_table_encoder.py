@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from skdl._plain_data import Check
 
-__all__ = ["TableEncoder", "other_columns"]
+__all__ = ["TableEncoder", "numeric_frame", "other_columns", "without_numbers"]
 
 _NOUNS = {"number": "numbers", "date": "dates", "duration": "durations"}
 _CURES = {
@@ -71,6 +71,28 @@ def other_columns(X: Any) -> list[Any]:
     if not isinstance(X, pd.DataFrame):
         return []
     return [name for name, dtype in X.dtypes.items() if not is_plain(dtype)]
+
+
+def without_numbers(X: Any) -> list[Any]:
+    """Return the names of a frame's columns that hold other things than numbers and gaps."""
+    X = as_pandas(X)
+    columns = [X.iloc[:, i] for i in range(X.shape[1])]
+    return [
+        values.name for values in columns if not values.isna().all() and kind_of(values) != "number"
+    ]
+
+
+def numeric_frame(X: Any) -> pd.DataFrame:
+    """Return a frame of numbers and gaps as one of float64.
+
+    A row of JSON with null, or numbers read by another library, come as objects.
+    """
+    X = as_pandas(X)
+    columns = [X.iloc[:, i] for i in range(X.shape[1])]
+    cells = [
+        np.full(len(X), np.nan) if values.isna().all() else numbers(values) for values in columns
+    ]
+    return pd.DataFrame(np.column_stack(cells), index=X.index, columns=X.columns)
 
 
 @dataclasses.dataclass(frozen=True)

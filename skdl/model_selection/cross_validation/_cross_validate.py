@@ -34,7 +34,7 @@ from skdl.model_selection._arguments import (
 )
 from skdl.model_selection._duplicates import warn_about_duplicates
 from skdl.model_selection._metadata import split_rows
-from skdl.model_selection._networks import nested_networks
+from skdl.model_selection._networks import core_of
 from skdl.model_selection._random_splits import warn_about_random_splits
 from skdl.model_selection._split import CONSTRAINTS, SHUFFLE_SEED, check_folds, splits_per_iteration
 from skdl.model_selection.cross_validation._folds import Fold, Folds, unscored
@@ -234,7 +234,7 @@ def cross_validate(
     warn_about_random_splits(_OWNER, cv, X, splits, metadata)
     if y is not None:
         warn_about_duplicates(X, y, splits, _OWNER)
-    name = _name_of(estimator)
+    name = type(core_of(estimator)).__name__
     is_given = not isinstance(baseline, bool | np.bool_)
     contenders = _contenders(name, estimator, baseline=baseline, others=compare_with)
     predicted = _checked_predictions(baseline, y) if is_given else None
@@ -304,16 +304,6 @@ def cross_validate(
         fit_params=routes.estimator.fit,
         scoring=scoring if isinstance(scoring, str) else None,
     )
-
-
-def _name_of(estimator: Any) -> str:
-    """Return what an estimator is called in tables: what stands at its core."""
-    networks = list(nested_networks(estimator).values())
-    if networks:
-        return type(networks[0]).__name__
-    while hasattr(estimator, "steps"):
-        estimator = estimator.steps[-1][1]
-    return type(estimator).__name__
 
 
 def _contenders(

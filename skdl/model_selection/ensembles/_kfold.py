@@ -17,6 +17,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
+from skdl._compat_model_selection import BaseSearchCV
 from skdl._validation import Boolean, Constraint, OneOf, Real, check_parameters
 from skdl.estimators.base import (
     plainly_named,
@@ -25,6 +26,7 @@ from skdl.estimators.base import (
     tempered,
 )
 from skdl.exceptions import InvalidParameterError
+from skdl.model_selection._networks import nested_networks
 from skdl.model_selection.ensembles._averaging import (
     DECISION_THRESHOLD,
     IS_CLASSIFIER,
@@ -197,8 +199,10 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
             Share of targets that the intervals are to hold.
         method : {"auto", "cv+", "cqr"}, default="auto"
             Errors of predictions, or of quantiles, for which `estimator` must predict some:
-            ``MLPRegressor(loss="quantile", quantiles=[0.05, 0.5, 0.95])``. ``"auto"`` is
-            ``"cqr"`` where it does.
+            ``MLPRegressor(loss="quantile", quantiles=[0.05, 0.5, 0.95])``, alone, at the end of a
+            pipeline or in a search. ``"auto"`` is ``"cqr"`` where it does, and ``"cv+"``
+            elsewhere, so around a network inside a TransformedTargetRegressor, which passes no
+            quantiles on.
         around : {"members", "mean"}, default="members"
             ``"members"`` is CV+ as above. Its intervals hold more than `coverage` where members
             differ much, as it allows for their differences although their mean is better than each
@@ -245,9 +249,8 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
         errors = self._quantile_residuals
         if errors is None:
             raise InvalidParameterError(
-                f"{type(self).__name__}: method='cqr' goes by quantiles, but estimator predicts "
-                "none. Expected an estimator with several, such as MLPRegressor(loss='quantile', "
-                "quantiles=[0.05, 0.5, 0.95]), or method='cv+'."
+                f"{type(self).__name__}: method='cqr' goes by quantiles, but "
+                f"{_why_no_quantiles(self.estimator)}, or method='cv+'."
             )
         levels = quantile_levels(self.fold_estimators_[0])
         low, high = (int(np.abs(levels - (1 + s * coverage) / 2).argmin()) for s in (-1, 1))
@@ -263,6 +266,25 @@ class KFoldEnsembleRegressor(BaseKFoldEnsemble, AveragingRegressor):
 
     def _score(self, y: NDArray[Any], predictions: NDArray[np.float64]) -> float:
         return float(r2_score(y, predictions)) if len(y) > 1 else math.nan
+
+
+def _why_no_quantiles(estimator: Any) -> str:
+    """Return why an estimator predicts none, and what would."""
+    hidden = [n for n in nested_networks(estimator).values() if getattr(n, "quantiles", None)]
+    if not hidden:
+        return (
+            "estimator predicts none. Expected an estimator with several, such as "
+            "MLPRegressor(loss='quantile', quantiles=[0.05, 0.5, 0.95])"
+        )
+    wrapper = estimator
+    while hasattr(wrapper, "steps") or isinstance(wrapper, BaseSearchCV):
+        wrapper = wrapper.steps[-1][1] if hasattr(wrapper, "steps") else wrapper.estimator
+    network = type(hidden[0]).__name__
+    return (
+        f"{type(wrapper).__name__} passes none of those on that {network} inside it predicts. "
+        f"Expected the {network} itself, alone or at the end of a pipeline, with the targets "
+        "transformed before fit"
+    )
 
 
 class KFoldEnsembleClassifier(BaseKFoldEnsemble, AveragingClassifier):

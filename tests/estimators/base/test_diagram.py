@@ -1,8 +1,12 @@
 """How estimators look in notebooks."""
 
+import inspect
+
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
+from sklearn.ensemble import BaggingClassifier, VotingClassifier
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
@@ -10,6 +14,7 @@ from sklearn.utils import estimator_html_repr
 import skdl
 import skdl.model_selection
 from skdl import CNNClassifier, MLPClassifier, MLPRegressor
+from skdl.model_selection import KFoldEnsembleClassifier
 from skdl.training import layer_summaries
 from tests.checks import slow_case
 
@@ -17,7 +22,17 @@ has_place = pytest.mark.skipif(
     not hasattr(BaseEstimator, "_get_fitted_attr_html"),
     reason="diagrams have a place for fitted attributes since scikit-learn 1.9",
 )
+ESTIMATORS = [
+    (module, name)
+    for module in (skdl, skdl.model_selection)
+    for name in module.__all__
+    if hasattr(getattr(module, name), "get_params")
+]
 LINK = "https://docs.example/generated/skdl.MLPClassifier.html"
+
+
+def name_of(each):
+    return each if isinstance(each, str) else ""
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +49,7 @@ def test_there_is_a_link_where_the_documentation_is_known(monkeypatch):
     assert f'href="{LINK}"' in estimator_html_repr(make_pipeline(StandardScaler(), MLPClassifier()))
 
 
-@pytest.mark.parametrize(
-    ("module", "name"),
-    [
-        (module, name)
-        for module in (skdl, skdl.model_selection)
-        for name in module.__all__
-        if hasattr(getattr(module, name), "get_params")
-    ],
-    ids=lambda each: each if isinstance(each, str) else "",
-)
+@pytest.mark.parametrize(("module", "name"), ESTIMATORS, ids=name_of)
 def test_every_estimator_links_to_its_page_in_the_reference(module, name, monkeypatch):
     monkeypatch.setenv("SKDL_DOCS_URL", "https://docs.example")
     kind = getattr(module, name)
@@ -82,6 +88,31 @@ def test_a_network_inside_a_pipeline_shows_its_layers(iris):
     pipe = make_pipeline(StandardScaler(), MLPClassifier(8, epochs=1, random_state=0)).fit(*iris)
     page = estimator_html_repr(pipe)
     assert "weights, 1 epoch<" in page
+
+
+@pytest.mark.parametrize(
+    "outer",
+    [
+        lambda network: BaggingClassifier(network, 1),
+        slow_case(lambda network: VotingClassifier([("net", network)], voting="soft")),
+        slow_case(lambda network: GridSearchCV(KFoldEnsembleClassifier(network), {}, cv=2)),
+    ],
+    ids=["bagging", "voting", "search over folds"],
+)
+def test_an_unfitted_network_inside_a_fitted_estimator_shows_none(outer, iris):
+    fitted = outer(MLPClassifier(4, epochs=1, random_state=0)).fit(*iris)
+    page = fitted._repr_mimebundle_()["text/html"]
+    assert "MLPClassifier" in page
+    assert "Network: " not in page
+
+
+@has_place
+@pytest.mark.parametrize(("module", "name"), ESTIMATORS, ids=name_of)
+def test_every_unfitted_estimator_can_stand_in_the_diagram_of_a_fitted_one(module, name):
+    kind = getattr(module, name)
+    needed = [p for p in inspect.signature(kind).parameters.values() if p.default is p.empty]
+    attributes = kind(*[MLPClassifier() for _ in needed])._get_fitted_attr_html()
+    assert "Network: " not in attributes._repr_html_inner()
 
 
 def test_looking_builds_no_keras_model(iris):

@@ -134,6 +134,50 @@ def test_other_dtypes_of_the_same_kind_are_the_same(fitted, later):
         np.testing.assert_array_equal(codes[:, 0], AS_DAYS)
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "as_arrow"),
+    [
+        ("datetime64[ns]", "object of dates", lambda arrow: arrow.date32()),
+        ("datetime64[ns]", "object of dates", lambda arrow: arrow.date64()),
+        ("datetime64[ns]", "object of datetimes", lambda arrow: arrow.timestamp("s")),
+        ("with a time zone", "with a time zone", lambda arrow: arrow.timestamp("us", "Asia/Tokyo")),
+        ("timedelta64[ns]", "object of durations", lambda arrow: arrow.duration("us")),
+        ("times of day", "times of day", lambda arrow: arrow.time64("us")),
+        ("decimals", "decimals", lambda arrow: arrow.decimal128(8, 2)),
+        ("bool", "bool", lambda arrow: arrow.bool_()),
+        ("text", "text", lambda arrow: arrow.string()),
+    ],
+)
+def test_columns_of_arrow_are_those_of_numpy(name, kind, as_arrow):
+    arrow = pytest.importorskip("pyarrow", reason="pyarrow is optional")
+    values, expected = HELD[kind]
+    table = pd.DataFrame({"own": values.astype(pd.ArrowDtype(as_arrow(arrow)))})
+    codes = encoder_of(table["own"]).encoded("MLP", table)
+    np.testing.assert_allclose(codes[:, 0], expected, rtol=1e-6)
+    encoder_of(HELD[name][0]).encoded("MLP", table)  # of the same kind
+
+
+@pytest.mark.parametrize("options", [FROM_DTYPE, PLAIN], ids=["from dtype", "plain"])
+def test_cells_of_arrow_that_hold_several_values_are_refused(options):
+    arrow = pytest.importorskip("pyarrow", reason="pyarrow is optional")
+    for cells in ([[1], None], [{"a": 1}, None]):
+        own = pd.Series(pd.arrays.ArrowExtensionArray(arrow.array(cells)))
+        with pytest.raises(ValueError, match=r"\['own'\] of X hold (lists|a list|a dict)"):
+            MLPRegressor(**options).fit(pd.DataFrame({"own": own}), [0.0, 1.0])
+
+
+@pytest.mark.parametrize("options", [FROM_DTYPE, PLAIN], ids=["from dtype", "plain"])
+def test_decimals_of_arrow_with_gaps_are_numbers(options):
+    arrow = pytest.importorskip("pyarrow", reason="pyarrow is optional")
+    own = HELD["decimals"][0].astype(pd.ArrowDtype(arrow.decimal128(8, 2)))
+    decimals = pd.DataFrame({"own": own})
+    options = {**options, "missing_numbers": "learn"}
+    network = MLPRegressor(**options).fit(decimals, np.arange(4.0))
+    numbers = decimals.astype("float64")
+    twin = MLPRegressor(**options).fit(numbers, np.arange(4.0))
+    np.testing.assert_array_equal(network.predict(numbers), twin.predict(decimals))
+
+
 def test_levels_that_are_numbers_are_found_by_value():
     encoder = encoder_of(HELD["category of numbers"][0])
     codes = encoder.encoded("MLP", pd.DataFrame({"own": [5.0, 7.0, np.nan, 8.0]}))
@@ -190,6 +234,32 @@ def test_numbers_in_objects_are_those_numbers(diabetes):
     network = MLPRegressor(**FROM_DTYPE).fit(objects, y)
     np.testing.assert_array_equal(network.predict(objects), expected)
     np.testing.assert_array_equal(network.predict(frame), expected)
+
+
+@pytest.mark.parametrize("options", [FROM_DTYPE, PLAIN], ids=["from dtype", "plain"])
+def test_numbers_in_objects_are_those_of_a_table_that_was_all_numbers(options, diabetes):
+    X, y = diabetes
+    frame = pd.DataFrame(X[:, :3], columns=["a", "b", "c"])
+    frame.loc[5, "a"] = np.nan
+    network = MLPRegressor(**options, missing_numbers="learn").fit(frame, y)
+    expected = network.predict(frame)
+    for missing in (np.nan, None, pd.NA):
+        objects = frame.astype(object).where(frame.notna(), missing)
+        np.testing.assert_array_equal(network.predict(objects), expected)
+    twin = MLPRegressor(**options, missing_numbers="learn").fit(objects, y)
+    np.testing.assert_array_equal(twin.predict(frame), expected)
+    decimals = frame.assign(b=[Decimal(float(cell)) for cell in frame["b"]])
+    np.testing.assert_array_equal(network.predict(decimals), expected)
+    from_json = pd.DataFrame([{"a": None, "b": 0.1, "c": 0.2}])
+    np.testing.assert_array_equal(
+        network.predict(from_json), network.predict(from_json.astype(float))
+    )
+    for wrong in ("old", dt.date(2024, 1, 1), [1.0]):
+        with pytest.raises(ValueError, match=r"^MLPRegressor:.*olumns \['a'\] of X hold"):
+            network.predict(pd.DataFrame([{"a": wrong, "b": 0.1, "c": None}]))
+    strict = MLPRegressor(**options).fit(frame.fillna(0), y)
+    with pytest.raises(ValueError, match=r"contains NaN, in columns \['a'\].*missing_numbers"):
+        strict.predict(from_json)
 
 
 def test_postcodes_keep_their_kind_through_pickles_and_partial_fits():

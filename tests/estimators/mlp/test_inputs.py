@@ -69,6 +69,24 @@ def test_sparse_rows_are_batched_as_dense_ones_in_a_wide_matrix():
     np.testing.assert_allclose(sparse_loss, dense_loss, rtol=1e-4)
 
 
+@pytest.mark.parametrize("form", ["csr", "csc", "coo"])
+def test_sparse_rows_with_wide_indices_are_those_rows(form, iris):
+    X, y = iris
+    rows, columns = np.nonzero(X > 0)  # int64, which arrays of SciPy keep
+    wide = sparse.csr_array((X[rows, columns], (rows, columns)), shape=X.shape).asformat(form)
+    narrow = sparse.csr_array(X * (X > 0))
+    assert (wide.coords[0] if form == "coo" else wide.indices).dtype == np.int64
+    model = MLPClassifier(**SMALL).fit(wide, y, X_val=wide, y_val=y)
+    twin = MLPClassifier(**SMALL).fit(narrow, y, X_val=narrow, y_val=y)
+    assert model.history_ == twin.history_
+    np.testing.assert_array_equal(model.predict_proba(wide), twin.predict_proba(narrow))
+    assert (wide.coords[0] if form == "coo" else wide.indices).dtype == np.int64
+    if form == "csr":
+        scores = cross_val_score(MLPClassifier(**SMALL), wide, y, cv=2)
+        expected = cross_val_score(MLPClassifier(**SMALL), narrow, y, cv=2)
+        np.testing.assert_array_equal(scores, expected)
+
+
 def test_validation_rows_may_be_sparse_or_framed(iris):
     X, y = iris
     expected = MLPClassifier(**SMALL).fit(X[:100], y[:100], X_val=X[100:], y_val=y[100:])

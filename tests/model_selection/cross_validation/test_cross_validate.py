@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.datasets import load_digits
 from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.ensemble import BaggingRegressor
+from sklearn.ensemble import BaggingRegressor, StackingRegressor, VotingRegressor
 from sklearn.exceptions import FitFailedWarning, UnsetMetadataPassedError
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import accuracy_score, get_scorer, log_loss, make_scorer, mean_absolute_error
@@ -30,7 +30,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from skdl import CNNClassifier, MLPClassifier, MLPRegressor, lockstep
 from skdl.exceptions import DuplicateRowsWarning, InvalidParameterError
 from skdl.model_selection import AveragingRegressor, IteratedKFold, cross_validate
-from tests.checks import slow_but
+from tests.checks import slow_but, slow_case
 
 TINY = {"hidden_units": (6,), "epochs": 3, "learning_rate": 0.02, "random_state": 0}
 TIMES = {"fit_time", "score_time"}
@@ -166,6 +166,24 @@ def test_targets_transformed_around_and_inside_a_pipeline(regression):
     for estimator in (outside, inside):
         result = compared(estimator, X, y, scoring=["r2", "neg_mean_absolute_error"])
         assert set(result.histories["metric"]) == {"loss", "test_loss"}
+
+
+@pytest.mark.parametrize(
+    ("wrap", "name"),
+    [
+        slow_case((lambda network: make_pipeline(StandardScaler(), network), "MLPRegressor")),
+        slow_case((lambda net: TransformedTargetRegressor(make_pipeline(net)), "MLPRegressor")),
+        slow_case((lambda net: model_selection.GridSearchCV(net, {}, cv=2), "MLPRegressor")),
+        (lambda network: StackingRegressor([("net", network)], cv=2), "StackingRegressor"),
+        slow_case((lambda network: VotingRegressor([("net", network)]), "VotingRegressor")),
+        slow_case((lambda net: make_pipeline(BaggingRegressor(net, 1)), "BaggingRegressor")),
+    ],
+    ids=["pipeline", "targets", "search", "stacking", "voting", "bagging"],
+)
+def test_the_name_is_that_of_what_predicts(wrap, name, regression):
+    X, y = regression
+    result = cross_validate(wrap(MLPRegressor(2, epochs=1, random_state=0)), X, y, cv=2)
+    assert repr(result).startswith(f"Cross-validation of {name}\n")
 
 
 @pytest.mark.parametrize(

@@ -473,6 +473,18 @@ def test_intervals_by_quantiles_want_an_estimator_that_has_some(diabetes):
         ensemble.predict_interval(diabetes[0], method="CQR")
 
 
+@pytest.mark.slow
+def test_quantiles_that_a_wrapper_hides_are_told_with_its_name(diabetes):
+    network = MLPRegressor(4, loss="quantile", quantiles=[0.1, 0.9], epochs=1, random_state=0)
+    hidden = TransformedTargetRegressor(network, func=np.log, inverse_func=np.exp)
+    ensemble = KFoldEnsembleRegressor(make_pipeline(StandardScaler(), hidden), 2, random_state=0)
+    ensemble.fit(*diabetes)
+    told = r"method='cqr' .*TransformedTargetRegressor passes none .*MLPRegressor.*'cv\+'"
+    with pytest.raises(InvalidParameterError, match=told):
+        ensemble.predict_interval(diabetes[0], method="cqr")
+    assert ensemble.predict_interval(diabetes[0]).shape == (len(diabetes[1]), 2)
+
+
 def test_intervals_hold_the_promised_share():
     rng = np.random.default_rng(0)
     held = []
