@@ -9,9 +9,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from skdl._compat_keras import function_arguments
 from skdl._plain_data import any_value, mapping, register
 from skdl._validation import show
 from skdl.estimators.base._callback_parameters import with_values
@@ -30,6 +32,7 @@ __all__ = [
     "copied",
     "loss_name",
     "same_loss",
+    "settings_of",
 ]
 
 # Parameters of SciKeras that are not for the function that builds the model.
@@ -207,7 +210,28 @@ def same_loss(given: Any, compiled: Any) -> bool:
         names = loss_name(given), loss_name(compiled)
     except ValueError:
         return True  # Keras does not know a name; it says so itself, and better
-    return None in names or names[0] == names[1]
+    if None not in names and names[0] != names[1]:
+        return False
+    import keras
+
+    if not isinstance(given, keras.losses.Loss):
+        return True
+    with preserved_generators():
+        kind = _loss_class(compiled)
+        compiled = kind() if inspect.isclass(kind) and type(given) is kind else kind
+    return type(given) is not type(compiled) or settings_of(given) == settings_of(compiled)
+
+
+def settings_of(part: Any) -> tuple[Any, ...]:
+    """Return what tells whether two objects of Keras do the same: their class and arguments."""
+    if not hasattr(part, "get_config") or inspect.isclass(part):
+        return (part,)
+    try:
+        config = {**part.get_config(), **function_arguments(part), "name": None}
+    except Exception:  # noqa: BLE001 - of a class of the user's
+        return (part,)
+    # Keras numbers the names that nobody chose.
+    return type(part), json.dumps(config, sort_keys=True, default=repr)
 
 
 def loss_name(loss: Any) -> str | None:

@@ -394,6 +394,53 @@ def test_loss_beside_a_model_compiled_with_another_is_refused(data):
         regressor(compiled, loss="mae").fit(*data)
 
 
+ADAM, HUBER = keras.optimizers.Adam, keras.losses.Huber
+
+
+def compiled_by_itself():
+    model = build()
+    model.compile(ADAM(0.01), HUBER(2.0), metrics=["mae", keras.metrics.R2Score()])
+    return model
+
+
+@pytest.mark.parametrize(("params", "message"), [
+    ({"optimizer": "sgd"}, r"optimizer='sgd' .* Adam\(learning_rate=0\.01\)"),
+    ({"optimizer": ADAM(0.1)}, r"Adam\(learning_rate=0\.1\) .*=0\.01\).*leave out optimizer"),
+    ({"metrics": "mse"}, r"metrics='mse' .* \['mae', R2Score\(\)\]"),
+    ({"metrics": ["mae", keras.metrics.RootMeanSquaredError()]}, "let the function take compile_k"),
+    ({"loss": HUBER(1.0)}, "loss=.*leave out loss"),
+])  # fmt: skip
+def test_parameters_other_than_what_a_model_is_compiled_with_are_refused(data, params, message):
+    with pytest.raises(ValueError, match=message):
+        KerasRegressor(compiled_by_itself, **params).fit(*data)
+
+
+@pytest.mark.parametrize("params", [
+    {"optimizer": "adam", "loss": "huber", "metrics": "mean_absolute_error"},
+    {"optimizer": ADAM, "loss": HUBER, "metrics": [keras.metrics.MeanAbsoluteError]},
+    {"optimizer": ADAM(0.01), "loss": HUBER(2.0), "metrics": [keras.metrics.R2Score(), "mae"]},
+    {"optimizer": "rmsprop", "metrics": []},  # what nobody set
+])  # fmt: skip
+def test_parameters_that_say_what_a_model_is_compiled_with_are_taken(data, params):
+    fitted = KerasRegressor(compiled_by_itself, **params).fit(*data)
+    assert set(fitted.history_) == {"loss", "mae", "r2_score"}
+
+
+def test_default_of_a_class_beside_a_model_compiled_with_another_is_no_matter(data):
+    class Own(KerasRegressor):
+        def __init__(self, model=None, optimizer="sgd", **rest):
+            super().__init__(model, optimizer=optimizer, **rest)
+
+    class Further(Own):
+        def __init__(self, model=None, **rest):
+            super().__init__(model, **rest)
+
+    for kind in (Own, Further):
+        kind(compiled_by_itself).fit(*data)
+        with pytest.raises(ValueError, match="optimizer='nadam'"):
+            kind(compiled_by_itself, optimizer="nadam").fit(*data)
+
+
 def test_variables_that_the_user_excludes_from_weight_decay_do_not_decay():
     def compiled():
         ones = {"kernel_initializer": "ones", "bias_initializer": "ones"}
