@@ -12,7 +12,7 @@ from skdl.networks._keras_object import (
     rebuilt,
     reseeded,
 )
-from skdl.networks._loss import Loss
+from skdl.networks._loss import Loss, function_loss, function_of
 from skdl.networks._loss_formulas import (
     ABSOLUTE_ERROR,
     CROSSENTROPY,
@@ -88,6 +88,8 @@ __all__ = [
     "embedding_width",
     "formula_of_keras_class",
     "formula_of_loss_name",
+    "function_loss",
+    "function_of",
     "is_augmentation",
     "let_sklearn_clone",
     "loss_names",

@@ -49,9 +49,10 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
         this is the default. ``optimizer__learning_rate`` and the like are given to a name or class;
         an object is not changed by ``fit``.
     loss : str, class, callable or keras.losses.Loss, default=None
-        For a model that is not compiled; needed there. Losses given by name are averaged by the
-        sample weights, all others keep their own reduction. ``loss__delta`` and the like are
-        given to a name or class.
+        For a model that is not compiled; needed there. Names, classes and functions are averaged by
+        the sample weights. An object keeps its own reduction, as does the loss of a model that the
+        function compiles with a loss of its own: Keras divides by the number of rows.
+        ``loss__delta`` and the like are given to a name or class.
     metrics : str, class, callable, keras.metrics.Metric, or list of them, default=None
         For a model that is not compiled; one compiled without them is refused. Reported per epoch
         in ``history_``.

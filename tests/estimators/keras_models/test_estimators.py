@@ -52,6 +52,10 @@ class Net(keras.Model):
         return self.out(self.hidden(rows))
 
 
+def squared_error(y_true, y_pred):
+    return keras.ops.mean(keras.ops.square(y_true - y_pred), -1)
+
+
 class OwnStep(Net):
     """One with a training step of its own, which counts its steps."""
 
@@ -457,6 +461,88 @@ def test_loss_beside_a_model_compiled_with_another_is_refused(data):
 
     with pytest.raises(ValueError, match="compiled with"):
         regressor(compiled, loss="mae").fit(*data)
+
+
+MSE = keras.losses.MeanSquaredError
+AVERAGED = {"name": "mse", "class": MSE, "function": squared_error}
+
+
+def zeros():
+    net = keras.Sequential([keras.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+    net.build()
+    return net
+
+
+class Zeros(keras.Model):
+    """The same as a subclassed model."""
+
+    def __init__(self):
+        super().__init__()
+        self.out = layers.Dense(1, kernel_initializer="zeros")
+
+    def call(self, rows):
+        return self.out(rows)
+
+
+def compiled_with_what_it_gets(compile_kwargs):
+    net = zeros()
+    net.compile(**compile_kwargs)
+    return net
+
+
+PATHS = {
+    "graph": {"model": zeros},
+    "keras": {"model": zeros, "callbacks": ON_BATCHES},
+    "eager": {"model": zeros, "compile__run_eagerly": True},
+    "subclass": {"model": Zeros},
+    "compile_kwargs": {"model": compiled_with_what_it_gets},
+}
+WEIGHTED = np.float32([1, 1, 1, 5]), np.float32([0, 0, 0, 2])  # weights and targets
+
+
+@pytest.mark.parametrize("loss", slow_but(AVERAGED, "name", "function"))
+@pytest.mark.parametrize("path", slow_but(PATHS, "graph", "eager"))
+def test_losses_are_averaged_by_the_weights_on_every_path(path, loss):
+    weight, y = WEIGHTED
+    X = np.eye(4, 2, dtype=np.float32)
+    # 5 × 2² / 8 before the only step, whatever all weights are multiplied by.
+    for factor in (1, 2):
+        own = regressor(**PATHS[path], loss=AVERAGED[loss], epochs=1)
+        own.fit(X, y, sample_weight=weight * factor)
+        assert own.history_["loss"][0] == pytest.approx(20 / 8)
+
+
+@pytest.mark.parametrize("path", slow_but(PATHS, "graph", "eager"))
+def test_class_weights_are_averaged_by_on_every_path(path):
+    X, y = np.eye(4, 2, dtype=np.float32), [0, 0, 0, 1]
+    own = KerasClassifier(**PATHS[path], loss="mse", class_weight={0: 1, 1: 5})
+    assert own.fit(X, y).history_["loss"][0] == pytest.approx(5 / 8)
+
+
+@pytest.mark.parametrize("path", slow_but(PATHS, "graph", "eager"))
+def test_loss_given_as_object_keeps_its_reduction_on_every_path(path):
+    weight, y = WEIGHTED
+    own = regressor(**PATHS[path], loss=MSE(), epochs=1)
+    own.fit(np.eye(4, 2, dtype=np.float32), y, sample_weight=weight)
+    assert own.history_["loss"][0] == pytest.approx(20 / 4)
+
+
+@pytest.mark.parametrize("loss", slow_but(AVERAGED, "name", "function"))
+@pytest.mark.parametrize("build_it", [zeros, pytest.param(Zeros, marks=pytest.mark.slow)])
+def test_model_that_compiles_itself_weighs_as_keras_does(build_it, loss):
+    weight, y = WEIGHTED
+    X = np.eye(4, 2, dtype=np.float32)
+
+    def compiled():
+        net = build_it()
+        net.compile("sgd", AVERAGED[loss])
+        return net
+
+    ours = KerasRegressor(compiled).fit(X, y, sample_weight=weight)
+    assert ours.history_["loss"][0] == pytest.approx(20 / 4)
+    theirs = compiled()
+    theirs.fit(X, y, sample_weight=weight, verbose=0, shuffle=False)
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X, verbose=0)[:, 0], rtol=1e-5)
 
 
 ADAM, HUBER = keras.optimizers.Adam, keras.losses.Huber
