@@ -47,7 +47,14 @@ from skdl.networks._sizes import (
 )
 from skdl.networks._text import text_network
 from skdl.networks._transformer import transformer
-from skdl.networks._user_model import CalledModel, Fresh, GivenModel, UserModel
+from skdl.networks._user_model import (
+    CalledModel,
+    Fresh,
+    GivenModel,
+    UserModel,
+    reset_states,
+    stateful_rows_of,
+)
 
 __all__ = [
     "ABSOLUTE_ERROR",
@@ -102,10 +109,12 @@ __all__ = [
     "read_layers",
     "rebuilt",
     "reseeded",
+    "reset_states",
     "rnn",
     "searched_losses",
     "shapes_by_block",
     "shared_variables",
+    "stateful_rows_of",
     "text_network",
     "transformer",
     "with_step_mask",

@@ -11,7 +11,7 @@ from scipy import sparse
 from skdl._compat_keras import improves_as, restored_epoch
 from skdl._rows import source_of
 from skdl.layers import blueprint_of
-from skdl.networks import preserved_generators
+from skdl.networks import preserved_generators, stateful_rows_of
 from skdl.training._compiled_model import compiled_model
 from skdl.training._keras_callbacks import KerasCallbacks, has_batch_hooks
 from skdl.training._optimizer_state import optimizer_state, restore_optimizer, settable_rate
@@ -77,6 +77,8 @@ def train_with_keras(job: Job) -> Trained:
     model.set_weights(member.weights)
     if job.initial is not None:
         restore_optimizer(model, job.optimizer, job.initial)
+    rows = stateful_rows_of(model)
+    _check_stateful(job, rows)
     callbacks = [c for observer in job.observers for c in getattr(observer, "callbacks", ())]
     try:
         with preserved_generators():
@@ -85,6 +87,7 @@ def train_with_keras(job: Job) -> Trained:
                 validation_data=None if job.validation is None else _arrays(job, job.validation),
                 epochs=job.epochs,
                 callbacks=[*callbacks, _follower(member)],
+                validation_batch_size=rows,
                 verbose=0,
                 shuffle=False,  # the rows are; Keras would shuffle the batches
             )
@@ -94,6 +97,23 @@ def train_with_keras(job: Job) -> Trained:
     if member.error is not None:
         raise member.error
     return result
+
+
+def _check_stateful(job: Job, n_at_once: int | None) -> None:
+    """Refuse numbers of rows that a model with a state for each row of a batch does not take."""
+    if n_at_once is None:
+        return
+    parts = {"training": job.train, "validation": job.validation, "held-out": job.held_out}
+    for what, rows in parts.items():
+        is_training = what == "training"
+        size = job.batch_size if is_training else n_at_once
+        if rows is not None and (size != n_at_once or len(rows) % n_at_once):
+            raise ValueError(
+                f"{job.owner}: the model has layers with stateful=True, for {n_at_once} rows at "
+                f"once, but there are {len(rows)} {what} rows, "
+                f"in batches of {size}. Expected batch_size={n_at_once}, as in "
+                "its Input, and a multiple of it as the number of rows, or stateful=False."
+            )
 
 
 def _metrics(member: Member) -> list[Any]:
@@ -266,9 +286,12 @@ def _held_out(model: keras.Model, job: Job) -> dict[str, float]:
     assert rows is not None  # noqa: S101 - for the type checker
     X, y, *weights = _arrays(job, rows)
     weight = weights[0] if weights else None
-    logs = model.evaluate(X, y, sample_weight=weight, return_dict=True, verbose=0)
+    n_at_once = stateful_rows_of(model)
+    logs = model.evaluate(
+        X, y, batch_size=n_at_once, sample_weight=weight, return_dict=True, verbose=0
+    )
     if job.held_out_score is not None:
-        outputs = model.predict(X, verbose=0)
+        outputs = model.predict(X, batch_size=n_at_once, verbose=0)
         # Of several outputs, scorers know nothing.
         logs["score"] = math.nan
         if isinstance(outputs, np.ndarray):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from skdl._compat_keras import compile_arguments, compiled_with, excludes_from_weight_decay
 from skdl._plain_data import any_value, instance, optional, register, text
 from skdl.estimators.base import _keras_names as names
@@ -28,6 +30,7 @@ from skdl.networks import (
     function_of,
     preserved_generators,
     read_layers,
+    stateful_rows_of,
 )
 
 if TYPE_CHECKING:
@@ -259,7 +262,7 @@ class ModelReader:
             complete, compiling=params, given=given if isinstance(source, GivenModel) else None
         )
         source = dataclasses.replace(source, complete=complete)
-        outputs = model(complete.sample)
+        outputs = model(_repeated(complete.sample, stateful_rows_of(model) or 1))
         n_outputs = None
         if hasattr(outputs, "shape"):
             n_outputs = int(outputs.shape[1]) if len(outputs.shape[1:]) == 1 else 1
@@ -292,6 +295,29 @@ class ModelReader:
             "metrics": (),
             "meaning": meaning_of_outputs(single, known),
         }
+
+
+def _repeated(sample: Any, n_rows: int) -> Any:
+    """Return as many copies of a row, or of each of its parts."""
+    if isinstance(sample, dict):
+        return {name: _repeated(part, n_rows) for name, part in sample.items()}
+    if isinstance(sample, list | tuple):
+        return type(sample)(_repeated(part, n_rows) for part in sample)
+    return np.repeat(sample, n_rows, axis=0)
+
+
+def _check_softmax(owner: str, model: Any) -> None:
+    """Refuse a model whose outputs are 1 whatever its weights are."""
+    import keras
+
+    activation, outputs = last_activation(model), getattr(model, "outputs", None) or []
+    is_softmax = activation == "softmax" or activation is keras.activations.softmax
+    if is_softmax and len(outputs) == 1 and outputs[0].shape[-1] == 1:
+        raise ValueError(
+            f"{owner}: the model ends in a softmax over one unit, which is always 1, so "
+            "nothing is learned. Expected Dense(1, activation='sigmoid') or Dense(2, "
+            "activation='softmax') for two classes, or Dense(1) without an activation for numbers."
+        )
 
 
 def _needs_loss(model: Any) -> bool:

@@ -81,6 +81,55 @@ def log(caplog):
         yield caplog
 
 
+def keeping_state():
+    rows = keras.Input((3, 2), batch_size=4)
+    recurrent = layers.SimpleRNN(2, stateful=True, kernel_initializer=keras.initializers.Ones())
+    return keras.Model(rows, layers.Dense(1, kernel_initializer="ones")(recurrent(rows)))
+
+
+SERIES = np.random.default_rng(0).normal(size=(12, 3, 2)).astype(np.float32)
+
+
+def test_states_that_go_from_batch_to_batch_are_left_to_keras():
+    y = SERIES.sum((1, 2))
+    ours = KerasRegressor(keeping_state, optimizer="sgd", loss="mse", batch_size=4, shuffle=False)
+    ours.fit(SERIES, y)
+    theirs = keras.models.clone_model(ours.model_)
+    theirs.set_weights(ours.model_.get_weights())
+    expected = np.concatenate([theirs(SERIES[i : i + 4]) for i in (0, 4, 8)])[:, 0]
+    # The second call begins without a state too, and 6 rows are a batch and a half.
+    for n_rows in (12, 6):
+        np.testing.assert_allclose(ours.predict(SERIES[:n_rows]), expected[:n_rows], rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_training_with_states_is_that_of_keras():
+    y = SERIES.sum((1, 2))
+    ours = KerasRegressor(keeping_state, optimizer="sgd", loss="mse", batch_size=4, shuffle=False)
+    ours.set_params(epochs=2, random_state=0)
+    begun = clone(ours).initialize(SERIES, y).model_.get_weights()
+    ours.fit(SERIES, y, X_val=SERIES[:8], y_val=y[:8])
+    theirs = keeping_state()
+    theirs.compile("sgd", "mse")
+    theirs.set_weights(begun)
+    validation = SERIES[:8], y[:8]
+    theirs.fit(
+        SERIES, y, batch_size=4, epochs=2, shuffle=False, verbose=0, validation_data=validation
+    )
+    for one, other in zip(ours.model_.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("n_rows", "batch_size", "message"), [
+    (12, 32, "for 4 rows at once, but there are 12 training rows, in batches of 32"),
+    (10, 4, "10 training rows.* Expected batch_size=4"),
+])  # fmt: skip
+def test_rows_that_do_not_fill_batches_with_states_are_refused(n_rows, batch_size, message):
+    own = KerasRegressor(keeping_state, loss="mse", batch_size=batch_size)
+    with pytest.raises(ValueError, match=message):
+        own.fit(SERIES[:n_rows], np.zeros(n_rows))
+
+
 # ---------------------------------------------------------------------------- models given
 
 
