@@ -24,6 +24,7 @@ __all__ = [
     "graph_nodes",
     "improves_as",
     "mask_of",
+    "nadam_product",
     "producing_node",
     "profiles_batches",
     "restored_epoch",
@@ -161,6 +162,14 @@ def given_learning_rate(optimizer: Any) -> Any:
     user's own class would have to be made again from their ``get_config``.
     """
     return optimizer._learning_rate
+
+
+def nadam_product(optimizer: Any) -> Any:
+    """Return the variable in which Nadam keeps the product of its momenta; None in others.
+
+    Without it, Nadam would go on with the bias correction of its first step.
+    """
+    return getattr(optimizer, "_u_product", None)
 
 
 def excludes_from_weight_decay(optimizer: Any) -> bool:

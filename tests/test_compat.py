@@ -231,6 +231,15 @@ def test_variables_excluded_from_weight_decay(how):
     assert _compat_keras.excludes_from_weight_decay(optimizer)
 
 
+def test_product_of_the_momenta_of_nadam():
+    optimizer = keras.optimizers.Nadam(beta_1=0.5)
+    variable = keras.Variable([1.0])
+    optimizer.apply([variable.value], [variable])
+    product = float(_compat_keras.nadam_product(optimizer))
+    assert product == pytest.approx(0.5 * (1 - 0.5 * 0.96))
+    assert _compat_keras.nadam_product(keras.optimizers.Adam()) is None
+
+
 # ------------------------------------------------------------------------------------ TensorFlow
 
 

@@ -12,7 +12,7 @@ from skdl.networks._keras_object import (
     rebuilt,
     reseeded,
 )
-from skdl.networks._loss import Loss
+from skdl.networks._loss import Loss, function_loss, function_of
 from skdl.networks._loss_formulas import (
     ABSOLUTE_ERROR,
     CROSSENTROPY,
@@ -47,7 +47,14 @@ from skdl.networks._sizes import (
 )
 from skdl.networks._text import text_network
 from skdl.networks._transformer import transformer
-from skdl.networks._user_model import CalledModel, Fresh, GivenModel, UserModel
+from skdl.networks._user_model import (
+    CalledModel,
+    Fresh,
+    GivenModel,
+    UserModel,
+    reset_states,
+    stateful_rows_of,
+)
 
 __all__ = [
     "ABSOLUTE_ERROR",
@@ -88,6 +95,8 @@ __all__ = [
     "embedding_width",
     "formula_of_keras_class",
     "formula_of_loss_name",
+    "function_loss",
+    "function_of",
     "is_augmentation",
     "let_sklearn_clone",
     "loss_names",
@@ -100,10 +109,12 @@ __all__ = [
     "read_layers",
     "rebuilt",
     "reseeded",
+    "reset_states",
     "rnn",
     "searched_losses",
     "shapes_by_block",
     "shared_variables",
+    "stateful_rows_of",
     "text_network",
     "transformer",
     "with_step_mask",

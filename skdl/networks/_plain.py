@@ -295,7 +295,11 @@ register_foreign(_described_foreign)
 
 
 def _read_loss(
-    kind: str, scalars: tuple[tuple[str, float], ...], target: Any, function: Any
+    kind: str,
+    scalars: tuple[tuple[str, float], ...],
+    target: Any,
+    function: Any,
+    reduction: str = Loss.reduction,
 ) -> Loss:
     formula = LOSS_FORMULAS.get(kind)
     if formula is None and kind != "keras":
@@ -306,7 +310,15 @@ def _read_loss(
     is_described = function is None or isinstance(function, KerasObject | UserFunction)
     if not (is_described or isinstance(function, SavedName) or callable(function)):
         raise refused(f"the loss {show(function)}", "a function or a loss of Keras")
-    return Loss(kind, scalars, target, function)
+    return Loss(kind, scalars, target, function, reduction)
+
+
+def _written_loss(loss: Loss) -> dict[str, Any]:
+    names = ("kind", "scalars", "target", "function", "reduction")
+    written = {name: getattr(loss, name) for name in names}
+    if loss.reduction == Loss.reduction:
+        del written["reduction"]
+    return written
 
 
 register(
@@ -316,8 +328,11 @@ register(
         "scalars": pairs(number),
         "target": one_of("values", "labels", "one_hot"),
         "function": any_value,
+        "reduction": one_of("mean_with_sample_weight", "sum_over_batch_size"),
     },
     read=_read_loss,
+    write=_written_loss,
+    may_lack=("reduction",),
 )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from skdl._compat_keras import functional_graph, graph_nodes
+from skdl._compat_keras import flat_layers, functional_graph, graph_nodes
 from skdl.networks._keras_object import KerasObject
 from skdl.networks._network import Layer
 from skdl.networks._operation import OperationCall
@@ -69,6 +69,9 @@ def read_layers(model: keras.Model) -> Reading:
         If the model is not a graph of layers, or a layer cannot be described.
     """
     graph = _graph_of(model)
+    for layer in flat_layers(model):
+        if getattr(layer, "stateful", False) is True:
+            raise CannotReadError(f"layer {layer.name!r} keeps its state from batch to batch")
     _check_input_type(graph)
     reading = Reading([], [], "linear")
     place = _read_graph(graph, 0, reading)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdl._compat_keras import flat_layers
 from skdl.networks._generators import preserved_generators
 from skdl.networks._keras_object import rebuilt
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     import keras
 
-__all__ = ["CalledModel", "Fresh", "GivenModel", "UserModel"]
+__all__ = ["CalledModel", "Fresh", "GivenModel", "UserModel", "reset_states", "stateful_rows_of"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -105,6 +106,21 @@ class GivenModel(UserModel):
         if copy.built and len(copy.weights) == len(given.weights):
             copy.set_weights(given.get_weights())
         return copy
+
+
+def stateful_rows_of(model: keras.Model) -> int | None:
+    """Return how many rows a model takes at once that keeps a state for each; None in others."""
+    if not any(getattr(layer, "stateful", False) is True for layer in flat_layers(model)):
+        return None
+    sizes = {tensor.shape[0] for tensor in getattr(model, "inputs", None) or []} - {None}
+    return int(sizes.pop()) if len(sizes) == 1 else None
+
+
+def reset_states(model: keras.Model) -> None:
+    """Let layers that keep a state from batch to batch begin anew."""
+    for layer in flat_layers(model):
+        if getattr(layer, "stateful", False) is True:
+            layer.reset_state()
 
 
 def _uncompiled(model: keras.Model) -> keras.Model:

@@ -8,12 +8,12 @@ import numpy as np
 
 from skdl._compat_keras import profiles_batches, restored_epoch
 from skdl.training._observer import Observer
+from skdl.training._optimizer_state import flat, slot_variables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import keras
-    from numpy.typing import NDArray
 
     from skdl.training._observer import ObservedMember
 
@@ -82,21 +82,6 @@ def _acts_on(callback: keras.callbacks.Callback, hook: str) -> bool:
     return getattr(type(callback), hook, None) is not base or hook in vars(callback)
 
 
-def _slot_variables(model: keras.Model) -> list[list[Any]]:
-    """Return the optimizer's state, slot by slot, in the order of the engine's slots."""
-    groups: dict[str, list[Any]] = {}
-    for variable in model.optimizer.variables:
-        # Keras names them after the weight and the slot: ``adam/dense_kernel_velocity``.
-        groups.setdefault(variable.path.rsplit("_", 1)[-1], []).append(variable)
-    shapes = [tuple(v.shape) for v in model.trainable_variables]
-    return [own for own in groups.values() if [tuple(v.shape) for v in own] == shapes]
-
-
-def _flat(variables: Sequence[keras.Variable]) -> NDArray[np.float32]:
-    empty = np.zeros(0, np.float32)
-    return np.concatenate([empty, *(np.asarray(v, np.float32).reshape(-1) for v in variables)])
-
-
 class KerasCallbacks(Observer):
     """Runs Keras callbacks on a real Keras model that follows one member of the stack.
 
@@ -137,7 +122,7 @@ class KerasCallbacks(Observer):
             hook for hook in optional if any(_acts_on(c, hook) for c in self.callbacks)
         } | {"on_train_begin", "on_epoch_end", "on_train_end"}
         if any(_may_see_optimizer(callback) for callback in self.callbacks):
-            self._slots = _slot_variables(self._model)
+            self._slots = slot_variables(self._model)
             if len(self._slots) != len(member.optimizer_state):
                 self._slots = []
         self._model.stop_training = False
@@ -190,9 +175,9 @@ class KerasCallbacks(Observer):
         after = self._model.get_weights()
         if any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True)):
             member.weights = after
-        new_slots = [_flat(variables) for variables in self._slots]
+        new_slots = [flat(variables) for variables in self._slots]
         if any(
-            not np.array_equal(new, _flat(old)) for new, old in zip(new_slots, slots, strict=True)
+            not np.array_equal(new, flat(old)) for new, old in zip(new_slots, slots, strict=True)
         ):
             member.optimizer_state = new_slots
         new_rate = float(self._model.optimizer.learning_rate)

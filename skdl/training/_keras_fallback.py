@@ -11,9 +11,10 @@ from scipy import sparse
 from skdl._compat_keras import improves_as, restored_epoch
 from skdl._rows import source_of
 from skdl.layers import blueprint_of
-from skdl.networks import preserved_generators
+from skdl.networks import preserved_generators, stateful_rows_of
 from skdl.training._compiled_model import compiled_model
 from skdl.training._keras_callbacks import KerasCallbacks, has_batch_hooks
+from skdl.training._optimizer_state import optimizer_state, restore_optimizer, settable_rate
 from skdl.training._optimizers import is_elementwise
 from skdl.training.engine._member import Member, come_to_rung
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import keras
-    from numpy.typing import NDArray
     from tensorflow import Tensor
 
     from skdl.training._job import Job, Rows
@@ -75,8 +75,10 @@ def train_with_keras(job: Job) -> Trained:
     member.observers = [o for o in job.observers if not isinstance(o, KerasCallbacks)]
     model = compiled_model(job.network, job.optimizer, _metrics(member), job.seed)
     model.set_weights(member.weights)
-    if job.network.is_opaque and job.initial is not None:
-        _restore_optimizer(model, job.initial.slots)
+    if job.initial is not None:
+        restore_optimizer(model, job.optimizer, job.initial)
+    rows = stateful_rows_of(model)
+    _check_stateful(job, rows)
     callbacks = [c for observer in job.observers for c in getattr(observer, "callbacks", ())]
     try:
         with preserved_generators():
@@ -85,6 +87,7 @@ def train_with_keras(job: Job) -> Trained:
                 validation_data=None if job.validation is None else _arrays(job, job.validation),
                 epochs=job.epochs,
                 callbacks=[*callbacks, _follower(member)],
+                validation_batch_size=rows,
                 verbose=0,
                 shuffle=False,  # the rows are; Keras would shuffle the batches
             )
@@ -96,20 +99,21 @@ def train_with_keras(job: Job) -> Trained:
     return result
 
 
-def _restore_optimizer(model: keras.Model, values: Sequence[NDArray[np.float32]]) -> None:
-    """Give the optimizer the state in which an earlier job left it."""
-    variables = _optimizer_variables(model)
-    if [v.shape for v in variables] == [value.shape for value in values]:
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
-
-
-def _optimizer_variables(model: keras.Model) -> list[Any]:
-    optimizer = getattr(model, "optimizer", None)
-    if optimizer is None:
-        return []
-    optimizer.build(model.trainable_variables)
-    return list(optimizer.variables)
+def _check_stateful(job: Job, n_at_once: int | None) -> None:
+    """Refuse numbers of rows that a model with a state for each row of a batch does not take."""
+    if n_at_once is None:
+        return
+    parts = {"training": job.train, "validation": job.validation, "held-out": job.held_out}
+    for what, rows in parts.items():
+        is_training = what == "training"
+        size = job.batch_size if is_training else n_at_once
+        if rows is not None and (size != n_at_once or len(rows) % n_at_once):
+            raise ValueError(
+                f"{job.owner}: the model has layers with stateful=True, for {n_at_once} rows at "
+                f"once, but there are {len(rows)} {what} rows, "
+                f"in batches of {size}. Expected batch_size={n_at_once}, as in "
+                "its Input, and a multiple of it as the number of rows, or stateful=False."
+            )
 
 
 def _metrics(member: Member) -> list[Any]:
@@ -197,9 +201,9 @@ def _dataset(member: Member) -> Any:
 def _state_of(model: keras.Model, member: Member) -> tuple[Any, ...]:
     """Return weights, statistics and, where it goes on later, the optimizer's state."""
     state = member.layout.join(model.get_weights())
-    if not (member.job.network.is_opaque and member.job.keep_optimizer_state):
+    if not member.job.keep_optimizer_state:
         return state
-    return *state, *(np.asarray(v) for v in _optimizer_variables(model))
+    return *state, *optimizer_state(model, member.job.optimizer)
 
 
 def _follower(member: Member) -> Any:
@@ -238,6 +242,7 @@ def _follower(member: Member) -> Any:
             n_epochs = 1 + member.n_own_epochs
             is_scored = job.scores_held_out(n_epochs)
             member.held_out = _held_out(self.model, job) if is_scored else {}
+            _take_over_rate(self.model, member)
             # A model of the user's may report what it likes.
             logs = logs or {}
             own = list(logs) if is_opaque else member.log_names()
@@ -249,6 +254,15 @@ def _follower(member: Member) -> Any:
             self.model.stop_training = self.model.stop_training or member.stopped
 
     return Follower()
+
+
+def _take_over_rate(model: keras.Model, member: Member) -> None:
+    """Remember the learning rate if a callback has set it, for whoever goes on later."""
+    rate, before = settable_rate(model), member.learning_rate
+    if member.job.schedule.kind != "constant" or rate is None or before is None:
+        return
+    if rate != float(np.float32(before)):
+        member.learning_rate = rate
 
 
 def _ordered(logs: dict[str, float], own: Sequence[str]) -> dict[str, float]:
@@ -272,9 +286,12 @@ def _held_out(model: keras.Model, job: Job) -> dict[str, float]:
     assert rows is not None  # noqa: S101 - for the type checker
     X, y, *weights = _arrays(job, rows)
     weight = weights[0] if weights else None
-    logs = model.evaluate(X, y, sample_weight=weight, return_dict=True, verbose=0)
+    n_at_once = stateful_rows_of(model)
+    logs = model.evaluate(
+        X, y, batch_size=n_at_once, sample_weight=weight, return_dict=True, verbose=0
+    )
     if job.held_out_score is not None:
-        outputs = model.predict(X, verbose=0)
+        outputs = model.predict(X, batch_size=n_at_once, verbose=0)
         # Of several outputs, scorers know nothing.
         logs["score"] = math.nan
         if isinstance(outputs, np.ndarray):

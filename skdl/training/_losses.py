@@ -72,7 +72,7 @@ def reduction_of(loss: Loss) -> str:
     """Return how row losses become the batch's, in Keras' words."""
     if isinstance(loss.function, KerasObject):
         return loss.function.build().reduction or "sum"
-    return "mean_with_sample_weight"
+    return loss.reduction
 
 
 def _keras_row_losses(loss: Loss, y: Tensor, predictions: Tensor) -> Tensor:

@@ -9,28 +9,44 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from skdl._compat_keras import function_arguments
 from skdl._plain_data import any_value, mapping, register
 from skdl._validation import show
 from skdl.estimators.base._callback_parameters import with_values
 from skdl.estimators.base._user_functions import first_line
 from skdl.estimators.keras_models._routing import accepts, made_of, names_argument, routed_to
 from skdl.exceptions import InvalidParameterError
-from skdl.networks import CROSSENTROPY, Fresh, described_object, preserved_generators
+from skdl.networks import (
+    CROSSENTROPY,
+    Fresh,
+    described_object,
+    function_loss,
+    preserved_generators,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
 __all__ = [
+    "AVERAGED",
     "CompileArguments",
+    "averaged",
     "build_arguments",
     "callbacks_of",
     "copied",
     "loss_name",
     "same_loss",
+    "settings_of",
 ]
+
+# How row losses become the batch's, in Keras' words: those of names, classes and functions here,
+# and those of Keras itself.
+AVERAGED = "mean_with_sample_weight"
+_KERAS_DEFAULT = "sum_over_batch_size"
 
 # Parameters of SciKeras that are not for the function that builds the model.
 _IGNORED = frozenset({"build_fn", "run_eagerly", "validation_batch_size"})
@@ -93,12 +109,13 @@ class CompileArguments(Fresh):
             for name, as_class in _AS_CLASSES.items():
                 given = arguments.get(name)
                 routed = routed_to(name, self.params)
-                # Names of losses and metrics stay names where nothing is routed to them: then
-                # Keras reports them by the names that the user knows.
-                if name == "optimizer" or routed:
-                    given = as_class(given)
+                # Names of metrics stay names where nothing is routed to them: then Keras reports
+                # them by the names that the user knows.
                 try:
-                    arguments[name] = copied(made_of(given, routed))
+                    if name != "metrics" or routed:
+                        given = as_class(given)
+                    made = copied(made_of(given, routed))
+                    arguments[name] = _averaged(made, given, routed) if name == "loss" else made
                 except (TypeError, ValueError) as error:
                     added = ", ".join(f"{name}__{key}={show(v)}" for key, v in routed.items())
                     shown = f"{show(self.params.get(name))}{' with ' if added else ''}{added}"
@@ -112,6 +129,44 @@ class CompileArguments(Fresh):
         return arguments
 
 
+def _averaged(made: Any, given: Any, routed: Mapping[str, Any]) -> Any:
+    """Return losses averaged by the sample weights, unless they were given as objects.
+
+    Parameters
+    ----------
+    made : object
+        What was made of `given`: losses in the same containers.
+    given : object
+        Classes, functions and objects, in lists, tuples or dicts.
+    routed : mapping of str to object
+        What is routed to them: ``loss__reduction`` holds.
+    """
+    import keras
+
+    if isinstance(given, dict):
+        return {key: _averaged(made[key], part, _routed_to_part(str(key), routed))
+                for key, part in given.items()}  # fmt: skip
+    if isinstance(given, list | tuple):
+        return type(given)(_averaged(made[i], part, _routed_to_part(str(i), routed))
+                           for i, part in enumerate(given))  # fmt: skip
+    if inspect.isclass(given) and isinstance(made, keras.losses.Loss):
+        return made if "reduction" in routed else averaged(made)
+    is_function = callable(made) and not isinstance(made, keras.losses.Loss)
+    return function_loss(made) if is_function else made
+
+
+def _routed_to_part(key: str, routed: Mapping[str, Any]) -> dict[str, Any]:
+    shared = {name: value for name, value in routed.items() if "__" not in name}
+    return {**shared, **routed_to(key, routed)}
+
+
+def averaged(loss: Any, reduction: str = AVERAGED) -> Any:
+    """Give a loss that nobody else holds another reduction, unless its class has chosen one."""
+    if loss.reduction == _KERAS_DEFAULT:
+        loss.reduction = reduction
+    return loss
+
+
 def _optimizer_class(given: Any) -> Any:
     import keras
 
@@ -119,11 +174,13 @@ def _optimizer_class(given: Any) -> Any:
 
 
 def _loss_class(given: Any) -> Any:
-    """Return the class of a loss by name; one of several losses keeps its function."""
+    """Return the class of a loss by name or function, also of each one in a list or dict."""
     import keras
 
     if isinstance(given, dict | list | tuple):
-        return _each(given, lambda part: keras.losses.get(part) if isinstance(part, str) else part)
+        return _each(given, _loss_class)
+    if isinstance(given, str) and given in _LEFT_TO_KERAS:
+        return given
     loss = keras.losses.get(given) if isinstance(given, str) else given
     if isinstance(given, str) and isinstance(loss, keras.losses.Loss):
         return type(loss)
@@ -207,7 +264,28 @@ def same_loss(given: Any, compiled: Any) -> bool:
         names = loss_name(given), loss_name(compiled)
     except ValueError:
         return True  # Keras does not know a name; it says so itself, and better
-    return None in names or names[0] == names[1]
+    if None not in names and names[0] != names[1]:
+        return False
+    import keras
+
+    if not isinstance(given, keras.losses.Loss):
+        return True
+    with preserved_generators():
+        kind = _loss_class(compiled)
+        compiled = kind() if inspect.isclass(kind) and type(given) is kind else kind
+    return type(given) is not type(compiled) or settings_of(given) == settings_of(compiled)
+
+
+def settings_of(part: Any) -> tuple[Any, ...]:
+    """Return what tells whether two objects of Keras do the same: their class and arguments."""
+    if not hasattr(part, "get_config") or inspect.isclass(part):
+        return (part,)
+    try:
+        config = {**part.get_config(), **function_arguments(part), "name": None}
+    except Exception:  # noqa: BLE001 - of a class of the user's
+        return (part,)
+    # Keras numbers the names that nobody chose.
+    return type(part), json.dumps(config, sort_keys=True, default=repr)
 
 
 def loss_name(loss: Any) -> str | None:

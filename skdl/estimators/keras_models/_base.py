@@ -322,18 +322,19 @@ class UserModelEstimator(UserModelParameters):
     def _builder(self) -> ModelBuilder:
         """Return how models are made, and what they are read as."""
         owner, params = type(self).__name__, self.get_params(deep=False)
+        compiling = ("optimizer", "loss", "metrics")
+        defaults = {name: _default_of(type(self), name) for name in compiling}
         reader = ModelReader(
             owner=owner,
             params=params,
             has_feature_encoder=self.feature_encoder is not None,
             has_target_encoder=self.target_encoder is not None,
             target_form=self._targets.form,
-            default_loss=_default_of(type(self), "loss"),
+            default_loss=defaults["loss"],
         )
         own_method = getattr(self, "_keras_build_fn", None)
-        return ModelBuilder(
-            owner, self._model_given, own_method, params, self._user_names(), reader
-        )
+        names = self._user_names()
+        return ModelBuilder(owner, self._model_given, own_method, params, names, defaults, reader)
 
     def _described(self, X: Any, seed: int) -> dict[str, Any]:
         known = ("n_classes_", "n_outputs_")
@@ -391,7 +392,10 @@ class UserModelEstimator(UserModelParameters):
 
 
 def _default_of(kind: type, name: str) -> Any:
-    """Return the default of a parameter of a class; None without one."""
-    parameter = inspect.signature(kind).parameters.get(name)
-    has_default = parameter is not None and parameter.default is not inspect.Parameter.empty
-    return parameter.default if parameter is not None and has_default else None
+    """Return the default of a parameter, of the nearest class that names it; None without one."""
+    for base in kind.__mro__:
+        if "__init__" in vars(base) and base is not object:
+            parameter = inspect.signature(vars(base)["__init__"]).parameters.get(name)
+            if parameter is not None:
+                return None if parameter.default is inspect.Parameter.empty else parameter.default
+    return None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skdl.estimators.base._parameters import is_keras
 from skdl.estimators.keras_models._arguments import build_arguments
+from skdl.estimators.keras_models._ignored_parameters import check_compiled
 from skdl.estimators.keras_models._model_errors import naming_model
 from skdl.estimators.keras_models._reader import Built
 from skdl.estimators.keras_models._routing import accepts
@@ -42,6 +42,8 @@ class ModelBuilder:
         Parameters of the estimator.
     user_names : set of str
         Those that no class names in its ``__init__``.
+    defaults : mapping of str to object
+        The parameters' defaults: those nobody set may differ from what a model is compiled with.
     reader : ModelReader
     """
 
@@ -50,6 +52,7 @@ class ModelBuilder:
     own_method: Any
     params: Mapping[str, Any]
     user_names: set[str]
+    defaults: Mapping[str, Any]
     reader: ModelReader
 
     def source(self, sample: Any, meta: dict[str, Any]) -> UserModel:
@@ -98,7 +101,7 @@ class ModelBuilder:
         is_given = isinstance(source, GivenModel)
         given = source.model if isinstance(source, GivenModel) else model
         initializers, is_explained = initializers_of(model)
-        self._warn_of_what_is_lost(given)
+        self._check_compiled(given)
         values = model.get_weights()
         if is_given and given.built:
             # Its own weights are where it begins, random as they may look.
@@ -109,25 +112,15 @@ class ModelBuilder:
             described, values, initializers, is_explained, self.given, params, looked_at
         )
 
-    def _warn_of_what_is_lost(self, built: Any) -> None:
-        """Warn of parameters for compiling a model that is compiled without them."""
+    def _check_compiled(self, built: Any) -> None:
+        """Refuse or tell parameters for compiling a model that is compiled without them."""
         function = self.given
         reads_them = function is None or (
             not is_keras("Model")(function)
             and (accepts(function, "compile_kwargs") or accepts(function, "params"))
         )
-        if reads_them or not built.compiled:
-            return
-        prefixes = ("compile__", "loss__", "metrics__", "optimizer__")
-        lost = sorted(name for name in self.params if name.startswith(prefixes))
-        if lost:
-            warnings.warn(
-                f"{self.owner}: {', '.join(lost)} changed nothing, as the model is compiled "
-                "already. Return it uncompiled, or let the function take compile_kwargs and call "
-                "model.compile(**compile_kwargs).",
-                UserWarning,
-                stacklevel=2,
-            )
+        if built.compiled and not reads_them:
+            check_compiled(self.owner, built, self.params, self.defaults)
 
 
 def n_outputs_of(given: Any) -> int | None:

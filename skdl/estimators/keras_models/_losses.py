@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from skdl._compat_keras import final_operation, function_arguments
-from skdl.estimators.keras_models._arguments import loss_name
+from skdl.estimators.keras_models._arguments import AVERAGED, averaged, loss_name
 from skdl.networks import CROSSENTROPY, KerasObject, Loss, formula_of_keras_class
 
 __all__ = ["Meaning", "described_loss", "last_activation", "loss_target", "meaning_of_outputs"]
@@ -82,18 +82,21 @@ def last_activation(model: Any) -> Any:
     return activation if activation is not None else type(operation).__name__.lower()
 
 
-def described_loss(loss: Any, output_activation: str, target: Target) -> tuple[Loss, str]:
+def described_loss(
+    loss: Any, output_activation: str, target: Target, *, reduction: str = AVERAGED
+) -> tuple[Loss, str]:
     """Describe a loss.
 
     Parameters
     ----------
     loss : str, callable, class or keras.losses.Loss
-        Given by name or class, it is averaged by the sample weights; an object keeps its own
-        reduction.
+        An object keeps its own reduction.
     output_activation : str
         What stands at the end of the user's model.
     target : {"values", "labels", "one_hot"}
         In which form it is given the targets.
+    reduction : str, default="mean_with_sample_weight"
+        Of a name, class or function, in Keras' words: averaged by the sample weights.
 
     Returns
     -------
@@ -103,11 +106,12 @@ def described_loss(loss: Any, output_activation: str, target: Target) -> tuple[L
     """
     import keras
 
-    resolved = _as_object(loss)
+    resolved = _as_object(loss, reduction)
     if not isinstance(resolved, keras.losses.Loss):
-        return Loss("keras", target=target, function=resolved), output_activation
-    described = KerasObject.of("losses", resolved)
-    described.build()  # fails here rather than in the midst of a training
+        described = Loss("keras", target=target, function=resolved, reduction=reduction)
+        return described, output_activation
+    in_keras = KerasObject.of("losses", resolved)
+    in_keras.build()  # fails here rather than in the midst of a training
     formula = formula_of_keras_class(type(resolved))
     config = {**resolved.get_config(), **function_arguments(resolved)}
     from_logits = bool(config.get("from_logits"))
@@ -119,17 +123,17 @@ def described_loss(loss: Any, output_activation: str, target: Target) -> tuple[L
         or np.ndim(config.get("alpha", 0.0)) > 0
     )
     if formula is None or goes_beyond:
-        return Loss("keras", target=target, function=described), output_activation
+        return Loss("keras", target=target, function=in_keras), output_activation
     activation = formula.output_activation
     if from_logits and output_activation == "linear":
         output_activation = activation
     elif from_logits or output_activation != activation:
-        return Loss("keras", target=target, function=described), output_activation
+        return Loss("keras", target=target, function=in_keras), output_activation
     scalars = {name: float(config.get(name, default)) for name, default in formula.scalars}
-    return Loss(formula.name, tuple(sorted(scalars.items())), target, described), output_activation
+    return Loss(formula.name, tuple(sorted(scalars.items())), target, in_keras), output_activation
 
 
-def _as_object(loss: Any) -> Any:
+def _as_object(loss: Any, reduction: str = AVERAGED) -> Any:
     """Return a Keras loss for a name, a class or a function of ``keras.losses``."""
     import keras
 
@@ -143,5 +147,5 @@ def _as_object(loss: Any) -> Any:
         loss = getattr(keras.losses, spelled, loss)
     if isinstance(loss, type) and issubclass(loss, keras.losses.Loss):
         making: Any = loss
-        return making(reduction="mean_with_sample_weight")
+        return averaged(making(), reduction)
     return loss

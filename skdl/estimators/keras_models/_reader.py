@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from skdl._compat_keras import compile_arguments, compiled_with, excludes_from_weight_decay
 from skdl._plain_data import any_value, instance, optional, register, text
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._parameters import as_list, is_keras
-from skdl.estimators.keras_models._arguments import CompileArguments, copied, same_loss
+from skdl.estimators.keras_models._arguments import AVERAGED, CompileArguments, copied, same_loss
 from skdl.estimators.keras_models._losses import (
     Target,
     described_loss,
@@ -25,8 +27,10 @@ from skdl.networks import (
     Loss,
     Network,
     UserModel,
+    function_of,
     preserved_generators,
     read_layers,
+    stateful_rows_of,
 )
 
 if TYPE_CHECKING:
@@ -161,8 +165,9 @@ class ModelReader:
                     "a loss, for example loss='mse' or loss='binary_crossentropy', or a compiled "
                     "model."
                 )
-            return arguments
+            return {**arguments, "by_user": False}
         loss, wanted = getattr(given, "loss", None), self.params.get("loss")
+        plain = function_of(loss) or loss
         if loss is None and _needs_loss(given):
             raise InvalidParameterError(
                 f"{owner}: the model is compiled without a loss, so there is nothing to learn. "
@@ -171,7 +176,7 @@ class ModelReader:
             )
         is_default = type(wanted) is type(self.default_loss) and wanted == self.default_loss
         both = wanted is not None and loss is not None and not is_default
-        if both and not same_loss(wanted, loss):
+        if both and not same_loss(wanted, plain):
             raise ValueError(
                 f"{owner}: loss={wanted!r} was given beside a model compiled with {loss!r}. "
                 "Expected one of them: leave out loss, or return the model uncompiled."
@@ -180,6 +185,7 @@ class ModelReader:
             "optimizer": getattr(given, "optimizer", None),
             "loss": loss,
             **compiled_with(given),
+            "by_user": True,
             "run_eagerly": getattr(given, "run_eagerly", False),
         }
 
@@ -212,10 +218,12 @@ class ModelReader:
             raise CannotReadError("its weights are not those that its layers have by themselves")
         if len(blueprint.row_shapes[-1]) != 1:
             raise CannotReadError("its output is not one row of numbers for each row")
-        given_loss = _only(compiling["loss"])
+        given_loss, reduction = _plain(_only(compiling["loss"]), by_user=compiling["by_user"])
         target = self.target_form(given_loss, blueprint.n_outputs)
         try:
-            loss, output_activation = described_loss(given_loss, network.output_activation, target)
+            loss, output_activation = described_loss(
+                given_loss, network.output_activation, target, reduction=reduction
+            )
             optimizer = describe_optimizer(compiling["optimizer"])
             optimizer.source.build()
         except Exception as error:
@@ -254,7 +262,7 @@ class ModelReader:
             complete, compiling=params, given=given if isinstance(source, GivenModel) else None
         )
         source = dataclasses.replace(source, complete=complete)
-        outputs = model(complete.sample)
+        outputs = model(_repeated(complete.sample, stateful_rows_of(model) or 1))
         n_outputs = None
         if hasattr(outputs, "shape"):
             n_outputs = int(outputs.shape[1]) if len(outputs.shape[1:]) == 1 else 1
@@ -264,7 +272,7 @@ class ModelReader:
                 "subclass with a target_encoder that gives the targets of each."
             )
         target: Target = "values"
-        single = _unwrapped(compiling["loss"])
+        single, _ = _plain(_unwrapped(compiling["loss"]), by_user=compiling["by_user"])
         if not self.has_target_encoder:
             target = self.target_form(single, n_outputs)
         layer = Layer.of(
@@ -287,6 +295,29 @@ class ModelReader:
             "metrics": (),
             "meaning": meaning_of_outputs(single, known),
         }
+
+
+def _repeated(sample: Any, n_rows: int) -> Any:
+    """Return as many copies of a row, or of each of its parts."""
+    if isinstance(sample, dict):
+        return {name: _repeated(part, n_rows) for name, part in sample.items()}
+    if isinstance(sample, list | tuple):
+        return type(sample)(_repeated(part, n_rows) for part in sample)
+    return np.repeat(sample, n_rows, axis=0)
+
+
+def _check_softmax(owner: str, model: Any) -> None:
+    """Refuse a model whose outputs are 1 whatever its weights are."""
+    import keras
+
+    activation, outputs = last_activation(model), getattr(model, "outputs", None) or []
+    is_softmax = activation == "softmax" or activation is keras.activations.softmax
+    if is_softmax and len(outputs) == 1 and outputs[0].shape[-1] == 1:
+        raise ValueError(
+            f"{owner}: the model ends in a softmax over one unit, which is always 1, so "
+            "nothing is learned. Expected Dense(1, activation='sigmoid') or Dense(2, "
+            "activation='softmax') for two classes, or Dense(1) without an activation for numbers."
+        )
 
 
 def _needs_loss(model: Any) -> bool:
@@ -321,6 +352,17 @@ def _check_shape(owner: str, expected: tuple[Any, ...], shape: tuple[int, ...]) 
             f"{owner}: rows of X have shape {shape}, but the model takes rows of shape {taken}. "
             "Expected equal ones: build the model for meta['X_shape_'], or reshape X."
         )
+
+
+def _plain(loss: Any, *, by_user: bool) -> tuple[Any, str]:
+    """Return a loss, a function as the user gave it, and the reduction if it is no object.
+
+    A model that the user compiles is trained as Keras does.
+    """
+    function = function_of(loss)
+    if function is not None:
+        return function, loss.reduction
+    return loss, "sum_over_batch_size" if by_user else AVERAGED
 
 
 def _unwrapped(loss: Any) -> Any:

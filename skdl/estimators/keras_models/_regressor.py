@@ -33,14 +33,17 @@ class KerasRegressor(UserModelEstimator, RegressionNetwork):
         `optimizer`, `loss` and `metrics`, and ``params``, all parameters. Or a Keras model, of
         which each fit trains a copy, from the weights that it has; itself it is never changed.
     optimizer : str, class or keras.optimizers.Optimizer, default="rmsprop"
-        For a model that is not compiled. ``optimizer__learning_rate`` and the like are given to a
-        name or class; an object is not changed by ``fit``.
+        For a model that is not compiled; one compiled with another optimizer is refused, unless
+        this is the default. ``optimizer__learning_rate`` and the like are given to a name or class;
+        an object is not changed by ``fit``.
     loss : str, class, callable or keras.losses.Loss, default=None
-        For a model that is not compiled; needed there. Losses given by name are averaged by the
-        sample weights, all others keep their own reduction. ``loss__delta`` and the like are
-        given to a name or class.
+        For a model that is not compiled; needed there. Names, classes and functions are averaged by
+        the sample weights. An object keeps its own reduction, as does the loss of a model that the
+        function compiles with a loss of its own: Keras divides by the number of rows.
+        ``loss__delta`` and the like are given to a name or class.
     metrics : str, class, callable, keras.metrics.Metric, or list of them, default=None
-        For a model that is not compiled; reported per epoch in ``history_``.
+        For a model that is not compiled; one compiled without them is refused. Reported per epoch
+        in ``history_``.
     callbacks : keras.callbacks.Callback or class, or list or dict of them, default=None
         ``callbacks__patience`` and the like are given to a class; with the position or key
         between, ``callbacks__0__patience``, to one of several. Any that acts on batches makes

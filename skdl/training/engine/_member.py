@@ -115,7 +115,8 @@ class Member:
         if self.job.optimizer.kind == "Keras":
             return []
         count = n_slots(self.job.optimizer)
-        if start and len(start.slots) == count:
+        # Another optimizer, or one that Keras alone works with, leaves other arrays.
+        if start and [slot.shape for slot in start.slots] == [weights.shape] * count:
             return list(start.slots)
         fill = dict(self.job.optimizer.scalars).get("initial_accumulator_value", 0.0)
         return [np.full_like(weights, fill) for _ in range(count)]

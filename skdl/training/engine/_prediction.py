@@ -15,6 +15,7 @@ from skdl._compat_tensorflow import check_not_forked
 from skdl._lazy_rows import LazyRows
 from skdl._rows import source_of
 from skdl.layers import blueprint_of, keras_model
+from skdl.networks import reset_states, stateful_rows_of
 from skdl.training._losses import activated
 from skdl.training._trained import Trained
 from skdl.training.engine._calls import State
@@ -172,8 +173,30 @@ class _KerasPredictor:
 
     def __call__(self, X: Any) -> Any:
         X = X.toarray() if sparse.issparse(X) else X
-        outputs = self._model.predict(X, batch_size=self._ROWS_AT_ONCE, verbose=0)
+        outputs = self._outputs(X)
         outputs = outputs[:, None] if getattr(outputs, "ndim", 0) == 1 else outputs
         if self._activation == "linear":
             return outputs
         return activated(outputs, self._activation).numpy()
+
+    def _outputs(self, X: Any) -> Any:
+        rows = stateful_rows_of(self._model)
+        if rows is None:
+            return self._model.predict(X, batch_size=self._ROWS_AT_ONCE, verbose=0)
+        # It begins without a state, so that no call depends on the one before it. Rows behind the
+        # last one fill its batch, and have no influence on those in front.
+        import tensorflow as tf
+
+        reset_states(self._model)
+        full, n_rows = _filled_up(X, rows)
+        outputs = self._model.predict(full, batch_size=rows, verbose=0)
+        return tf.nest.map_structure(lambda part: part[:n_rows], outputs)
+
+
+def _filled_up(X: Any, multiple: int) -> tuple[Any, int]:
+    """Return rows, or each of several parts, made a multiple by the last one; and their number."""
+    import tensorflow as tf
+
+    n_rows = len(tf.nest.flatten(X)[0])
+    index = np.minimum(np.arange(-(-n_rows // multiple) * multiple), n_rows - 1)
+    return tf.nest.map_structure(lambda part: part[index], X), n_rows

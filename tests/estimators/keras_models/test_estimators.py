@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 import skdl
 from skdl import KerasClassifier, KerasRegressor, from_scikeras, lockstep
 from skdl.exceptions import InvalidParameterError
-from tests.checks import slow_but
+from tests.checks import slow_but, slow_case
 
 # Keras 3.15 with NumPy 2.4, in whatever reads a Keras variable as an array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy")
@@ -52,6 +52,10 @@ class Net(keras.Model):
         return self.out(self.hidden(rows))
 
 
+def squared_error(y_true, y_pred):
+    return keras.ops.mean(keras.ops.square(y_true - y_pred), -1)
+
+
 class OwnStep(Net):
     """One with a training step of its own, which counts its steps."""
 
@@ -75,6 +79,55 @@ def data(diabetes):
 def log(caplog):
     with caplog.at_level(logging.INFO, logger="skdl"):
         yield caplog
+
+
+def keeping_state():
+    rows = keras.Input((3, 2), batch_size=4)
+    recurrent = layers.SimpleRNN(2, stateful=True, kernel_initializer=keras.initializers.Ones())
+    return keras.Model(rows, layers.Dense(1, kernel_initializer="ones")(recurrent(rows)))
+
+
+SERIES = np.random.default_rng(0).normal(size=(12, 3, 2)).astype(np.float32)
+
+
+def test_states_that_go_from_batch_to_batch_are_left_to_keras():
+    y = SERIES.sum((1, 2))
+    ours = KerasRegressor(keeping_state, optimizer="sgd", loss="mse", batch_size=4, shuffle=False)
+    ours.fit(SERIES, y)
+    theirs = keras.models.clone_model(ours.model_)
+    theirs.set_weights(ours.model_.get_weights())
+    expected = np.concatenate([theirs(SERIES[i : i + 4]) for i in (0, 4, 8)])[:, 0]
+    # The second call begins without a state too, and 6 rows are a batch and a half.
+    for n_rows in (12, 6):
+        np.testing.assert_allclose(ours.predict(SERIES[:n_rows]), expected[:n_rows], rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_training_with_states_is_that_of_keras():
+    y = SERIES.sum((1, 2))
+    ours = KerasRegressor(keeping_state, optimizer="sgd", loss="mse", batch_size=4, shuffle=False)
+    ours.set_params(epochs=2, random_state=0)
+    begun = clone(ours).initialize(SERIES, y).model_.get_weights()
+    ours.fit(SERIES, y, X_val=SERIES[:8], y_val=y[:8])
+    theirs = keeping_state()
+    theirs.compile("sgd", "mse")
+    theirs.set_weights(begun)
+    validation = SERIES[:8], y[:8]
+    theirs.fit(
+        SERIES, y, batch_size=4, epochs=2, shuffle=False, verbose=0, validation_data=validation
+    )
+    for one, other in zip(ours.model_.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("n_rows", "batch_size", "message"), [
+    (12, 32, "for 4 rows at once, but there are 12 training rows, in batches of 32"),
+    (10, 4, "10 training rows.* Expected batch_size=4"),
+])  # fmt: skip
+def test_rows_that_do_not_fill_batches_with_states_are_refused(n_rows, batch_size, message):
+    own = KerasRegressor(keeping_state, loss="mse", batch_size=batch_size)
+    with pytest.raises(ValueError, match=message):
+        own.fit(SERIES[:n_rows], np.zeros(n_rows))
 
 
 # ---------------------------------------------------------------------------- models given
@@ -199,6 +252,71 @@ def test_early_stopping_and_warm_start_of_what_keras_trains(data):
     assert not np.array_equal(weights[0], ours.model_.get_weights()[0])
     steps = int(ours._trained.slots[0])
     assert steps == 4 * 5
+
+
+ON_BATCHES = [keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)]
+LOSS_SCALED = keras.optimizers.LossScaleOptimizer
+OPTIMIZERS = {
+    "adam": (lambda: keras.optimizers.Adam(0.01), ON_BATCHES),
+    "nadam": (lambda: keras.optimizers.Nadam(0.01), ON_BATCHES),
+    "rmsprop": (lambda: keras.optimizers.RMSprop(0.01, momentum=0.5, centered=True), ON_BATCHES),
+    "adafactor": (lambda: keras.optimizers.Adafactor(0.01), None),
+    "accumulated": (lambda: keras.optimizers.Adam(0.01, gradient_accumulation_steps=2), None),
+    "loss scaled": (lambda: LOSS_SCALED(keras.optimizers.Adam(0.01)), None),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_fits_in_parts_are_one_fit_where_keras_trains(name, data):
+    X, y = data[0][:70], data[1][:70]
+    make, callbacks = OPTIMIZERS[name]
+
+    def own(**params):
+        return regressor(optimizer=make(), callbacks=callbacks, shuffle=False, **params)
+
+    whole = own(epochs=3).fit(X, y).model_.get_weights()
+    parts = own(epochs=2, warm_start=True).fit(X, y).set_params(epochs=1).fit(X, y)
+    for one, other in zip(whole, parts.model_.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    passes = own()
+    for _ in range(3):
+        passes.partial_fit(X, y)
+    for one, other in zip(whole, passes.model_.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "callbacks", [(None, ON_BATCHES), pytest.param((ON_BATCHES, None), marks=pytest.mark.slow)]
+)
+def test_optimizer_state_goes_from_the_graph_to_keras_and_back(callbacks, data):
+    X, y = data[0][:70], data[1][:70]
+    own = regressor(optimizer="nadam", shuffle=False, epochs=2, warm_start=True)
+    own.set_params(callbacks=callbacks[0]).fit(X, y)
+    own.set_params(callbacks=callbacks[1]).fit(X, y)
+    whole = regressor(optimizer="nadam", shuffle=False, epochs=4).fit(X, y)
+    np.testing.assert_allclose(own.predict(X), whole.predict(X), atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("params", [{"callbacks": ON_BATCHES}, {"compile__run_eagerly": True}])
+def test_learning_rate_goes_on_as_callbacks_left_it_unless_it_is_set(params, data):
+    X, y = data[0][:70], data[1][:70]
+    rates = []
+
+    def schedule(epoch, rate):
+        rates.append(rate)
+        return rate / 2
+
+    halving = keras.callbacks.LearningRateScheduler(schedule)
+    callbacks = [halving, *params.get("callbacks", [])]
+    own = regressor(
+        optimizer=keras.optimizers.SGD(0.08), epochs=2, warm_start=True,
+        **params | {"callbacks": callbacks},
+    )  # fmt: skip
+    own.fit(X, y).fit(X, y)
+    own.set_params(optimizer=keras.optimizers.SGD(0.4)).fit(X, y)
+    np.testing.assert_allclose(rates, [0.08, 0.04, 0.02, 0.01, 0.4, 0.2], rtol=1e-6)
 
 
 @pytest.mark.parametrize("copied", slow_but(["pickle", "deepcopy"], "pickle"))
@@ -392,6 +510,137 @@ def test_loss_beside_a_model_compiled_with_another_is_refused(data):
 
     with pytest.raises(ValueError, match="compiled with"):
         regressor(compiled, loss="mae").fit(*data)
+
+
+MSE = keras.losses.MeanSquaredError
+AVERAGED = {"name": "mse", "class": MSE, "function": squared_error}
+
+
+def zeros():
+    net = keras.Sequential([keras.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+    net.build()
+    return net
+
+
+class Zeros(keras.Model):
+    """The same as a subclassed model."""
+
+    def __init__(self):
+        super().__init__()
+        self.out = layers.Dense(1, kernel_initializer="zeros")
+
+    def call(self, rows):
+        return self.out(rows)
+
+
+def compiled_with_what_it_gets(compile_kwargs):
+    net = zeros()
+    net.compile(**compile_kwargs)
+    return net
+
+
+PATHS = {
+    "graph": {"model": zeros},
+    "keras": {"model": zeros, "callbacks": ON_BATCHES},
+    "eager": {"model": zeros, "compile__run_eagerly": True},
+    "subclass": {"model": Zeros},
+    "compile_kwargs": {"model": compiled_with_what_it_gets},
+}
+WEIGHTED = np.float32([1, 1, 1, 5]), np.float32([0, 0, 0, 2])  # weights and targets
+
+
+@pytest.mark.parametrize("loss", slow_but(AVERAGED, "name", "function"))
+@pytest.mark.parametrize("path", slow_but(PATHS, "graph", "eager"))
+def test_losses_are_averaged_by_the_weights_on_every_path(path, loss):
+    weight, y = WEIGHTED
+    X = np.eye(4, 2, dtype=np.float32)
+    # 5 × 2² / 8 before the only step, whatever all weights are multiplied by.
+    for factor in (1, 2):
+        own = regressor(**PATHS[path], loss=AVERAGED[loss], epochs=1)
+        own.fit(X, y, sample_weight=weight * factor)
+        assert own.history_["loss"][0] == pytest.approx(20 / 8)
+
+
+@pytest.mark.parametrize("path", slow_but(PATHS, "graph", "eager"))
+def test_class_weights_are_averaged_by_on_every_path(path):
+    X, y = np.eye(4, 2, dtype=np.float32), [0, 0, 0, 1]
+    own = KerasClassifier(**PATHS[path], loss="mse", class_weight={0: 1, 1: 5})
+    assert own.fit(X, y).history_["loss"][0] == pytest.approx(5 / 8)
+
+
+@pytest.mark.parametrize("path", slow_but(PATHS, "graph", "eager"))
+def test_loss_given_as_object_keeps_its_reduction_on_every_path(path):
+    weight, y = WEIGHTED
+    own = regressor(**PATHS[path], loss=MSE(), epochs=1)
+    own.fit(np.eye(4, 2, dtype=np.float32), y, sample_weight=weight)
+    assert own.history_["loss"][0] == pytest.approx(20 / 4)
+
+
+@pytest.mark.parametrize("loss", slow_but(AVERAGED, "name", "function"))
+@pytest.mark.parametrize("build_it", [zeros, pytest.param(Zeros, marks=pytest.mark.slow)])
+def test_model_that_compiles_itself_weighs_as_keras_does(build_it, loss):
+    weight, y = WEIGHTED
+    X = np.eye(4, 2, dtype=np.float32)
+
+    def compiled():
+        net = build_it()
+        net.compile("sgd", AVERAGED[loss])
+        return net
+
+    ours = KerasRegressor(compiled).fit(X, y, sample_weight=weight)
+    assert ours.history_["loss"][0] == pytest.approx(20 / 4)
+    theirs = compiled()
+    theirs.fit(X, y, sample_weight=weight, verbose=0, shuffle=False)
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X, verbose=0)[:, 0], rtol=1e-5)
+
+
+ADAM, HUBER = keras.optimizers.Adam, keras.losses.Huber
+
+
+def compiled_by_itself():
+    model = build()
+    model.compile(ADAM(0.01), HUBER(2.0), metrics=["mae", keras.metrics.R2Score()])
+    return model
+
+
+@pytest.mark.parametrize(("params", "message"), [
+    ({"optimizer": "sgd"}, r"optimizer='sgd' .* Adam\(learning_rate=0\.01\)"),
+    ({"optimizer": ADAM(0.1)}, r"Adam\(learning_rate=0\.1\) .*=0\.01\).*leave out optimizer"),
+    ({"metrics": "mse"}, r"metrics='mse' .* \['mae', R2Score\(\)\]"),
+    ({"metrics": ["mae", keras.metrics.RootMeanSquaredError()]}, "let the function take compile_k"),
+    ({"loss": HUBER(1.0)}, "loss=.*leave out loss"),
+])  # fmt: skip
+def test_parameters_other_than_what_a_model_is_compiled_with_are_refused(data, params, message):
+    with pytest.raises(ValueError, match=message):
+        KerasRegressor(compiled_by_itself, **params).fit(*data)
+
+
+@pytest.mark.parametrize("params", [
+    {"optimizer": "adam", "loss": "huber", "metrics": "mean_absolute_error"},
+    *map(slow_case, [
+        {"optimizer": ADAM, "loss": HUBER, "metrics": [keras.metrics.MeanAbsoluteError]},
+        {"optimizer": ADAM(0.01), "loss": HUBER(2.0), "metrics": [keras.metrics.R2Score(), "mae"]},
+        {"optimizer": "rmsprop", "metrics": []},  # what nobody set
+    ]),
+])  # fmt: skip
+def test_parameters_that_say_what_a_model_is_compiled_with_are_taken(data, params):
+    fitted = KerasRegressor(compiled_by_itself, **params).fit(*data)
+    assert set(fitted.history_) == {"loss", "mae", "r2_score"}
+
+
+def test_default_of_a_class_beside_a_model_compiled_with_another_is_no_matter(data):
+    class Own(KerasRegressor):
+        def __init__(self, model=None, optimizer="sgd", **rest):
+            super().__init__(model, optimizer=optimizer, **rest)
+
+    class Further(Own):
+        def __init__(self, model=None, **rest):
+            super().__init__(model, **rest)
+
+    Further(compiled_by_itself).fit(*data)
+    for kind in (Own, Further):
+        with pytest.raises(ValueError, match="optimizer='nadam'"):
+            kind(compiled_by_itself, optimizer="nadam").fit(*data)
 
 
 def test_variables_that_the_user_excludes_from_weight_decay_do_not_decay():

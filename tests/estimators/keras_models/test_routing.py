@@ -321,7 +321,39 @@ def test_losses_by_name_function_or_class_get_what_is_routed(loss):
 def test_losses_of_several_outputs_get_what_is_routed_to_each():
     made = compiled(loss={"a": keras.losses.Huber, "b": "mse"}, loss__a__delta=2.0)["loss"]
     assert isinstance(made["a"], keras.losses.Huber)
-    assert made["b"] is keras.losses.mean_squared_error
+    assert isinstance(made["b"], keras.losses.MeanSquaredError)
+
+
+def own_loss(y_true, y_pred):
+    return keras.ops.mean(keras.ops.abs(y_true - y_pred), -1)
+
+
+@pytest.mark.parametrize("loss", ["mse", "huber", keras.losses.Huber, keras.losses.huber, own_loss])
+def test_losses_that_are_no_objects_are_averaged_by_the_sample_weights(loss):
+    made = compiled(loss=loss)["loss"]
+    assert made.reduction == "mean_with_sample_weight"
+    weights = np.array([1.0, 3.0])
+    mean = float(made(np.zeros((2, 1)), np.array([[1.0], [0.0]]), weights))
+    full = float(made(np.zeros((1, 1)), np.array([[1.0]])))
+    assert mean == pytest.approx(full / 4)
+    assert compiled(loss=[loss])["loss"][0].reduction == "mean_with_sample_weight"
+
+
+def test_reduction_that_the_user_chose_holds():
+    given = keras.losses.Huber()
+    assert compiled(loss=given)["loss"] is given
+    assert compiled(loss={"a": [given]})["loss"]["a"][0] is given
+    assert compiled(loss="huber", loss__reduction="sum")["loss"].reduction == "sum"
+    kept = "sum_over_batch_size"
+    made = compiled(loss=["huber", "mse"], loss__0__reduction=kept)["loss"]
+    assert [loss.reduction for loss in made] == [kept, "mean_with_sample_weight"]
+
+
+def test_function_is_given_targets_of_the_rank_of_the_outputs():
+    made = compiled(loss=own_loss)["loss"]
+    outputs = np.array([[1.0], [2.0]])
+    assert float(made(np.array([1.0, 4.0]), outputs)) == pytest.approx(1.0)
+    assert float(made(outputs, np.array([1.0, 4.0]))) == pytest.approx(1.0)
 
 
 def test_metrics_by_name_or_class_get_what_is_routed():
@@ -334,10 +366,8 @@ def test_metrics_by_name_or_class_get_what_is_routed():
     assert made[2] == "accuracy"
 
 
-def test_names_stay_names_where_nothing_is_routed_to_them():
-    arguments = compiled(loss="mse", metrics="mae")
-    assert arguments["loss"] == "mse"
-    assert arguments["metrics"] == ["mae"]
+def test_names_of_metrics_stay_names_where_nothing_is_routed_to_them():
+    assert compiled(metrics="mae")["metrics"] == ["mae"]
 
 
 # ------------------------------------------------------------------------------ without SciKeras
