@@ -192,6 +192,7 @@ def test_numbers_beyond_float32_are_refused_as_by_predict(value, tmp_path):
     for rows, wrong, what in ((X, bad, "column 'b'"), (X.to_numpy(), bad.to_numpy(), "X")):
         with pytest.raises(ValueError, match="infinity or a value too large"):
             model.fit(rows, X["a"]).predict(wrong)
-        exported = OnnxModel(to_onnx(model, rows, tmp_path / "model.onnx"))
+        to_onnx(model, rows, tmp_path / "model.onnx")
+        exported = OnnxModel(tmp_path / "model.onnx")
         with pytest.raises(ValueError, match=f"row 3 of {what} holds infinity, or a number beyond"):
             exported.predict(wrong)
