@@ -16,7 +16,8 @@ from sklearn.preprocessing import StandardScaler
 from skdl import MLPClassifier, MLPRegressor
 from skdl.exceptions import DivergenceError
 from skdl.layers import keras_model
-from skdl.training import initial_weights
+from skdl.training import Observer, initial_weights
+from skdl.training.engine._member import Member
 from tests.checks import slow_case
 
 # Keras 3.15 with NumPy 2.4, in whatever reads a Keras variable as an array.
@@ -355,3 +356,22 @@ def test_nothing_is_printed_unless_asked(data, capfd):
     fit(data, BatchWatcher(lambda _: None)).predict(data["X"])
     MLPClassifier(**SMALL).fit(data["X"], data["y"] > 0).predict_proba(data["X"])
     assert capfd.readouterr() == ("", "")
+
+
+class FailingTwice(Observer):
+    """Never gets ready, and fails again for that."""
+
+    def on_epoch_begin(self, member, epoch):
+        raise ArithmeticError("not ready")
+
+    def on_epoch_end(self, member, epoch, logs):
+        raise AttributeError("as it never got ready")
+
+
+def test_of_errors_of_callbacks_the_first_is_raised(data):
+    job = MLPRegressor(**PLAIN, callbacks=[FailingTwice()])._make_job(data["X"], data["y"])
+    member = Member(job)
+    member.observe("on_epoch_begin", 0)
+    member.observe("on_epoch_end", 0, {})
+    assert member.stopped
+    assert isinstance(member.error, ArithmeticError)

@@ -348,7 +348,8 @@ class Member:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - given back to the caller of fit
-            self.error, self.stopped = error, True
+            # An observer may fail at a later hook just because another failed before.
+            self.error, self.stopped = self.error or error, True
 
     def scored(
         self, score: Callable[[NDArray[np.float32]], float], predictions: NDArray[np.float32]
