@@ -37,11 +37,19 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Self
 
-__all__ = ["HAS_CALLBACKS", "CallbackContext", "CallbackSupportMixin", "with_callbacks"]
+__all__ = [
+    "CALLBACK_ATTRIBUTES",
+    "HAS_CALLBACKS",
+    "CallbackContext",
+    "CallbackSupportMixin",
+    "with_callbacks",
+]
 
 MethodT = TypeVar("MethodT", bound="Callable[..., Any]")
 
 HAS_CALLBACKS = find_spec("sklearn.callback") is not None
+# What an estimator has while it is fitted; `with_callbacks` needs them for the teardown.
+CALLBACK_ATTRIBUTES = frozenset({"_callback_fit_ctx", "_skl_callbacks_to_teardown"})
 
 
 class _SilentContext:

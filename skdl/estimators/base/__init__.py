@@ -30,6 +30,7 @@ from skdl.estimators.base._temperature import (
     fitted_temperature,
     tempered,
 )
+from skdl.estimators.base._whole_fit import all_or_nothing
 
 __all__ = [
     "CONSTRAINTS",
@@ -46,6 +47,7 @@ __all__ = [
     "RowMetadata",
     "TargetForm",
     "added_to_probabilities",
+    "all_or_nothing",
     "describe_space",
     "described_prediction",
     "fitted_temperature",

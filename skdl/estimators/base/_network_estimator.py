@@ -43,6 +43,7 @@ from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._targets import Targets
 from skdl.estimators.base._training_data import TrainingData, checked_rows, rows_in_place
 from skdl.estimators.base._user_functions import check_activation
+from skdl.estimators.base._whole_fit import all_or_nothing
 from skdl.networks import let_sklearn_clone
 from skdl.training import InterruptedFit, Trained
 
@@ -254,9 +255,14 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
             If a parameter or the data are not as described; the message says which.
         DivergenceError
             If the loss becomes NaN or infinite and there is no earlier epoch to go back to.
+
+        Notes
+        -----
+        After an error the estimator is what it was before: fitted as it was, or not at all. After
+        Ctrl-C it keeps the epochs that it has learned.
         """
         check_not_forked(type(self).__name__)
-        with announced(self.verbose):
+        with announced(self.verbose), all_or_nothing(self, keeps=(InterruptedFit,)):
             self._check_parameters()
             y = targets_of(X, y)
             initial = self._trained if self.warm_start and hasattr(self, "_trained") else None
@@ -302,14 +308,17 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         self._check_parameters()
         check_parameters(type(self).__name__, {"n_samples": n_samples}, _OF_PARTIAL_FIT)
         initial = getattr(self, "_trained", None)
-        job = self._make_job(X, y, sample_weight, initial=initial, is_partial=True, targets=targets)
-        trained = self._train(job)
-        self._asked_rate = _rate_of(job)
-        before = self._rows_of_pass if n_samples is not None else 0
-        n_rows = before + (X.shape[0] if hasattr(X, "shape") else len(X))
-        self._rows_of_pass = 0 if n_samples is None or n_rows >= n_samples else n_rows
-        self._n_continued += before > 0
-        self._set_fitted(trained)
+        with all_or_nothing(self):
+            job = self._make_job(
+                X, y, sample_weight, initial=initial, is_partial=True, targets=targets
+            )
+            trained = self._train(job)
+            self._asked_rate = _rate_of(job)
+            before = self._rows_of_pass if n_samples is not None else 0
+            n_rows = before + (X.shape[0] if hasattr(X, "shape") else len(X))
+            self._rows_of_pass = 0 if n_samples is None or n_rows >= n_samples else n_rows
+            self._n_continued += before > 0
+            self._set_fitted(trained)
         return self
 
     @property

@@ -104,7 +104,6 @@ class TrainingData:
             kept = np.flatnonzero(weight)
             X, y, weight = X[kept], y[kept], weight[kept]
             metadata = metadata.of_rows(kept)
-        # Not before: had the rows been refused, an earlier fit would still stand.
         network._targets = targets
         encoded = network._encode_targets(y, reset=reset)
         validation = None

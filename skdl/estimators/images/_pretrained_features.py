@@ -22,6 +22,7 @@ from skdl._validation import (
 )
 from skdl.estimators.base._parameters import CALLABLE, is_keras
 from skdl.estimators.base._public_estimator import PublicEstimatorMixin
+from skdl.estimators.base._whole_fit import all_or_nothing
 from skdl.estimators.images._backbone import Extractor
 from skdl.estimators.images._chosen_backbone import extractor_for, is_name
 from skdl.estimators.images._image_shape import AXES_OF_SPACE, IMAGE_SHAPE, ImageRows
@@ -221,8 +222,9 @@ class PretrainedFeatures(
         """
         del y
         check_parameters(type(self).__name__, self.get_params(deep=False), self._constraints)
-        X = validate_data(self, X, **self._accepted_rows)
-        self._images(X, reset=True)
+        with all_or_nothing(self):
+            X = validate_data(self, X, **self._accepted_rows)
+            self._images(X, reset=True)
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:

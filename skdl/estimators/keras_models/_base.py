@@ -7,6 +7,7 @@ ours, in lockstep too; what it cannot read goes through ``keras.Model.fit``.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 import os
@@ -17,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdl.estimators.base._network_estimator import plainly_named
 from skdl.estimators.base._training_data import checked_rows
+from skdl.estimators.base._whole_fit import all_or_nothing
 from skdl.estimators.keras_models._arguments import callbacks_of
 from skdl.estimators.keras_models._building import ModelBuilder, zeros_like
 from skdl.estimators.keras_models._calls import fit_arguments, split_rows
@@ -171,14 +173,15 @@ class UserModelEstimator(UserModelParameters):
             If a parameter, the data or the weights do not fit.
         """
         self._check_parameters()
-        job = self._make_job(X, y, is_partial=True)
-        values = [np.asarray(value, np.float32) for value in job.weights or ()]
-        self._set_fitted(trained_as(job.network, values, {}))
-        if isinstance(weights, str | os.PathLike):
-            self.model_.load_weights(weights)
-        elif weights is not None:
-            self.model_.set_weights(weights)
-        self._adopt_weights()
+        with all_or_nothing(self):
+            job = self._make_job(X, y, is_partial=True)
+            values = [np.asarray(value, np.float32) for value in job.weights or ()]
+            self._set_fitted(trained_as(job.network, values, {}))
+            if isinstance(weights, str | os.PathLike):
+                self.model_.load_weights(weights)
+            elif weights is not None:
+                self.model_.set_weights(weights)
+            self._adopt_weights()
         return self
 
     @property
@@ -239,7 +242,8 @@ class UserModelEstimator(UserModelParameters):
             self.X_dtype_ = X.dtype
             self.n_outputs_expected_ = 1
             encoder = RowEncoder() if self.feature_encoder is None else self.feature_encoder
-            self.feature_encoder_ = encoder.fit(X)
+            # A copy, as fit changes no parameter; an earlier fit may still need what it learned.
+            self.feature_encoder_ = copy.deepcopy(encoder).fit(X)
             self._take_metadata(self.feature_encoder_)
         elif X.shape[1:] != self.X_shape_[1:]:
             raise ValueError(
@@ -263,7 +267,8 @@ class UserModelEstimator(UserModelParameters):
             self.y_dtype_ = y.dtype
             self.y_ndim_ = y.ndim
             if isinstance(self._targets, EncodedTargets):
-                self.target_encoder_ = self._targets.encoder = self.target_encoder.fit(y)
+                self.target_encoder_ = copy.deepcopy(self.target_encoder).fit(y)
+                self._targets.encoder = self.target_encoder_
                 self._take_metadata(self.target_encoder_)
             else:
                 self.target_encoder_ = TargetEncoder(self._targets)

@@ -12,8 +12,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdl._validation import Boolean, Constraint, Predicate
 from skdl.estimators.base._training_data import checked_rows
+from skdl.estimators.base._whole_fit import all_or_nothing
 from skdl.estimators.keras_models._base import UserModelEstimator
 from skdl.estimators.keras_models._parameters import USER_MODEL_CONSTRAINTS
+from skdl.training import InterruptedFit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -281,21 +283,22 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
         DivergenceError
             If the loss becomes NaN or infinite and there is no earlier epoch to go back to.
         """
-        if X_val is not None:
-            y_val = self._targets_of(X_val, y_val)
-        self.__dict__.pop("_inner_model", None)
-        super().fit(
-            X,
-            self._targets_of(X, y),
-            sample_weight,
-            X_val,
-            y_val,
-            sample_weight_val,
-            groups,
-            time,
-            **fit_params,
-        )
-        self._n_features_out = self._shape_of_layer()
+        with all_or_nothing(self, keeps=(InterruptedFit,)):
+            if X_val is not None:
+                y_val = self._targets_of(X_val, y_val)
+            self.__dict__.pop("_inner_model", None)
+            super().fit(
+                X,
+                self._targets_of(X, y),
+                sample_weight,
+                X_val,
+                y_val,
+                sample_weight_val,
+                groups,
+                time,
+                **fit_params,
+            )
+            self._n_features_out = self._shape_of_layer()
         return self
 
     def initialize(self, X: Any, y: Any = None, weights: Any = None) -> Self:
@@ -321,9 +324,10 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
         ValueError
             If a parameter, the data or the weights do not fit.
         """
-        self.__dict__.pop("_inner_model", None)
-        super().initialize(X, self._targets_of(X, y), weights)
-        self._n_features_out = self._shape_of_layer()
+        with all_or_nothing(self):
+            self.__dict__.pop("_inner_model", None)
+            super().initialize(X, self._targets_of(X, y), weights)
+            self._n_features_out = self._shape_of_layer()
         return self
 
     def partial_fit(
@@ -347,9 +351,10 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
         -------
         self : object
         """
-        self.__dict__.pop("_inner_model", None)
-        self._partial_fit(X, self._targets_of(X, y), sample_weight, n_samples=n_samples)
-        self._n_features_out = self._shape_of_layer()
+        with all_or_nothing(self):
+            self.__dict__.pop("_inner_model", None)
+            self._partial_fit(X, self._targets_of(X, y), sample_weight, n_samples=n_samples)
+            self._n_features_out = self._shape_of_layer()
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:

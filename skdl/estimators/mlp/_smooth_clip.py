@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdl._data_checks import naming
 from skdl.estimators.base._public_estimator import PublicEstimatorMixin
+from skdl.estimators.base._whole_fit import all_or_nothing
 from skdl.layers import robust_units, smoothly_clipped
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class SmoothClipScaler(OneToOneFeatureMixin, TransformerMixin, PublicEstimatorMi
             The fitted estimator.
         """
         del y
-        with naming(type(self).__name__, "X"):
+        with all_or_nothing(self), naming(type(self).__name__, "X"):
             X = validate_data(
                 self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan"
             )

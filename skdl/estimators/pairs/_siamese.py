@@ -24,7 +24,7 @@ from skdl._validation import (
     SequenceOf,
     check_parameters,
 )
-from skdl.estimators.base import CONSTRAINTS, PublicEstimatorMixin
+from skdl.estimators.base import CONSTRAINTS, PublicEstimatorMixin, all_or_nothing
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._parameters import MAX_LAYERS, check_learning_rate
 from skdl.estimators.base._user_functions import check_activation
@@ -237,7 +237,7 @@ class SiameseTransformer(
         """
         owner = type(self).__name__
         check_not_forked(owner)
-        with announced(self.verbose):
+        with announced(self.verbose), all_or_nothing(self):
             check_parameters(owner, self.get_params(deep=False), self._constraints)
             check_activation(owner, self.activation)
             check_learning_rate(owner, self.optimizer, self.learning_rate)

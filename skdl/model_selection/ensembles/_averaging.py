@@ -32,6 +32,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdl._validation import RANDOM_STATE, Constraint, Integer, Predicate, check_parameters
 from skdl.estimators.base import (
     PublicEstimatorMixin,
+    all_or_nothing,
     has_quantiles,
     plainly_named,
     predicted_quantiles,
@@ -375,9 +376,10 @@ class AveragingClassifier(ClassifierMixin, BaseAveraging):
         self : object
             The fitted estimator.
         """
-        super().fit_routed(X, y, fit_params)
-        self.classes_ = self.estimators_[0].classes_
-        self._is_multilabel = type_of_target(y) == "multilabel-indicator"
+        with all_or_nothing(self):
+            super().fit_routed(X, y, fit_params)
+            self.classes_ = self.estimators_[0].classes_
+            self._is_multilabel = type_of_target(y) == "multilabel-indicator"
         return self
 
     @available_if(gives_probabilities)

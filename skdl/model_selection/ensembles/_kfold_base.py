@@ -30,6 +30,7 @@ from skdl.estimators.base import (
     FitMetadata,
     FitOverrides,
     RowMetadata,
+    all_or_nothing,
     has_quantiles,
     plainly_named,
     predicted_quantiles,
@@ -216,23 +217,24 @@ class BaseKFoldEnsemble(BaseAveraging):
         splitter = self._splitter(y, rng, metadata)
         splits, metadata = split_rows(owner, self.cv, splitter, X, y, metadata, split_params)
         warn_about_random_splits(owner, self.cv, X, splits, metadata, stacklevel=4)
-        self._is_by_time = metadata.time is not None or are_in_order(splits)
-        members = self._draw_members(rng, len(splits) + self._n_refitted(len(splits)))
-        self._seed = int(rng.randint(np.iinfo(np.int32).max))
-        self._set_target_attributes(y)
-        folds, refitted = members[: len(splits)], members[len(splits) :]
-        fits = [
-            (member, X, y, fit_params, split, metadata)
-            for member, split in zip(folds, splits, strict=True)
-        ]
-        folds, overrides = self._fit_members(fits)
-        self.fold_estimators_ = self.estimators_ = folds
-        self._set_out_of_fold(X, y, splits)
-        self.best_epoch_ = _joint_best_epoch(overrides)
-        if refitted:
-            last_epoch = _last_epoch(self.best_epoch_, overrides)
-            refits = [(member, X, y, fit_params, None, metadata) for member in refitted]
-            self.estimators_, _ = self._fit_members(refits, last_epoch)
+        with all_or_nothing(self):
+            self._is_by_time = metadata.time is not None or are_in_order(splits)
+            members = self._draw_members(rng, len(splits) + self._n_refitted(len(splits)))
+            self._seed = int(rng.randint(np.iinfo(np.int32).max))
+            self._set_target_attributes(y)
+            folds, refitted = members[: len(splits)], members[len(splits) :]
+            fits = [
+                (member, X, y, fit_params, split, metadata)
+                for member, split in zip(folds, splits, strict=True)
+            ]
+            folds, overrides = self._fit_members(fits)
+            self.fold_estimators_ = self.estimators_ = folds
+            self._set_out_of_fold(X, y, splits)
+            self.best_epoch_ = _joint_best_epoch(overrides)
+            if refitted:
+                last_epoch = _last_epoch(self.best_epoch_, overrides)
+                refits = [(member, X, y, fit_params, None, metadata) for member in refitted]
+                self.estimators_, _ = self._fit_members(refits, last_epoch)
         return self
 
     def _n_refitted(self, n_folds: int) -> int:
