@@ -24,6 +24,8 @@ MAX_SHOWN_LABELS = 10
 MAX_SHOWN_TEXT = 600
 # Sums of more would overflow float32 in the middle of a fit.
 MAX_WEIGHT = 1e30
+# Where all are smaller, float32 takes them, or what they are multiplied by, for zero.
+MIN_WEIGHT = 1e-30
 # Of more, products with weights overflow float32.
 MAX_FEATURE = 1e15
 
@@ -44,7 +46,10 @@ def check_validation_pair(
 
 
 def check_weights(owner: str, sample_weight: NDArray[Any], name: str = "sample_weight") -> None:
-    """Refuse sample weights that are NaN, infinite, negative or all zero, with a ``ValueError``."""
+    """Refuse sample weights by which nothing can be weighed, with a ``ValueError``.
+
+    They are NaN, infinite, negative, all zero, or too large or too small for float32.
+    """
     if not np.isfinite(sample_weight).all():
         wrong = "holds NaN or infinite weights"
     elif (sample_weight < 0).any():
@@ -54,13 +59,18 @@ def check_weights(owner: str, sample_weight: NDArray[Any], name: str = "sample_w
     elif sample_weight.max() > MAX_WEIGHT:
         wrong = (
             f"holds weights up to {sample_weight.max():g}, of which sums overflow; divide them all "
-            "by one number, as only their ratios count"
+            "by one number"
+        )
+    elif sample_weight.max() < MIN_WEIGHT:
+        wrong = (
+            f"holds weights of {sample_weight.max():g} at the most, too small for float32; "
+            "multiply them all by one number, so that they are about 1"
         )
     else:
         return
     raise ValueError(
         f"{owner}: {name} {wrong}. Expected finite numbers >= 0, at least one of them "
-        "positive; use weight 0 to leave out a row, or {name}=None to weigh all rows alike."
+        f"positive; use weight 0 to leave out a row, or {name}=None to weigh all rows alike."
     )
 
 

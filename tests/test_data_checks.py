@@ -79,6 +79,17 @@ def test_weights_of_which_sums_overflow_are_refused():
         check_weights("MLP", np.full(3, 1e38))
 
 
+def test_weights_too_small_for_float32_are_refused():
+    with pytest.raises(ValueError, match=r"weights of 1e-50 at the most.*multiply them all by one"):
+        check_weights("MLP", np.full(3, 1e-50))
+    check_weights("MLP", np.array([1e-50, 1.0]))
+
+
+def test_weights_of_other_rows_are_called_by_their_name():
+    with pytest.raises(ValueError, match=r"sample_weight_val holds.*or sample_weight_val=None to"):
+        check_weights("MLP", np.zeros(2), "sample_weight_val")
+
+
 @pytest.mark.parametrize(("n_samples", "fraction"), [(1, 0.1), (2, 0.9), (0, 0.5)])
 def test_too_few_rows_to_split_error_says_how_to_go_on(n_samples, fraction):
     message = rf"^MLP: n_samples={n_samples} .*={fraction} leaves no rows.*early_stopping=False"

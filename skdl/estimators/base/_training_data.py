@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 import pandas as pd
@@ -216,15 +216,27 @@ class TrainingData:
         """Return targets in the network's units, and weights with those of classes."""
         targets = network._targets
         scaled = targets.scaled(self.targets)
-        weight = targets.weighted(self.targets, self.weight, reset=reset)
-        weight = None if weight is None else weight.astype(np.float32)
+        exact = targets.weighted(self.targets, self.weight, reset=reset)
+        weight = None if exact is None else exact.astype(np.float32)
         if reset and weight is not None and not weight[self.in_training].any():
-            raise InvalidParameterError(
-                f"{type(network).__name__}: class_weight={network.class_weight!r} leaves every "
-                "row to train on the weight 0, so nothing could be learnt. Expected a factor > 0 "
-                "for at least one class in y, or class_weight=None."
-            )
+            self._refuse_weights(network, exact[self.in_training].max())
         return scaled, weight
+
+    def _refuse_weights(self, network: Any, largest: float) -> NoReturn:
+        """Say why all rows to train on have the weight 0 in float32."""
+        owner = type(network).__name__
+        factors = getattr(network._targets, "_class_weight", None)
+        if largest == 0:
+            raise InvalidParameterError(
+                f"{owner}: class_weight={factors!r} leaves every row to train on the weight 0, so "
+                "nothing could be learnt. Expected a factor > 0 for at least one class in y, or "
+                "class_weight=None."
+            )
+        cause = "sample_weight" if factors is None else f"class_weight={factors!r}"
+        raise ValueError(
+            f"{owner}: {cause} leaves the rows to train on weights of {largest:g} at the most, too "
+            "small for float32. Expected weights of about 1: multiply them all by one number."
+        )
 
 
 def rows_in_place(X: Any, targets: Any, weight: Any, index: Any) -> Rows:

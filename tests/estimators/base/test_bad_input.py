@@ -381,6 +381,27 @@ def test_weights_of_classes_must_leave_rows(weights):
         MLPClassifier(**SMALL, class_weight=weights).fit(X, LABELS)
 
 
+TOO_SMALL = r"weights of 1e-100 at the most, too small for float32.*multiply them all by one"
+
+
+@pytest.mark.parametrize("weights", [None, np.ones(30)], ids=["alone", "with_sample_weight"])
+def test_weights_of_classes_too_small_for_float32_are_refused(weights):
+    model = MLPClassifier(**SMALL, class_weight={"high": 1e-100, "low": 1e-110})
+    with pytest.raises(ValueError, match=rf"class_weight=.* leaves .*{TOO_SMALL}"):
+        model.fit(X, LABELS, sample_weight=weights)
+
+
+@pytest.mark.parametrize("Estimator", [MLPClassifier, MLPRegressor])
+def test_weights_of_the_rows_to_train_on_too_small_for_float32_are_refused(Estimator):
+    y = LABELS if Estimator is MLPClassifier else Y
+    with pytest.raises(ValueError, match=r"sample_weight holds .*too small for float32"):
+        Estimator(**SMALL).fit(X, y, sample_weight=1e-50)
+    weights = np.where(np.arange(30) < 24, 1e-100, 1.0)
+    model = Estimator(**SMALL, early_stopping=True, validation_fraction=0.2)
+    with pytest.raises(ValueError, match=f"sample_weight leaves .*{TOO_SMALL}"):
+        model.fit(X, y, sample_weight=weights, time=np.arange(30))
+
+
 def test_balanced_classes_need_not_all_have_rows():
     model = MLPClassifier(**SMALL, class_weight="balanced")
     targets = model._make_targets(np.array(["high", "low", "middle"]))
