@@ -22,7 +22,6 @@ __all__ = [
     "HtmlInFront",
     "check_method_params",
     "check_sample_weight",
-    "check_y",
     "fitted_attributes",
     "num_samples",
     "safe_indexing",
@@ -38,14 +37,6 @@ def check_sample_weight(weight: Any, X: Any, **options: Any) -> NDArray[Any]:
     Without it, estimators would need this check of their own, with scikit-learn's messages.
     """
     return validation._check_sample_weight(weight, X, **options)
-
-
-def check_y(y: Any, **options: Any) -> NDArray[Any]:
-    """Return checked targets without looking at `X`.
-
-    The public ``check_X_y`` converts `X` too, which rows that are made when needed must not be.
-    """
-    return validation._check_y(y, **options)
 
 
 def num_samples(X: Any) -> int:

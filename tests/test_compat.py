@@ -288,13 +288,10 @@ X = np.arange(12.0).reshape(6, 2)
 y = np.array([0, 1, 0, 1, 0, 1])
 
 
-def test_checks_of_rows_targets_and_weights():
+def test_checks_of_rows_and_weights():
     assert _compat_sklearn.num_samples([[1], [2], [3]]) == 3
-    np.testing.assert_array_equal(_compat_sklearn.check_y([1, 2]), [1, 2])
     weight = _compat_sklearn.check_sample_weight(None, X, dtype=np.float64)
     np.testing.assert_array_equal(weight, np.ones(6))
-    with pytest.raises(ValueError, match="NaN"):
-        _compat_sklearn.check_y([1.0, np.nan])
 
 
 def test_arguments_with_an_entry_per_row_are_split():

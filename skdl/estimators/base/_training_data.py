@@ -16,7 +16,7 @@ import pandas as pd
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from skdl._compat_sklearn import check_sample_weight, check_y
+from skdl._compat_sklearn import check_sample_weight
 from skdl._data_checks import (
     check_enough_rows_to_split,
     check_validation_pair,
@@ -116,12 +116,8 @@ class TrainingData:
         """Check rows that a network is scored on while it is trained on others."""
         X = _checked_scoring_rows(network, X)
         owner = type(network).__name__
-        _refuse_missing_targets(network, y, "y_val")
+        y = _checked_targets(network, y, "y_val")
         with naming(owner, "y_val"):
-            y = check_array(
-                y, accept_sparse="csr", ensure_2d=False, dtype=None, estimator=network,
-                input_name="y_val",
-            )  # fmt: skip
             check_consistent_length(X, y)
         weight = _checked_weight(owner, sample_weight, X, "sample_weight_val")
         return cls(X, network._encode_targets(y, reset=False), weight)
@@ -274,27 +270,24 @@ def checked_rows(network: Any, X: Any) -> Any:
 
 def _checked_pair(network: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
     """Return rows as the network takes them and targets as an array; float32 is not copied."""
-    _refuse_missing_targets(network, y, "y")
-    with naming(type(network).__name__, "X"), columns_named(network, X):
+    owner = type(network).__name__
+    if y is None:
+        raise ValueError(
+            f"This {owner} estimator requires y to be passed, but the target y is None."
+        )
+    with naming(owner, "X"), columns_named(network, X):
         rows = _rows_of_our_own(network, X, reset=reset)
         if rows is None:
             refuse_dates(network, X)
             checks = network._row_checks()
-            rows, y = validate_data(
-                network, X, y, reset=reset, multi_output=True, y_numeric=False, **checks
-            )
+            rows = validate_data(network, X, reset=reset, **checks)
             if reset and checks["dtype"] is np.float32:
                 warn_about_offsets(network, X)
-        else:
-            if y is None:
-                raise ValueError(
-                    f"This {type(network).__name__} estimator requires y to be passed, but the "
-                    "target y is None."
-                )
-            y = check_y(y, multi_output=True, y_numeric=False, estimator=network)
-            check_consistent_length(rows, y)
-            if reset and isinstance(rows, LazyRows) and rows.source is not rows.base:
-                warn_about_offsets(network, rows.in_source(step=sampling_step(len(rows))))
+        elif reset and isinstance(rows, LazyRows) and rows.source is not rows.base:
+            warn_about_offsets(network, rows.in_source(step=sampling_step(len(rows))))
+    y = _checked_targets(network, y, "y")
+    with naming(owner, "X"):
+        check_consistent_length(rows, y)
     return network._to_network_rows(rows, reset=reset), y
 
 
@@ -307,17 +300,33 @@ def _checked_scoring_rows(network: Any, X: Any) -> Any:
         return network._to_network_rows(rows, reset=False)
 
 
-def _refuse_missing_targets(network: Any, y: Any, name: str) -> None:
-    """Refuse missing targets among objects, of which scikit-learn's checks know NaN alone."""
+def _checked_targets(network: Any, y: Any, name: str) -> Any:
+    """Return targets as an array, or CSR matrix, of what they are made of."""
+    owner = type(network).__name__
     cells = np.asarray(y) if isinstance(y, list | tuple | pd.Series | pd.DataFrame) else y
-    if not (isinstance(cells, np.ndarray) and cells.dtype == object):
-        return
-    missing = pd.isna(cells).reshape(len(cells), -1).any(1)
-    if missing.any():
+    kind = cells.dtype.kind if isinstance(cells, np.ndarray) and cells.ndim else ""
+    if kind == "O":
+        # Of what is missing, scikit-learn's checks know NaN alone.
+        _refuse_targets(owner, name, pd.isna(cells), "NaN (missing values, None)")
+    with naming(owner, name):
+        try:
+            return check_array(
+                y, accept_sparse="csr", ensure_2d=False, dtype=None, estimator=network,
+                input_name=name,
+            )  # fmt: skip
+        except ValueError:
+            if kind == "f":
+                _refuse_targets(owner, name, np.isnan(cells), "NaN")
+                _refuse_targets(owner, name, np.isinf(cells), "infinity")
+            raise
+
+
+def _refuse_targets(owner: str, name: str, is_bad: NDArray[np.bool_], what: str) -> None:
+    if is_bad.any():
+        rows = is_bad.reshape(len(is_bad), -1).any(1)
         raise ValueError(
-            f"{type(network).__name__}: {name} contains NaN (missing values, None) in "
-            f"{missing.sum()} of {len(missing)} rows, the first of them row "
-            f"{int(missing.argmax())}. Expected a target for each row; leave these rows out."
+            f"{owner}: {name} contains {what} in {rows.sum()} of {len(is_bad)} rows, the first of "
+            f"them row {int(rows.argmax())}. Expected a target for each row; leave these rows out."
         )
 
 

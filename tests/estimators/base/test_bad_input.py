@@ -348,6 +348,26 @@ def test_none_among_the_targets_is_told_as_missing(Estimator, container):
         Estimator(**SMALL).fit(X, good, X_val=X, y_val=bad)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf], ids=["NaN", "infinity"])
+def test_rows_of_targets_that_are_no_numbers_are_told(value):
+    bad = with_entry(np.column_stack([Y, Y]), value)
+    told = f"contains {'NaN' if np.isnan(value) else 'infinity'} in 1 of 30 rows, .* row 3"
+    with pytest.raises(ValueError, match=f"^MLPRegressor: y {told}"):
+        MLPRegressor(**SMALL).fit(X, bad)
+    with pytest.raises(ValueError, match=f"^MLPRegressor: y_val {told}"):
+        MLPRegressor(**SMALL).fit(X, Y, X_val=X, y_val=bad)
+
+
+@pytest.mark.parametrize("rows", [X, pd.DataFrame(X)], ids=["array", "frame"])
+@pytest.mark.parametrize(("y", "told"), [(Y * 1j, "Complex data"), (Y[:, None, None], "dim 3")])
+def test_errors_of_targets_are_not_told_of_rows(rows, y, told):
+    model = MLPRegressor.tabular(epochs=1)
+    with pytest.raises(ValueError, match=f"^MLPRegressor: y is not as expected.*{told}"):
+        model.fit(rows, y)
+    with pytest.raises(ValueError, match=f"^MLPRegressor: y_val is not as expected.*{told}"):
+        model.fit(rows, Y, X_val=rows, y_val=y)
+
+
 @pytest.mark.parametrize("unit", ["datetime64[s]", "timedelta64[s]"])
 def test_dates_as_targets_are_refused(unit):
     with pytest.raises(ValueError, match=r"y is of dtype .*np\.timedelta64\(1, 'D'\)"):
