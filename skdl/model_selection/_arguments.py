@@ -9,6 +9,7 @@ from sklearn.metrics import get_scorer_names
 from sklearn.utils import get_tags, indexable
 
 from skdl._input_kinds import cure_for, in_memory
+from skdl._row_groups import check_is_array
 from skdl._rows import source_of, targets_of
 from skdl._validation import AnyOf, Constraint, Integer, OneOf, Predicate, show
 from skdl.exceptions import InvalidParameterError
@@ -65,6 +66,8 @@ SCORING = _Scoring()
 
 def check_rows(owner: str, name: str, value: Any) -> None:
     """Refuse what does not consist of rows, such as a text, None or a number."""
+    if name == "groups":
+        check_is_array(owner, value)
     cure = cure_for(value)
     if cure is not None:
         raise InvalidParameterError(f"{owner}: {name} is {cure}")

@@ -24,9 +24,10 @@ from sklearn.model_selection import (
     check_cv,
     train_test_split,
 )
-from sklearn.utils import check_random_state, column_or_1d, indexable
+from sklearn.utils import check_random_state, indexable
 
-from skdl._compat_sklearn import safe_indexing
+from skdl._compat_sklearn import num_samples, safe_indexing
+from skdl._row_groups import checked_groups
 from skdl._validation import (
     RANDOM_STATE,
     AnyOf,
@@ -451,12 +452,7 @@ def _check_company(owner: str, *, shuffle: bool, stratify: object, groups: objec
 def _number_groups(owner: str, groups: Any, n_parts: int) -> NDArray[np.intp]:
     """Return the number of each row's group, after checks."""
     # Numbered in sorted order, as scikit-learn does it: the splits then equal its own.
-    codes, names = pd.factorize(column_or_1d(groups), sort=True)
-    if n_missing := int((codes < 0).sum()):
-        raise ValueError(
-            f"{owner}: groups holds {n_missing} missing values (None or NaN). Expected a group for "
-            "each row: name them, or remove those rows."
-        )
+    codes, names = pd.factorize(checked_groups(owner, groups, num_samples(groups)), sort=True)
     if len(names) < n_parts:
         raise ValueError(
             f"{owner}: groups holds {len(names)} distinct groups, too few to split them into "

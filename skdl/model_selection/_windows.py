@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.model_selection import check_cv
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
 
 from skdl._data_checks import naming
+from skdl._row_groups import checked_groups
 from skdl._validation import Constraint, Integer, check_parameters, show
 from skdl.exceptions import InvalidParameterError
 
@@ -96,7 +97,9 @@ class Windows:
         table = _as_table(X)
         self._n_times = len(table)
         self._targets = None if y is None else _as_targets(y, table, horizon)
-        self._rows_of_groups = None if groups is None else _as_groups(groups, table)
+        self._rows_of_groups = (
+            None if groups is None else checked_groups(_OWNER, groups, len(table))
+        )
         self.length, self.horizon, self.stride = int(length), int(horizon), int(stride)
         runs = _runs(self._rows_of_groups, len(table))
         # Rows that a window and its targets cover.
@@ -243,13 +246,6 @@ def _as_targets(y: Any, table: NDArray[Any], horizon: int) -> NDArray[Any]:
             "three dimensions. Expected one column of y, or horizon=1."
         )
     return targets
-
-
-def _as_groups(groups: Any, table: NDArray[Any]) -> NDArray[Any]:
-    with naming(_OWNER, "groups"):
-        labels: NDArray[Any] = column_or_1d(groups)
-        check_consistent_length(table, labels)
-    return labels
 
 
 def _runs(groups: NDArray[Any] | None, n_times: int) -> list[tuple[int, int]]:

@@ -210,7 +210,7 @@ def test_too_few_groups_error_counts_them():
 @pytest.mark.parametrize("missing", [None, np.nan])
 def test_missing_groups_error_says_to_name_them(missing):
     groups = pd.Series(["a", "b", missing, "a"])
-    with pytest.raises(ValueError, match=r"1 missing values .* name them"):
+    with pytest.raises(ValueError, match=r"1 missing value .* name them"):
         next(IteratedKFold(2).split(np.zeros(4), groups=groups))
 
 

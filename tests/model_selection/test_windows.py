@@ -165,7 +165,7 @@ def test_frames_and_columns():
         ({"stride": 1.5}, r"stride=1\.5 .*integer"),
         ({"length": 20}, "length=20 with horizon=1 takes 21 rows, but X has 20 at most"),
         ({"groups": [0] * 5 + [1] * 5 + [0] * 10}, "group 0 do not stand together.*sort by group"),
-        ({"groups": [0] * 3}, r"inconsistent numbers of samples: \[20, 3\]"),
+        ({"groups": [0] * 3}, r"groups has 3 entries.*one per row of X, 20"),
         ({"y": TABLE, "horizon": 2}, r"y of shape \(20, 2\).*three dimensions"),
         ({"y": SERIES[:5]}, r"inconsistent numbers of samples: \[20, 5\]"),
     ],

@@ -10,12 +10,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 from sklearn.pipeline import Pipeline
-from sklearn.utils import column_or_1d
 
 from skdl._compat_sklearn import num_samples
-from skdl._data_checks import naming
+from skdl._row_groups import checked_groups
 from skdl._row_times import checked_times
 from skdl.estimators.base._fit_context import FitContext
 from skdl.exceptions import InvalidParameterError
@@ -53,7 +51,7 @@ class RowMetadata:
         InvalidParameterError
             If both are given, or if they are no groups or times of these rows.
         ValueError
-            If times are missing.
+            If groups or times are missing.
         """
         if groups is not None and time is not None:
             raise InvalidParameterError(
@@ -63,7 +61,7 @@ class RowMetadata:
             )
         if time is not None:
             return cls(time=checked_times(owner, time, X))
-        return cls() if groups is None else cls(_checked_groups(owner, groups, num_samples(X)))
+        return cls() if groups is None else cls(checked_groups(owner, groups, num_samples(X)))
 
     def __bool__(self) -> bool:
         return self.groups is not None or self.time is not None
@@ -134,16 +132,6 @@ class FitMetadata(FitContext):
                 f"early_stopping=False do without {name}."
             )
         return metadata
-
-
-def _checked_groups(owner: str, groups: Any, n_rows: int) -> NDArray[Any]:
-    with naming(owner, "groups"):
-        checked: NDArray[Any] = column_or_1d(np.asarray(groups))
-    if len(checked) != n_rows:
-        raise ValueError(
-            f"{owner}: groups has {len(checked)} entries. Expected one per row of X, {n_rows}."
-        )
-    return checked
 
 
 def _steps_before(inner: Any, estimator: Any) -> list[Any] | None:

@@ -560,7 +560,7 @@ DATA = {
         "sample_weight_val .*negative.*>= 0",
     ),
     "groups of fewer rows": (fit(groups=np.arange(3)), "groups has 3 entries.*30"),
-    "groups 2-d": (fit(groups=np.ones((30, 2))), "groups .*1d"),
+    "groups 2-d": (fit(groups=np.ones((30, 2))), "groups is of shape .*Expected an array"),
     "images of 5 channels": (
         fit(PretrainedFeatures, RNG.random((4, 32, 32, 5)), None), "5 channels.*takes 3",
     ),
