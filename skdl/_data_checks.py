@@ -136,6 +136,8 @@ def check_two_classes(owner: str, classes: ArrayLike) -> None:
 def naming(owner: str, argument: str) -> Iterator[None]:
     """Put the name of an argument into a ``ValueError`` or ``TypeError`` that does not have it.
 
+    Numbers too large for float32 become infinite inside, without NumPy's warnings, and are refused.
+
     Parameters
     ----------
     owner : str
@@ -144,7 +146,8 @@ def naming(owner: str, argument: str) -> Iterator[None]:
         Name of the data that are checked inside.
     """
     try:
-        yield
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
     except (ValueError, TypeError) as error:
         text = str(error)
         if len(text) > MAX_SHOWN_TEXT:
@@ -154,9 +157,10 @@ def naming(owner: str, argument: str) -> Iterator[None]:
         if re.search(named, text):
             raise
         kind = ValueError if isinstance(error, ValueError) else TypeError
-        if argument.startswith("X") and re.match(r"X\b", text):
-            text = text[1:].lstrip()
-            raise kind(f"{owner}: {argument} {text}") from error
+        text = text.removeprefix(f"{owner}: ")
+        if argument.startswith("X") and (told := re.match(r"(Input )?X\b", text)):
+            text = text[told.end() :].lstrip()
+            raise kind(f"{owner}: {told[1] or ''}{argument} {text}") from error
         both = argument == "X" and "inconsistent" in text
         subject = "X and y do not go together" if both else f"{argument} is not as expected"
         raise kind(f"{owner}: {subject}. {text}") from error

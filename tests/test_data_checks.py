@@ -24,6 +24,7 @@ from skdl._data_checks import (
         ("X_val", "could not convert", "MLP: X_val is not as expected. could not convert"),
         ("X", "Found 0 sample(s)", "MLP: X is not as expected. Found 0 sample(s)"),
         ("X", "y contains NaN", "y contains NaN"),
+        ("X_val", "MLP: Input X contains infinity", "MLP: Input X_val contains infinity"),
         (
             "X",
             "inconsistent numbers of samples: [3, 2]",

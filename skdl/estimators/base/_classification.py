@@ -192,8 +192,12 @@ class ClassTargets(Targets):
         labels = self.classes.tolist()
         unknown = [label for label in self._class_weight if label not in labels]
         if unknown:
-            nearest = Names([str(label) for label in labels], "class").suggest(str(unknown[0]))
-            hint = f" Did you mean {nearest!r}?" if nearest else ""
+            spelled = {str(label): label for label in labels}
+            nearest = Names(list(spelled), "class").suggest(str(unknown[0]))
+            meant = spelled.get(nearest) if nearest else None
+            hint = "" if meant is None else f" Did you mean {meant!r}?"
+            if str(unknown[0]) in spelled:
+                hint = f"{hint} Labels in y are of type {type(meant).__name__}."
             raise InvalidParameterError(
                 f"{self.owner}: class_weight names {unknown}, which are not among the labels."
                 f"{hint} Expected some of {labels}."

@@ -319,7 +319,7 @@ class BaseMLP(BaseNetwork):
         base = X
         if not is_float32:
             try:
-                with np.errstate(over="ignore"):
+                with np.errstate(over="ignore", invalid="ignore"):
                     base = check_array(X, estimator=self, **self._row_checks())
             except ValueError:
                 return X  # what is wrong with it the folds say

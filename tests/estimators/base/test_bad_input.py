@@ -11,6 +11,7 @@ from sklearn.exceptions import DataConversionWarning, NotFittedError
 
 from skdl import MLPClassifier, MLPRegressor
 from skdl.exceptions import DivergenceError
+from skdl.model_selection import cross_validate
 
 SMALL = {"hidden_units": 4, "epochs": 2, "random_state": 0}
 X = np.random.default_rng(0).normal(size=(30, 4))
@@ -420,6 +421,32 @@ def test_weights_of_the_rows_to_train_on_too_small_for_float32_are_refused(Estim
     model = Estimator(**SMALL, early_stopping=True, validation_fraction=0.2)
     with pytest.raises(ValueError, match=f"sample_weight leaves .*{TOO_SMALL}"):
         model.fit(X, y, sample_weight=weights, time=np.arange(30))
+
+
+@pytest.mark.parametrize(
+    ("labels", "weights", "told"),
+    [
+        ([0, 1], {"0": 1, "1": 2}, r"Did you mean 0\? Labels in y are of type int\. Expected some"),
+        (["0", "1"], {0: 1}, r"Did you mean '0'\? Labels in y are of type str\. Expected some"),
+        ([0, 10], {100: 1}, r"Did you mean 10\? Expected some of \[0, 10\]"),
+        (["b", "c"], {"bb": 1}, r"Did you mean 'b'\? Expected some of \['b', 'c'\]"),
+    ],
+)
+def test_weights_of_classes_that_are_no_labels_are_told_of_labels(labels, weights, told):
+    with pytest.raises(ValueError, match=rf"^MLPClassifier: class_weight names .* {told}"):
+        MLPClassifier(**SMALL, class_weight=weights).fit(X, np.repeat(labels, 15))
+
+
+@pytest.mark.parametrize("make", [MLPClassifier, MLPClassifier.tabular])
+def test_rows_too_large_for_float32_are_refused_without_warnings(make):
+    model = make(hidden_units=4, epochs=1)
+    for rows in (X * 1e40, pd.DataFrame(X * 1e40)):
+        with pytest.raises(ValueError, match="Input X contains infinity or a value too large"):
+            model.fit(rows, LABELS)
+        with pytest.raises(ValueError, match="Input X_val contains infinity or a value too large"):
+            model.fit(X, LABELS, X_val=rows, y_val=LABELS)
+        with pytest.raises(ValueError, match="value too large"):
+            cross_validate(make(hidden_units=4, epochs=1), rows, LABELS, cv=2)
 
 
 def test_balanced_classes_need_not_all_have_rows():
