@@ -12,13 +12,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdl._validation import Boolean, Constraint, Predicate
 from skdl.estimators.base._training_data import checked_rows
-from skdl.estimators.base._whole_fit import all_or_nothing
 from skdl.estimators.keras_models._base import UserModelEstimator
 from skdl.estimators.keras_models._parameters import USER_MODEL_CONSTRAINTS
-from skdl.training import InterruptedFit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from skdl.training import Trained
 
 __all__ = ["KerasTransformer"]
 
@@ -283,22 +283,19 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
         DivergenceError
             If the loss becomes NaN or infinite and there is no earlier epoch to go back to.
         """
-        with all_or_nothing(self, keeps=(InterruptedFit,)):
-            if X_val is not None:
-                y_val = self._targets_of(X_val, y_val)
-            self.__dict__.pop("_inner_model", None)
-            super().fit(
-                X,
-                self._targets_of(X, y),
-                sample_weight,
-                X_val,
-                y_val,
-                sample_weight_val,
-                groups,
-                time,
-                **fit_params,
-            )
-            self._n_features_out = self._shape_of_layer()
+        if X_val is not None:
+            y_val = self._targets_of(X_val, y_val)
+        super().fit(
+            X,
+            self._targets_of(X, y),
+            sample_weight,
+            X_val,
+            y_val,
+            sample_weight_val,
+            groups,
+            time,
+            **fit_params,
+        )
         return self
 
     def initialize(self, X: Any, y: Any = None, weights: Any = None) -> Self:
@@ -324,10 +321,7 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
         ValueError
             If a parameter, the data or the weights do not fit.
         """
-        with all_or_nothing(self):
-            self.__dict__.pop("_inner_model", None)
-            super().initialize(X, self._targets_of(X, y), weights)
-            self._n_features_out = self._shape_of_layer()
+        super().initialize(X, self._targets_of(X, y), weights)
         return self
 
     def partial_fit(
@@ -351,10 +345,7 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
         -------
         self : object
         """
-        with all_or_nothing(self):
-            self.__dict__.pop("_inner_model", None)
-            self._partial_fit(X, self._targets_of(X, y), sample_weight, n_samples=n_samples)
-            self._n_features_out = self._shape_of_layer()
+        self._partial_fit(X, self._targets_of(X, y), sample_weight, n_samples=n_samples)
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -434,6 +425,11 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
             return X.toarray()
         rows = np.asarray(X)
         return rows.reshape(len(rows), -1) if rows.shape[2:] else rows
+
+    def _set_fitted(self, trained: Trained) -> None:
+        self.__dict__.pop("_inner_model", None)
+        super()._set_fitted(trained)
+        self._n_features_out = self._shape_of_layer()
 
     def _shape_of_layer(self) -> int:
         """Return how many numbers `transform` gives for a row."""

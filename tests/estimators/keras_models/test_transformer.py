@@ -130,3 +130,26 @@ def test_model_of_two_inputs_gives_a_layer_too(digits):
     ).fit(X)
     kernel, bias = network.model_.get_layer("codes").get_weights()
     np.testing.assert_allclose(network.transform(X), X @ kernel + bias, rtol=1e-4, atol=1e-5)
+
+
+class Interrupting(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+def test_columns_are_those_of_the_fit_that_stands(digits):
+    X, _ = digits
+    network = transformer(n_codes=3, epochs=1).fit(X)
+    codes = network.transform(X)
+    network.set_params(layer="coads", n_codes=5)
+    with pytest.raises(ValueError, match="layer='coads' is not a layer"):
+        network.fit(X * 2)
+    network.set_params(layer="codes")
+    np.testing.assert_array_equal(network.transform(X), codes)
+    assert len(network.get_feature_names_out()) == 3
+    # After Ctrl-C it is the interrupted fit that stands.
+    network.set_params(callbacks=[Interrupting()])
+    with pytest.raises(KeyboardInterrupt):
+        network.fit(X * 2)
+    assert network.transform(X).shape[1] == len(network.get_feature_names_out()) == 5
