@@ -273,10 +273,6 @@ def checked_rows(network: Any, X: Any) -> Any:
 def _checked_pair(network: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
     """Return rows as the network takes them and targets as an array; float32 is not copied."""
     owner = type(network).__name__
-    if y is None:
-        raise ValueError(
-            f"This {owner} estimator requires y to be passed, but the target y is None."
-        )
     X = _with_int32_indices(X)
     with naming(owner, "X"), columns_named(network, X):
         rows = _rows_of_our_own(network, X, reset=reset)
@@ -288,6 +284,10 @@ def _checked_pair(network: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, An
                 warn_about_offsets(network, X)
         elif reset and isinstance(rows, LazyRows) and rows.source is not rows.base:
             warn_about_offsets(network, rows.in_source(step=sampling_step(len(rows))))
+    if y is None:
+        raise ValueError(
+            f"This {owner} estimator requires y to be passed, but the target y is None."
+        )
     y = _checked_targets(network, y, "y")
     with naming(owner, "X"):
         check_consistent_length(rows, y)
@@ -304,6 +304,7 @@ def _checked_scoring_rows(network: Any, X: Any) -> Any:
         return network._to_network_rows(rows, reset=False)
 
 
+<<<<<<< HEAD
 def _with_int32_indices(X: Any) -> Any:
     """Return sparse rows as CSR with indices of int32, where they fit; anything else as it is.
 
@@ -320,6 +321,8 @@ def _with_int32_indices(X: Any) -> Any:
     return type(rows)(parts, shape=rows.shape)
 
 
+=======
+>>>>>>> fa
 def _checked_targets(network: Any, y: Any, name: str) -> Any:
     """Return targets as an array, or CSR matrix, of what they are made of."""
     owner = type(network).__name__
