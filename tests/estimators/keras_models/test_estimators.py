@@ -707,6 +707,25 @@ def test_fitted_estimators_of_scikeras_become_ours(theirs, data, iris):
     assert regressor.partial_fit(X, y).n_iter_ == 3
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_optimizer_of_scikeras_goes_on_in_ours(data):
+    wrappers = pytest.importorskip("scikeras.wrappers")
+    X, y = data
+    theirs = wrappers.KerasRegressor(
+        build_input,
+        model__units=5,
+        loss="mse",
+        optimizer="adam",
+        epochs=2,
+        shuffle=False,
+        verbose=0,
+    ).fit(X, y)
+    ours = from_scikeras(theirs).partial_fit(X, y)
+    theirs.partial_fit(X, y)
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X).ravel(), rtol=1e-4, atol=1e-5)
+
+
 def test_only_estimators_of_scikeras_are_taken():
     with pytest.raises(TypeError, match=r"KerasClassifier or KerasRegressor of scikeras"):
         from_scikeras(build)
