@@ -199,6 +199,7 @@ def test_softmax_over_one_unit_is_refused_with_the_cure(Estimator, end):
         own.fit(X, Y)
 
 
+@pytest.mark.slow
 def test_softmax_over_two_units_is_taken():
     two = keras.Sequential([keras.Input((6,)), layers.Dense(2, "softmax")])
     probabilities = KerasClassifier(two, loss="sparse_categorical_crossentropy").fit(X, Y)
