@@ -59,6 +59,13 @@ class Prediction:
     quantiles: str | None = None
 
 
+# Keras exports a model that was called once.
+_KERAS_ALONE = (
+    "for the Keras model alone, without the steps around it, pip install tf2onnx, "
+    "model_.predict(rows) once, and model_.export(path, format='onnx')"
+)
+
+
 def emit_network(graph: Graph, network: Any, table: Table) -> Prediction:
     """Add what a fitted network predicts.
 
@@ -72,7 +79,7 @@ def emit_network(graph: Graph, network: Any, table: Table) -> Prediction:
     if described is None:
         raise ExportError(
             f"{owner}: what it computes is written in Keras, not in layers of skdl. Expected one "
-            "of the MLPs or CNNs; for the Keras model alone, model_.export(path, format='onnx')."
+            f"of the MLPs or CNNs; {_KERAS_ALONE}."
         )
     operations = OnnxOperations(graph)
     if described.inputs.columns is None:
@@ -84,8 +91,7 @@ def emit_network(graph: Graph, network: Any, table: Table) -> Prediction:
     except NoForwardPassError as error:
         raise ExportError(
             f"{owner}: {error}. Expected layers and activations that Keras knows by name, such as "
-            "activation='relu'; for the Keras model alone, without the steps around it, "
-            "model_.export(path, format='onnx')."
+            f"activation='relu'; {_KERAS_ALONE}."
         ) from error
     return _prediction(graph, graph.cast(outputs, "float64"), described.targets)
 

@@ -6,6 +6,7 @@ from skdl.training._initial_weights import initial_weights
 from skdl.training._job import Job, Rows
 from skdl.training._keras_callbacks import KerasCallbacks
 from skdl.training._observer import ObservedMember, Observer
+from skdl.training._optimizer_state import optimizer_state, settable_rate
 from skdl.training._optimizers import describe_optimizer, with_learning_rate, with_scalars
 from skdl.training._pruning import n_nonzero_weights
 from skdl.training._settings import EarlyStopping, Optimizer, Pruning, Schedule
@@ -32,7 +33,9 @@ __all__ = [
     "initial_weights",
     "layer_summaries",
     "n_nonzero_weights",
+    "optimizer_state",
     "predict",
+    "settable_rate",
     "train",
     "with_learning_rate",
     "with_scalars",

@@ -373,7 +373,9 @@ class ClassificationNetwork(ClassifierMixin, BaseNetwork):
 
         Notes
         -----
-        Learning rate, weights and the optimizer's state go on from the last call.
+        Learning rate, weights and the optimizer's state go on from the last call. ``fit`` keeps the
+        optimizer's state only with ``warm_start=True``, as it is up to twice the size of the
+        weights. After a ``fit`` without, the optimizer begins anew.
         ``set_params(learning_rate=...)`` between calls takes effect, and a Keras schedule counts
         the steps of all calls; `learning_rate_schedule` and `early_stopping` have no effect.
         """

@@ -24,7 +24,11 @@ from skdl.estimators.keras_models._building import ModelBuilder, zeros_like
 from skdl.estimators.keras_models._calls import fit_arguments, split_rows
 from skdl.estimators.keras_models._encoders import RowEncoder, TargetEncoder
 from skdl.estimators.keras_models._history import History
-from skdl.estimators.keras_models._model_weights import trained_as, with_weights_of
+from skdl.estimators.keras_models._model_weights import (
+    trained_as,
+    with_optimizer_of,
+    with_weights_of,
+)
 from skdl.estimators.keras_models._parameters import USER_MODEL_CONSTRAINTS, UserModelParameters
 from skdl.estimators.keras_models._reader import ModelReader
 from skdl.estimators.keras_models._targets import (
@@ -380,7 +384,8 @@ class UserModelEstimator(UserModelParameters):
         model = theirs.model_
         described = self._took(builder.reader.read(model, model, source, shape))
         history = {name: list(values) for name, values in getattr(theirs, "history_", {}).items()}
-        self._set_fitted(trained_as(described["network"], model.get_weights(), history))
+        trained = trained_as(described["network"], model.get_weights(), history)
+        self._set_fitted(with_optimizer_of(model, described["optimizer"], trained))
 
     def _compilation(self) -> tuple[Any, Any]:
         return self._compiled_with["optimizer"], self._compiled_with["metrics"]

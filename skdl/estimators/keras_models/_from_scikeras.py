@@ -22,7 +22,8 @@ def from_scikeras(estimator: Any) -> KerasClassifier | KerasRegressor:
     Returns
     -------
     estimator : KerasClassifier or KerasRegressor
-        Fitted if the one given is.
+        Fitted if the one given is: ``partial_fit`` and ``warm_start`` continue from its weights and
+        its optimizer's state.
 
     Raises
     ------

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from skdl._compat_keras import compiled_with
 from skdl.estimators.keras_models._arguments import loss_name, settings_of
-from skdl.networks import preserved_generators
+from skdl.networks import CROSSENTROPY, preserved_generators
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ __all__ = ["check_compiled"]
 _PREFIXES = ("compile__", "loss__", "metrics__", "optimizer__")
 # What these mean, Keras decides when it sees outputs and targets.
 _LEFT_TO_KERAS = {
-    "acc": "accuracy", "accuracy": "accuracy", "ce": "crossentropy", "crossentropy": "crossentropy",
+    "acc": "accuracy", "accuracy": "accuracy", "ce": CROSSENTROPY, CROSSENTROPY: CROSSENTROPY,
 }  # fmt: skip
 
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skdl.networks import Network
-    from skdl.training import Trained
+    from skdl.training import Optimizer, Trained
 
-__all__ = ["trained_as", "with_weights_of"]
+__all__ = ["trained_as", "with_optimizer_of", "with_weights_of"]
 
 
 def trained_as(
@@ -38,3 +38,25 @@ def with_weights_of(model: Any, held: Trained) -> Trained:
     if np.array_equal(weights, held.weights) and np.array_equal(statistics, held.statistics):
         return held
     return dataclasses.replace(held, weights=weights, statistics=statistics)
+
+
+def with_optimizer_of(model: Any, optimizer: Optimizer, held: Trained) -> Trained:
+    """Return a trained network with the state of a model's optimizer, to go on from it.
+
+    Parameters
+    ----------
+    model : keras.Model
+    optimizer : Optimizer
+        What it is compiled with.
+    held : Trained
+    """
+    from skdl.training import optimizer_state, settable_rate
+
+    if getattr(model, "optimizer", None) is None:
+        return held
+    return dataclasses.replace(
+        held,
+        slots=optimizer_state(model, optimizer),
+        n_steps=int(model.optimizer.iterations),
+        learning_rate=settable_rate(model),
+    )

@@ -146,6 +146,7 @@ class ModelReader:
                 "subclass with a feature_encoder that gives the rows of each."
             )
         compiling = self._compilation(given)
+        _check_softmax(self.owner, model)
         try:
             return self._read_network(model, compiling, source, shape)
         except CannotReadError as error:

@@ -90,7 +90,8 @@ class KerasTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UserMo
     restore_best_weights : bool, default=True
         With `early_stopping`, keep the weights of the best epoch instead of the last.
     warm_start : bool, default=False
-        Let ``fit`` continue from the last fit's weights and optimizer state.
+        Let ``fit`` continue from the last fit's weights, and from its optimizer state if this was
+        True there too.
     random_state : int, RandomState or None, default=None
         Decides initial weights, order of rows, dropout and the inner validation split. Random
         numbers that a function draws from TensorFlow itself are not under its control.

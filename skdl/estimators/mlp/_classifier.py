@@ -170,7 +170,8 @@ default=None
         Those that act at the ends of epochs see a Keras model that follows the training. Any
         that acts on batches makes ``fit`` train through ``keras.Model.fit``.
     warm_start : bool, default=False
-        Let ``fit`` continue from the last fit's weights and optimizer state.
+        Let ``fit`` continue from the last fit's weights, and from its optimizer state if this was
+        True there too.
     random_state : int, RandomState or None, default=None
         Decides initial weights, order of rows, dropout and the inner validation split. Equal
         integers give equal predictions, to the bit.

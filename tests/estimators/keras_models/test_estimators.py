@@ -90,6 +90,7 @@ def keeping_state():
 SERIES = np.random.default_rng(0).normal(size=(12, 3, 2)).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_states_that_go_from_batch_to_batch_are_left_to_keras():
     y = SERIES.sum((1, 2))
     ours = KerasRegressor(keeping_state, optimizer="sgd", loss="mse", batch_size=4, shuffle=False)
@@ -549,7 +550,7 @@ PATHS = {
 WEIGHTED = np.float32([1, 1, 1, 5]), np.float32([0, 0, 0, 2])  # weights and targets
 
 
-@pytest.mark.parametrize("loss", slow_but(AVERAGED, "name", "function"))
+@pytest.mark.parametrize("loss", slow_but(AVERAGED, "function"))
 @pytest.mark.parametrize("path", slow_but(PATHS, "graph", "eager"))
 def test_losses_are_averaged_by_the_weights_on_every_path(path, loss):
     weight, y = WEIGHTED
@@ -561,14 +562,16 @@ def test_losses_are_averaged_by_the_weights_on_every_path(path, loss):
         assert own.history_["loss"][0] == pytest.approx(20 / 8)
 
 
-@pytest.mark.parametrize("path", slow_but(PATHS, "graph", "eager"))
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PATHS)
 def test_class_weights_are_averaged_by_on_every_path(path):
     X, y = np.eye(4, 2, dtype=np.float32), [0, 0, 0, 1]
     own = KerasClassifier(**PATHS[path], loss="mse", class_weight={0: 1, 1: 5})
     assert own.fit(X, y).history_["loss"][0] == pytest.approx(5 / 8)
 
 
-@pytest.mark.parametrize("path", slow_but(PATHS, "graph", "eager"))
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PATHS)
 def test_loss_given_as_object_keeps_its_reduction_on_every_path(path):
     weight, y = WEIGHTED
     own = regressor(**PATHS[path], loss=MSE(), epochs=1)
@@ -576,8 +579,9 @@ def test_loss_given_as_object_keeps_its_reduction_on_every_path(path):
     assert own.history_["loss"][0] == pytest.approx(20 / 4)
 
 
-@pytest.mark.parametrize("loss", slow_but(AVERAGED, "name", "function"))
-@pytest.mark.parametrize("build_it", [zeros, pytest.param(Zeros, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", AVERAGED)
+@pytest.mark.parametrize("build_it", [zeros, Zeros])
 def test_model_that_compiles_itself_weighs_as_keras_does(build_it, loss):
     weight, y = WEIGHTED
     X = np.eye(4, 2, dtype=np.float32)
@@ -705,6 +709,25 @@ def test_fitted_estimators_of_scikeras_become_ours(theirs, data, iris):
     np.testing.assert_array_equal(classifier.predict(iris[0]), theirs[1].predict(iris[0]))
     assert clone(classifier).fit(*iris).n_iter_ == 2
     assert regressor.partial_fit(X, y).n_iter_ == 3
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_optimizer_of_scikeras_goes_on_in_ours(data):
+    wrappers = pytest.importorskip("scikeras.wrappers")
+    X, y = data
+    theirs = wrappers.KerasRegressor(
+        build_input,
+        model__units=5,
+        loss="mse",
+        optimizer="adam",
+        epochs=2,
+        shuffle=False,
+        verbose=0,
+    ).fit(X, y)
+    ours = from_scikeras(theirs).partial_fit(X, y)
+    theirs.partial_fit(X, y)
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X).ravel(), rtol=1e-4, atol=1e-5)
 
 
 def test_only_estimators_of_scikeras_are_taken():

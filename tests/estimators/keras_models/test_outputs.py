@@ -6,7 +6,7 @@ import pytest
 from sklearn.datasets import make_classification
 from sklearn.model_selection import cross_val_score
 
-from skdl import KerasClassifier, MLPClassifier
+from skdl import KerasClassifier, KerasRegressor, MLPClassifier
 from skdl.exceptions import InvalidParameterError
 from tests.checks import slow_case
 
@@ -183,3 +183,24 @@ def test_routed_arguments_that_a_compiled_model_ignores_are_told():
     own = KerasClassifier(compiled, optimizer__learning_rate=0.5)
     with pytest.warns(UserWarning, match="optimizer__learning_rate changed nothing"):
         own.fit(X, Y)
+
+
+@pytest.mark.parametrize("end", [
+    lambda: [layers.Dense(1, "softmax")], lambda: [layers.Dense(1), layers.Softmax()],
+    lambda: [layers.Dense(1), layers.Activation(keras.activations.softmax)],
+])  # fmt: skip
+@pytest.mark.parametrize("Estimator", [KerasClassifier, KerasRegressor])
+def test_softmax_over_one_unit_is_refused_with_the_cure(Estimator, end):
+    def one_unit():
+        return keras.Sequential([keras.Input((6,)), *end()])
+
+    own = Estimator(one_unit, loss="binary_crossentropy")
+    with pytest.raises(ValueError, match=r"always 1.*Dense\(1, activation='sigmoid'\)"):
+        own.fit(X, Y)
+
+
+@pytest.mark.slow
+def test_softmax_over_two_units_is_taken():
+    two = keras.Sequential([keras.Input((6,)), layers.Dense(2, "softmax")])
+    probabilities = KerasClassifier(two, loss="sparse_categorical_crossentropy").fit(X, Y)
+    assert probabilities.predict_proba(X).shape == (len(X), 2)
