@@ -304,7 +304,6 @@ def _checked_scoring_rows(network: Any, X: Any) -> Any:
         return network._to_network_rows(rows, reset=False)
 
 
-<<<<<<< HEAD
 def _with_int32_indices(X: Any) -> Any:
     """Return sparse rows as CSR with indices of int32, where they fit; anything else as it is.
 
@@ -321,8 +320,6 @@ def _with_int32_indices(X: Any) -> Any:
     return type(rows)(parts, shape=rows.shape)
 
 
-=======
->>>>>>> fa
 def _checked_targets(network: Any, y: Any, name: str) -> Any:
     """Return targets as an array, or CSR matrix, of what they are made of."""
     owner = type(network).__name__
