@@ -403,11 +403,13 @@ def test_only_time_refits_by_default(rows):
 def test_an_ensemble_in_time_gives_no_intervals_and_no_sets(rows):
     X, y = rows
     regressor = KFoldEnsembleRegressor(Ridge(), cv=3).fit(X, y, time=DATES)
-    with pytest.raises(ValueError, match=r"CV\+ asks for rows .*Expected a fit without time"):
+    with pytest.raises(
+        ValueError, match=r"CV\+ asks for rows .*Expected folds that hold out each row, and no time"
+    ):
         regressor.predict_interval(X)
     classifier = KFoldEnsembleClassifier(LogisticRegression(), cv=3)
     classifier.fit(X, y > 0, time=DATES)
-    with pytest.raises(ValueError, match="Expected a fit without time"):
+    with pytest.raises(ValueError, match="Expected folds that hold out each row, and no time"):
         classifier.predict_set(X)
 
 

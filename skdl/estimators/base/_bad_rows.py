@@ -54,7 +54,7 @@ def _explained(network: Any, X: Any, input_name: str, error: str) -> str | None:
     if columns is None:
         return None
     owner, parameters = type(network).__name__, network.get_params(deep=False)
-    told = _of_lists(columns, input_name)
+    told = _of_lists(columns, input_name, is_frame=hasattr(X, "columns"))
     if told is None and ("float() argument" in error or "promoted" in error):
         told = _of_dates(columns, input_name, owner, parameters)
     if told is None and ("could not convert string" in error or "Cannot cast" in error):
@@ -64,8 +64,10 @@ def _explained(network: Any, X: Any, input_name: str, error: str) -> str | None:
     return None if told is None else f"{owner}: {told}"
 
 
-def _of_lists(columns: _Columns, input_name: str) -> str | None:
-    kinds: dict[str, Any] = {"list": list | tuple | np.ndarray, "dict": dict}
+def _of_lists(columns: _Columns, input_name: str, *, is_frame: bool) -> str | None:
+    kinds: dict[str, Any] = {"list": list | tuple | np.ndarray}
+    if is_frame:  # of arrays, scikit-learn's own TypeError is expected
+        kinds["dict"] = dict
     found = {
         noun: [name for name, cells in columns if _holds(cells, types)]
         for noun, types in kinds.items()
