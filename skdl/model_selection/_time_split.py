@@ -150,8 +150,17 @@ class TimeOrderedSplit(BaseCrossValidator):
             yield train, np.flatnonzero(is_tested)
 
 
-def are_in_order(splits: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> bool:
-    """Tell whether several splits each train on rows that stand before those that they judge.
+def are_in_order(
+    splits: Sequence[tuple[NDArray[Any], NDArray[Any]]], time: NDArray[Any] | None = None
+) -> bool:
+    """Tell whether each split trains on the past alone, of all that is known.
+
+    Parameters
+    ----------
+    splits : sequence of (train, test)
+        Several are in order if each trains on rows that stand before those that it judges.
+    time : ndarray of shape (n_rows,), optional
+        To which splits keep, wherever their rows stand, see `check_order`.
 
     Examples
     --------
@@ -159,6 +168,8 @@ def are_in_order(splits: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> bool:
     >>> [are_in_order(list(cv(3).split(np.zeros(9)))) for cv in (TimeSeriesSplit, KFold)]
     [True, False]
     """
+    if time is not None:
+        return True
     return len(splits) > 1 and all(
         len(train) and len(test) and np.max(train) < np.min(test) for train, test in splits
     )

@@ -218,7 +218,7 @@ class BaseKFoldEnsemble(BaseAveraging):
         splits, metadata = split_rows(owner, self.cv, splitter, X, y, metadata, split_params)
         warn_about_random_splits(owner, self.cv, X, splits, metadata, stacklevel=4)
         with all_or_nothing(self):
-            self._is_by_time = metadata.time is not None or are_in_order(splits)
+            self._is_by_time = are_in_order(splits, metadata.time)
             members = self._draw_members(rng, len(splits) + self._n_refitted(len(splits)))
             self._seed = int(rng.randint(np.iinfo(np.int32).max))
             self._set_target_attributes(y)

@@ -161,7 +161,7 @@ class Library:
     def _members(self, numbers: Sequence[int]) -> dict[int, list[Any]]:
         """Return the estimators that are to predict, by trial."""
         members = {number: self._models[number].estimators for number in numbers}
-        if self._folds.metadata.time is None and not are_in_order(self._folds.splits):
+        if not are_in_order(self._folds.splits, self._folds.metadata.time):
             return members
         fit = delayed(with_sklearn_config(_fitted_on_all))
         with ensure_lockstep():
