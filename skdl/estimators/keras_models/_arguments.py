@@ -38,6 +38,7 @@ __all__ = [
     "build_arguments",
     "callbacks_of",
     "copied",
+    "flat",
     "loss_name",
     "same_loss",
     "settings_of",
@@ -243,17 +244,17 @@ def callbacks_of(
     for destination in destinations:
         given = params.get(destination)
         if given is not None:
-            found += _flat(made_of(given, routed_to(destination, params), changed))
+            found += flat(made_of(given, routed_to(destination, params), changed))
     return found
 
 
-def _flat(callbacks: Any) -> list[Any]:
-    """Return callbacks out of lists, tuples and dicts, however nested."""
-    if isinstance(callbacks, dict):
-        callbacks = list(callbacks.values())
-    if isinstance(callbacks, list | tuple):
-        return [callback for part in callbacks for callback in _flat(part)]
-    return [callbacks]
+def flat(parts: Any) -> list[Any]:
+    """Return callbacks or metrics out of lists, tuples and dicts, however nested."""
+    if isinstance(parts, dict):
+        parts = list(parts.values())
+    if isinstance(parts, list | tuple):
+        return [own for part in parts for own in flat(part)]
+    return [parts]
 
 
 def same_loss(given: Any, compiled: Any) -> bool:

@@ -11,7 +11,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from skdl._compat_keras import compiled_with
-from skdl.estimators.keras_models._arguments import loss_name, settings_of
+from skdl.estimators.keras_models._arguments import flat, loss_name, settings_of
 from skdl.networks import CROSSENTROPY, preserved_generators
 
 if TYPE_CHECKING:
@@ -124,9 +124,4 @@ def _metric_name(metric: Any) -> str | None:
 
 
 def _flat(metrics: Any) -> list[Any]:
-    """Return metrics out of lists, tuples and dicts, however nested."""
-    if isinstance(metrics, dict):
-        metrics = list(metrics.values())
-    if isinstance(metrics, list | tuple):
-        return [metric for part in metrics for metric in _flat(part)]
-    return [] if metrics is None else [metrics]
+    return [metric for metric in flat(metrics) if metric is not None]

@@ -11,7 +11,13 @@ from skdl._compat_keras import compile_arguments, compiled_with, excludes_from_w
 from skdl._plain_data import any_value, instance, optional, register, text
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._parameters import as_list, is_keras
-from skdl.estimators.keras_models._arguments import AVERAGED, CompileArguments, copied, same_loss
+from skdl.estimators.keras_models._arguments import (
+    AVERAGED,
+    CompileArguments,
+    copied,
+    flat,
+    same_loss,
+)
 from skdl.estimators.keras_models._losses import (
     Target,
     described_loss,
@@ -242,7 +248,7 @@ class ModelReader:
 
     def _read_metrics(self, metrics: Any) -> tuple[Any, ...]:
         read = []
-        for metric in _flat_metrics(metrics):
+        for metric in flat(as_list(metrics)):
             resolved = names.resolved_metric(metric)
             if isinstance(resolved, KerasObject):
                 try:
@@ -379,14 +385,6 @@ def _only(loss: Any) -> Any:
     if isinstance(loss, list | tuple | dict):
         raise CannotReadError("it has several losses")
     return loss
-
-
-def _flat_metrics(metrics: Any) -> list[Any]:
-    if isinstance(metrics, dict):
-        metrics = list(metrics.values())
-    return [m for part in as_list(metrics) for m in (
-        _flat_metrics(part) if isinstance(part, list | tuple | dict) else [part]
-    )]  # fmt: skip
 
 
 def _opaque_optimizer(optimizer: Any) -> Optimizer:
