@@ -200,6 +200,16 @@ class Blueprint:
         return len(self.row_shapes[0]) == 1
 
     @functools.cached_property
+    def n_entries(self) -> int | None:
+        """How many whole numbers from 0 on its rows may consist of; None if of any numbers."""
+        dims = [
+            own.layer["input_dim"]
+            for own in self.layers
+            if own.layer.kind == "Embedding" and own.inputs == (0,)
+        ]
+        return min(dims, default=None)
+
+    @functools.cached_property
     def compiles(self) -> bool:
         """Whether XLA can compile every layer."""
         return all(own.rule.compiles for own in self.layers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Config",
+    "arguments_kept",
     "base_config",
     "by_name",
     "class_of",
@@ -110,8 +112,32 @@ def base_config(family: Family, obj: KerasThing) -> Config:
     return {"class_name": type(obj).__name__, "config": config}
 
 
-def made_by_base(kind: type, arguments: dict[str, object]) -> Any:
-    """Return an object of a class whose own ``__init__`` is left out."""
+def arguments_kept(obj: KerasThing) -> dict[str, object]:
+    """Return the arguments of an object's own ``__init__`` that it keeps under their names."""
+    parameters = inspect.signature(type(obj).__init__).parameters
+    return {name: value for name, value in vars(obj).items() if name in parameters}
+
+
+def made_by_base(kind: type, arguments: dict[str, object], own: dict[str, object]) -> Any:
+    """Return an object of a class whose configuration is no use to its own ``__init__``.
+
+    That is left out, but for metrics: variables that it makes are nowhere else.
+
+    Parameters
+    ----------
+    kind : type
+    arguments : dict
+        Of its base in Keras.
+    own : dict
+        Of its own ``__init__``, as far as known.
+    """
+    import keras
+
+    if issubclass(kind, keras.metrics.Metric):
+        with contextlib.suppress(Exception):
+            made: Any = kind(**own)
+            made.name = arguments["name"]
+            return made
     new: Any = kind.__new__
     made = new(kind)
     _base_of(kind).__init__(made, **arguments)

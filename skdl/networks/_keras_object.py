@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from skdl.networks._forgotten import Forgotten, differences, put_back, without_code
 from skdl.networks._keras_config import (
+    arguments_kept,
     base_config,
     by_name,
     class_of,
@@ -86,6 +87,9 @@ class KerasObject(Description):
         twin, by_base = described._made(arguments, roots, by_base=by_base, like=obj)
         if by_base:
             text = json.dumps(base_config(family, obj), sort_keys=True)
+            if family == "metrics":
+                kept = arguments_kept(obj)
+                arguments = tuple((name, _described(value)) for name, value in kept.items())
         found = tuple((path, _described(value)) for path, value in differences(twin, obj))
         forgotten = Forgotten(found, arguments, by_base, roots)
         return cls(family, text, kind if is_own else None, forgotten)
@@ -110,7 +114,7 @@ class KerasObject(Description):
                     if self.kind is None:
                         raise
             base = base_config(self.family, like)
-            return made_by_base(type(like), base["config"]), True
+            return made_by_base(type(like), base["config"], arguments_kept(like)), True
 
     def build(self) -> Any:
         """Return a new object that computes the same."""
@@ -125,10 +129,10 @@ class KerasObject(Description):
 
         config = json.loads(self.config)
         forgotten = self.forgotten
-        if self.kind is not None and forgotten is not None and forgotten.by_base:
-            return made_by_base(self.kind, config["config"])
         given = {} if forgotten is None else dict(forgotten.arguments)
         given = {name: _built(value) for name, value in given.items()}
+        if self.kind is not None and forgotten is not None and forgotten.by_base:
+            return made_by_base(self.kind, config["config"], given)
         if self.kind is not None:
             making: Any = self.kind
             return making.from_config({**config["config"], **given})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from skdl._compat_tensorflow import check_not_forked
 from skdl.exceptions import SingleRowBatchWarning
+from skdl.training._entries import check_entries
 from skdl.training._keras_fallback import train_with_keras, why_not_in_graph
 from skdl.training._part import Part
 from skdl.training._prepared import prepared
@@ -109,6 +110,7 @@ def _members(
             outcomes[i] = abandoned[id(job.call)]
             continue
         try:
+            _check_rows(job)
             reason = why_not_in_graph(job)
             if reason is not None:
                 _log.info("%s trains through keras.Model.fit: %s.", job.owner, reason)
@@ -122,6 +124,12 @@ def _members(
             if isinstance(error, AbortParallelCall):
                 abandoned[id(job.call)] = error
     return position, groups
+
+
+def _check_rows(job: Job) -> None:
+    for rows in (job.train, job.validation, job.held_out):
+        if rows is not None:
+            check_entries(job.network, rows.X, rows.index, owner=job.owner)
 
 
 def _warn_of_single_rows(job: Job) -> None:

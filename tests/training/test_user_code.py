@@ -52,6 +52,33 @@ class WeightedError(keras.metrics.MeanSquaredError):
         return self.weight * super().result()
 
 
+class Sum(keras.metrics.Metric):
+    """A metric with a variable, whose name is its own affair."""
+
+    def __init__(self):
+        super().__init__(name="total")
+        self.total = self.add_weight(initializer="zeros")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.total.assign_add(ops.sum(ops.abs(y_true - y_pred)))
+
+    def result(self):
+        return self.total
+
+    def reset_state(self):
+        self.total.assign(0.0)
+
+
+class SumAbove(Sum):
+    def __init__(self, least, **keywords):
+        keras.metrics.Metric.__init__(self, name="total", **keywords)
+        self.least = least
+        self.total = self.add_weight(initializer="zeros")
+
+    def result(self):
+        return ops.maximum(self.total, self.least)
+
+
 class Gain(keras.layers.Layer):
     """A layer whose ``get_config`` forgets the argument."""
 
@@ -183,6 +210,20 @@ def test_metric_keeps_an_argument_that_its_config_leaves_out(rows):
         history = estimator.fit(*rows).history_
         expected = np.multiply(history["mse"], 100.0)
         np.testing.assert_allclose(history["weighted_error"], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("metric", "least"),
+    [(Sum(), 0.0), (SumAbove(1e3), 1e3)],
+    ids=lambda value: type(value).__name__,
+)
+def test_metric_makes_its_variables_whatever_its_arguments(metric, least, rows):
+    X, y = rows
+    estimator = MLPRegressor(4, metrics=[metric], shuffle=False, learning_rate=0.0, **FIXED)
+    estimator = pickle.loads(pickle.dumps(clone(estimator))).fit(X, y)
+    difference = np.abs(estimator.predict(X) - y).sum()
+    expected = [max(difference, least)] * FIXED["epochs"]
+    np.testing.assert_allclose(estimator.history_["total"], expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

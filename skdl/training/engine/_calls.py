@@ -270,6 +270,12 @@ class EpochResult(NamedTuple):
             tf.concat([r.outputs for r in results], min(1, results[0].outputs.shape[1])),
         )
 
+    @classmethod
+    def of_none(cls, call: TrainingCall, like: EpochResult) -> EpochResult:
+        """Return what a member that learned nothing has after a call, shaped as others' results."""
+        log, outputs = Evaluation.of_none(Evaluation(like.log, like.outputs))
+        return cls(call.state, call.slots, log, outputs)
+
 
 class Evaluation(NamedTuple):
     """What ``Program.evaluate`` gives.
@@ -282,3 +288,10 @@ class Evaluation(NamedTuple):
 
     log: Tensor
     outputs: Tensor
+
+    @classmethod
+    def of_none(cls, like: Evaluation) -> Evaluation:
+        """Return a member's evaluation that failed, in the shape of another member's."""
+        import tensorflow as tf
+
+        return cls(*(tf.fill(tf.shape(part), float("nan")) for part in like))

@@ -349,20 +349,21 @@ class Member:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - given back to the caller of fit
-            # An observer may fail at a later hook just because another failed before.
-            self.error, self.stopped = self.error or error, True
+            self.fail(error)
 
-    def scored(
-        self, score: Callable[[NDArray[np.float32]], float], predictions: NDArray[np.float32]
-    ) -> float:
-        """Return the score of predictions; an exception of its function ends this member alone."""
+    def scored(self, score: Callable[..., float], *arguments: Any) -> float:
+        """Return what a function of the user's gives; an exception of it ends this member alone."""
         try:
-            return float(score(predictions))
+            return float(score(*arguments))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - given back to the caller of fit
-            self.error, self.stopped = error, True
+            self.fail(error)
             return math.nan
+
+    def fail(self, error: BaseException) -> None:
+        """End this member by what went wrong first: the rest often fails because of it."""
+        self.error, self.stopped = self.error or error, True
 
     def end_epoch(self, logs: dict[str, float]) -> bool:
         """Take in an epoch's logs; tell whether its weights are the best so far."""

@@ -16,6 +16,7 @@ from skdl._lazy_rows import LazyRows
 from skdl._rows import source_of
 from skdl.layers import blueprint_of, keras_model
 from skdl.networks import reset_states, stateful_rows_of
+from skdl.training._entries import check_entries
 from skdl.training._losses import activated
 from skdl.training._trained import Trained
 from skdl.training.engine._calls import State
@@ -65,6 +66,7 @@ def predict(trained: Trained, X: Any) -> Any:
         For an opaque network, what the Keras model gives.
     """
     check_not_forked("predict")
+    check_entries(trained.network, X)
     shape = getattr(X, "shape", None)
     by_numpy = None if shape is None else numpy_predictor(trained, shape[0])
     if by_numpy is not None:

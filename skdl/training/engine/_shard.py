@@ -303,10 +303,17 @@ class Shard:
         """Take in what ``Program.train`` returned."""
         self._state = (*result.state, *result.slots)
 
-    def evaluations(self, role: str) -> list[EvaluationCall]:
-        """Return what ``Program.evaluate`` takes for the rows of a role, in one call or several."""
+    def evaluations(self, role: str, *, alone: bool = False) -> list[EvaluationCall]:
+        """Return what ``Program.evaluate`` takes for the rows of a role.
+
+        Parameters
+        ----------
+        role : {"train", "validation", "held_out"}
+        alone : bool, default=False
+            In one call for each member; by default in one for all, if that is how they are scored.
+        """
         rows = self._placed(self.rows_of(role))
-        if len(rows) == 1 or not self._shared.scored_alone:
+        if len(rows) == 1 or not (alone or self._shared.scored_alone):
             return [self._evaluation(role, rows, slice(None))]
         each = [slice(i, i + 1) for i in range(len(self.members))]
         return [self._evaluation(role, rows[some], some) for some in each]
@@ -373,7 +380,8 @@ class Shard:
                     column += 1
                 elif not member.stopped:
                     y = getattr(member.job, role).y[orders[position]]
-                    own[metric.name] = _on_host(metric, predictions(position), member.job, y)
+                    given = (metric, predictions(position), member.job, y)
+                    own[metric.name] = member.scored(_on_host, *given)
             score = member.job.held_out_score
             if role == "held_out" and score is not None and not member.stopped:
                 own["score"] = member.scored(score, predictions(position))

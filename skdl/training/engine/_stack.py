@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -30,17 +30,21 @@ from skdl.training.engine._row_pool import SPARSE, RowPool, needs_no_zeros
 from skdl.training.engine._shard import Shard, Shared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    import tensorflow as tf
     from numpy.typing import NDArray
 
-    from skdl.training.engine._calls import TrainingCall
+    from skdl.training.engine._calls import EvaluationCall, TrainingCall
     from skdl.training.engine._member import Member
     from skdl.training.engine._program import Program
 
 __all__ = ["Stack"]
 
 _log = logging.getLogger("skdl")
+
+Given = TypeVar("Given")
+Found = TypeVar("Found")
 
 
 class Stack:
@@ -277,6 +281,10 @@ class Stack:
         except tf.errors.ResourceExhaustedError as error:
             self._halve_after(error)
             found = self._in_smaller_calls(calls)
+        except tf.errors.OpError as error:
+            if not self._may_repeat:
+                raise
+            found = self._each_alone(calls, error)
         logs: dict[Member, dict[str, float]] = {}
         for shard, own, result in zip(self._shards, orders, found, strict=True):
             shard.set_state(result)
@@ -298,6 +306,37 @@ class Stack:
                 ]
             except tf.errors.ResourceExhaustedError as error:
                 self._halve_after(error)
+
+    @property
+    def _may_repeat(self) -> bool:
+        """Whether a call that failed can be made again for each of several members alone."""
+        return len(self.members) > 1 and not self._pool.is_read
+
+    def _each_alone(
+        self, calls: Sequence[TrainingCall], error: tf.errors.OpError
+    ) -> list[EpochResult]:
+        """Train for an epoch, each member by itself, so that what one fails of ends it alone."""
+        train = self._shared.programs["train"].train
+        calls_alone = [call.of_at_most(1) for call in calls]
+        results = [
+            [
+                _unless_it_fails(train, call, member)
+                for call, member in zip(own, shard.places, strict=True)
+            ]
+            for own, shard in zip(calls_alone, self._shards, strict=True)
+        ]
+        like = next((result for own in results for result in own if result is not None), None)
+        if like is None:
+            raise error
+        return [
+            EpochResult.of_all(
+                [
+                    result or EpochResult.of_none(call, like)
+                    for result, call in zip(own, of_shard, strict=True)
+                ]
+            )
+            for own, of_shard in zip(results, calls_alone, strict=True)
+        ]
 
     def _halve_after(self, error: Exception) -> None:
         """Have half as many members in a call, as the device has no memory for them."""
@@ -334,19 +373,45 @@ class Stack:
         """Score the rows that running members have in a role; empty if they have none."""
         if role not in self._specs:
             return {}
+        import tensorflow as tf
+
         calls = [shard.evaluations(role) for shard in self._shards]
         evaluate = self._shared.programs[role].evaluate
         every = list(chain(*calls))
-        if any(call.batches.index.shape[0] > 1 for call in every):
-            # Chunks as large as memory allows: one call at a time, whose operations are so large
-            # that TensorFlow spreads each over the cores.
-            found = iter([evaluate(call) for call in every])
-        else:
-            found = iter(side_by_side(evaluate, every))
+        try:
+            if any(call.batches.index.shape[0] > 1 for call in every):
+                # Chunks as large as memory allows: one call at a time, whose operations are so
+                # large that TensorFlow spreads each over the cores.
+                found = [evaluate(call) for call in every]
+            else:
+                found = side_by_side(evaluate, every)
+        except tf.errors.ResourceExhaustedError:
+            raise
+        except tf.errors.OpError as error:
+            if not self._may_repeat:
+                raise
+            calls = [shard.evaluations(role, alone=True) for shard in self._shards]
+            found = self._each_scored_alone(role, calls, error)
+        one_by_one = iter(found)
         logs: dict[Member, dict[str, float]] = {}
         for shard, own in zip(self._shards, calls, strict=True):
-            logs |= shard.logs(list(islice(found, len(own))), role, shard.rows_of(role))
+            logs |= shard.logs(list(islice(one_by_one, len(own))), role, shard.rows_of(role))
         return logs
+
+    def _each_scored_alone(
+        self, role: str, calls: Sequence[Sequence[EvaluationCall]], error: tf.errors.OpError
+    ) -> list[Evaluation]:
+        """Score each member by itself, so that what one fails of ends it alone."""
+        evaluate = self._shared.programs[role].evaluate
+        found = [
+            _unless_it_fails(evaluate, call, member)
+            for own, shard in zip(calls, self._shards, strict=True)
+            for call, member in zip(own, shard.members, strict=True)
+        ]
+        like = next((evaluation for evaluation in found if evaluation is not None), None)
+        if like is None:
+            raise error
+        return [evaluation or Evaluation.of_none(like) for evaluation in found]
 
     # ------------------------------------------------------------------ sizes
 
@@ -377,3 +442,14 @@ class Stack:
         inside = self._blueprint.peak_widths
         variables = self._blueprint.layout.variables
         return sum(inside) + sum(v.shape[-1] for v in variables if v.name == "kernel")
+
+
+def _unless_it_fails(call: Callable[[Given], Found], given: Given, member: Member) -> Found | None:
+    """Return ``call(given)``; where TensorFlow refuses it, end the member and return None."""
+    import tensorflow as tf
+
+    try:
+        return call(given)
+    except tf.errors.OpError as error:
+        member.fail(error)
+        return None
