@@ -186,7 +186,11 @@ def kill(worker):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n_workers", "together"), [(2, 1), (4, 3)])
+@pytest.mark.parametrize(
+    ("storage", "n_workers", "together"),
+    [("journal", 2, 1), ("postgresql", 2, 1), ("sqlite", 4, 3)],
+    indirect=["storage"],
+)
 def test_processes_share_the_trials(team, n_workers, together):
     workers = team.start(n_workers, together=together)
     team.finish(workers)
@@ -231,6 +235,7 @@ def test_killed_study_goes_on_where_it_was(team):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("storage", ["sqlite"], indirect=True)
 def test_more_trials_can_be_asked_for_later(team):
     team.finish(team.start(1, n_trials=5))
     team.check(n_trials=5)
