@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl._extras import needs_extra
+from skdl._rows._parquet_dataset import check_columns, dataset_of, index_columns
 from skdl._rows._source import BLOCKS_OF_A_BUFFER, BUFFER_ROWS, CONSTRAINTS, RowSource, merged
 from skdl._validation import check_parameters, nearest_name, show
 from skdl.exceptions import InvalidParameterError
@@ -35,11 +35,13 @@ class ParquetRows(RowSource):
     ----------
     data : str, Path, list of them, or pyarrow.dataset.Dataset
         A file, a folder (also one partitioned as ``name=value``), or a dataset; one of another
-        format is read file by file.
+        format is read file by file. Files of a folder come in the order of their names as text, as
+        in ``pandas.read_parquet``; where some end in ``.parquet``, others are left aside.
     target : str or list of str, default=None
         Columns that are targets, see `y`.
     features : list of str, default=None
-        Columns that are features, in this order; by default all but the targets.
+        Columns that are features, in this order; by default all but the targets and what pandas
+        wrote as an index.
     buffer_rows : int, default=131072
         Rows that are mixed at a time. Up to twice as many are in memory. What is read as a whole,
         such as a row group or a chunk, counts as a buffer if it has more rows.
@@ -62,7 +64,7 @@ class ParquetRows(RowSource):
     ImportError
         If pyarrow is not installed.
     InvalidParameterError
-        If there are no such columns, or no rows.
+        If there are no such columns, or no rows; or if files differ in their columns.
 
     Examples
     --------
@@ -87,18 +89,28 @@ class ParquetRows(RowSource):
         self.data = data
         self.target = target
         self.buffer_rows = int(buffer_rows)
-        dataset = _dataset(owner, data)
-        self._schema = dataset.schema
+        dataset, columns = dataset_of(owner, data)
+        # What pandas knows of columns is left aside: it would make some of them an index.
+        self._schema = dataset.schema.remove_metadata()
         names = list(self._schema.names)
         self._targets = _listed(owner, "target", target, names)
         chosen = _listed(owner, "features", features, names)
-        self.feature_names = chosen or [name for name in names if name not in self._targets]
+        others = {*self._targets, *index_columns(dataset.schema)}
+        self.feature_names = chosen or [name for name in names if name not in others]
+        both = [name for name in self.feature_names if name in self._targets]
+        if both:
+            raise InvalidParameterError(
+                f"{owner}: {both} are among features and target, so that the target would be known "
+                "beforehand. Expected each column in one of them."
+            )
         if not self.feature_names:
             raise InvalidParameterError(
                 f"{owner}: no column of {names} is left as a feature. Expected at least one beside "
                 f"target={target!r}."
             )
         # Pieces of files that are read together, and how many rows each has.
+        check_columns(owner, columns, [*self.feature_names, *self._targets])
+        self._file_sizes = {path: Path(path).stat().st_size for path in columns}
         pieces, sizes = _pieces(dataset)
         if not sizes:
             raise InvalidParameterError(
@@ -201,35 +213,33 @@ class ParquetRows(RowSource):
         return self._table(number, self.feature_names).to_pandas()
 
     def _table(self, number: int, names: Sequence[str]) -> Any:
+        """Read some columns of a block, or say that the files are no longer what they were."""
         import pyarrow as pa
 
-        tables = [
-            piece.to_table(schema=self._schema, columns=list(names))
-            for piece in self._pieces[number]
-        ]
-        return pa.concat_tables(tables)
+        pieces = self._pieces[number]
+        paths = sorted({getattr(piece, "path", "") for piece in pieces})
+        try:
+            is_same = all(
+                Path(path).stat().st_size == self._file_sizes[path]
+                for path in paths
+                if path in self._file_sizes
+            )
+            table = pa.concat_tables(
+                [piece.to_table(schema=self._schema, columns=list(names)) for piece in pieces]
+            )
+        except (pa.ArrowException, OSError) as error:
+            raise self._unlike_before(paths, f": {error}") from error
+        start, stop = self.block_starts[number : number + 2].tolist()
+        if not is_same or table.num_rows != stop - start:
+            raise self._unlike_before(paths)
+        return table
 
-
-def _dataset(owner: str, data: Any) -> Any:
-    with needs_extra("parquet", owner):
-        import pyarrow.dataset
-    if isinstance(data, pyarrow.dataset.Dataset):
-        return data
-    several = data if isinstance(data, list | tuple) else [data]
-    if not several or not all(isinstance(path, str | Path) for path in several):
-        raise InvalidParameterError(
-            f"{owner}: data={show(data)} is neither a path nor a dataset. Expected the path of a "
-            "Parquet file or folder, a list of paths, or a pyarrow.dataset.Dataset; for arrays, "
-            "skdl.RowSource(array)."
+    def _unlike_before(self, paths: Sequence[str], why: str = "") -> OSError:
+        owner = type(self).__name__
+        return OSError(
+            f"{owner}: rows of {show(paths)} are not what they were when this {owner} was made"
+            f"{why}. Expected files that stay as they are; if they changed, make {owner} anew."
         )
-    missing = [str(path) for path in several if not Path(path).exists()]
-    if missing:
-        raise FileNotFoundError(
-            f"{owner}: there is no file or folder {missing[0]!r}. Expected the path of Parquet "
-            "files; for files elsewhere, pyarrow.dataset.dataset(uri, filesystem=...)."
-        )
-    source = str(data) if isinstance(data, str | Path) else [str(path) for path in data]
-    return pyarrow.dataset.dataset(source, format="parquet", partitioning="hive")
 
 
 def _listed(owner: str, parameter: str, value: Any, names: Sequence[str]) -> list[str]:

@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
 from skdl import MLPClassifier, MLPRegressor, ParquetRows
-from skdl.model_selection import cross_validate
+from skdl.model_selection import KFoldEnsembleRegressor, cross_validate
 
 pa = pytest.importorskip("pyarrow", reason="needs pip install skdl[parquet]")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -183,3 +184,87 @@ def test_gaps_are_named_by_column(folder, frame, tmp_path):
     rows = ParquetRows(tmp_path / "gaps.parquet", target="price", buffer_rows=64)
     with pytest.raises(ValueError, match=r"contains NaN, in columns \['b'\], first in row 250"):
         network().fit(rows)
+
+
+def test_all_that_learns_finds_the_targets(frame, folder):
+    rows = ParquetRows(folder, target="price", features=NUMBERS)
+    X, y = frame[NUMBERS], frame["price"]
+    ensemble = KFoldEnsembleRegressor(network(), cv=3, random_state=0)
+    read, in_memory = clone(ensemble).fit(rows), clone(ensemble).fit(X, y)
+    np.testing.assert_array_equal(read.predict(X), in_memory.predict(X))
+    read, in_memory = network().partial_fit(rows), network().partial_fit(X, y)
+    np.testing.assert_array_equal(read.predict(X), in_memory.predict(X))
+    read = network(early_stopping=True).fit(X, y, X_val=rows)
+    in_memory = network(early_stopping=True).fit(X, y, X_val=X, y_val=y)
+    np.testing.assert_array_equal(read.predict(X), in_memory.predict(X))
+    for estimator in (network(), ensemble):
+        with pytest.raises(ValueError, match="requires y to be passed"):
+            estimator.fit(X)
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        network().partial_fit(X)
+
+
+def test_a_target_among_the_features_is_refused(folder):
+    with pytest.raises(ValueError, match=r"\['price'\] are among features and target"):
+        ParquetRows(folder, target="price", features=["a", "price"])
+
+
+def test_an_index_of_pandas_is_no_feature(frame, tmp_path):
+    shuffled = frame.sample(frac=1, random_state=0)
+    shuffled.to_parquet(tmp_path / "shuffled.parquet")
+    rows = ParquetRows(tmp_path / "shuffled.parquet", target="price")
+    assert rows.feature_names == [*NUMBERS, "city", "kind"]
+    named = ParquetRows(tmp_path / "shuffled.parquet", features=["a", "__index_level_0__"])
+    assert named.read_frame(0).shape == (N_ROWS, 2)
+    np.testing.assert_array_equal(np.asarray(named)[:, 1], shuffled.index)
+
+
+def write(folder, **frames):
+    for name, frame in frames.items():
+        frame.to_parquet(folder / f"{name}.parquet", index=False)
+
+
+def test_integers_of_one_file_and_gaps_of_another_are_numbers(tmp_path):
+    write(tmp_path, first=pd.DataFrame({"a": [1, 2]}), second=pd.DataFrame({"a": [1.5, None]}))
+    np.testing.assert_array_equal(np.asarray(ParquetRows(tmp_path)).ravel(), [1, 2, 1.5, np.nan])
+
+
+def test_files_of_other_columns_are_refused_by_name(tmp_path):
+    both, one = pd.DataFrame({"a": [1.0], "b": [2.0]}), pd.DataFrame({"a": [3.0]})
+    for first, second, lacking in ((both, one, "second"), (one, both, "first")):
+        write(tmp_path, first=first, second=second)
+        with pytest.raises(ValueError, match=rf"{lacking}.parquet has no columns \['b'\]"):
+            ParquetRows(tmp_path)
+        assert ParquetRows(tmp_path, features=["a"]).shape == (2, 1)
+    write(tmp_path, first=both, second=both.astype({"b": str}))
+    with pytest.raises(ValueError, match=r"second.parquet has a column of another kind .*string"):
+        ParquetRows(tmp_path)
+
+
+def test_what_else_lies_in_a_folder_is_left_aside_or_named(frame, tmp_path):
+    write(tmp_path, rows=frame)
+    (tmp_path / "README.txt").write_text("sales by town")
+    (tmp_path / "_SUCCESS").touch()
+    assert ParquetRows(tmp_path, target="price", features=NUMBERS).shape == (N_ROWS, 5)
+    (tmp_path / "later.parquet").write_text("not Parquet")
+    with pytest.raises(ValueError, match=r"later.parquet cannot be read as Parquet"):
+        ParquetRows(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="there is no file in the folder"):
+        ParquetRows(tmp_path / "empty")
+
+
+def test_files_that_changed_since_are_refused(frame, tmp_path):
+    write(tmp_path, first=frame, second=frame)
+    for change in (
+        lambda file: file.unlink(),
+        lambda file: file.write_bytes(file.read_bytes()[:-500]),
+        lambda file: frame.iloc[:90].to_parquet(file, index=False),
+        lambda file: frame.assign(a=0.5).to_parquet(file, index=False),
+    ):
+        write(tmp_path, second=frame)
+        rows = ParquetRows(tmp_path, target="price", features=NUMBERS)
+        assert len(rows.y) == 2 * N_ROWS
+        change(tmp_path / "second.parquet")
+        with pytest.raises(OSError, match=r"second.parquet'?\]? are not what they were"):
+            network().fit(rows)

@@ -265,6 +265,7 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         with announced(self.verbose), all_or_nothing(self, keeps=(InterruptedFit,)):
             self._check_parameters()
             y = targets_of(X, y)
+            y_val = targets_of(X_val, y_val)
             initial = self._trained if self.warm_start and hasattr(self, "_trained") else None
             overrides = FitOverrides.concerning(self)
             if overrides is not None and X_val is None:
@@ -309,6 +310,7 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         check_parameters(type(self).__name__, {"n_samples": n_samples}, _OF_PARTIAL_FIT)
         initial = getattr(self, "_trained", None)
         with all_or_nothing(self):
+            y = targets_of(X, y)
             job = self._make_job(
                 X, y, sample_weight, initial=initial, is_partial=True, targets=targets
             )

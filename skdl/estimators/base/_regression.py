@@ -392,7 +392,7 @@ class RegressionNetwork(MultiOutputMixin, RegressorMixin, BaseNetwork):
 
     @plainly_named
     def partial_fit(
-        self, X: Any, y: Any, sample_weight: Any = None, n_samples: int | None = None
+        self, X: Any, y: Any = None, sample_weight: Any = None, n_samples: int | None = None
     ) -> Self:
         """Train for one more epoch on these rows.
 
@@ -400,7 +400,7 @@ class RegressionNetwork(MultiOutputMixin, RegressorMixin, BaseNetwork):
         ----------
         X : array-like, or CSR matrix where ``fit`` takes one
             Rows in the form in which ``fit`` takes them.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Targets; scaled as those of the first call, or as `target_scaling` says.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts in the loss.

@@ -272,7 +272,7 @@ class KerasClassifier(UserModelEstimator, ClassificationNetwork):
     def partial_fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         classes: ArrayLike | None = None,
         sample_weight: Any = None,
         n_samples: int | None = None,
@@ -284,7 +284,7 @@ class KerasClassifier(UserModelEstimator, ClassificationNetwork):
         ----------
         X : array-like, or CSR matrix where ``fit`` takes one
             Rows in the form in which ``fit`` takes them.
-        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+        y : array-like of shape (n_samples,) or (n_samples, n_labels), default=None
             Labels.
         classes : array-like of shape (n_classes,), default=None
             All labels that will ever come, in the first call; those of `y` by default.

@@ -226,7 +226,7 @@ class KerasRegressor(UserModelEstimator, RegressionNetwork):
     def partial_fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         sample_weight: Any = None,
         n_samples: int | None = None,
         **fit_params: Any,
@@ -237,7 +237,7 @@ class KerasRegressor(UserModelEstimator, RegressionNetwork):
         ----------
         X : array-like, or CSR matrix where ``fit`` takes one
             Rows in the form in which ``fit`` takes them.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Targets; scaled as those of the first call, or as `target_scaling` says.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts in the loss.

@@ -128,14 +128,14 @@ class BaseAveraging(MetaEstimatorMixin, PublicEstimatorMixin, BaseEstimator, ABC
         """Predict by the mean of the members."""
 
     @plainly_named
-    def fit(self, X: Any, y: Any, **fit_params: Any) -> Self:
+    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> Self:
         """Fit all members on the same rows, networks in lockstep.
 
         Parameters
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
             Handed to the members as it is.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Targets.
         **fit_params : dict
             Such as ``sample_weight``. They go to every member's ``fit``; with
@@ -171,7 +171,7 @@ class BaseAveraging(MetaEstimatorMixin, PublicEstimatorMixin, BaseEstimator, ABC
             The fitted estimator.
         """
         check_parameters(type(self).__name__, self.get_params(deep=False), self._constraints)
-        check_data(type(self).__name__, self.estimator, X, y)
+        _, y = check_data(type(self).__name__, self.estimator, X, y)
         members = self._draw_members(check_random_state(self.random_state), self.n_members)
         holds_networks = bool(nested_networks(self.estimator))
         with ensure_lockstep() if holds_networks else contextlib.nullcontext():

@@ -135,14 +135,16 @@ class BaseKFoldEnsemble(BaseAveraging):
         """Score means of predictions."""
 
     @plainly_named
-    def fit(self, X: Any, y: Any, groups: Any = None, time: Any = None, **fit_params: Any) -> Self:
+    def fit(
+        self, X: Any, y: Any = None, groups: Any = None, time: Any = None, **fit_params: Any
+    ) -> Self:
         """Fit one member for each fold, networks in lockstep.
 
         Parameters
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
             Handed to the members as it is.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Targets.
         groups : array-like of shape (n_samples,), default=None
             Rows of one group stay in one fold, where the splitter takes groups.
