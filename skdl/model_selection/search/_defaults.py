@@ -74,6 +74,8 @@ def make_pruner(
     splits: Sequence[tuple[Any, Any]],
     *,
     is_judged: bool,
+    trials_together: int | str = "auto",
+    n_trials: int | None = None,
 ) -> BasePruner:
     """Return a pruner for one search.
 
@@ -86,6 +88,9 @@ def make_pruner(
     splits : sequence of (train, test)
     is_judged : bool
         Whether its epochs can be: those of a network, by a single objective.
+    trials_together : int or "auto", default="auto"
+    n_trials : int or None, default=None
+        Of the search.
 
     Returns
     -------
@@ -101,7 +106,9 @@ def make_pruner(
         for network in nested_networks(estimator).values()
     }
     schedule = schedules.pop() if len(schedules) == 1 else "constant"
-    return RacingPruner(rungs_of(n_epochs, schedule), *rows_of_splits(splits))
+    n_together = _TRIALS_OF_A_RACE if isinstance(trials_together, str) else trials_together
+    rungs = rungs_of(n_epochs, schedule, min(n_together, n_trials or n_together))
+    return RacingPruner(rungs, *rows_of_splits(splits))
 
 
 def size_of_round(

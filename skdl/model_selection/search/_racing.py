@@ -28,23 +28,27 @@ __all__ = ["RacingPruner", "record_rung", "rungs_of"]
 
 # What a trial leaves in the study: for each rung that it reached, the values of its folds.
 _RUNGS = "skdl:rungs"
-# A curve of fewer epochs says nothing.
+# After fewer epochs the leader may be who merely began fastest.
 _FEWEST_EPOCHS = 3
 # Of so few trials nobody can tell the good from the bad.
 _FEWEST_TRIALS = 5
 _FIRST_SHARE = 0.05
+# Of more trials at a time, the first halvings come earlier: what they cost grows with the trials.
+_MOST_AT_FIRST_RUNG = 64
 # Where waves of the learning rate end: "coslog4" has it at 0 where log2(1 + 15 t) is whole.
 _ENDS_OF_WAVES = (1 / 15, 3 / 15, 7 / 15)
 # A cosine is down at its very end only; these have half of the rate and a seventh.
 _LATE = (1 / 2, 3 / 4)
 
 
-def rungs_of(n_epochs: int, schedule: str) -> tuple[int, ...]:
+def rungs_of(n_epochs: int, schedule: str, n_together: int = 1) -> tuple[int, ...]:
     """Return the epochs after which trials are compared.
 
     Where the learning rate is high, the loss of a good network may be that of a poor one. So
     trials are compared where a schedule has the rate down; with a flat rate, after 5 % of the
-    epochs and at each doubling.
+    epochs and at each doubling. More than 64 trials at a time are halved earlier than that, after
+    one epoch at the earliest: much worse than the others is seen at once (Egele et al. 2024,
+    arXiv:2404.04111).
 
     Parameters
     ----------
@@ -52,6 +56,8 @@ def rungs_of(n_epochs: int, schedule: str) -> tuple[int, ...]:
         Of a whole trial.
     schedule : str
         See `skdl.training.Schedule`.
+    n_together : int, default=1
+        Trials of a round.
 
     Returns
     -------
@@ -64,8 +70,10 @@ def rungs_of(n_epochs: int, schedule: str) -> tuple[int, ...]:
         epochs = [math.ceil(share * n_epochs) for share in _LATE]
     else:
         first = max(_FEWEST_EPOCHS, round(_FIRST_SHARE * n_epochs))
+        while first > 1 and n_together > _MOST_AT_FIRST_RUNG:
+            first, n_together = first // 2, n_together // 2
         epochs = [first << i for i in range(max(1, n_epochs).bit_length())]
-    return tuple(sorted({e for e in epochs if _FEWEST_EPOCHS <= e < n_epochs}))
+    return tuple(sorted({e for e in epochs if e < n_epochs}))
 
 
 class RacingPruner(BasePruner):
@@ -109,7 +117,7 @@ class RacingPruner(BasePruner):
         """Tell whether a trial that has just come to a rung ends there."""
         step = trial.last_step
         own = _values_at(trial, step)
-        if own is None:
+        if own is None or step is None:
             return False
         trials = study.get_trials(deepcopy=False)
         others = [
@@ -137,6 +145,8 @@ class RacingPruner(BasePruner):
         better_half = (len(beside) + 2) // 2
         if n_better >= better_half:
             return True
+        if step < _FEWEST_EPOCHS:
+            return False
         return self._is_behind(own, others[means.index(max(means))][1])
 
     def _is_behind(self, own: list[float], leader: list[float]) -> bool:

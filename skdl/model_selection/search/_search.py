@@ -366,7 +366,10 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         self.scorer_ = scorers_by_name(scorers) if self.multimetric_ else scorers
         n_epochs = max_epochs(base, splits)
         is_judged = n_epochs is not None and len(objectives) == 1
-        pruner = make_pruner(self.pruner, base, splits, is_judged=is_judged)
+        pruner = make_pruner(
+            self.pruner, base, splits, is_judged=is_judged,
+            trials_together=self.trials_together, n_trials=self.n_trials,
+        )  # fmt: skip
         beside = {**params, **dataclasses.asdict(metadata)}
         self._begin_study(space, start, [X, y, *splits], beside, objectives, pruner)
         if is_only_begun(self):

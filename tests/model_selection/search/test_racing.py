@@ -68,6 +68,22 @@ def test_trials_are_compared_where_the_rate_is_down_or_flat(n_epochs, schedule, 
     assert rungs_of(n_epochs, schedule) == rungs
 
 
+@pytest.mark.parametrize(
+    ("n_together", "n_epochs", "rungs"),
+    [
+        (64, 100, (5, 10, 20, 40, 80)),
+        (65, 100, (2, 4, 8, 16, 32, 64)),
+        (512, 100, (1, 2, 4, 8, 16, 32, 64)),
+        (512, 256, (1, 2, 4, 8, 16, 32, 64, 128)),
+        (512, 2, (1,)),
+        (512, 1, ()),
+    ],
+)
+def test_many_trials_at_a_time_are_halved_earlier(n_together, n_epochs, rungs):
+    assert rungs_of(n_epochs, "constant", n_together) == rungs
+    assert rungs_of(n_epochs, "coslog4", n_together) == rungs_of(n_epochs, "coslog4")
+
+
 @pytest.mark.parametrize("n_epochs", [60, 256])
 def test_rungs_of_waves_are_where_keras_trains_with_the_smallest_rate(n_epochs):
     """Loshchilov's cosine on a logarithmic scale, written out here, has its zeros there."""
@@ -147,6 +163,22 @@ def test_folds_without_a_value_are_left_out():
     study = study_with(race(), missing, missing - 5)
     assert not is_pruned(study, EASY_AND_HARD - [0.0, 0.0, 1e9, 0.0, 0.0])
     assert is_pruned(study, missing - [0.1, 0.2, 0.1, 0.2, 0.1])
+
+
+def test_who_is_far_behind_after_an_epoch_ends_only_with_the_worse_half():
+    pruner = RacingPruner((1, 3), N_TRAIN, N_TEST, n_trials=2)
+    study = optuna.create_study(pruner=pruner, direction="maximize")
+    for _ in range(2):
+        trial = study.ask()
+        at_rung(trial, 1, EASY_AND_HARD)
+        at_rung(trial, 3, EASY_AND_HARD)
+        study.tell(trial, 0.0)
+    far_behind = EASY_AND_HARD - [0.9, 1.0, 1.1, 1.0, 0.9]
+    assert not is_pruned(study, far_behind, epoch=1)
+    assert is_pruned(study, far_behind, epoch=3)
+    for _ in range(2):
+        at_rung(study.ask(), 1, EASY_AND_HARD)  # and runs on
+    assert is_pruned(study, far_behind, epoch=1)
 
 
 def test_a_single_fold_is_compared_by_its_value():
