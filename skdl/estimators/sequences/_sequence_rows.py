@@ -67,6 +67,10 @@ class SequenceRows:
     sequence_shape: Any
     channels: str
     mask_missing: bool
+    _why_not_described = (
+        "it takes rows with channels='first', which files would cut step by step. Expected "
+        "channels='last', and X.transpose(0, 2, 1)"
+    )
     sequence_shape_: tuple[int, int]
     _is_flat: bool
     _is_masked: bool

@@ -77,6 +77,10 @@ class BaseText(BaseNetwork):
 
     # Whole numbers are exact in float32 up to 2**24, which `max_tokens` does not exceed.
     _accepted_rows: ClassVar[dict[str, Any]] = {"dtype": [np.float32]}
+    _why_not_described = (
+        "it makes token ids of texts in Python, which no file holds. Expected a network that was "
+        "fitted on ids, TokenSequences().fit_transform(texts)"
+    )
     _kinds_of_state: ClassVar[dict[str, Any]] = {
         "token_sequences_": (TokenSequences, type(None)),
         "_n_ids": int,
