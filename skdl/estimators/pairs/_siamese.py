@@ -27,6 +27,7 @@ from skdl.estimators.base import CONSTRAINTS, PublicEstimatorMixin, all_or_nothi
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._image_shape import AXES_OF_SPACE, ImageRows
 from skdl.estimators.base._parameters import MAX_LAYERS, check_learning_rate
+from skdl.estimators.base._training_data import checked_targets
 from skdl.estimators.base._user_functions import check_activation
 from skdl.estimators.pairs._pair_batches import ClassBatches
 from skdl.estimators.pairs._pair_losses import pair_loss
@@ -248,6 +249,8 @@ class SiameseTransformer(
             check_parameters(owner, self.get_params(deep=False), self._constraints)
             check_activation(owner, self.activation)
             check_learning_rate(owner, self.optimizer, self.learning_rate)
+            if y is not None:
+                y = checked_targets(self, y, "y")
             with naming(owner, "X"):
                 X, y = validate_data(self, X, y, **_ACCEPTED)
             check_classification_targets(y)
