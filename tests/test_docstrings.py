@@ -203,7 +203,7 @@ DIFFERENT = {
     ),
     "estimators_": ("a refit adds others", [AVERAGING, KFOLD]),
     "history_": ("pairs have no metrics", [NETWORKS, SIAMESE]),
-    "image_shape_": ("a backbone takes no signals", [CNNS, BACKBONES]),
+    "image_shape_": ("a backbone takes no signals", [CNNS, [*BACKBONES, *SIAMESE]]),
     "lines_": ("epochs, or values of a parameter", [[name] for name in CURVES]),
     "model_": (
         "of all, or of the head",

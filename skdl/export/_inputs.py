@@ -43,7 +43,13 @@ def add_inputs(graph: Graph, X: Any, features: Sequence[str] | None = None) -> T
         raise ExportError(
             "to_onnx: X is sparse, but ONNX takes dense rows. Expected X.toarray(), of some rows."
         )
-    rows = np.asarray(X)
+    try:
+        rows = np.asarray(X)
+    except ValueError as error:
+        raise ExportError(
+            "to_onnx: X holds rows of unequal length. Expected an array of one length: of "
+            "sequences, steps of NaN at the end and a network with mask_missing=True."
+        ) from error
     if rows.dtype.kind not in "fiub" or rows.ndim < 2:
         raise ExportError(
             f"to_onnx: X is an array of shape {rows.shape} and dtype {rows.dtype}. Expected a "

@@ -11,7 +11,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skdl.estimators import KerasClassifier, KerasRegressor
-from skdl.estimators.base import BaseNetwork, added_to_probabilities, described_prediction
+from skdl.estimators.base import (
+    BaseNetwork,
+    added_to_probabilities,
+    described_prediction,
+    why_not_described,
+)
 from skdl.exceptions import ExportError
 
 if TYPE_CHECKING:
@@ -97,8 +102,8 @@ def keras_function(function: str, estimator: Any, X: Any) -> KerasFunction:
     described = described_prediction(estimator)
     if described is None:
         raise ExportError(
-            f"{function}: {owner} has a backbone in front of its network, which model_ does not "
-            "hold. Expected an MLP, a CNN, KerasClassifier or KerasRegressor."
+            f"{function}: {owner}: {why_not_described(estimator)}, or a KerasClassifier or "
+            "KerasRegressor."
         )
     return _of_described(function, estimator, described, X)
 

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdl.estimators.base import CategoryColumn, added_to_probabilities, described_prediction
+from skdl.estimators.base import (
+    CategoryColumn,
+    added_to_probabilities,
+    described_prediction,
+    why_not_described,
+)
 from skdl.exceptions import ExportError
 from skdl.export._graph import places_of
 from skdl.export._levels import numbered
@@ -77,10 +82,7 @@ def emit_network(graph: Graph, network: Any, table: Table) -> Prediction:
     owner = type(network).__name__
     described = described_prediction(network)
     if described is None:
-        raise ExportError(
-            f"{owner}: what it computes is written in Keras, not in layers of skdl. Expected one "
-            f"of the MLPs or CNNs; {_KERAS_ALONE}."
-        )
+        raise ExportError(f"{owner}: {why_not_described(network)}; {_KERAS_ALONE}.")
     operations = OnnxOperations(graph)
     if described.inputs.columns is None:
         rows = _inputs(graph, owner, described, table)

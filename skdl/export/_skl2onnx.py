@@ -74,6 +74,12 @@ def converted(graph: Graph, estimator: Any, table: Table) -> tuple[list[str], An
             errors.append(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
             continue
         return graph.merge(model, [graph.joined(table, kind)]), model
+    if type(estimator).__module__.startswith("skdl."):
+        raise ExportError(
+            f"{type(estimator).__name__}: no file holds what it computes. Expected the steps "
+            "behind it, such as pipeline[1:], and rows that it has transformed, "
+            "pipeline[:1].transform(X)."
+        )
     raise ExportError(
         f"{type(estimator).__name__}: skl2onnx cannot convert it ({errors[0]}). Expected an "
         "estimator that skl2onnx supports (skl2onnx.supported_converters()), or one that you "

@@ -20,6 +20,7 @@ from skdl._data_checks import naming
 from skdl._row_groups import checked_groups
 from skdl._validation import Constraint, Integer, check_parameters, show
 from skdl.exceptions import InvalidParameterError
+from skdl.model_selection._arguments import checked_splits
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -143,8 +144,8 @@ class Windows:
         Parameters
         ----------
         cv : int, splitter or iterable of (train, test), default=5
-            Splits the rows of the table, given the groups: ``TimeSeriesSplit`` for one series,
-            ``GroupKFold`` for windows of series that are not seen in training.
+            Splits the rows of the table, given `y` and the groups: ``TimeSeriesSplit`` for one
+            series, ``GroupKFold`` for windows of series that are not seen in training.
 
         Returns
         -------
@@ -153,13 +154,17 @@ class Windows:
 
         Raises
         ------
+        InvalidParameterError
+            If a split is no pair of positions, or masks, of rows.
         ValueError
             If a side of a split has no window.
         """
-        splitter = check_cv(cv)
         rows = np.empty((self._n_times, 1))
+        of_rows = checked_splits(
+            _OWNER, cv, check_cv(cv), rows, self._targets, groups=self._rows_of_groups
+        )
         splits = []
-        for number, (train, test) in enumerate(splitter.split(rows, None, self._rows_of_groups)):
+        for number, (train, test) in enumerate(of_rows):
             in_train = self._all_within(train, self.start_, self._span)
             # Of windows without targets the last row counts.
             has_targets = self._targets is not None
@@ -214,7 +219,7 @@ class Windows:
     ) -> NDArray[np.bool_]:
         """Tell of which windows all rows from `start` on, so many, are among some rows."""
         counts = np.zeros(self._n_times + 1, np.intp)
-        counts[np.asarray(rows) + 1] = 1
+        counts[rows + 1] = 1
         counts = counts.cumsum()
         stop = np.minimum(start + n, self._n_times)
         return counts[stop] - counts[start] == n

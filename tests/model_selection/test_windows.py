@@ -6,7 +6,13 @@ import pytest
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.linear_model import Ridge
 from sklearn.metrics import mean_absolute_error
-from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit, cross_val_score
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    StratifiedKFold,
+    TimeSeriesSplit,
+    cross_val_score,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -186,3 +192,26 @@ def test_naive_needs_targets_and_a_season_within_the_window():
         Windows(TABLE, SERIES, length=3).naive(4)
     with pytest.raises(InvalidParameterError, match="there is no y"):
         Windows(TABLE, length=3).naive()
+
+
+def test_splits_may_be_masks_of_rows():
+    windows = Windows(TABLE, SERIES, length=3)
+    rows = list(KFold(4).split(TABLE))
+    masks = [tuple(np.isin(np.arange(20), side) for side in split) for split in rows]
+    for found, expected in zip(windows.split(masks), windows.split(rows), strict=True):
+        np.testing.assert_equal(found, expected)
+
+
+@pytest.mark.parametrize("test", [range(-5, 0), range(15, 25), np.arange(15.0, 20.0)])
+def test_splits_of_rows_that_are_not_there_are_refused(test):
+    windows = Windows(TABLE, SERIES, length=3)
+    with pytest.raises(InvalidParameterError, match=r"split 0 has .* row numbers from 0 to 19"):
+        windows.split([(np.arange(15), np.array(test))])
+
+
+def test_rows_are_split_by_the_classes_of_their_targets():
+    windows = Windows(TABLE, SERIES.astype(int) % 2, length=2)
+    cv = StratifiedKFold(2)
+    found = windows.split(cv)
+    expected = windows.split(list(cv.split(TABLE, SERIES % 2)))
+    np.testing.assert_equal(found, expected)

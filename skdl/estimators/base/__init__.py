@@ -15,6 +15,7 @@ from skdl.estimators.base._network_estimator import (
     described_prediction,
     max_epochs_of,
     plainly_named,
+    why_not_described,
 )
 from skdl.estimators.base._parameters import CONSTRAINTS
 from skdl.estimators.base._public_estimator import PublicEstimatorMixin
@@ -58,4 +59,5 @@ __all__ = [
     "predicted_quantiles",
     "quantile_levels",
     "tempered",
+    "why_not_described",
 ]

@@ -84,6 +84,11 @@ class BaseNetwork(CallbackSupportMixin, PublicEstimatorMixin, BaseEstimator, met
         "dtype": np.float32,
     }
     _targets: Targets
+    # Why no data say what it predicts, and which networks have such data: ends messages of exports.
+    _why_not_described: ClassVar[str] = (
+        "what it computes is written in Keras, not in layers of skdl. Expected one of the MLPs or "
+        "CNNs"
+    )
     # Rows trained on since the pass began that `partial_fit` is in; 0 between passes.
     _rows_of_pass: int = 0
     # Calls of `partial_fit` that went on with a pass: epochs of the engine, but none of `n_iter_`.
@@ -501,6 +506,11 @@ def max_epochs_of(network: BaseNetwork, n_rows: int) -> int:
         held_out = network.validation_fraction if network.early_stopping else 0.0
         return network._epochs_for(n_rows - math.ceil(held_out * n_rows))
     return network._max_epochs
+
+
+def why_not_described(network: BaseNetwork) -> str:
+    """Return why `described_prediction` is None, and what was expected instead."""
+    return network._why_not_described
 
 
 def described_prediction(network: BaseNetwork) -> DescribedPrediction | None:

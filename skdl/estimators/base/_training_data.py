@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from skdl.estimators.base._targets import Targets
     from skdl.training import Rows
 
-__all__ = ["TrainingData", "checked_rows", "rows_in_place", "sharing_targets"]
+__all__ = ["TrainingData", "checked_rows", "checked_targets", "rows_in_place", "sharing_targets"]
 
 # On both sides of a split.
 _LEAST_ROWS_OF_A_CLASS = 2
@@ -117,7 +117,7 @@ class TrainingData:
         """Check rows that a network is scored on while it is trained on others."""
         X = _checked_scoring_rows(network, X)
         owner = type(network).__name__
-        y = _checked_targets(network, y, "y_val")
+        y = checked_targets(network, y, "y_val")
         with naming(owner, "y_val"):
             check_consistent_length(X, y)
         weight = _checked_weight(owner, sample_weight, X, "sample_weight_val")
@@ -288,7 +288,7 @@ def _checked_pair(network: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, An
         raise ValueError(
             f"This {owner} estimator requires y to be passed, but the target y is None."
         )
-    y = _checked_targets(network, y, "y")
+    y = checked_targets(network, y, "y")
     with naming(owner, "X"):
         check_consistent_length(rows, y)
     return network._to_network_rows(rows, reset=reset), y
@@ -320,10 +320,26 @@ def _with_int32_indices(X: Any) -> Any:
     return type(rows)(parts, shape=rows.shape)
 
 
-def _checked_targets(network: Any, y: Any, name: str) -> Any:
-    """Return targets as an array, or CSR matrix, of what they are made of."""
+def checked_targets(network: Any, y: Any, name: str) -> Any:
+    """Return targets as an array, or CSR matrix, of what they are made of.
+
+    Parameters
+    ----------
+    network : estimator
+        Its class begins messages.
+    y : array-like
+    name : str
+        Of the argument, for messages.
+
+    Raises
+    ------
+    ValueError
+        If targets are missing or infinite; the message says in which rows.
+    """
     owner = type(network).__name__
-    cells = np.asarray(y) if isinstance(y, list | tuple | pd.Series | pd.DataFrame) else y
+    # Of pandas, polars and pyarrow, with whatever they write for what is missing.
+    is_column = any(hasattr(y, name) for name in ("to_list", "to_pylist", "columns"))
+    cells = np.asarray(y) if is_column or isinstance(y, list | tuple) else y
     kind = cells.dtype.kind if isinstance(cells, np.ndarray) and cells.ndim else ""
     if kind == "O":
         # Of what is missing, scikit-learn's checks know NaN alone.

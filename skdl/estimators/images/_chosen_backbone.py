@@ -18,6 +18,7 @@ import numpy as np
 
 from skdl._compat_keras import functional_graph
 from skdl._validation import nearest_name, show
+from skdl.estimators.base._image_shape import is_image
 from skdl.estimators.base._network_size import memory
 from skdl.estimators.base._user_functions import (
     WrongFunctionError,
@@ -26,7 +27,6 @@ from skdl.estimators.base._user_functions import (
     traced_result,
 )
 from skdl.estimators.images._backbone import ROWS_AT_ONCE, Extractor
-from skdl.estimators.images._image_shape import is_image
 from skdl.estimators.images._model_copies import from_json, functions_of
 from skdl.exceptions import InvalidParameterError
 from skdl.networks import preserved_generators

@@ -11,6 +11,7 @@ from skdl._rows import PreparedRows, source_of
 from skdl._validation import AnyOf, Constraint, Integer, OneOf, Predicate, Real, SequenceOf
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._described_prediction import InputForm
+from skdl.estimators.base._image_shape import IMAGE_SHAPE, ImageRows, is_image, side_lengths
 from skdl.estimators.base._network_estimator import BaseNetwork
 from skdl.estimators.base._parameters import (
     CONSTRAINTS,
@@ -20,7 +21,6 @@ from skdl.estimators.base._parameters import (
 )
 from skdl.estimators.base._search_space import Choice, Number
 from skdl.estimators.base._sparsity import nonzero_weights
-from skdl.estimators.images._image_shape import IMAGE_SHAPE, ImageRows, is_image, side_lengths
 from skdl.networks import augmentation_layers, cnn, is_augmentation, shapes_by_block
 
 if TYPE_CHECKING:

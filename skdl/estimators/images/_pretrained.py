@@ -49,6 +49,10 @@ class BasePretrainedCNN(BackboneRows, BaseNetwork):
     fine_tune: int
     fine_tune_epochs: int
     fine_tune_learning_rate: Any
+    _why_not_described = (
+        "it has a backbone in front of its network, which model_ does not hold. Expected an MLP or "
+        "a CNN"
+    )
 
     def _to_network_rows(self, X: NDArray[Any], *, reset: bool) -> NDArray[Any]:
         return self._images(X, reset=reset)

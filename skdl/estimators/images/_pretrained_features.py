@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from skdl._validation import (
     RANDOM_STATE,
@@ -20,12 +20,12 @@ from skdl._validation import (
     SequenceOf,
     check_parameters,
 )
+from skdl.estimators.base._image_shape import AXES_OF_SPACE, IMAGE_SHAPE, ImageRows
 from skdl.estimators.base._parameters import CALLABLE, is_keras
 from skdl.estimators.base._public_estimator import PublicEstimatorMixin
 from skdl.estimators.base._whole_fit import all_or_nothing
 from skdl.estimators.images._backbone import Extractor
 from skdl.estimators.images._chosen_backbone import extractor_for, is_name
-from skdl.estimators.images._image_shape import AXES_OF_SPACE, IMAGE_SHAPE, ImageRows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -240,8 +240,12 @@ class PretrainedFeatures(
         features : ndarray of shape (n_samples, n_features_out), float32
         """
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, **self._accepted_rows)
-        return self._extractor(self._images(X, reset=False))
+        images = self._encoded_table(X, reset=False)
+        if images is None:
+            images = validate_data(self, X, reset=False, **self._accepted_rows)
+        else:
+            images = check_array(images, estimator=self, input_name="X", **self._accepted_rows)
+        return self._extractor(self._images(images, reset=False))
 
     @property
     def _n_features_out(self) -> int:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from skdl._compat_tensorflow import check_not_forked
 from skdl._data_checks import check_outputs, naming
@@ -26,7 +25,9 @@ from skdl._validation import (
 )
 from skdl.estimators.base import CONSTRAINTS, PublicEstimatorMixin, all_or_nothing
 from skdl.estimators.base import _keras_names as names
+from skdl.estimators.base._image_shape import AXES_OF_SPACE, ImageRows
 from skdl.estimators.base._parameters import MAX_LAYERS, check_learning_rate
+from skdl.estimators.base._training_data import checked_targets
 from skdl.estimators.base._user_functions import check_activation
 from skdl.estimators.pairs._pair_batches import ClassBatches
 from skdl.estimators.pairs._pair_losses import pair_loss
@@ -46,14 +47,18 @@ if TYPE_CHECKING:
 __all__ = ["SiameseTransformer"]
 
 _UNITS = AnyOf(Integer(1, example=64), SequenceOf(Integer(1), max_length=MAX_LAYERS))
-_AXES_OF_IMAGES = 2
+_AXES_OF_A_TABLE = 2
 # Hadsell et al. 2006 leave it open; 0.2 is that of Schroff et al. 2015, section 3.1.
 _MARGINS = {"contrastive": 1.0, "triplet": 0.2}
 _SMALLEST_LENGTH = 1e-12
 
 
 class SiameseTransformer(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, PublicEstimatorMixin, BaseEstimator
+    ImageRows,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    PublicEstimatorMixin,
+    BaseEstimator,
 ):
     """Embeddings in which rows of one class are near each other: a Keras network as a transformer.
 
@@ -113,6 +118,8 @@ class SiameseTransformer(
         Number of epochs run.
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
+    image_shape_ : tuple of int
+        Shape of one image: (height, width, channels).
     n_features_in_ : int
         Length of X's second axis in fit: features of flat rows, the height of images.
     feature_names_in_ : ndarray of str
@@ -168,8 +175,9 @@ class SiameseTransformer(
         "rows_per_class": Integer(2, example=4),
     }  # fmt: skip
     _trained: Trained
-    _row_shape: tuple[int, ...]
-    _is_bytes: bool
+    _is_table: bool
+    # As of CNNs; no parameter of this estimator.
+    rescale = "auto"
     _kinds_of_state: ClassVar[dict[str, Any]] = {"_trained": Trained}
 
     def __init__(
@@ -241,47 +249,40 @@ class SiameseTransformer(
             check_parameters(owner, self.get_params(deep=False), self._constraints)
             check_activation(owner, self.activation)
             check_learning_rate(owner, self.optimizer, self.learning_rate)
+            if y is not None:
+                y = checked_targets(self, y, "y")
             with naming(owner, "X"):
                 X, y = validate_data(self, X, y, **_ACCEPTED)
             check_classification_targets(y)
             classes, codes = np.unique(y, return_inverse=True)
             _check_pairs(owner, classes, codes)
-            shape = self._shape_of(X)
             self.classes_ = classes
-            X = X if len(shape) > 1 else X.astype(np.float32, copy=False)
-            self._row_shape, self._is_bytes = shape, X.dtype == np.uint8
+            rows = self._to_network_rows(X, reset=True)
             rng = check_random_state(self.random_state)
             seed = int(rng.randint(np.iinfo(np.int32).max))
-            self._set_fitted(self._train(X.reshape(len(X), *shape), codes, seed))
+            self._set_fitted(self._train(rows, codes, seed))
         return self
 
-    def _shape_of(self, X: NDArray[Any]) -> tuple[int, ...]:
-        """Return the shape of one row in the network: features, or an image with channels."""
-        owner, row = type(self).__name__, X.shape[1:]
-        shape = row if self.image_shape is None else tuple(int(n) for n in self.image_shape)
-        if math.prod(shape) != math.prod(row) or 0 in row:
-            raise ValueError(
-                f"{owner}: image_shape={self.image_shape!r} stands for {math.prod(shape)} values, "
-                f"but X of shape {X.shape} has rows of {math.prod(row)}. Expected an image_shape "
-                "that multiplies out to the values of a row."
-            )
-        if len(shape) == 1:
-            return shape
-        if len(shape) > _AXES_OF_IMAGES + 1:
-            raise ValueError(
-                f"{owner}: X has shape {X.shape}. Expected a table (n_samples, n_features) or "
-                "images (n_samples, height, width) or (n_samples, height, width, channels)."
-            )
-        with_channels = (*shape, 1)[: _AXES_OF_IMAGES + 1]
-        n_poolings = np.size(self.filters)
-        if min(with_channels[:2]) < 2**n_poolings:
-            raise ValueError(
-                f"{owner}: {n_poolings} poolings leave nothing of images of shape {shape}. "
-                f"Expected fewer filters (filters={self.filters!r}), or larger images."
-            )
-        return with_channels
+    def _auto_scale(self, X: NDArray[Any]) -> float:
+        return 1 / 255 if X.dtype == np.uint8 else 1.0
 
-    def _network(self, shape: tuple[int, ...], *, is_bytes: bool) -> Network:
+    def _to_network_rows(self, X: NDArray[Any], *, reset: bool) -> NDArray[Any]:
+        """Return checked rows as features, or as images with their channels."""
+        if reset:
+            self._is_table = X.ndim == _AXES_OF_A_TABLE and self.image_shape is None
+        if self._is_table:
+            return X.astype(np.float32, copy=False)
+        images = self._as_images(X, AXES_OF_SPACE, reset=reset)
+        n_poolings = np.size(self.filters)
+        if reset and min(self.image_shape_[:2]) < 2**n_poolings:
+            raise ValueError(
+                f"{type(self).__name__}: {n_poolings} poolings leave nothing of images of shape "
+                f"{self.image_shape_}. Expected fewer filters (filters={self.filters!r}), or "
+                "larger images."
+            )
+        return images
+
+    def _network(self, shape: tuple[int, ...]) -> Network:
         common: dict[str, Any] = {
             "n_outputs": self.n_components,
             "hidden_units": [int(n) for n in np.atleast_1d(self.hidden_units)],
@@ -298,12 +299,12 @@ class SiameseTransformer(
             input_shape=shape,
             filters=[int(n) for n in np.atleast_1d(self.filters)],
             kernel_size=(3, 3),
-            scale=1 / 255 if is_bytes else 1.0,
+            scale=self._scale,
             **common,
         )
 
     def _train(self, X: NDArray[Any], codes: NDArray[np.intp], seed: int) -> Trained:
-        network = self._network(X.shape[1:], is_bytes=X.dtype == np.uint8)
+        network = self._network(X.shape[1:])
         optimizer = names.described_optimizer(self.optimizer, self.learning_rate)
         labels = codes.astype(np.float32)[:, None]
         first = Job(network, Rows(X, labels), optimizer, self.epochs, self.batch_size, seed)
@@ -367,15 +368,12 @@ class SiameseTransformer(
         owner = type(self).__name__
         check_not_forked(owner)
         with naming(owner, "X"):
-            X = validate_data(self, X, reset=False, **_ACCEPTED)
-        if math.prod(X.shape[1:]) != math.prod(self._row_shape):
-            raise ValueError(
-                f"{owner}: rows of X have shape {X.shape[1:]}. Expected {self._row_shape}, as in "
-                "fit, or as many values in one flat row."
-            )
-        if X.dtype == np.uint8 and not self._is_bytes:
-            X = X.astype(np.float32)
-        rows = X.reshape(len(X), *self._row_shape)
+            images = None if self._is_table else self._encoded_table(X, reset=False)
+            if images is None:
+                X = validate_data(self, X, reset=False, **_ACCEPTED)
+            else:
+                X = check_array(images, estimator=self, input_name="X", **_ACCEPTED)
+        rows = self._to_network_rows(X, reset=False)
         embeddings = predict(self._trained, rows)
         check_outputs(owner, rows, embeddings)
         if self._divides_by_length:

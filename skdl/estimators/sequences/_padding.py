@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from skdl._lazy_rows import LazyRows
 
@@ -90,7 +89,7 @@ def blocks_of_like_length(rows: Any) -> list[tuple[NDArray[np.intp], int]]:
 
 
 def sequences_in(X: Any, *, tables_too: bool = False) -> list[Any] | None:
-    """Return the sequences of a list, object array or Series; None where `X` is no such thing.
+    """Return the sequences of a list, column or ragged tensor; None where `X` is no such thing.
 
     Parameters
     ----------
@@ -99,23 +98,40 @@ def sequences_in(X: Any, *, tables_too: bool = False) -> list[Any] | None:
         Whether lists of flat rows of one length are sequences of one channel; otherwise they are
         a table.
     """
-    is_objects = isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1
-    if not (is_objects or isinstance(X, list | tuple | pd.Series)):
+    rows = _listed(X)
+    if rows is None:
         return None
-    rows = list(X)
     axes = {_n_axes(row) for row in rows}
     if _TWO_AXES in axes:
         return rows
     if axes != {1}:
         return None
-    is_table = len({len(row) for row in rows}) == 1
+    is_table = isinstance(X, list | tuple) and len({len(row) for row in rows}) == 1
     return rows if tables_too or not is_table else None
+
+
+def _listed(X: Any) -> list[Any] | None:
+    """Return the entries of what has one for each row; None for tables of numbers."""
+    if isinstance(X, list | tuple):
+        return list(X)
+    if isinstance(X, np.ndarray):
+        is_column = X.ndim == 1 or X.shape[1:] == (1,)
+        return list(X.ravel()) if X.dtype == object and is_column else None
+    if hasattr(X, "column_names"):  # pyarrow, whose columns are lists
+        return X.column(0).to_pylist() if len(X.column_names) == 1 else None
+    if hasattr(X, "columns"):
+        return _listed(X[X.columns[0]]) if len(X.columns) == 1 else None
+    if isinstance(getattr(X, "dtype", None), np.dtype) and X.dtype != object:
+        return None
+    # Of pyarrow; of pandas, polars and TensorFlow's ragged tensors.
+    as_list = getattr(X, "to_pylist", getattr(X, "to_list", None))
+    return None if as_list is None else as_list()
 
 
 def _n_axes(row: Any) -> int:
     if isinstance(row, list | tuple):
         return 1 + (_n_axes(row[0]) if row else 0)
-    return getattr(row, "ndim", 0)
+    return len(getattr(row, "shape", ()))
 
 
 def padded(

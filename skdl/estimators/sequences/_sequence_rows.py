@@ -67,6 +67,10 @@ class SequenceRows:
     sequence_shape: Any
     channels: str
     mask_missing: bool
+    _why_not_described = (
+        "it takes rows with channels='first', which files would cut step by step. Expected "
+        "channels='last', and X.transpose(0, 2, 1)"
+    )
     sequence_shape_: tuple[int, int]
     _is_flat: bool
     _is_masked: bool
@@ -98,12 +102,17 @@ class SequenceRows:
 
     def _check_features(self, X: Any, *, reset: bool) -> None:
         # Of sequences, only the number of channels is fixed, see `_to_network_rows`.
-        if not isinstance(X, LazyRows):
+        if not isinstance(X, LazyRows) and sequences_in(X) is None:
             validate_data(self, X, reset=reset, skip_check_array=True)
 
     def _encoded_table(self, X: Any, *, reset: bool) -> Any:
         was_sequences = not reset and not self._is_flat
         sequences = sequences_in(X, tables_too=was_sequences)
+        if sequences is None and not reset and self._takes_series:
+            # Series of one length may be another length in another fold.
+            sequences = sequences_in(X, tables_too=True)
+            if sequences is not None and len(sequences[0]) == self.n_features_in_:
+                return None
         if sequences is not None:
             return self._padded(sequences)
         n_axes = getattr(X, "ndim", 0)
@@ -115,9 +124,14 @@ class SequenceRows:
             raise ValueError(
                 f"{type(self).__name__}: X of shape {X.shape} has flat rows, but fit saw sequences "
                 f"of shape {self.sequence_shape_}. Expected sequences, of shape "
-                "(n_samples, timesteps, channels)."
+                "(n_samples, timesteps, channels); of one sequence alone, [X]."
             )
         return None
+
+    @property
+    def _takes_series(self) -> bool:
+        """Whether lists of numbers, in place of flat rows, are series of any length."""
+        return self.sequence_shape is None and not hasattr(self, "feature_names_in_")
 
     def _to_network_rows(self, X: Any, *, reset: bool) -> Any:
         owner = type(self).__name__

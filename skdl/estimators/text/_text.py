@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import pandas as pd
 
+from skdl._input_kinds import refuse_streams
 from skdl._validation import Boolean, Constraint, Integer, OneOf
 from skdl.estimators.base import _keras_names as names
 from skdl.estimators.base._described_prediction import InputForm
 from skdl.estimators.base._network_estimator import BaseNetwork
 from skdl.estimators.base._parameters import CONSTRAINTS, units_per_layer
 from skdl.estimators.base._search_space import Choice, Number
-from skdl.estimators.text._texts import checked_texts, holds_texts
+from skdl.estimators.text._texts import checked_texts, holds_texts, without_arrow
 from skdl.estimators.text._token_sequences import TOKEN_CONSTRAINTS, UNKNOWN, TokenSequences
 from skdl.exceptions import InvalidParameterError
 from skdl.networks import text_network
@@ -74,6 +77,10 @@ class BaseText(BaseNetwork):
 
     # Whole numbers are exact in float32 up to 2**24, which `max_tokens` does not exceed.
     _accepted_rows: ClassVar[dict[str, Any]] = {"dtype": [np.float32]}
+    _why_not_described = (
+        "it makes token ids of texts in Python, which no file holds. Expected a network that was "
+        "fitted on ids, TokenSequences().fit_transform(texts)"
+    )
     _kinds_of_state: ClassVar[dict[str, Any]] = {
         "token_sequences_": (TokenSequences, type(None)),
         "_n_ids": int,
@@ -96,6 +103,9 @@ class BaseText(BaseNetwork):
 
     def _encoded_table(self, X: Any, *, reset: bool) -> Any:
         owner = type(self).__name__
+        if isinstance(X, Iterator):  # to look whether it holds texts would use them up
+            refuse_streams(owner, X)
+        X = without_arrow(X)
         are_texts = holds_texts(X)
         tokens = None if reset else self.token_sequences_
         if not reset and are_texts != (tokens is not None):
@@ -104,6 +114,7 @@ class BaseText(BaseNetwork):
         if reset:
             self.token_sequences_ = None
         if not are_texts:
+            _refuse_unequal_lengths(owner, X)
             return None
         texts = checked_texts(owner, X)
         if tokens is not None:
@@ -185,3 +196,17 @@ class BaseText(BaseNetwork):
         tags.input_tags.string = True
         tags.input_tags.positive_only = True
         return tags
+
+
+def _refuse_unequal_lengths(owner: str, X: Any) -> None:
+    """Refuse token ids of texts that were not padded."""
+    is_column = isinstance(X, pd.Series) or (isinstance(X, np.ndarray) and X.ndim == 1)
+    if not (is_column or isinstance(X, list | tuple)):
+        return
+    lengths = {len(row) for row in X if hasattr(row, "__len__")}
+    if len(lengths) > 1:
+        raise ValueError(
+            f"{owner}: rows of X hold from {min(lengths)} to {max(lengths)} token ids. Expected "
+            "rows of one length, padded with 0 at the end: TokenSequences makes them of texts, "
+            "keras.utils.pad_sequences(X, padding='post') of ids."
+        )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +16,18 @@ from skdl._validation import show
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["checked_texts", "holds_texts", "tokenizer"]
+__all__ = ["checked_texts", "holds_texts", "tokenizer", "without_arrow"]
 
 # Texts may stand behind numbers in a list; to look at all of them would take long.
 _ENOUGH_CELLS = 100
 _MANY_SPACES = re.compile(r"\s\s+")
+
+
+def without_arrow(X: Any) -> Any:
+    """Return what pyarrow holds as a list or a frame, whose cells are strings; others as is."""
+    if not hasattr(X, "to_pylist"):
+        return X
+    return X.to_pandas() if hasattr(X, "column_names") else X.to_pylist()
 
 
 def holds_texts(X: Any) -> bool:
@@ -66,6 +75,7 @@ def checked_texts(owner: str, X: Any) -> Sequence[str]:
             f"{owner}: X is one text, {show(X[:40])}. Expected a list, an array or a Series of "
             "texts; of one text, [text]."
         )
+    X = without_arrow(X)
     shape = getattr(X, "shape", None)
     if shape is not None and len(shape) != 1:
         if len(shape) != 2 or shape[1] != 1:
@@ -107,8 +117,19 @@ def tokenizer(
     ['to', 'be', 'or', 'not']
     """
     if callable(analyzer):
-        return analyzer
+        return lambda text: _in_order(analyzer(text))
     if analyzer == "char":
         return lambda text: _MANY_SPACES.sub(" ", text.lower() if lowercase else text)
     words = re.compile(token_pattern).findall
     return (lambda text: words(text.lower())) if lowercase else words
+
+
+def _in_order(tokens: Any) -> list[Any]:
+    """Return what a function of the user's made of a text."""
+    if not isinstance(tokens, Iterable) or isinstance(tokens, AbstractSet):
+        kind = type(tokens).__name__
+        raise ValueError(  # noqa: TRY004 - as of texts
+            f"The analyzer returned {show(tokens)}, of type {kind}. Expected the tokens of a text "
+            "in their order, such as a list or a generator."
+        )
+    return list(tokens)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -204,7 +205,7 @@ class TokenSequences(TransformerMixin, PublicEstimatorMixin, BaseEstimator):
             If called before ``fit``.
         """
         check_is_fitted(self)
-        texts = checked_texts(type(self).__name__, X)
+        texts = self._checked(X)
         find, split, kept = self.vocabulary_.get, self._tokenizer(), self._kept()
         rows = np.zeros((len(texts), int(self.max_length)), np.int32)
         for row, text in zip(rows, texts, strict=True):
@@ -259,7 +260,8 @@ class TokenSequences(TransformerMixin, PublicEstimatorMixin, BaseEstimator):
         numbers: defaultdict[str, int] = defaultdict()
         numbers.default_factory = lambda: len(numbers) + 1
         counts, n_texts = _Counts(), _Counts()
-        needs_texts = self.min_df not in {0, 1} or isinstance(self.min_df, float)
+        is_share = not isinstance(self.min_df, Integral)
+        needs_texts = is_share or self.min_df > 1
         kept = self._kept()
         for i, found in enumerate(_numbered(texts, self._tokenizer(), numbers)):
             counts.add(found)
@@ -271,7 +273,6 @@ class TokenSequences(TransformerMixin, PublicEstimatorMixin, BaseEstimator):
         count = counts.totals(len(numbers) + 1)
         is_kept = count > 0
         if needs_texts:
-            is_share = isinstance(self.min_df, float)
             least = self.min_df * len(texts) if is_share else self.min_df
             is_kept &= n_texts.totals(len(count)) >= least
         return self._number_anew(numbers, count, is_kept)

@@ -5,11 +5,13 @@ import warnings
 import keras
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from scipy import sparse
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 
-from skdl import MLPClassifier, MLPRegressor
+from skdl import MLPClassifier, MLPRegressor, SiameseTransformer
 from skdl.exceptions import DivergenceError
 from skdl.model_selection import cross_validate
 
@@ -496,3 +498,20 @@ def test_predictions_that_are_no_numbers_are_told(method):
         getattr(model, method)(far)
     scaled = MLPClassifier(**SMALL, input_scaling="smooth_clip").fit(X, LABELS)
     assert np.isfinite(scaled.predict_proba(far)).all()
+
+
+MISSING = [None, "a", "b", *"ab" * 6]
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        MISSING, pd.Series(MISSING, dtype="category"), pl.Series(MISSING), pa.array(MISSING),
+        pl.DataFrame({"y": MISSING}), pl.Series([None, 0, 1, *[0, 1] * 6]),
+    ],
+    ids=["list", "categorical", "polars", "pyarrow", "polars frame", "polars numbers"],
+)  # fmt: skip
+@pytest.mark.parametrize("network", [MLPClassifier, SiameseTransformer])
+def test_missing_targets_of_any_library_are_told_by_their_rows(network, y):
+    with pytest.raises(ValueError, match=r"y contains NaN .*in 1 of 15 rows, .* row 0\. Expected"):
+        network(hidden_units=4, epochs=1).fit(X[:15], y)

@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.exceptions import DataConversionWarning
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
@@ -346,3 +348,29 @@ def test_iterated_folds_of_digits_through_a_scaler():
     splits = IteratedKFold(n_splits=5, n_iterations=2, random_state=0)
     scores = cross_validate(pipeline, X, y, cv=splits)["test_score"]
     assert np.mean(scores) >= 0.985
+
+
+def test_rows_of_images_are_told_by_their_shape():
+    """scikit-learn's check would compare heights, and refuse flat rows."""
+    network = CNNClassifier(1, filters=2, hidden_units=2, epochs=1, random_state=0)
+    X = np.random.default_rng(0).integers(0, 256, (8, 8, 6)).astype(np.uint8)
+    y = np.arange(8) % 2
+    network.fit(X, y)
+    expected = network.predict_proba(X)
+    np.testing.assert_array_equal(network.predict_proba(X.reshape(8, -1)), expected)
+    np.testing.assert_array_equal(network.predict_proba(X.tolist()), expected)
+    with pytest.raises(ValueError, match=r"shape \(6, 8\)\. Expected \(8, 6, 1\), as in fit"):
+        network.predict(X.transpose(0, 2, 1))
+    with pytest.raises(ValueError, match=r"shape \(6,\)\. .*X\[np.newaxis\] for one row alone"):
+        network.predict(X[0])
+    flat = clone(network).set_params(image_shape=(8, 6)).fit(X.reshape(8, -1), y)
+    np.testing.assert_array_equal(flat.predict_proba(X), expected)
+
+
+def test_numbers_from_0_to_1_are_told_of_where_fit_saw_bytes():
+    network = CNNClassifier(1, filters=2, hidden_units=2, epochs=1, random_state=0)
+    X = np.random.default_rng(0).integers(0, 256, (8, 8, 6)).astype(np.uint8)
+    network.fit(X, np.arange(8) % 2)
+    np.testing.assert_array_equal(network.predict_proba(X / 1.0), network.predict_proba(X))
+    with pytest.warns(DataConversionWarning, match="fit saw bytes.*divides by 255 once more"):
+        network.predict(X / 255)

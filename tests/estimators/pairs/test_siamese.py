@@ -136,9 +136,9 @@ def test_images_may_be_flat_grey_or_bytes():
 BAD = [
     ({}, X[:20], np.arange(20), "20 classes in 20 rows. Expected .*2 rows"),
     ({}, X, np.zeros(60), "1 class in 60 rows"),
-    ({"image_shape": (3, 3)}, X, y, r"image_shape=\(3, 3\) .* 9 values, but X .* 4\. Expected"),
+    ({"image_shape": (3, 3)}, X, y, r"image_shape=\(3, 3\) .* 9 values, but rows .* 4\. Expected"),
     ({"filters": (2, 2)}, np.zeros((60, 2, 2)), y, "2 poolings leave nothing .*larger images"),
-    ({}, np.zeros((60, 2, 2, 1, 1)), y, r"X has shape \(60, 2, 2, 1, 1\)\. Expected a table"),
+    ({}, np.zeros((60, 2, 2, 1, 1)), y, r"X of shape \(60, 2, 2, 1, 1\) .*images .*or flat"),
     ({"loss": "hinge"}, X, y, "loss='hinge' .*'triplet'"),
     ({"rows_per_class": 1}, X, y, "rows_per_class=1 .*2"),
     ({"margin": 0.0}, X, y, "margin=0.0"),
@@ -182,3 +182,42 @@ def test_new_classes_of_digits_lie_apart():
     embeddings, new = siamese.transform(digits[~is_known] / 16), labels[~is_known]
     neighbours = KNeighborsClassifier(1).fit(embeddings[:20], new[:20])
     assert neighbours.score(embeddings[20:], new[20:]) > 0.8
+
+
+IMAGES = RNG.integers(0, 256, (24, 8, 6)).astype(np.uint8)
+OF_IMAGES = np.arange(24) % 2
+
+
+def of_images(**parameters):
+    return SiameseTransformer(filters=2, **SMALL, **parameters)
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "X"),
+    [((6, 8), IMAGES), ((8, 6, 3), np.zeros((24, 3, 8, 6), np.float32))],
+    ids=["height and width", "channels first"],
+)
+def test_an_image_shape_other_than_that_of_the_images_is_refused(image_shape, X):
+    with pytest.raises(ValueError, match=r"image_shape=.* differs from the shape of X's rows"):
+        of_images(image_shape=image_shape).fit(X, OF_IMAGES)
+
+
+def test_bytes_are_refused_where_fit_saw_numbers_from_0_to_1():
+    network = of_images().fit(IMAGES / 255, OF_IMAGES)
+    with pytest.raises(ValueError, match=r"X is uint8, but .* prepare these as those of fit\."):
+        network.transform(IMAGES)
+
+
+def test_tables_of_bytes_are_tables_of_numbers():
+    table = IMAGES.reshape(24, -1)
+    expected = SiameseTransformer(**SMALL).fit(table.astype(float), OF_IMAGES).transform(table)
+    found = SiameseTransformer(**SMALL).fit(table, OF_IMAGES).transform(table)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_images_of_another_shape_are_refused_and_flat_ones_taken():
+    network = of_images().fit(IMAGES, OF_IMAGES)
+    with pytest.raises(ValueError, match=r"rows of X have shape \(6, 8\). Expected \(8, 6, 1\)"):
+        network.transform(IMAGES.transpose(0, 2, 1))
+    flat = network.transform(IMAGES.reshape(24, -1))
+    np.testing.assert_array_equal(flat, network.transform(IMAGES))

@@ -3,12 +3,17 @@
 import keras
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
+import tensorflow as tf
 from scipy import sparse
-from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import skdl
 from skdl import RNNClassifier, RNNRegressor
 from skdl.estimators import describe_space
 from skdl.exceptions import InvalidParameterError
@@ -237,6 +242,44 @@ def test_sequences_of_one_channel_need_no_second_axis():
     # One alone looks like a table of one row.
     np.testing.assert_allclose(network.predict(one[:1]), expected[:1], atol=1e-6)
     np.testing.assert_allclose(network.predict(np.stack(one[:1])), expected[:1], atol=1e-6)
+
+
+def of_arrays(sequences):
+    column = np.empty(len(sequences), object)
+    column[:] = sequences
+    return column
+
+
+@pytest.mark.parametrize(
+    "as_container",
+    [
+        tuple, pd.Series, of_arrays, lambda s: of_arrays(s)[:, None],
+        lambda s: pd.DataFrame({"s": s}), lambda s: [pl.DataFrame(row) for row in s],
+        lambda s: pl.Series([row.tolist() for row in s]),
+        lambda s: pl.DataFrame({"s": [row.tolist() for row in s]}),
+        lambda s: pa.array([row.tolist() for row in s]),
+        lambda s: pa.table({"s": [row.tolist() for row in s]}),
+        lambda s: tf.RaggedTensor.from_row_lengths(np.concatenate(s), LENGTHS),
+    ],
+)  # fmt: skip
+def test_sequences_come_in_any_container(as_container, ragged):
+    expected = ragged.predict(RAGGED)
+    np.testing.assert_array_equal(ragged.predict(as_container(RAGGED)), expected)
+    network = clone(ragged).fit(as_container(RAGGED), LENGTHS)
+    np.testing.assert_array_equal(network.predict(RAGGED), expected)
+
+
+@pytest.mark.parametrize("as_container", [list, pd.Series, lambda s: pd.DataFrame({"s": s})])
+def test_series_may_have_one_length_in_a_fold_and_another_in_the_next(as_container):
+    series = as_container([np.arange(4.0)] * 8 + [np.arange(3.0)] * 4)
+    y = np.arange(12) % 2
+    cv = KFold(3)
+    apart = cross_val_predict(RNNClassifier(**SMALL), series, y, cv=cv, method="predict_proba")
+    with skdl.lockstep():
+        together = cross_val_predict(
+            RNNClassifier(**SMALL), series, y, cv=cv, method="predict_proba"
+        )
+    np.testing.assert_allclose(apart, together, atol=1e-6)
 
 
 def test_a_network_of_one_length_predicts_others():

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
@@ -115,6 +116,7 @@ def test_texts_and_ids_of_a_pipeline_learn_the_same(fitted):
     [
         tuple, np.array, pd.Series, lambda t: pd.Series(t, dtype="string"), pl.Series,
         lambda t: pd.DataFrame({"text": t}), lambda t: np.array(t, object)[:, None],
+        pa.array, lambda t: pa.table({"text": t}),
     ],
 )  # fmt: skip
 def test_texts_come_in_any_container(as_container, fitted):
@@ -225,6 +227,8 @@ def test_search_varies_what_the_encoder_has():
         ([[1, 2], [3, 10_000]], "id 10000, but max_tokens=10000.*set max_tokens"),
         ([[1, np.nan], [3, 4]], "NaN"),
         ([1, 2], "2D array"),
+        ([[1, 2], [3]], "from 1 to 2 token ids.*padded with 0.*pad_sequences"),
+        (pd.Series([[1, 2], [3]]), "from 1 to 2 token ids"),
     ],
 )
 def test_rows_that_are_neither_texts_nor_ids_are_refused(X, message):
@@ -282,3 +286,8 @@ def test_ids_of_another_length_are_refused():
 def test_bad_parameters_are_refused(parameters, message):
     with pytest.raises(InvalidParameterError, match=message):
         TextClassifier(**parameters).fit(TEXTS, LABELS)
+
+
+def test_generators_are_refused_by_name():
+    with pytest.raises(TypeError, match="X is a generator"):
+        TextClassifier(**SMALL).fit((text for text in TEXTS), LABELS)

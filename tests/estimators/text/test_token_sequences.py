@@ -6,6 +6,7 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -44,7 +45,7 @@ def test_max_tokens_counts_padding_and_unknown():
     assert tokens.transform(TEXTS).max() == 4
 
 
-@pytest.mark.parametrize("min_df", [2, 0.6])
+@pytest.mark.parametrize("min_df", [2, 0.6, np.float32(0.6)])
 def test_rare_tokens_are_unknown(min_df):
     # In texts: a in 3, good and film in 2 of 3, the others in 1.
     tokens = TokenSequences(min_df=min_df).fit(TEXTS)
@@ -102,6 +103,8 @@ def test_words_are_those_of_scikit_learn_with_its_pattern():
         list, tuple, np.array, iter, pd.Series, lambda t: np.array(t, object),
         lambda t: pd.Series(t, dtype="string"), lambda t: pd.DataFrame({"text": t}),
         lambda t: np.array(t)[:, None], pl.Series, lambda t: pl.DataFrame({"text": t}),
+        pa.array, lambda t: pa.chunked_array([t]), lambda t: pa.table({"text": t}),
+        lambda t: pa.array(t).dictionary_encode(),
     ],
 )  # fmt: skip
 def test_texts_come_in_any_container(as_container):
@@ -183,3 +186,22 @@ def test_no_tensorflow_is_loaded(fresh_python):
         "assert not {'keras', 'tensorflow'} & set(sys.modules)\n"
     )
     assert re.sub(r"\s", "", done.stdout) == "[[2,3,0],[2,4,0]]"
+
+
+def test_analyzers_may_yield_tokens():
+    tokens = TokenSequences(analyzer=lambda text: (word for word in text.split()), max_length=2)
+    expected = TokenSequences(analyzer=str.split, max_length=2).fit_transform(TEXTS)
+    np.testing.assert_array_equal(tokens.fit_transform(TEXTS), expected)
+    np.testing.assert_array_equal(tokens.transform(TEXTS), expected)
+
+
+@pytest.mark.parametrize("result", [None, {"a", "b"}], ids=["nothing", "set"])
+def test_analyzers_give_tokens_in_their_order(result):
+    with pytest.raises(ValueError, match=r"The analyzer returned .* in their order"):
+        TokenSequences(analyzer=lambda text: result).fit(TEXTS)
+
+
+def test_parameters_that_were_set_after_fit_are_checked():
+    tokens = TokenSequences().fit(TEXTS).set_params(max_length=-1)
+    with pytest.raises(InvalidParameterError, match="max_length=-1"):
+        tokens.transform(TEXTS)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import warnings
 from abc import ABCMeta, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from sklearn.exceptions import DataConversionWarning
 
 from skdl._lazy_rows import lazy_rows
 from skdl._validation import AnyOf, Integer, OneOf, Predicate, SequenceOf
@@ -27,6 +29,9 @@ __all__ = [
 
 # Of an image; signals have one, flat rows none.
 AXES_OF_SPACE = 2
+_AXES_OF_A_TABLE = 2
+# What rescale="auto" is where networks take bytes as numbers from 0 to 1.
+_OF_BYTES = 1 / 255
 
 
 def is_image(shape: tuple[int, ...]) -> bool:
@@ -49,6 +54,7 @@ class ImageRows(metaclass=ABCMeta):
     image_shape: Any
     rescale: Any
     image_shape_: tuple[int, ...]
+    n_features_in_: int
 
     _accepted_rows: ClassVar[dict[str, Any]] = {
         "allow_nd": True,
@@ -59,6 +65,18 @@ class ImageRows(metaclass=ABCMeta):
 
     def __lazy_rows__(self, X: Any) -> Any:
         return lazy_rows(X)
+
+    def _encoded_table(self, X: Any, *, reset: bool) -> Any:
+        """Return images as they are: `_as_images` holds their shape against that of fit.
+
+        scikit-learn's check would compare the lengths of their second axes.
+        """
+        is_array = isinstance(X, np.ndarray)
+        if reset or not (is_array or (isinstance(X, list | tuple) and X)):
+            return None
+        are_flat = (X.ndim if is_array else 1 + np.ndim(X[0])) <= _AXES_OF_A_TABLE
+        was_flat = self.n_features_in_ == math.prod(self.image_shape_)
+        return None if are_flat and was_flat else X
 
     @abstractmethod
     def _auto_scale(self, X: NDArray[Any]) -> float:
@@ -83,20 +101,39 @@ class ImageRows(metaclass=ABCMeta):
             scale = self._auto_scale(X) if is_auto else self.rescale
             self._scale = 1.0 if scale is None else float(scale)
         else:
-            expected = self.image_shape_
-            if X.shape[1:] not in {expected, (math.prod(expected),), _without_channel(expected)}:
-                raise ValueError(
-                    f"{owner}: rows of X have shape {X.shape[1:]}. Expected {expected}, as in "
-                    "fit, or as many values in one flat row."
-                )
-            is_byte = X.dtype == np.uint8
-            if is_auto and is_byte and self._auto_scale(X) != self._scale:
-                raise ValueError(
-                    f"{owner}: X is uint8, but fit saw other numbers, for which rescale='auto' "
-                    f"stood for {self._scale:g}. Expected rows on the same scale: prepare these as "
-                    "those of fit, or set rescale to None or a number."
-                )
+            self._check_as_in_fit(X, is_auto=is_auto)
         return X.reshape(len(X), *self.image_shape_)
+
+    def _check_as_in_fit(self, X: NDArray[Any], *, is_auto: bool) -> None:
+        """Refuse rows of another shape or scale than those of fit."""
+        owner, expected = type(self).__name__, self.image_shape_
+        shapes = {expected, (math.prod(expected),), _without_channel(expected)}
+        if X.shape[1:] not in shapes:
+            alone = "; X[np.newaxis] for one row alone" if X.shape in shapes else ""
+            raise ValueError(
+                f"{owner}: rows of X have shape {X.shape[1:]}. Expected {expected}, as in "
+                f"fit, or as many values in one flat row{alone}."
+            )
+        if not is_auto:
+            return
+        has_parameter = "rescale" in self.get_params(deep=False)  # type: ignore[attr-defined]
+        if X.dtype == np.uint8:
+            if self._auto_scale(X) != self._scale:
+                auto = "for which rescale='auto' stood for" if has_parameter else "multiplied by"
+                cure = ", or set rescale to None or a number" if has_parameter else ""
+                raise ValueError(
+                    f"{owner}: X is uint8, but fit saw other numbers, {auto} {self._scale:g}. "
+                    f"Expected rows on the same scale: prepare these as those of fit{cure}."
+                )
+        elif isinstance(X, np.ndarray) and self._scale == _OF_BYTES and 0 < X.max() <= 1:
+            cure = ", or set rescale in fit" if has_parameter else ""
+            warnings.warn(
+                f"{owner}: X holds no number above {X.max():g}, but fit saw bytes. The network "
+                "divides by 255 once more. Expected rows on the same scale: leave out the "
+                f"division in front of it{cure}.",
+                DataConversionWarning,
+                stacklevel=2,
+            )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()  # type: ignore[misc]
@@ -181,7 +218,7 @@ def _with_channels(owner: str, what: str, row: tuple[int, ...], dimensions: Any)
         kinds = {
             "auto": "images (height, width) or (height, width, channels)",
             1: "signals (length,) or (length, channels), as dimensions=1 says",
-            2: "images (height, width) or (height, width, channels), as dimensions=2 says",
+            2: "images (height, width) or (height, width, channels)",
         }
         raise ValueError(
             f"{owner}: {what} has {len(row)} numbers per row's shape, {row}. Expected rows that "
