@@ -205,8 +205,10 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
     scorer_, multimetric_ :
         As in scikit-learn's searches.
 
-    See Also -------- cross_validate : To score one choice of parameters, or this search itself
-    (nested). OptunaPruning : For objectives of your own.
+    See Also
+    --------
+    cross_validate : To score one choice of parameters, or this search itself (nested).
+    OptunaPruning : For objectives of your own.
 
     Notes
     -----
