@@ -103,6 +103,8 @@ class Trials:
         self._is_scored_by_epoch = False
         self.problem = ""
         self._raised: dict[int, Exception] = {}
+        # Of guesses that a function of the user's did not ask for, by trial.
+        self.unused: dict[int, list[str]] = {}
         self._library = self.make_library(self.estimator, self.folds)
         self._epoch_scorer = _scorer_of(self.folds.scorer, self.objectives[0])
 
@@ -154,13 +156,16 @@ class Trials:
             trial.set_user_attr(_START, self.start.texts)
             return {}
         try:
-            return self.space.suggest(trial)
+            params = self.space.suggest(trial)
         except Exception as error:
             # Of wrong names no trial would fare better, and samplers are not the user's to mend.
             if self.space.names is not None or isinstance(error, InvalidParameterError):
                 self._raised[trial.number] = error
                 raise
             return self._outcome_of_error(trial, error)
+        if unused := [name for name in fixed_params(frozen) if name not in trial.params]:
+            self.unused[trial.number] = unused
+        return params
 
     def _evaluate(self, trial: optuna.Trial, params: dict[str, Any] | Outcome) -> Outcome:
         start = time.monotonic()
