@@ -97,7 +97,7 @@ def _serve(options: argparse.Namespace, folder: Path) -> None:
     settings = Settings(str(copy), name, options.max_rows, options.max_bytes, options.threads)
     # What is wrong with the file is said here, once, and not by each worker.
     try:
-        app = make_app(settings) if options.workers == 1 else ServedModel(settings)
+        app: Any = make_app(settings) if options.workers == 1 else ServedModel(settings)
     except ValueError as error:
         raise ValueError(str(error).replace(str(copy), str(options.model))) from error
     server: dict[str, Any] = {

@@ -137,7 +137,7 @@ def _warn_of_unused_names(trials: Trials) -> None:
     warnings.warn(
         f"{_OWNER}: initial_params name {list_values(names, _MOST_NAMED)}, which the function "
         f"given as param_distributions did not suggest in trial {number}: the sampler chose in "
-        "their place. Expected the names that the function gives to trial.suggest_float and the like.",
+        "their place. Expected the names that it gives to trial.suggest_float or the like.",
         UserWarning,
         stacklevel=4 + HAS_CALLBACKS,
     )
