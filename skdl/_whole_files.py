@@ -15,16 +15,25 @@ def write_whole(path: Path, data: bytes, *, private: bool = False) -> None:
     Parameters
     ----------
     path : Path
-        In a folder that exists.
     data : bytes
     private : bool
         Whether the user alone may read it, otherwise whoever the umask lets.
 
     Raises
     ------
+    IsADirectoryError, FileNotFoundError
+        If `path` is a folder, or in none.
     OSError
         As of a full disk. What stood at `path` then still stands there, and nothing else is left.
     """
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"{str(path)!r} is a folder. Expected the path of a file, which may not exist yet."
+        )
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"{str(path)!r}: there is no folder {str(path.parent)!r}. Expected one that exists."
+        )
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -92,6 +92,8 @@ class InputColumn:
         Whether other levels are an error.
     fills_gaps : bool
         Whether missing values are filled before levels are looked up.
+    refuses_gaps : bool
+        Whether the estimator refuses missing numbers.
     """
 
     name: str
@@ -101,6 +103,7 @@ class InputColumn:
     levels: list[Any] | None = None
     refuses_others: bool = False
     fills_gaps: bool = False
+    refuses_gaps: bool = False
 
 
 class Graph:

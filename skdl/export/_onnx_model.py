@@ -23,6 +23,8 @@ _LARGEST = np.finfo(np.float32).max
 _MISSING_TYPES = {"NAType", "NaTType", "NoneType"}
 # ONNX has no missing texts; the empty one stands for them.
 _MISSING_TEXT = ""
+# An empty text that is none of the levels, and not missing: no level either.
+_EMPTY_TEXT = "\x1a"
 _MOST_SHOWN = 5
 
 
@@ -83,12 +85,11 @@ class OnnxModel:
             )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = n_threads
-        refusals = onnxruntime.capi.onnxruntime_pybind11_state
         try:
             self.session_ = onnxruntime.InferenceSession(
                 str(self._path), options, providers=["CPUExecutionProvider"]
             )
-        except (refusals.Fail, refusals.InvalidGraph, refusals.InvalidProtobuf) as error:
+        except Exception as error:  # a class of its own for each kind of damage
             raise ValueError(
                 f"OnnxModel: {str(self._path)!r} is no ONNX file, or a damaged one: {error}. "
                 "Expected one that skdl.export.to_onnx wrote."
@@ -99,9 +100,25 @@ class OnnxModel:
                 f"OnnxModel: {str(self._path)!r} was not written by skdl.export.to_onnx, as its "
                 "metadata lack 'skdl'. Expected such a file; use onnxruntime for others."
             )
-        self.metadata_: dict[str, Any] = json.loads(held)
+        self.metadata_ = self._checked(held)
         if "classes" in self.metadata_:
             self.classes_ = np.array(self.metadata_["classes"])
+
+    def _checked(self, held: str) -> dict[str, Any]:
+        """Return the metadata, or refuse those that somebody has changed."""
+        try:
+            metadata = json.loads(held)
+            is_whole = metadata["task"] in {"classification", "regression"} and all(
+                {"name", "kind", "dtype", "shape"} <= own.keys() for own in metadata["inputs"]
+            )
+        except (ValueError, TypeError, KeyError, AttributeError):
+            is_whole = False
+        if not is_whole or not metadata["inputs"]:
+            raise ValueError(
+                f"OnnxModel: the metadata 'skdl' of {str(self._path)!r} are damaged. Expected them "
+                "as skdl.export.to_onnx wrote them. Export the estimator again."
+            )
+        return dict(metadata)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict as the exported estimator's ``predict`` does.
@@ -119,8 +136,8 @@ class OnnxModel:
         Raises
         ------
         ValueError
-            If a column is missing, holds something else, or holds a category that the estimator
-            refuses.
+            If there are no rows, or a column is missing, holds something else, or holds a category
+            or gaps that the estimator refuses.
         """
         is_classifier = self.metadata_["task"] == "classification"
         result = self._run("label" if is_classifier else "prediction", X)
@@ -184,7 +201,17 @@ class OnnxModel:
         return self._run("quantiles", X)
 
     def _run(self, output: str, X: Any) -> NDArray[Any]:
-        result: NDArray[Any] = self.session_.run([output], self.inputs(X))[0]
+        # Of NaN, too, a label is the first of the largest.
+        names = ["label", "probabilities"] if output == "label" else [output]
+        *_, numbers = found = self.session_.run(names, self.inputs(X))
+        is_lost = np.isnan(numbers.reshape(len(numbers), -1)).any(1)
+        if is_lost.any():
+            raise ValueError(
+                f"OnnxModel: what the file predicts for row {int(is_lost.argmax())} of X is no "
+                "number. Expected rows like those that to_onnx was given: without missing values, "
+                "if no step of the estimator fills them."
+            )
+        result: NDArray[Any] = found[0]
         return result
 
     def inputs(self, X: Any) -> dict[str, NDArray[Any]]:
@@ -208,7 +235,18 @@ class OnnxModel:
                 f"OnnxModel: X has no columns {_listed(missing)}. Expected a DataFrame, or a dict "
                 f"of columns, with {_listed([own['name'] for own in described])}."
             )
+        lengths = {own["name"]: len(X[own["name"]]) for own in described}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(
+                f"OnnxModel: the columns of X have {lengths} cells. Expected one of each for a row."
+            )
+        _check_n_rows(lengths[described[0]["name"]])
         return {own["name"]: _cells(own, X[own["name"]]) for own in described}
+
+
+def _check_n_rows(n_rows: int) -> None:
+    if n_rows == 0:
+        raise ValueError("OnnxModel: X has no rows. Expected at least one.")
 
 
 def _has(X: Any, name: str) -> bool:
@@ -217,15 +255,46 @@ def _has(X: Any, name: str) -> bool:
 
 
 def _rows(described: dict[str, Any], X: Any) -> NDArray[Any]:
-    rows = np.asarray(X, described["dtype"])
+    if hasattr(X, "toarray"):
+        raise ValueError("OnnxModel: X is sparse. Expected dense rows: X.toarray().")
+    try:
+        given = np.asarray(X)
+        rows = given.astype(
+            described["dtype"], casting="no" if given.dtype.kind == "c" else "unsafe"
+        )
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"OnnxModel: X does not hold numbers: {error}. Expected rows of numbers, as those that "
+            "to_onnx was given."
+        ) from error
     shape = tuple(described["shape"])
-    if rows.shape[1:] != shape:
+    if rows.ndim == 0 or rows.shape[1:] != shape:
         raise ValueError(
             f"OnnxModel: rows of X have shape {rows.shape[1:]}. Expected {shape}, as those that "
             "to_onnx was given."
         )
+    _check_n_rows(len(rows))
+    if rows.dtype == np.uint8 and (rows != given).any():
+        raise ValueError(
+            "OnnxModel: X holds other numbers than bytes. Expected integers from 0 to 255, as the "
+            "rows that to_onnx was given."
+        )
     _check_size(rows, "X")
+    _check_gaps(described, rows, "X")
     return rows
+
+
+def _check_gaps(described: dict[str, Any], rows: NDArray[Any], what: str) -> None:
+    """Refuse gaps where the estimator does: a node may make any number of them."""
+    if not described.get("refuses_gaps"):
+        return
+    is_gap = np.isnan(rows.reshape(len(rows), -1)).any(1)
+    if is_gap.any():
+        raise ValueError(
+            f"OnnxModel: row {int(is_gap.argmax())} of {what} has a missing value, which the "
+            "estimator refuses. Expected a number in each cell; to let gaps pass, put an imputer "
+            "into the pipeline and export again."
+        )
 
 
 def _check_size(numbers: NDArray[Any], what: str) -> None:
@@ -244,8 +313,12 @@ def _check_size(numbers: NDArray[Any], what: str) -> None:
 def _cells(described: dict[str, Any], values: Any) -> NDArray[Any]:
     """Return one column ``[N, 1]`` in the type of its input."""
     name, kind = described["name"], described["kind"]
+    levels = described.get("levels")
     try:
-        column = {"number": _numbers, "string": _texts}.get(kind, _times)(values, kind)
+        if kind == "string":
+            column = _texts(values, is_empty_a_level=levels is None or _MISSING_TEXT in levels)
+        else:
+            column = _numbers(values) if kind == "number" else _times(values, kind)
     except (TypeError, ValueError) as error:
         nouns = {
             "number": "numbers", "string": "text", "datetime": "dates", "timedelta": "durations",
@@ -256,6 +329,7 @@ def _cells(described: dict[str, Any], values: Any) -> NDArray[Any]:
         ) from error
     if kind == "number":
         _check_size(column, f"column {name!r}")
+        _check_gaps(described, column, f"column {name!r}")
     if described.get("refuses_others"):
         _check_levels(described, column)
     return column[:, None]
@@ -274,7 +348,7 @@ def _check_levels(described: dict[str, Any], column: NDArray[Any]) -> None:
         is_known = np.isin(column, known)
         is_known |= np.isnan(column) & (None in levels)
     if not is_known.all():
-        unknown = column[~is_known].tolist()
+        unknown = ["" if cell == _EMPTY_TEXT else cell for cell in column[~is_known].tolist()]
         raise ValueError(
             f"OnnxModel: column {described['name']!r} holds {_listed(unknown)}, which the encoder "
             f"did not see in fit and refuses. Expected one of {_listed(levels)}; to let others "
@@ -286,17 +360,23 @@ def _is_missing(cell: Any) -> bool:
     return type(cell).__name__ in _MISSING_TYPES or (isinstance(cell, float) and np.isnan(cell))
 
 
-def _numbers(values: Any, kind: str) -> NDArray[Any]:
-    del kind
+def _numbers(values: Any) -> NDArray[Any]:
     dtype = getattr(values, "dtype", None)
     if getattr(dtype, "kind", "O") in "fiub" and isinstance(dtype, np.dtype):
         return np.asarray(values, np.float64)
     return np.array([np.nan if _is_missing(cell) else float(cell) for cell in values], np.float64)
 
 
-def _texts(values: Any, kind: str) -> NDArray[Any]:
-    del kind
-    cells = [_MISSING_TEXT if _is_missing(cell) else cell for cell in values]
+def _texts(values: Any, *, is_empty_a_level: bool) -> NDArray[Any]:
+    empty = _MISSING_TEXT if is_empty_a_level else _EMPTY_TEXT
+    cells = [
+        _MISSING_TEXT
+        if _is_missing(cell)
+        else empty
+        if isinstance(cell, str) and not cell
+        else cell
+        for cell in values
+    ]
     wrong = [cell for cell in cells if not isinstance(cell, str)]
     if wrong:
         raise TypeError(f"{wrong[0]!r} is of type {type(wrong[0]).__name__}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from skdl._extras import needs_extra
+from skdl._whole_files import write_whole
 from skdl.exceptions import ExportError
 from skdl.export._comparison import (
     check_equal,
@@ -154,7 +155,7 @@ def to_litert(
     found = _run(Interpreter(model_content=content), function.rows)
     difference = _compared(type(estimator).__name__, function, found, quantize, tolerance)
     path = Path(path)
-    path.write_bytes(content)
+    write_whole(path, content)
     return LitertExport(
         path, difference.largest, len(found), len(content), difference.quantization_error
     )

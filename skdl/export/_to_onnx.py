@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skdl._extras import installed_version, needs_extra
+from skdl._whole_files import write_whole
 from skdl.estimators.base import predicted_quantiles
 from skdl.exceptions import ExportError
 from skdl.export._comparison import (
@@ -24,6 +25,7 @@ from skdl.export._comparison import (
     float_tolerance,
 )
 from skdl.export._converters import register_converters
+from skdl.export._gaps import note_refused_gaps
 from skdl.export._graph import Graph
 from skdl.export._inputs import add_inputs
 from skdl.export._int8 import quantized_to_int8
@@ -167,6 +169,8 @@ def to_onnx(
         allowed = tolerance if quantize is None else float_tolerance(tolerance)
         expected = _expected(estimator, X, prediction)
         difference = _compared(estimator, X, expected, original, allowed)
+        note_refused_gaps(graph.inputs, estimator, X)
+        metadata = _metadata(graph, estimator, prediction)
         if quantize is not None:
             metadata["quantize"] = quantize
             model = quantized_to_int8(model, original, representative, draft.with_stem("int8"))
@@ -186,7 +190,7 @@ def _write(model: Any, metadata: dict[str, Any], path: Path) -> None:
     with needs_extra("export", "skdl.export"):
         import onnx
     onnx.helper.set_model_props(model, {"skdl": json.dumps(metadata)})
-    path.write_bytes(model.SerializeToString())
+    write_whole(path, model.SerializeToString())
 
 
 def _outputs(graph: Graph, prediction: Prediction) -> list[tuple[str, str, str, list[Any]]]:
@@ -264,7 +268,12 @@ def _compared(
     """Return the difference between file and estimator, or refuse it."""
     owner = type(estimator).__name__
     of_classes = model.metadata_["task"] == "classification"
-    found = model.predict_proba(X) if of_classes else model.predict(X)
+    try:
+        found = model.predict_proba(X) if of_classes else model.predict(X)
+    except ValueError as error:
+        raise ExportError(
+            f"to_onnx: the file does not predict X as {owner} does. {error}"
+        ) from error
     if model.metadata_["has_quantiles"]:
         found = np.column_stack([found, model.predict_quantiles(X)])
     if not is_quantized:

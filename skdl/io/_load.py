@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["from_bytes", "load"]
 
 _MOST_SHOWN = 12
+_PICKLE = b"\x80"
 
 
 def load(path: str | os.PathLike[str], trusted: Sequence[str | type] = ()) -> Any:
@@ -132,7 +133,9 @@ def _check_types(asked: Sequence[str], trusted: Sequence[str | type]) -> None:
 
 
 def _hint(data: bytes) -> str:
-    """Return with which version the file was written, where that may be the reason."""
+    """Return what else the file is, or with which version it was written if that may matter."""
+    if data.startswith(_PICKLE):
+        return " (It is a pickle. If you trust whoever made it, joblib.load reads it.)"
     try:
         written = manifest_of(data).get("skdl")
         own = importlib.metadata.version("skdl")

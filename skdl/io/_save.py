@@ -102,6 +102,12 @@ def to_bytes(estimator: Any) -> bytes:
             f"{owner}: an object in it holds itself, which skops cannot write. Expected a model "
             "function outside the estimator's class, or use pickle."
         ) from None
+    except Exception as error:
+        raise TypeError(
+            f"{owner}: something in it cannot be written ({type(error).__name__}: {error}). "
+            "Expected parameters that are values, estimators, splitters, or lists of them, such as "
+            "cv=list(splits) in place of a generator."
+        ) from error
     _check_loads(skops_io, owner, data)
     buffer = io.BytesIO(data)
     with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.metrics import get_scorer_names
@@ -14,7 +14,19 @@ from skdl._rows import source_of, targets_of
 from skdl._validation import AnyOf, Constraint, Integer, OneOf, Predicate, show
 from skdl.exceptions import InvalidParameterError
 
-__all__ = ["ESTIMATOR", "MOST", "N_JOBS", "SCORING", "check_data", "check_rows", "checked_splits"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "ESTIMATOR",
+    "MOST",
+    "N_JOBS",
+    "SCORING",
+    "check_data",
+    "check_rows",
+    "checked_splits",
+    "weights_among",
+]
 
 # More members, iterations or trials at once than this are a slip of the keyboard.
 MOST = 100_000
@@ -129,6 +141,15 @@ def check_data(owner: str, estimator: Any, X: Any, y: Any, **others: Any) -> lis
         raise InvalidParameterError(
             f"{owner}: {error} Expected as many rows in each, and {told}."
         ) from error
+
+
+def weights_among(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those arguments of ``fit`` that have a weight for each row, for `check_data`."""
+    return {
+        name: value
+        for name, value in params.items()
+        if name.rpartition("__")[2] == "sample_weight" and np.ndim(value) > 0
+    }
 
 
 def checked_splits(

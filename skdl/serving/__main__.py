@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+_LAST_PORT = 65_535
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and serve until SIGTERM or Ctrl-C.
@@ -42,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("model", type=Path, help="file that skdl.export.to_onnx wrote")
     parser.add_argument("--name", help="of the model in addresses (that of the file)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    parser.add_argument("--port", type=int, default=8080, help="port to listen on (%(default)s)")
+    parser.add_argument("--port", type=_port, default=8080, help="port to listen on (%(default)s)")
     for name, default, what in (
         ("workers", 1, "processes"),
         ("threads", Settings.n_threads, "threads of onnxruntime for one request"),
@@ -63,6 +65,12 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port, an integer from 0 to {_LAST_PORT}")
+    return int(text)
+
+
 def _serve(options: argparse.Namespace, folder: Path) -> None:
     """Serve what the file holds now: later workers, too, read the copy that is made here."""
     try:
@@ -75,6 +83,7 @@ def _serve(options: argparse.Namespace, folder: Path) -> None:
         ) from error
     import uvicorn
 
+    from skdl.serving._app import make_app
     from skdl.serving._served_model import ServedModel
 
     if not options.model.is_file():
@@ -86,6 +95,11 @@ def _serve(options: argparse.Namespace, folder: Path) -> None:
     copy.chmod(0o400)
     name = options.name or options.model.stem
     settings = Settings(str(copy), name, options.max_rows, options.max_bytes, options.threads)
+    # What is wrong with the file is said here, once, and not by each worker.
+    try:
+        app: Any = make_app(settings) if options.workers == 1 else ServedModel(settings)
+    except ValueError as error:
+        raise ValueError(str(error).replace(str(copy), str(options.model))) from error
     server: dict[str, Any] = {
         "host": options.host,
         "port": options.port,
@@ -94,18 +108,14 @@ def _serve(options: argparse.Namespace, folder: Path) -> None:
         "timeout_graceful_shutdown": options.stop_seconds,
     }
     if options.workers == 1:
-        from skdl.serving._app import make_app
-
-        uvicorn.run(make_app(settings), **server)
+        uvicorn.run(app, **server)
         return
-    # What is wrong with the file is said here, once, and not by each worker.
-    ServedModel(settings)
     metrics = folder / "metrics"
     metrics.mkdir()
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
     settings.hand_on()
-    app = "skdl.serving._app:handed_on_app"
-    uvicorn.run(app, factory=True, workers=options.workers, **server)
+    handed_on = "skdl.serving._app:handed_on_app"
+    uvicorn.run(handed_on, factory=True, workers=options.workers, **server)
 
 
 if __name__ == "__main__":

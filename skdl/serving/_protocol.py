@@ -199,7 +199,8 @@ def _tensor(described: dict[str, Any], entry: dict[str, Any], n_rows: int) -> An
         )
     cells = flat(data, shape, what)
     if datatype == "BYTES":
-        return texts(cells, what)
+        # As in the file itself: for missing texts, tensors have the empty one.
+        return [cell or None for cell in texts(cells, what)]
     values = _number_values(cells, datatype, what)
     if is_array:
         if described["dtype"] == "uint8":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from skdl.exceptions import InvalidParameterError
 from skdl.model_selection.search._comparable import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["describe_array", "is_plain", "read_data"]
 
@@ -104,6 +105,8 @@ def read_data(
             f"with {sorted(expected) or 'nothing'} beside X and y. Expected --fit NAME=COLUMN for "
             "each of them."
         )
+    if not Path(path).exists():
+        raise ValueError(f"{_OWNER}: --data {str(path)!r} does not exist.")
     if "y" in published and not target and Path(path).suffix != ".npz":
         raise ValueError(f"{_OWNER}: the search has targets. Expected --target COLUMN.")
     arrays = _read_arrays(Path(path), list(target), dict(sources), published)
@@ -118,13 +121,9 @@ def read_data(
 def _read_arrays(
     path: Path, target: list[str], sources: dict[str, str], published: Mapping[str, Any]
 ) -> dict[str, Any]:
-    if not path.exists():
-        raise ValueError(f"{_OWNER}: --data {str(path)!r} does not exist.")
     if path.suffix == ".npz":
         names = {"X": "X"} | ({"y": (target or ["y"])[0]} if "y" in published else {}) | sources
-        with np.load(path, allow_pickle=False) as file:
-            _check_names(path, "arrays", list(names.values()), file.files)
-            return {name: file[stored] for name, stored in names.items()}
+        return _read_npz(path, names)
     table = _read_table(path)
     _check_names(path, "columns", [*target, *sources.values()], list(table.columns))
     arrays = {name: table[column] for name, column in sources.items()}
@@ -133,14 +132,42 @@ def _read_arrays(
     return arrays | {"X": table.drop(columns=[*target, *sources.values()])}
 
 
+def _read_npz(path: Path, names: Mapping[str, str]) -> dict[str, Any]:
+    with _says_which(path, "an npz file of numpy.savez, without Python objects"):
+        file = np.load(path, allow_pickle=False)
+        if not hasattr(file, "files"):
+            raise ValueError("it is an array by itself")
+        with file:
+            held = {name: file[stored] for name, stored in names.items() if stored in file.files}
+            found = file.files
+    _check_names(path, "arrays", list(names.values()), found)
+    return held
+
+
+@contextlib.contextmanager
+def _says_which(path: Path, expected: str) -> Iterator[None]:
+    """Say of an error of a reader which file it is about."""
+    try:
+        yield
+    except ImportError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"{_OWNER}: --data {str(path)!r} cannot be read ({type(error).__name__}: "
+            f"{str(error).strip()}). Expected {expected}."
+        ) from error
+
+
 def _read_table(path: Path) -> Any:
     import pandas as pd
 
     if path.suffix == ".csv":
-        return pd.read_csv(path)
+        with _says_which(path, "a CSV file in UTF-8, with commas and a line of names"):
+            return pd.read_csv(path)
     if path.suffix in {".parquet", ".pq"} or path.is_dir():
         try:
-            return pd.read_parquet(path)
+            with _says_which(path, "a Parquet file, or a folder of them"):
+                return pd.read_parquet(path)
         except ImportError as error:
             raise ImportError(
                 f"{_OWNER}: pandas needs a package to read {str(path)!r}. Install one with "
@@ -165,7 +192,8 @@ def _check_names(path: Path, kind: str, wanted: list[str], known: list[str]) -> 
 
 def _as_published(array: Any, described: Mapping[str, Any]) -> Any:
     """Return a table as the plain array that was published, if it was one."""
-    if described["columns"] is not None or not hasattr(array, "to_numpy"):
+    is_same = described["dtypes"] == [str(getattr(array, "dtype", None))]
+    if is_same or described["columns"] is not None or not hasattr(array, "to_numpy"):
         return array
     try:
         return array.to_numpy(described["dtypes"][0])

@@ -10,9 +10,11 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, PowerTransformer, StandardScaler
 
 import skdl
 from skdl.export import OnnxModel, _onnx_model, to_onnx
@@ -196,3 +198,127 @@ def test_numbers_beyond_float32_are_refused_as_by_predict(value, tmp_path):
         exported = OnnxModel(tmp_path / "model.onnx")
         with pytest.raises(ValueError, match=f"row 3 of {what} holds infinity, or a number beyond"):
             exported.predict(wrong)
+
+
+@pytest.mark.parametrize("scaler", [StandardScaler(), PowerTransformer()])
+def test_gaps_are_refused_where_the_estimator_refuses_them(scaler, tmp_path):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(40, 2)), columns=["a", "b"])
+    y = np.where(X["a"] > 0, "yes", "no")
+    steps = make_column_transformer((SimpleImputer(), ["a"]), (scaler, ["b"]))
+    network = skdl.MLPClassifier(4, epochs=1, random_state=0)
+    gap_in_a, gap_in_b = X.copy(), X.copy()
+    gap_in_a.loc[3, "a"] = gap_in_b.loc[3, "b"] = np.nan
+    model = make_pipeline(steps, network).fit(X, y)
+    to_onnx(model, X, tmp_path / "model.onnx")
+    exported = OnnxModel(tmp_path / "model.onnx")
+    np.testing.assert_array_equal(exported.predict(gap_in_a), model.predict(gap_in_a))
+    # As an array, whose columns are one input.
+    plain = make_pipeline(scaler, network).fit(X.to_numpy(), y)
+    to_onnx(plain, X.to_numpy(), tmp_path / "plain.onnx")
+    of_arrays = OnnxModel(tmp_path / "plain.onnx")
+    for refusing, other, wrong, what in (
+        (model, exported, gap_in_b, "column 'b'"),
+        (plain, of_arrays, gap_in_b.to_numpy(), "X"),
+    ):
+        with pytest.raises(ValueError, match="contains NaN"):
+            refusing.predict(wrong)
+        with pytest.raises(ValueError, match=f"row 3 of {what} has a missing value.*imputer"):
+            other.predict(wrong)
+
+
+def test_gaps_in_some_columns_of_an_array_are_never_a_label(tmp_path):
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    steps = make_column_transformer((SimpleImputer(), [0]), remainder="passthrough")
+    model = make_pipeline(steps, skdl.MLPClassifier(4, epochs=1, random_state=0)).fit(
+        X, X[:, 0] > 0
+    )
+    to_onnx(model, X, tmp_path / "model.onnx")
+    exported = OnnxModel(tmp_path / "model.onnx")
+    filled, lost = X.copy(), X.copy()
+    filled[3, 0] = lost[3, 1] = np.nan
+    np.testing.assert_array_equal(exported.predict(filled), model.predict(filled))
+    for predict in (exported.predict, exported.predict_proba):
+        with pytest.raises(ValueError, match="row 3 of X is no number"):
+            predict(lost)
+
+
+@pytest.mark.parametrize("handle_unknown", ["ignore", "error"])
+def test_an_empty_text_is_not_a_missing_one(handle_unknown, table, species, tmp_path):
+    X = table[["mass", "sex"]]
+    encoder = OneHotEncoder(handle_unknown=handle_unknown)
+    steps = make_column_transformer((encoder, ["sex"]), (StandardScaler(), ["mass"]))
+    network = skdl.MLPClassifier(4, epochs=1, random_state=0)
+    model = make_pipeline(steps, network).fit(X, species)
+    to_onnx(model, X, tmp_path / "model.onnx")
+    exported = OnnxModel(tmp_path / "model.onnx")
+    empty = X.head(3).assign(sex="")
+    if handle_unknown == "error":
+        with pytest.raises(ValueError, match=r"column 'sex' holds \['', '', ''\]"):
+            exported.predict(empty)
+        return
+    expected = model.predict_proba(empty)
+    np.testing.assert_allclose(exported.predict_proba(empty), expected, rtol=0, atol=1e-6)
+
+
+def test_rows_of_no_use_are_refused_in_words(file, table, iris, tmp_path):
+    X, y = iris
+    to_onnx(skdl.MLPClassifier(4, epochs=1).fit(X, y), X, tmp_path / "plain.onnx")
+    model = OnnxModel(tmp_path / "plain.onnx")
+    for rows, message in (
+        (X[:0], "X has no rows"),
+        (sparse.csr_array(X), r"X is sparse.*toarray\(\)"),
+        (X.astype(complex), "X does not hold numbers"),
+        ([*X.astype(str)[:1].tolist(), ["a"] * 4], "X does not hold numbers.*'a'"),
+        ([X[0].tolist(), [1.0]], "X does not hold numbers"),
+        (X[0], r"rows of X have shape \(\)"),
+        (3.0, r"rows of X have shape \(\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.predict(rows)
+    with pytest.raises(ValueError, match="X has no rows"):
+        OnnxModel(file).predict(table.head(0))
+    lists = {name: table[name].tolist() for name in table.columns} | {"mass": [1.0]}
+    with pytest.raises(ValueError, match=r"columns of X have.*'mass': 1.*one of each for a row"):
+        OnnxModel(file).predict(lists)
+
+
+def test_images_of_bytes_take_no_other_numbers(tmp_path):
+    X = np.random.default_rng(0).integers(0, 256, (20, 6, 6, 1), dtype=np.uint8)
+    network = skdl.CNNClassifier(conv_blocks=1, epochs=1, random_state=0).fit(X, np.arange(20) % 2)
+    to_onnx(network, X, tmp_path / "images.onnx")
+    model = OnnxModel(tmp_path / "images.onnx")
+    np.testing.assert_array_equal(model.predict(X.astype(float)), model.predict(X))
+    for wrong in (X / 255, X.astype(int) + 1000, -X.astype(int) - 1):
+        with pytest.raises(ValueError, match=r"other numbers than bytes.*0 to 255"):
+            model.predict(wrong)
+
+
+@pytest.mark.parametrize(
+    "held", ["", "{}", "[]", "nonsense", '{"task": "regression", "inputs": []}']
+)
+def test_metadata_that_were_changed(held, file, tmp_path):
+    model = onnx.load(file)
+    onnx.helper.set_model_props(model, {"skdl": held})
+    onnx.save(model, tmp_path / "changed.onnx")
+    with pytest.raises(ValueError, match=r"metadata 'skdl' of .*changed.onnx' are damaged"):
+        OnnxModel(tmp_path / "changed.onnx")
+
+
+def test_a_file_is_written_whole_and_where_it_can_be(file, iris, tmp_path, monkeypatch):
+    network = skdl.MLPClassifier(4, epochs=1).fit(*iris)
+    with pytest.raises(IsADirectoryError, match=r"is a folder. Expected the path of a file"):
+        to_onnx(network, iris[0], tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*missing'"):
+        to_onnx(network, iris[0], tmp_path / "missing" / "a.onnx")
+    path = tmp_path / "a.onnx"
+    path.write_bytes(file.read_bytes())
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="No space left"):
+        to_onnx(network, iris[0], path)
+    assert path.read_bytes() == file.read_bytes()
+    assert list(tmp_path.iterdir()) == [path]

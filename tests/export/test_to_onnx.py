@@ -474,6 +474,7 @@ def test_metadata(table, species, path):
     assert metadata["inputs"][3] == {
         "name": "island", "kind": "string", "dtype": "string", "shape": [1],
         "levels": ["Biscoe", "Dream", "Torgersen"], "refuses_others": True, "fills_gaps": True,
+        "refuses_gaps": False,
     }  # fmt: skip
     assert report.inputs == (*NUMBERS, *TEXTS)
 

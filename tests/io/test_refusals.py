@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -133,6 +134,13 @@ def test_text_as_trusted_is_refused(honest, tmp_path):
     (tmp_path / "network.skops").write_bytes(honest)
     with pytest.raises(TypeError, match=r"Expected a list of names: \['sklearn\.x'\]"):
         skdl.io.load(tmp_path / "network.skops", trusted="sklearn.x")
+
+
+def test_a_pickle_is_called_one(tmp_path):
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps({"a": 1}))
+    with pytest.raises(UnsafeFileError, match=r"model.pkl: .*It is a pickle.*joblib\.load"):
+        skdl.io.load(path)
 
 
 def test_missing_file_is_no_unsafe_file(tmp_path):

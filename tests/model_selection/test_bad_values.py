@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import KFold
+from sklearn.pipeline import make_pipeline
 
 from skdl.exceptions import InvalidParameterError
 from skdl.model_selection import (
@@ -272,6 +273,31 @@ def test_pruning(monitor):
 
     with told_before_training("OptunaPruning", "monitor"):
         OptunaPruning(optuna.create_study().ask(), monitor=monitor)
+
+
+@pytest.mark.parametrize("n", [3, 10])
+def test_weights_of_other_rows_are_refused_before_any_fit(n):
+    """Ten are as many as a fold trains on: each would have had the same weights, of other rows."""
+    FITS.clear()
+    weights, message = np.ones(n), f"X has 20, y has 20, sample_weight has {n}"
+    halves = KFold(2)
+    for call in (
+        lambda: cross_validate(SpyClassifier(), X, Y, cv=halves, params={"sample_weight": weights}),
+        lambda: OptunaSearchCV(SpyClassifier(), {"C": [0.1]}, cv=halves).fit(
+            X, Y, sample_weight=weights
+        ),
+        lambda: KFoldEnsembleClassifier(SpyClassifier(), cv=halves).fit(
+            X, Y, sample_weight=weights
+        ),
+    ):
+        with pytest.raises(InvalidParameterError, match=message):
+            call()
+    named = make_pipeline(SpyClassifier())
+    with pytest.raises(InvalidParameterError, match=f"__sample_weight has {n}"):
+        OptunaSearchCV(named, {"spyclassifier__C": [0.1]}, cv=halves).fit(
+            X, Y, spyclassifier__sample_weight=weights
+        )
+    assert not FITS
 
 
 def test_mistyped_scorer_is_suggested():

@@ -42,6 +42,20 @@ def test_records_are_predicted_as_the_pipeline_does(client, penguins):
     )
 
 
+def test_an_empty_text_is_missing_in_tensors_alone(client, penguins):
+    pipeline, X = penguins
+    empty, missing = (
+        X.head(1).assign(sex=pd.Series([cell], dtype=object)) for cell in ("", np.nan)
+    )
+    known = [pipeline.predict_proba(row)[0] for row in (empty, missing)]
+    assert abs(known[0] - known[1]).max() > 1e-4
+    for row, expected in zip((empty, missing), known, strict=True):
+        answer = client.post("/predict", json={"rows": records(row)}).json()
+        np.testing.assert_allclose(answer["probabilities"][0], expected, rtol=0, atol=1e-5)
+        answer = client.post("/v2/models/penguins/infer", json={"inputs": tensors(row)}).json()
+        np.testing.assert_allclose(answer["outputs"][1]["data"], known[1], rtol=0, atol=1e-5)
+
+
 def test_tensors_are_predicted_as_the_pipeline_does(client, penguins):
     pipeline, X = penguins
     inputs = tensors(X)

@@ -105,12 +105,19 @@ def test_a_file_of_others_and_a_bad_limit(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     path = tmp_path / "other.onnx"
-    path.write_bytes(b"something else")
-    with pytest.raises(SystemExit, match=r"skdl\.serving: .* is no ONNX file, or a damaged"):
-        main([str(path)])
-    with pytest.raises(SystemExit):
-        main([str(path), "--max-rows", "0"])
-    assert "'0' is no integer of at least 1" in capsys.readouterr().err
+    for content in (b"something else", b""):
+        path.write_bytes(content)
+        for workers in ("1", "2"):
+            with pytest.raises(SystemExit, match=f"{path}' is no ONNX file, or a damaged"):
+                main([str(path), "--workers", workers])
+    for wrong in (["--max-rows", "0"], ["--port", "65536"], ["--port=-1"], ["--port", "http"]):
+        with pytest.raises(SystemExit):
+            main([str(path), *wrong])
+    told = capsys.readouterr().err
+    assert "'0' is no integer of at least 1" in told
+    assert "'65536' is no port, an integer from 0 to 65535" in told
+    assert "'-1' is no port" in told
+    assert "'http' is no port" in told
 
 
 def test_a_missing_package_says_what_to_install(file, monkeypatch):

@@ -83,9 +83,9 @@ WRONG = {
     "a gap in a category": (RECORDS, rows(island=None), 400, "column 'island' holds ['']"),
     "a gap that is not filled": (
         RECORDS, rows({}, {"mass": None}), 400,
-        'of row 1 would not be a finite number: "mass" is missing there',
+        "row 1 of column 'mass' has a missing value, which the estimator refuses",
     ),
-    "NaN that is not filled": (RECORDS, rows(mass=float("nan")), 400, '"mass" is missing there'),
+    "NaN that is not filled": (RECORDS, rows(mass=float("nan")), 400, "'mass' has a missing"),
     # ------------------------------------------------------------- tensors
     "no inputs": (TENSORS, "{}", 400, "'inputs' is no list of objects"),
     "inputs that are none": (TENSORS, '{"inputs": [1]}', 400, "'inputs' is no list of objects"),
@@ -141,7 +141,7 @@ WRONG = {
     "beyond half precision": (
         TENSORS, inputs(tensor("mass", [7e4], "FP16")), 400, "Expected numbers that FP16 can hold",
     ),
-    "a gap among tensors": (TENSORS, inputs(tensor("mass", [None])), 400, '"mass" is missing'),
+    "a gap among tensors": (TENSORS, inputs(tensor("mass", [None])), 400, "'mass' has a missing"),
     "an unknown output": (TENSORS, inputs(outputs=[{"name": "y"}]), 400, 'no outputs "y"'),
     "outputs that are none": (TENSORS, inputs(outputs=3), 400, "'outputs' is no list of objects"),
     "another model": ("/v2/models/x/infer", "{}", 404, 'no model "x". Expected "penguins"'),

@@ -1,5 +1,6 @@
 """Searches whose task is stored with the study, and workers from the command line."""
 
+import csv
 import os
 import re
 import signal
@@ -15,7 +16,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import make_scorer, mean_absolute_error
 from sklearn.model_selection import GroupKFold, KFold
 from sklearn.pipeline import make_pipeline
@@ -188,6 +189,8 @@ def test_what_cannot_be_published_is_refused(table, storage, tmp_path):
         publish(
             make_search(storage, make_pipeline(FunctionTransformer(lambda x: x), Ridge())), X, y
         )
+    with pytest.raises(TypeError, match=r"cannot be written.*generator.*cv=list\(splits\)"):
+        publish(make_search(storage, cv=(split for split in KFold(3).split(X))), X, y)
     assert not Path(storage).exists()
 
 
@@ -338,3 +341,35 @@ def test_no_pickle_is_read_from_a_storage():
     """Optuna's storages hold JSON, and what is ours there is JSON and the format of skdl.io."""
     source = "".join(path.read_text() for path in Path(_task.__file__).parent.glob("*.py"))
     assert not re.search(r"import (pickle|joblib|cloudpickle)|allow_pickle=True", source)
+
+
+@pytest.mark.parametrize("options", [{}, {"encoding": "utf-8-sig"}, {"quoting": csv.QUOTE_ALL}])
+def test_labels_and_groups_that_are_text(table, storage, tmp_path, options):
+    named = table.assign(quality=np.where(table["quality"] > 0, "good", "bad"))
+    named = named.assign(site=named["site"].map("site {}".format))
+    named.to_csv(tmp_path / "table.csv", index=False, **options)
+    X, y = rows(pd.read_csv(tmp_path / "table.csv"))
+    search = make_search(
+        storage, LogisticRegression(), {"C": [0.1, 1.0]}, n_trials=1, cv=GroupKFold(3)
+    )
+    publish(search, X.drop(columns="site"), y, groups=X["site"])
+    work(storage, tmp_path, "--target", "quality", "--fit", "groups=site")
+    assert trials_in(storage)[0].state == TrialState.COMPLETE
+
+
+def test_files_that_cannot_be_read_are_named(table, storage, tmp_path):
+    publish(make_search(storage), *rows(table))
+    np.save(tmp_path / "alone.npy", np.arange(3))
+    (tmp_path / "alone.npy").rename(tmp_path / "alone.npz")
+    np.savez(tmp_path / "objects.npz", X=np.array([object()]), y=np.arange(1))
+    for name, content in (
+        ("empty.npz", b""), ("other.npz", b"abc"), ("empty.csv", b""), ("latin.csv", b"a\n\xe9\n"),
+        ("ragged.csv", b"a,b\n1,2\n1,2,3\n"), ("other.parquet", b"abc"),
+    ):  # fmt: skip
+        (tmp_path / name).write_bytes(content)
+    for path in sorted(tmp_path.glob("*.*")):
+        if path.stem not in {"table", "study"}:
+            wrong = refusal(storage, tmp_path, "--target", "y", data=path.name)
+            assert re.match(f"skdl.worker: --data '{path}' cannot be read .*Expected an?", wrong), (
+                path
+            )

@@ -149,6 +149,9 @@ class Numbers:
             return None
         kind = kind_of(values)
         if kind != self.kind:
+            # True is 1, here as among the levels of a category.
+            if self.kind == "number" and _same_cells(values, {"numbers"}):
+                return None
             return _NOUNS[self.kind], _described(kind, values), _CURES[self.kind]
         if kind == "date" and has_time_zone(values) != self.has_zone:
             held = ("dates without a time zone", "dates with a time zone")

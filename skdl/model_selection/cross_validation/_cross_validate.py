@@ -31,6 +31,7 @@ from skdl.model_selection._arguments import (
     N_JOBS,
     SCORING,
     check_data,
+    weights_among,
 )
 from skdl.model_selection._duplicates import warn_about_duplicates
 from skdl.model_selection._metadata import split_rows
@@ -214,8 +215,8 @@ def cross_validate(
     """
     given = locals()
     check_parameters(_OWNER, {name: given[name] for name in _CONSTRAINTS}, _CONSTRAINTS)
-    X, y, groups = check_data(_OWNER, estimator, X, y, groups=groups)
     params = {} if params is None else dict(params)
+    X, y, groups, *_ = check_data(_OWNER, estimator, X, y, groups=groups, **weights_among(params))
     splitter = check_folds(
         cv,
         y,

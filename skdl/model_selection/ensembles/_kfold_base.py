@@ -36,7 +36,7 @@ from skdl.estimators.base import (
     predicted_quantiles,
 )
 from skdl.exceptions import InvalidParameterError
-from skdl.model_selection._arguments import MOST, check_data
+from skdl.model_selection._arguments import MOST, check_data, weights_among
 from skdl.model_selection._curves import mean_curve
 from skdl.model_selection._lockstep import ensure_lockstep, with_sklearn_config
 from skdl.model_selection._metadata import known_metadata, routed_splitter, split_rows
@@ -207,7 +207,7 @@ class BaseKFoldEnsemble(BaseAveraging):
         """
         owner = type(self).__name__
         check_parameters(owner, self.get_params(deep=False), self._constraints)
-        X, y = check_data(owner, self.estimator, X, y)
+        X, y, *_ = check_data(owner, self.estimator, X, y, **weights_among(fit_params))
         y = np.asarray(y) if isinstance(y, list) else y
         if num_samples(X) <= 1:
             raise ValueError(f"{owner}: n_samples=1 cannot be split. Expected 2 rows or more.")

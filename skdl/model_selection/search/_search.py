@@ -22,7 +22,7 @@ from skdl._compat_model_selection import (
     scorers_of_search,
 )
 from skdl._compat_sklearn import check_method_params
-from skdl.model_selection._arguments import check_data
+from skdl.model_selection._arguments import check_data, weights_among
 from skdl.model_selection._lockstep import leave_workers
 from skdl.model_selection._metadata import known_metadata, routed_splitter, split_rows
 from skdl.model_selection._random_splits import warn_about_random_splits
@@ -46,7 +46,7 @@ from skdl.model_selection.search._space import check_function, make_space
 from skdl.model_selection.search._start import fixed_guesses, make_start, place_of_start
 from skdl.model_selection.search._study import describe_study, sampler_of, study_of_search
 from skdl.model_selection.search._trials import Trials
-from skdl.model_selection.search._warnings import warn_if_no_better, warn_of_unjudged_trials
+from skdl.model_selection.search._warnings import warn_if_no_better, warn_of_trials
 from skdl.model_selection.search._workers import (
     is_only_begun,
     is_part_of_search,
@@ -205,8 +205,10 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
     scorer_, multimetric_ :
         As in scikit-learn's searches.
 
-    See Also -------- cross_validate : To score one choice of parameters, or this search itself
-    (nested). OptunaPruning : For objectives of your own.
+    See Also
+    --------
+    cross_validate : To score one choice of parameters, or this search itself (nested).
+    OptunaPruning : For objectives of your own.
 
     Notes
     -----
@@ -343,7 +345,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         given = X, y, params
         forget_results(self)
         scorers, refit_metric = scorers_of_search(self)
-        X, y = check_data(_OWNER, self.estimator, X, y)
+        X, y, *_ = check_data(_OWNER, self.estimator, X, y, **weights_among(params))
         params = check_method_params(X, params=params)
         routed = fit_params_by_consumer(self, params)
         base = clone(self.estimator)
@@ -418,7 +420,7 @@ class OptunaSearchCV(EnsembleMixin, SavedSearchMixin, BaseSearchCV, CallbackSupp
         trials_of_results = self._set_results(space, start, metrics, objectives)
         check_outcome(self.cv_results_, trials_of_results, self.timeout)
         warn_if_no_better(self, trials_of_results, splits, objectives)
-        warn_of_unjudged_trials(self, trials, is_judged=is_judged)
+        warn_of_trials(self, trials, is_judged=is_judged)
         if self.refit is not False:
             self._fit_best(base, tasks, X, y, routed.estimator.fit, metadata)
         tasks.end()

@@ -102,6 +102,9 @@ class Trials:
         # Scores and losses must not meet in one study, so the first score decides for all trials.
         self._is_scored_by_epoch = False
         self.problem = ""
+        self._raised: dict[int, Exception] = {}
+        # Of guesses that a function of the user's did not ask for, by trial.
+        self.unused: dict[int, list[str]] = {}
         self._library = self.make_library(self.estimator, self.folds)
         self._epoch_scorer = _scorer_of(self.folds.scorer, self.objectives[0])
 
@@ -118,6 +121,20 @@ class Trials:
 
     def __call__(self, trials: list[optuna.Trial]) -> list[Outcome]:
         """Evaluate trials together; return how each ended."""
+        try:
+            return self._evaluate_together(trials)
+        except Exception as error:
+            if not any(raised is error for raised in self._raised.values()):
+                raise
+            # The others are not to blame for it: they are done again, once it is mended.
+            return [
+                Outcome.failed(_reason(error), error)
+                if self._raised.get(trial.number) is error
+                else Outcome.cut_short()
+                for trial in trials
+            ]
+
+    def _evaluate_together(self, trials: list[optuna.Trial]) -> list[Outcome]:
         # One after another, as a sampler looks at what it has suggested to the others.
         suggested = [(trial, self._suggest(trial)) for trial in trials]
         if len(suggested) == 1:
@@ -139,12 +156,16 @@ class Trials:
             trial.set_user_attr(_START, self.start.texts)
             return {}
         try:
-            return self.space.suggest(trial)
+            params = self.space.suggest(trial)
         except Exception as error:
             # Of wrong names no trial would fare better, and samplers are not the user's to mend.
             if self.space.names is not None or isinstance(error, InvalidParameterError):
+                self._raised[trial.number] = error
                 raise
-            return self._outcome_of_error(error)
+            return self._outcome_of_error(trial, error)
+        if unused := [name for name in fixed_params(frozen) if name not in trial.params]:
+            self.unused[trial.number] = unused
+        return params
 
     def _evaluate(self, trial: optuna.Trial, params: dict[str, Any] | Outcome) -> Outcome:
         start = time.monotonic()
@@ -172,16 +193,17 @@ class Trials:
         try:
             folds = self._run(trial, clone(self.estimator).set_params(**params), curve)
         except Exception as error:  # noqa: BLE001 - recorded with the trial
-            return self._outcome_of_error(error)
+            return self._outcome_of_error(trial, error)
         self.problem = self.problem or unscored(folds)
         return self._record_scores(trial, folds)
 
-    def _outcome_of_error(self, error: Exception) -> Outcome:
+    def _outcome_of_error(self, trial: optuna.Trial, error: Exception) -> Outcome:
         if isinstance(error, TrialPruned):
             return Outcome.pruned(str(error))
         if self.folds.error_score == "raise":
+            self._raised[trial.number] = error
             raise error
-        return Outcome.failed(_shorten(f"{type(error).__name__}: {error}"))
+        return Outcome.failed(_reason(error))
 
     def _run(self, trial: optuna.Trial, estimator: Any, curve: MeanCurve) -> list[Fold]:
         if isinstance(self.pruner, WilcoxonPruner) and len(self.objectives) == 1:
@@ -296,7 +318,7 @@ class Trials:
             try:
                 scorer(estimator, X, *(() if y is None else (y,)), **params)
             except Exception as error:  # noqa: BLE001 - a scorer is the user's code
-                return _shorten(f"{type(error).__name__}: {error}")
+                return _reason(error)
         return "a score is NaN"
 
 
@@ -329,6 +351,10 @@ def _exception(trace: str) -> str:
     start = next((i for i, line in enumerate(lines) if not line.startswith(" ")), 0)
     kind, *message = "\n".join(lines[start:]).partition(":")
     return "".join([kind.rpartition(".")[2], *message])
+
+
+def _reason(error: Exception) -> str:
+    return _shorten(f"{type(error).__name__}: {error}")
 
 
 def _shorten(reason: str) -> str:

@@ -10,6 +10,7 @@ from optuna.pruners import BasePruner, NopPruner
 from optuna.trial import TrialState
 
 from skdl._compat import HAS_CALLBACKS
+from skdl._validation import list_values
 from skdl.exceptions import NoImprovementWarning
 from skdl.model_selection._split import rows_of_splits
 from skdl.model_selection.cross_validation import corrected_t_test
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
     from skdl._compat_model_selection import BaseSearchCV
     from skdl.model_selection.search._trials import Trials
 
-__all__ = ["warn_if_no_better", "warn_of_unjudged_trials"]
+__all__ = ["warn_if_no_better", "warn_of_trials"]
 
 _OWNER = "OptunaSearchCV"
 # Chance of a warning too few, were there no difference: that of the usual two-sided test.
 _SIGNIFICANCE = 0.05
+_MOST_NAMED = 5
 
 
 def warn_if_no_better(
@@ -103,7 +105,13 @@ def _warn_if_within_noise(
     )
 
 
-def warn_of_unjudged_trials(search: BaseSearchCV, trials: Trials, *, is_judged: bool) -> None:
+def warn_of_trials(search: BaseSearchCV, trials: Trials, *, is_judged: bool) -> None:
+    """Warn of trials that were not what they were to be."""
+    _warn_of_unjudged_trials(search, trials, is_judged=is_judged)
+    _warn_of_unused_names(trials)
+
+
+def _warn_of_unjudged_trials(search: BaseSearchCV, trials: Trials, *, is_judged: bool) -> None:
     """Warn where trials could not be pruned, though they were to be."""
     is_chosen = isinstance(search.pruner, BasePruner) and not isinstance(search.pruner, NopPruner)
     reported = (t.intermediate_values for t in search.study_.get_trials(deepcopy=False))
@@ -118,4 +126,18 @@ def warn_of_unjudged_trials(search: BaseSearchCV, trials: Trials, *, is_judged: 
     else:
         return
     # The decorator of `fit` is a frame of its own.
-    warnings.warn(f"{_OWNER}: {message}", UserWarning, stacklevel=3 + HAS_CALLBACKS)
+    warnings.warn(f"{_OWNER}: {message}", UserWarning, stacklevel=4 + HAS_CALLBACKS)
+
+
+def _warn_of_unused_names(trials: Trials) -> None:
+    """Warn of guesses that name what the function of the user's does not suggest."""
+    if not trials.unused:
+        return
+    number, names = next(iter(trials.unused.items()))
+    warnings.warn(
+        f"{_OWNER}: initial_params name {list_values(names, _MOST_NAMED)}, which the function "
+        f"given as param_distributions did not suggest in trial {number}: the sampler chose in "
+        "their place. Expected the names that it gives to trial.suggest_float or the like.",
+        UserWarning,
+        stacklevel=4 + HAS_CALLBACKS,
+    )

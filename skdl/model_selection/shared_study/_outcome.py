@@ -33,12 +33,15 @@ class Outcome:
         Why it ended early; empty if it did not.
     is_counted : bool
         Whether it uses up a trial of the budget.
+    error : Exception or None
+        To be raised once all outcomes are recorded.
     """
 
     state: TrialState
     values: tuple[float, ...] | None = None
     reason: str = ""
     is_counted: bool = True
+    error: Exception | None = dataclasses.field(default=None, compare=False)
 
     @classmethod
     def completed(cls, values: float | Sequence[float]) -> Outcome:
@@ -56,9 +59,14 @@ class Outcome:
         return cls(TrialState.PRUNED, reason=reason)
 
     @classmethod
-    def failed(cls, reason: str) -> Outcome:
-        """Return the outcome of a trial that went wrong."""
-        return cls(TrialState.FAIL, reason=reason)
+    def failed(cls, reason: str, error: Exception | None = None) -> Outcome:
+        """Return the outcome of a trial that went wrong, with an error to raise if there is one."""
+        return cls(TrialState.FAIL, reason=reason, error=error)
+
+    @classmethod
+    def cut_short(cls) -> Outcome:
+        """Return the outcome of a trial beside which another raised, to be done again."""
+        return cls(TrialState.FAIL, reason="cut short by another trial's error", is_counted=False)
 
     @classmethod
     def interrupted(cls) -> Outcome:

@@ -123,7 +123,8 @@ def run_study(
     ------
     KeyboardInterrupt
         Trials under way are recorded as interrupted, what has ended is kept. The same happens with
-        any other error that `evaluate` lets through, which fails the trials that it was given.
+        any other error that `evaluate` lets through, which fails the trials that it was given; an
+        error of one outcome is raised once all outcomes are recorded.
     """
     storage = storage_of(study)
     shared = not isinstance(storage, InMemoryStorage)
@@ -383,6 +384,9 @@ class _Worker:
         for trial in finished:
             for callback in callbacks:
                 callback(self._study, trial)
+        for outcome in outcomes:
+            if outcome.error is not None:
+                raise outcome.error
         if Outcome.interrupted() in outcomes:
             raise KeyboardInterrupt
 

@@ -216,6 +216,15 @@ def test_other_tables_are_refused(change, message, table):
         network.predict(change(X))
 
 
+@pytest.mark.parametrize("dtype", [bool, object, "boolean"])
+def test_booleans_are_numbers_where_fit_saw_numbers(dtype, table):
+    X, y = table
+    network = MLPRegressor(**WITH_GAPS).fit(X, y)
+    flags = X.assign(age=pd.Series(np.arange(len(X)) % 2 == 0, index=X.index).astype(dtype))
+    expected = network.predict(X.assign(age=(np.arange(len(X)) % 2 == 0).astype(float)))
+    np.testing.assert_array_equal(network.predict(flags), expected)
+
+
 def test_texts_are_refused_unless_asked_for(table):
     with pytest.raises(ValueError, match=r"could not convert|Cannot cast"):
         MLPRegressor(**PLAIN).fit(*table)

@@ -390,3 +390,28 @@ def test_ctrl_c_before_anything_is_finished(data):
         search.fit(*data)
     assert search.cv_results_["params"] == []
     assert not hasattr(search, "best_params_")
+
+
+@pytest.mark.filterwarnings("ignore::skdl.exceptions.NoImprovementWarning")
+@pytest.mark.parametrize("together", [1, 4])
+def test_an_error_that_is_raised_costs_no_other_trial_of_a_study_that_goes_on(
+    together, data, tmp_path
+):
+    search = searched(
+        pipeline(),
+        {"mlp__batch_size": [8, 16, -1]},
+        error_score="raise",
+        trials_together=together,
+        n_trials=4,
+        start_trial=True,
+        storage=str(tmp_path / "study.log"),
+        study_name="mended",
+    )
+    with pytest.raises(InvalidParameterError, match="batch_size=-1"):
+        search.fit(*data)
+    blamed = [t for t in search.study_.trials if is_counted(t) and t.state == TrialState.FAIL]
+    assert [t.params["mlp__batch_size"] for t in blamed] == [-1]
+    with pytest.warns(FitFailedWarning, match="1 of 4 trials failed"):
+        search.set_params(error_score=np.nan).fit(*data)
+    assert sorted(search.cv_results_["state"]) == ["complete"] * 3 + ["failed"]
+    assert np.isfinite(search.start_score_)

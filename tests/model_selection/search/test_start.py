@@ -418,3 +418,13 @@ def test_first_guesses_come_after_the_start(kept, data):
 def test_guess_outside_of_the_space_is_refused(guess, told, data):
     with pytest.raises(InvalidParameterError, match=told):
         searched(initial_params=[guess]).fit(*data)
+
+
+def test_guess_that_a_function_does_not_ask_for_is_told(data):
+    def space(trial):
+        return {"alpha": trial.suggest_float("a", 1.0, 9.0)}
+
+    with pytest.warns(UserWarning, match="initial_params name 'alpha', which .* in trial 1"):
+        searched(space=space, initial_params=[{"alpha": 7.0}], n_trials=2).fit(*data)
+    fitted = searched(space=space, initial_params=[{"a": 7.0}], n_trials=2).fit(*data)
+    assert fitted.cv_results_["params"][1] == {"alpha": 7.0}
