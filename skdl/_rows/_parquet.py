@@ -89,13 +89,13 @@ class ParquetRows(RowSource):
         self.data = data
         self.target = target
         self.buffer_rows = int(buffer_rows)
-        dataset, columns = dataset_of(owner, data)
+        dataset, schema, columns = dataset_of(owner, data)
         # What pandas knows of columns is left aside: it would make some of them an index.
-        self._schema = dataset.schema.remove_metadata()
+        self._schema = schema.remove_metadata()
         names = list(self._schema.names)
         self._targets = _listed(owner, "target", target, names)
         chosen = _listed(owner, "features", features, names)
-        others = {*self._targets, *index_columns(dataset.schema)}
+        others = {*self._targets, *index_columns(schema)}
         self.feature_names = chosen or [name for name in names if name not in others]
         both = [name for name in self.feature_names if name in self._targets]
         if both:

@@ -19,7 +19,7 @@ _ENDINGS = (".parquet", ".pq", ".parq")
 _HIDDEN = ("_", ".")
 
 
-def dataset_of(owner: str, data: Any) -> tuple[Any, dict[str, list[str]]]:
+def dataset_of(owner: str, data: Any) -> tuple[Any, Any, dict[str, list[str]]]:
     """Return the dataset of a path, of several, or `data` if it is one.
 
     A column that has numbers of different types in several files has the one that holds them all:
@@ -34,6 +34,8 @@ def dataset_of(owner: str, data: Any) -> tuple[Any, dict[str, list[str]]]:
     Returns
     -------
     dataset : pyarrow.dataset.Dataset
+    schema : pyarrow.Schema
+        By which all its files can be read.
     columns : dict of str to list of str
         Of each file that was found at a path.
 
@@ -49,7 +51,7 @@ def dataset_of(owner: str, data: Any) -> tuple[Any, dict[str, list[str]]]:
         import pyarrow as pa
         import pyarrow.dataset
     if isinstance(data, pyarrow.dataset.Dataset):
-        return data, {}
+        return data, data.schema, {}
     several = data if isinstance(data, list | tuple) else [data]
     if not several or not all(isinstance(path, str | Path) for path in several):
         raise InvalidParameterError(
@@ -66,13 +68,13 @@ def dataset_of(owner: str, data: Any) -> tuple[Any, dict[str, list[str]]]:
         )
     files = [str(file) for path in paths for file in _files_of(owner, path)]
     is_folder = len(paths) == 1 and paths[0].is_dir()
-    kinds: dict[str, Any] = {
-        "format": "parquet",
-        "partitioning": "hive",
-        "partition_base_dir": str(paths[0]) if is_folder else None,
-    }
     try:
-        dataset = pyarrow.dataset.dataset(files, **kinds)
+        dataset = pyarrow.dataset.dataset(
+            files,
+            format="parquet",
+            partitioning="hive",
+            partition_base_dir=str(paths[0]) if is_folder else None,
+        )
     except (pa.ArrowException, OSError) as error:
         raise _no_parquet(owner, files[0], error) from error
     schema, columns = dataset.schema, {}
@@ -87,7 +89,7 @@ def dataset_of(owner: str, data: Any) -> tuple[Any, dict[str, list[str]]]:
             ) from error
         except (pa.ArrowException, OSError) as error:
             raise _no_parquet(owner, fragment.path, error) from error
-    return pyarrow.dataset.dataset(files, schema=schema, **kinds), columns
+    return dataset, schema, columns
 
 
 def _of_both(first: Any, second: Any) -> Any:

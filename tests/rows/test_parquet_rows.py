@@ -214,6 +214,8 @@ def test_an_index_of_pandas_is_no_feature(frame, tmp_path):
     shuffled.to_parquet(tmp_path / "shuffled.parquet")
     rows = ParquetRows(tmp_path / "shuffled.parquet", target="price")
     assert rows.feature_names == [*NUMBERS, "city", "kind"]
+    shuffled.assign(a=1).to_parquet(tmp_path / "whole_numbers.parquet")
+    assert ParquetRows(tmp_path, target="price").feature_names == rows.feature_names
     named = ParquetRows(tmp_path / "shuffled.parquet", features=["a", "__index_level_0__"])
     assert named.read_frame(0).shape == (N_ROWS, 2)
     np.testing.assert_array_equal(np.asarray(named)[:, 1], shuffled.index)
