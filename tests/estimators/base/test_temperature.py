@@ -250,4 +250,4 @@ def test_python_names_the_method_and_no_class_that_users_do_not_know():
     with pytest.raises(TypeError, match=r"^predict\(\) got an unexpected keyword"):
         ensemble.predict(X, return_std=True)
     with pytest.raises(TypeError, match=r"^fit\(\) missing"):
-        ensemble.fit(X)
+        ensemble.fit()

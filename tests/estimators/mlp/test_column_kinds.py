@@ -98,7 +98,6 @@ DIFFERENT = {
     "text for numbers": ("int8", TEXT, r"numbers in fit.*'1067.0'.*pd\.to_numeric"),
     "dates for numbers": ("int8", pd.Series(DAYS), r"numbers in fit.*dates, such as '2024-01-01"),
     "text for numbers in objects": ("object of numbers", TEXT, r"pd\.to_numeric"),
-    "booleans for numbers": ("Int64", pd.Series([True, False]), "numbers in fit"),
     "text for levels that are numbers": ("category of numbers", TEXT, "numbers, as in fit"),
     "text for booleans": ("bool", pd.Series(["True", "False"]), "numbers, as in fit"),
     "dates for text": ("text", pd.Series(DAYS), "text, such as '01067' in fit.*dates"),
