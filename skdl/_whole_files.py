@@ -26,6 +26,7 @@ def write_whole(path: Path, data: bytes, *, private: bool = False) -> None:
     OSError
         As of a full disk. What stood at `path` then still stands there, and nothing else is left.
     """
+    path = path.resolve()  # a link stays one
     if path.is_dir():
         raise IsADirectoryError(
             f"{str(path)!r} is a folder. Expected the path of a file, which may not exist yet."

@@ -218,28 +218,35 @@ class ParquetRows(RowSource):
 
         pieces = self._pieces[number]
         paths = sorted({getattr(piece, "path", "") for piece in pieces})
+        owner = type(self).__name__
+        unlike_before = OSError(
+            f"{owner}: rows of {show(paths)} are not what they were when this {owner} was made. "
+            f"Expected files that stay as they are; if they changed, make {owner} anew."
+        )
+        sizes = self._file_sizes
+        is_same = all(_size(path) == sizes[path] for path in paths if path in sizes)
         try:
-            is_same = all(
-                Path(path).stat().st_size == self._file_sizes[path]
-                for path in paths
-                if path in self._file_sizes
-            )
             table = pa.concat_tables(
                 [piece.to_table(schema=self._schema, columns=list(names)) for piece in pieces]
             )
+        except MemoryError:
+            raise
         except (pa.ArrowException, OSError) as error:
-            raise self._unlike_before(paths, f": {error}") from error
+            if not is_same:
+                raise unlike_before from error
+            raise OSError(f"{owner}: rows of {show(paths)} cannot be read: {error}") from error
         start, stop = self.block_starts[number : number + 2].tolist()
         if not is_same or table.num_rows != stop - start:
-            raise self._unlike_before(paths)
+            raise unlike_before
         return table
 
-    def _unlike_before(self, paths: Sequence[str], why: str = "") -> OSError:
-        owner = type(self).__name__
-        return OSError(
-            f"{owner}: rows of {show(paths)} are not what they were when this {owner} was made"
-            f"{why}. Expected files that stay as they are; if they changed, make {owner} anew."
-        )
+
+def _size(path: str) -> int | None:
+    """Return the bytes of a file; None if it is gone."""
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return None
 
 
 def _listed(owner: str, parameter: str, value: Any, names: Sequence[str]) -> list[str]:

@@ -75,6 +75,11 @@ def dataset_of(owner: str, data: Any) -> tuple[Any, Any, dict[str, list[str]]]:
             partitioning="hive",
             partition_base_dir=str(paths[0]) if is_folder else None,
         )
+    except pa.ArrowTypeError as error:
+        raise InvalidParameterError(
+            f"{owner}: a column of {files[0]} is of another kind than the names of folders say "
+            f"({error}). Expected another name for one of them."
+        ) from error
     except (pa.ArrowException, OSError) as error:
         raise _no_parquet(owner, files[0], error) from error
     schema, columns = dataset.schema, {}
@@ -98,7 +103,31 @@ def _of_both(first: Any, second: Any) -> Any:
 
     if first.names[: len(second)] == second.names and first.types[: len(second)] == second.types:
         return first
-    return pa.unify_schemas([first, second.remove_metadata()], promote_options="permissive")
+    second = second.remove_metadata()
+    for i, field in enumerate(second):
+        place = first.get_field_index(field.name)
+        if place >= 0:
+            kinds = _plainly(first.field(place).type, field.type)
+            first = first.set(place, first.field(place).with_type(kinds[0]))
+            second = second.set(i, field.with_type(kinds[1]))
+    return pa.unify_schemas([first, second], promote_options="permissive")
+
+
+def _plainly(first: Any, second: Any) -> tuple[Any, Any]:
+    """Return kinds of a column, categories as their levels and booleans as numbers, if need be."""
+    import pyarrow as pa
+
+    is_category = pa.types.is_dictionary
+    if is_category(first) != is_category(second):
+        first, second = (kind.value_type if is_category(kind) else kind for kind in (first, second))
+    if pa.types.is_boolean(first) != pa.types.is_boolean(second) and pa.null() not in {
+        first,
+        second,
+    }:
+        first, second = (
+            pa.uint8() if pa.types.is_boolean(kind) else kind for kind in (first, second)
+        )
+    return first, second
 
 
 def _no_parquet(owner: str, path: str, error: Exception) -> InvalidParameterError:
@@ -111,11 +140,17 @@ def _no_parquet(owner: str, path: str, error: Exception) -> InvalidParameterErro
 def _files_of(owner: str, path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
+    import pyarrow.fs
+
+    # Unlike pathlib, Arrow goes into folders that are links.
+    found = pyarrow.fs.LocalFileSystem().get_file_info(
+        pyarrow.fs.FileSelector(str(path), recursive=True)
+    )
     files = [
-        file
-        for file in path.rglob("*")
-        if file.is_file()
-        and not any(part.startswith(_HIDDEN) for part in file.relative_to(path).parts)
+        Path(each.path)
+        for each in found
+        if each.is_file
+        and not any(part.startswith(_HIDDEN) for part in Path(each.path).relative_to(path).parts)
     ]
     files = [file for file in files if file.suffix.lower() in _ENDINGS] or files
     if not files:

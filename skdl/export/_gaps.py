@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from skdl.export._graph import InputColumn
 
 __all__ = ["note_refused_gaps"]
 
-# Of an array, as many columns are tried one by one.
-_MOST_TRIED = 64
+# Of a sequence; steps are alike.
+_MOST_STEPS = 16
 
 
 def note_refused_gaps(inputs: Sequence[InputColumn], estimator: Any, X: Any) -> None:
@@ -41,9 +41,10 @@ def note_refused_gaps(inputs: Sequence[InputColumn], estimator: Any, X: Any) -> 
                 column.refuses_gaps = not _takes(estimator, _with_gaps(row, [column.name]))
     elif inputs[0].kind == "array" and inputs[0].dtype.startswith("float"):
         row = np.array(X[:1], inputs[0].dtype)
-        inputs[0].refuses_gaps = row.shape[1] <= _MOST_TRIED and not any(
-            _takes(estimator, tried) for tried in _rows_with_gaps(row)
-        )
+        is_table = row.ndim == len(("rows", "columns"))
+        n_tried = row.shape[1] if is_table else min(row.shape[1], _MOST_STEPS)
+        refused = [i for i in range(n_tried) if not _takes(estimator, _with_gap(row, i))]
+        inputs[0].refuses_gaps = refused if is_table else len(refused) == n_tried
 
 
 def _may_have_gaps(column: pd.Series) -> bool:
@@ -52,16 +53,17 @@ def _may_have_gaps(column: pd.Series) -> bool:
 
 
 def _with_gaps(row: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
-    return row.assign(**dict.fromkeys(names, np.nan))
+    row = row.copy()
+    for name in names:
+        row[name] = np.nan
+    return row
 
 
-def _rows_with_gaps(row: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield a row of gaps alone, then rows with a gap in one column, or in one step of many."""
-    yield np.full_like(row, np.nan)
-    for column in range(row.shape[1]):
-        tried = row.copy()
-        tried[:, column] = np.nan
-        yield tried
+def _with_gap(row: np.ndarray, column: int) -> np.ndarray:
+    """Return a row with a gap in one column, or in one step of a sequence."""
+    row = row.copy()
+    row[:, column] = np.nan
+    return row
 
 
 def _takes(estimator: Any, row: Any) -> bool:

@@ -92,8 +92,8 @@ class InputColumn:
         Whether other levels are an error.
     fills_gaps : bool
         Whether missing values are filled before levels are looked up.
-    refuses_gaps : bool
-        Whether the estimator refuses missing numbers.
+    refuses_gaps : bool or list of int
+        Whether the estimator refuses missing numbers; of rows of an array, in which columns.
     """
 
     name: str
@@ -103,7 +103,7 @@ class InputColumn:
     levels: list[Any] | None = None
     refuses_others: bool = False
     fills_gaps: bool = False
-    refuses_gaps: bool = False
+    refuses_gaps: bool | list[int] = False
 
 
 class Graph:

@@ -89,6 +89,8 @@ class OnnxModel:
             self.session_ = onnxruntime.InferenceSession(
                 str(self._path), options, providers=["CPUExecutionProvider"]
             )
+        except (MemoryError, OSError):
+            raise
         except Exception as error:  # a class of its own for each kind of damage
             raise ValueError(
                 f"OnnxModel: {str(self._path)!r} is no ONNX file, or a damaged one: {error}. "
@@ -286,8 +288,10 @@ def _rows(described: dict[str, Any], X: Any) -> NDArray[Any]:
 
 def _check_gaps(described: dict[str, Any], rows: NDArray[Any], what: str) -> None:
     """Refuse gaps where the estimator does: a node may make any number of them."""
-    if not described.get("refuses_gaps"):
+    refused = described.get("refuses_gaps")
+    if not refused:
         return
+    rows = rows if refused is True else rows[:, refused]
     is_gap = np.isnan(rows.reshape(len(rows), -1)).any(1)
     if is_gap.any():
         raise ValueError(

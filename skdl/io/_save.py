@@ -102,6 +102,8 @@ def to_bytes(estimator: Any) -> bytes:
             f"{owner}: an object in it holds itself, which skops cannot write. Expected a model "
             "function outside the estimator's class, or use pickle."
         ) from None
+    except (MemoryError, OSError):
+        raise
     except Exception as error:
         raise TypeError(
             f"{owner}: something in it cannot be written ({type(error).__name__}: {error}). "
@@ -131,6 +133,8 @@ def _check_loads(skops_io: Any, owner: str, data: bytes) -> None:
         raise TypeError(
             f"{owner}: what was written could not be read again: {error} Use pickle for it."
         ) from error
+    except (MemoryError, OSError):
+        raise
     except Exception as error:
         raise TypeError(
             f"{owner}: something in it cannot be found again by its name "

@@ -19,7 +19,12 @@ __all__ = ["check_entries"]
 
 
 def check_entries(
-    network: Network, X: Any, index: NDArray[np.int32] | None = None, *, owner: str = "predict"
+    network: Network,
+    X: Any,
+    index: NDArray[np.int32] | None = None,
+    *,
+    owner: str = "predict",
+    extents: dict[int, tuple[float, float]] | None = None,
 ) -> None:
     """Refuse rows in which an Embedding would look for a vector that it does not have.
 
@@ -34,6 +39,8 @@ def check_entries(
         Which rows of `X` count; all of them by default.
     owner : str
         Whose error it is.
+    extents : dict, optional
+        The least and largest entry of arrays that were looked at, by their ids; added to.
 
     Raises
     ------
@@ -43,11 +50,17 @@ def check_entries(
     if network.is_opaque or not isinstance(X, np.ndarray | LazyRows | sparse.csr_matrix):
         return
     n_entries = blueprint_of(network).n_entries
-    if n_entries is None or not X.shape[0] or _outside(X, n_entries) is None:
+    if n_entries is None or not X.shape[0]:
+        return
+    extents = {} if extents is None else extents
+    if id(X) not in extents:
+        extents[id(X)] = _extent(X)
+    if _outside(extents[id(X)], n_entries) is None:
         return
     # Those of other folds are theirs to be refused.
     own = X if index is None else X[index]
-    outside = _outside(np.asarray(own) if isinstance(own, LazyRows) else own, n_entries)
+    own = np.asarray(own) if isinstance(own, LazyRows) else own
+    outside = _outside(_extent(own), n_entries)
     if outside is not None:
         raise ValueError(
             f"{owner}: X holds {outside:g}, for which an Embedding of the network has no vector. "
@@ -57,10 +70,14 @@ def check_entries(
         )
 
 
-def _outside(X: Any, n_entries: int) -> float | None:
+def _extent(X: Any) -> tuple[float, float]:
+    return float(X.min()), float(X.max())
+
+
+def _outside(extent: tuple[float, float], n_entries: int) -> float | None:
     """Return a number without a vector, if there is one; NaN is for others to refuse."""
     # Fractions are cut off.
-    least, largest = float(X.min()), float(X.max())
+    least, largest = extent
     if least <= -1:
         return least
     return largest if largest >= n_entries else None

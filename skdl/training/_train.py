@@ -105,12 +105,13 @@ def _members(
     position: dict[Member, int] = {}
     groups: dict[Hashable, list[Member]] = {}
     abandoned: dict[int, AbortParallelCall] = {}
+    extents: dict[int, tuple[float, float]] = {}
     for i, job in enumerate(jobs):
         if job.call is not None and id(job.call) in abandoned:
             outcomes[i] = abandoned[id(job.call)]
             continue
         try:
-            _check_rows(job)
+            _check_rows(job, extents)
             reason = why_not_in_graph(job)
             if reason is not None:
                 _log.info("%s trains through keras.Model.fit: %s.", job.owner, reason)
@@ -126,10 +127,10 @@ def _members(
     return position, groups
 
 
-def _check_rows(job: Job) -> None:
+def _check_rows(job: Job, extents: dict[int, tuple[float, float]]) -> None:
     for rows in (job.train, job.validation, job.held_out):
         if rows is not None:
-            check_entries(job.network, rows.X, rows.index, owner=job.owner)
+            check_entries(job.network, rows.X, rows.index, owner=job.owner, extents=extents)
 
 
 def _warn_of_single_rows(job: Job) -> None:

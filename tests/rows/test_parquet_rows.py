@@ -243,6 +243,42 @@ def test_files_of_other_columns_are_refused_by_name(tmp_path):
         ParquetRows(tmp_path)
 
 
+def test_categories_beside_text_and_booleans_beside_numbers_are_taken(tmp_path):
+    first = pd.DataFrame({"town": pd.Categorical(["Ulm", "Bonn"]), "is_new": [True, False]})
+    second = pd.DataFrame({"town": ["Ulm", "Aalen"], "is_new": [0, 1]})
+    for frames in ({"a": first, "b": second}, {"a": second, "b": first}):
+        write(tmp_path, **frames)
+        rows = ParquetRows(tmp_path)
+        read = [rows.read_frame(i) for i in range(len(rows.block_starts) - 1)]
+        towns = [town for frame in read for town in frame["town"]]
+        assert towns == [town for frame in frames.values() for town in frame["town"]]
+        numbers = np.asarray(ParquetRows(tmp_path, features=["is_new"])).ravel()
+        np.testing.assert_array_equal(numbers, pd.concat(frames.values())["is_new"].astype(int))
+
+
+def test_folders_that_are_links_are_entered(frame, tmp_path):
+    real = tmp_path / "real"
+    real.mkdir()
+    write(real, rows=frame)
+    (tmp_path / "trips").mkdir()
+    (tmp_path / "trips" / "linked").symlink_to(real)
+    assert ParquetRows(tmp_path / "trips", features=NUMBERS).shape == (N_ROWS, 5)
+
+
+def test_a_column_that_the_folders_name_too_is_named(frame, tmp_path):
+    (tmp_path / "year=2020").mkdir()
+    write(tmp_path / "year=2020", rows=frame.assign(year="MMXX"))
+    with pytest.raises(ValueError, match=r"another kind than the names of folders say .*year"):
+        ParquetRows(tmp_path)
+
+
+def test_what_cannot_be_read_is_no_changed_file(tmp_path):
+    large, gap = pd.DataFrame({"a": [2**53 + 1, 1]}), pd.DataFrame({"a": [1.5, None]})
+    write(tmp_path, first=large, second=gap)
+    with pytest.raises(OSError, match=r"first.parquet.* cannot be read: .*9007199254740993"):
+        np.asarray(ParquetRows(tmp_path))
+
+
 def test_what_else_lies_in_a_folder_is_left_aside_or_named(frame, tmp_path):
     write(tmp_path, rows=frame)
     (tmp_path / "README.txt").write_text("sales by town")

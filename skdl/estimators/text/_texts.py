@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -126,7 +125,7 @@ def tokenizer(
 
 def _in_order(tokens: Any) -> list[Any]:
     """Return what a function of the user's made of a text."""
-    if not isinstance(tokens, Iterable) or isinstance(tokens, AbstractSet):
+    if not isinstance(tokens, Iterable) or isinstance(tokens, set | frozenset):
         kind = type(tokens).__name__
         raise ValueError(  # noqa: TRY004 - as of texts
             f"The analyzer returned {show(tokens)}, of type {kind}. Expected the tokens of a text "

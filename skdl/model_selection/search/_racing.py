@@ -35,10 +35,9 @@ _FEWEST_TRIALS = 5
 _FIRST_SHARE = 0.05
 # Of more trials at a time, the first halvings come earlier: what they cost grows with the trials.
 _MOST_AT_FIRST_RUNG = 64
-# Where waves of the learning rate end: "coslog4" has it at 0 where log2(1 + 15 t) is whole.
-_ENDS_OF_WAVES = (1 / 15, 3 / 15, 7 / 15)
-# A cosine is down at its very end only; these have half of the rate and a seventh.
-_LATE = (1 / 2, 3 / 4)
+# Waves of "coslog4" end where log2(1 + 15 t) is whole. A cosine is down at its very end only; these
+# have half of the rate and a seventh.
+_RATE_IS_DOWN = {"coslog4": (1 / 15, 3 / 15, 7 / 15), "cosine": (1 / 2, 3 / 4)}
 
 
 def rungs_of(n_epochs: int, schedule: str, n_together: int = 1) -> tuple[int, ...]:
@@ -46,8 +45,8 @@ def rungs_of(n_epochs: int, schedule: str, n_together: int = 1) -> tuple[int, ..
 
     Where the learning rate is high, the loss of a good network may be that of a poor one. So
     trials are compared where a schedule has the rate down; with a flat rate, after 5 % of the
-    epochs and at each doubling. More than 64 trials at a time are halved earlier than that, after
-    one epoch at the earliest: much worse than the others is seen at once (Egele et al. 2024,
+    epochs and at each doubling. There, more than 64 trials at a time are halved earlier than that,
+    after one epoch at the earliest: much worse than the others is seen at once (Egele et al. 2024,
     arXiv:2404.04111).
 
     Parameters
@@ -64,10 +63,9 @@ def rungs_of(n_epochs: int, schedule: str, n_together: int = 1) -> tuple[int, ..
     rungs : tuple of int
         In rising order, before the last epoch.
     """
-    if schedule == "coslog4":
-        epochs = [math.ceil(share * n_epochs) for share in _ENDS_OF_WAVES]
-    elif schedule == "cosine":
-        epochs = [math.ceil(share * n_epochs) for share in _LATE]
+    if schedule in _RATE_IS_DOWN:
+        epochs = [math.ceil(share * n_epochs) for share in _RATE_IS_DOWN[schedule]]
+        epochs = [e for e in epochs if e >= _FEWEST_EPOCHS]
     else:
         first = max(_FEWEST_EPOCHS, round(_FIRST_SHARE * n_epochs))
         while first > 1 and n_together > _MOST_AT_FIRST_RUNG:

@@ -193,6 +193,8 @@ def test_analyzers_may_yield_tokens():
     expected = TokenSequences(analyzer=str.split, max_length=2).fit_transform(TEXTS)
     np.testing.assert_array_equal(tokens.fit_transform(TEXTS), expected)
     np.testing.assert_array_equal(tokens.transform(TEXTS), expected)
+    once = TokenSequences(analyzer=lambda text: dict.fromkeys(text.split()).keys(), max_length=2)
+    np.testing.assert_array_equal(once.fit_transform(TEXTS), expected)
 
 
 @pytest.mark.parametrize("result", [None, {"a", "b"}], ids=["nothing", "set"])

@@ -61,6 +61,8 @@ def is_pruned(study, values, epoch=3):
         (1, "constant", ()),
         (60, "coslog4", (4, 12, 28)),
         (256, "coslog4", (18, 52, 120)),
+        (10, "coslog4", (5,)),
+        (4, "cosine", (3,)),
         (100, "cosine", (50, 75)),
     ],
 )
