@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.exceptions import DataConversionWarning
+from sklearn.utils.validation import check_array, validate_data
 
 from skdl._lazy_rows import lazy_rows
 from skdl._validation import AnyOf, Integer, OneOf, Predicate, SequenceOf
@@ -77,6 +78,13 @@ class ImageRows(metaclass=ABCMeta):
         are_flat = (X.ndim if is_array else 1 + np.ndim(X[0])) <= _AXES_OF_A_TABLE
         was_flat = self.n_features_in_ == math.prod(self.image_shape_)
         return None if are_flat and was_flat else X
+
+    def _checked_as_in_fit(self, X: Any) -> NDArray[Any]:
+        """Return rows to predict, checked but for their shape, where `_as_images` does that."""
+        images = self._encoded_table(X, reset=False)
+        if images is None:
+            return validate_data(self, X, reset=False, **self._accepted_rows)
+        return check_array(images, estimator=self, input_name="X", **self._accepted_rows)
 
     @abstractmethod
     def _auto_scale(self, X: NDArray[Any]) -> float:

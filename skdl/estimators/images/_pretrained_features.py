@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdl._validation import (
     RANDOM_STATE,
@@ -240,12 +240,7 @@ class PretrainedFeatures(
         features : ndarray of shape (n_samples, n_features_out), float32
         """
         check_is_fitted(self)
-        images = self._encoded_table(X, reset=False)
-        if images is None:
-            images = validate_data(self, X, reset=False, **self._accepted_rows)
-        else:
-            images = check_array(images, estimator=self, input_name="X", **self._accepted_rows)
-        return self._extractor(self._images(images, reset=False))
+        return self._extractor(self._images(self._checked_as_in_fit(X), reset=False))
 
     @property
     def _n_features_out(self) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdl._compat_tensorflow import check_not_forked
 from skdl._data_checks import check_outputs, naming
@@ -252,7 +252,7 @@ class SiameseTransformer(
             if y is not None:
                 y = checked_targets(self, y, "y")
             with naming(owner, "X"):
-                X, y = validate_data(self, X, y, **_ACCEPTED)
+                X, y = validate_data(self, X, y, **self._accepted_rows)
             check_classification_targets(y)
             classes, codes = np.unique(y, return_inverse=True)
             _check_pairs(owner, classes, codes)
@@ -368,11 +368,10 @@ class SiameseTransformer(
         owner = type(self).__name__
         check_not_forked(owner)
         with naming(owner, "X"):
-            images = None if self._is_table else self._encoded_table(X, reset=False)
-            if images is None:
-                X = validate_data(self, X, reset=False, **_ACCEPTED)
+            if self._is_table:
+                X = validate_data(self, X, reset=False, **self._accepted_rows)
             else:
-                X = check_array(images, estimator=self, input_name="X", **_ACCEPTED)
+                X = self._checked_as_in_fit(X)
         rows = self._to_network_rows(X, reset=False)
         embeddings = predict(self._trained, rows)
         check_outputs(owner, rows, embeddings)
@@ -414,9 +413,6 @@ class SiameseTransformer(
         tags.target_tags.required = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-_ACCEPTED: dict[str, Any] = {"allow_nd": True, "dtype": [np.float32, np.uint8]}
 
 
 def _check_pairs(owner: str, classes: NDArray[Any], codes: NDArray[np.intp]) -> None:
