@@ -108,9 +108,9 @@ class ParquetRows(RowSource):
                 f"{owner}: no column of {names} is left as a feature. Expected at least one beside "
                 f"target={target!r}."
             )
-        # Pieces of files that are read together, and how many rows each has.
         check_columns(owner, columns, [*self.feature_names, *self._targets])
         self._file_sizes = {path: Path(path).stat().st_size for path in columns}
+        # Pieces of files that are read together, and how many rows each has.
         pieces, sizes = _pieces(dataset)
         if not sizes:
             raise InvalidParameterError(
@@ -224,7 +224,8 @@ class ParquetRows(RowSource):
             f"Expected files that stay as they are; if they changed, make {owner} anew."
         )
         sizes = self._file_sizes
-        is_same = all(_size(path) == sizes[path] for path in paths if path in sizes)
+        if any(_size(path) != sizes[path] for path in paths if path in sizes):
+            raise unlike_before
         try:
             table = pa.concat_tables(
                 [piece.to_table(schema=self._schema, columns=list(names)) for piece in pieces]
@@ -232,11 +233,9 @@ class ParquetRows(RowSource):
         except MemoryError:
             raise
         except (pa.ArrowException, OSError) as error:
-            if not is_same:
-                raise unlike_before from error
             raise OSError(f"{owner}: rows of {show(paths)} cannot be read: {error}") from error
         start, stop = self.block_starts[number : number + 2].tolist()
-        if not is_same or table.num_rows != stop - start:
+        if table.num_rows != stop - start:
             raise unlike_before
         return table
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from skdl._validation import show
 from skdl.exceptions import InvalidParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
 __all__ = ["check_columns", "dataset_of", "index_columns"]
 
@@ -48,7 +49,6 @@ def dataset_of(owner: str, data: Any) -> tuple[Any, Any, dict[str, list[str]]]:
         one file and of another kind in another.
     """
     with needs_extra("parquet", owner):
-        import pyarrow as pa
         import pyarrow.dataset
     if isinstance(data, pyarrow.dataset.Dataset):
         return data, data.schema, {}
@@ -68,33 +68,38 @@ def dataset_of(owner: str, data: Any) -> tuple[Any, Any, dict[str, list[str]]]:
         )
     files = [str(file) for path in paths for file in _files_of(owner, path)]
     is_folder = len(paths) == 1 and paths[0].is_dir()
-    try:
+    with _told(owner, files[0], "the names of folders say"):
         dataset = pyarrow.dataset.dataset(
             files,
             format="parquet",
             partitioning="hive",
             partition_base_dir=str(paths[0]) if is_folder else None,
         )
-    except pa.ArrowTypeError as error:
-        raise InvalidParameterError(
-            f"{owner}: a column of {files[0]} is of another kind than the names of folders say "
-            f"({error}). Expected another name for one of them."
-        ) from error
-    except (pa.ArrowException, OSError) as error:
-        raise _no_parquet(owner, files[0], error) from error
     schema, columns = dataset.schema, {}
     for fragment in dataset.get_fragments():
-        try:
+        with _told(owner, fragment.path, "the files before it"):
             columns[fragment.path] = list(fragment.physical_schema.names)
             schema = _of_both(schema, fragment.physical_schema)
-        except pa.ArrowTypeError as error:
-            raise InvalidParameterError(
-                f"{owner}: {fragment.path} has a column of another kind than the files before it "
-                f"({error}). Expected columns of one kind in all files."
-            ) from error
-        except (pa.ArrowException, OSError) as error:
-            raise _no_parquet(owner, fragment.path, error) from error
     return dataset, schema, columns
+
+
+@contextlib.contextmanager
+def _told(owner: str, path: str, others: str) -> Iterator[None]:
+    """Say of an error of Arrow's which file it is about."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except pa.ArrowTypeError as error:
+        raise InvalidParameterError(
+            f"{owner}: {path} has a column of another kind than {others} ({error}). Expected "
+            "columns of one kind, or of other names."
+        ) from error
+    except (pa.ArrowException, OSError) as error:
+        raise InvalidParameterError(
+            f"{owner}: {path} cannot be read as Parquet ({show(str(error))}). Expected Parquet "
+            "files alone, each of them whole."
+        ) from error
 
 
 def _of_both(first: Any, second: Any) -> Any:
@@ -113,28 +118,19 @@ def _of_both(first: Any, second: Any) -> Any:
     return pa.unify_schemas([first, second], promote_options="permissive")
 
 
-def _plainly(first: Any, second: Any) -> tuple[Any, Any]:
+def _plainly(first: Any, second: Any) -> tuple[Any, ...]:
     """Return kinds of a column, categories as their levels and booleans as numbers, if need be."""
     import pyarrow as pa
 
     is_category = pa.types.is_dictionary
     if is_category(first) != is_category(second):
-        first, second = (kind.value_type if is_category(kind) else kind for kind in (first, second))
-    if pa.types.is_boolean(first) != pa.types.is_boolean(second) and pa.null() not in {
-        first,
-        second,
-    }:
-        first, second = (
-            pa.uint8() if pa.types.is_boolean(kind) else kind for kind in (first, second)
-        )
+        return tuple(kind.value_type if is_category(kind) else kind for kind in (first, second))
+    is_number = [
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in (first, second)
+    ]
+    if any(is_number) and pa.bool_() in {first, second}:
+        return tuple(pa.uint8() if kind == pa.bool_() else kind for kind in (first, second))
     return first, second
-
-
-def _no_parquet(owner: str, path: str, error: Exception) -> InvalidParameterError:
-    return InvalidParameterError(
-        f"{owner}: {path} cannot be read as Parquet ({show(str(error))}). Expected Parquet files "
-        "alone, each of them whole."
-    )
 
 
 def _files_of(owner: str, path: Path) -> list[Path]:

@@ -206,12 +206,12 @@ class OnnxModel:
         # Of NaN, too, a label is the first of the largest.
         names = ["label", "probabilities"] if output == "label" else [output]
         *_, numbers = found = self.session_.run(names, self.inputs(X))
-        is_lost = np.isnan(numbers.reshape(len(numbers), -1)).any(1)
-        if is_lost.any():
+        row = _first_with_nan(numbers)
+        if row is not None:
             raise ValueError(
-                f"OnnxModel: what the file predicts for row {int(is_lost.argmax())} of X is no "
-                "number. Expected rows like those that to_onnx was given: without missing values, "
-                "if no step of the estimator fills them."
+                f"OnnxModel: what the file predicts for row {row} of X is no number. Expected rows "
+                "like those that to_onnx was given: without missing values, if no step of the "
+                "estimator fills them."
             )
         result: NDArray[Any] = found[0]
         return result
@@ -291,14 +291,18 @@ def _check_gaps(described: dict[str, Any], rows: NDArray[Any], what: str) -> Non
     refused = described.get("refuses_gaps")
     if not refused:
         return
-    rows = rows if refused is True else rows[:, refused]
-    is_gap = np.isnan(rows.reshape(len(rows), -1)).any(1)
-    if is_gap.any():
+    row = _first_with_nan(rows if refused is True else rows[:, refused])
+    if row is not None:
         raise ValueError(
-            f"OnnxModel: row {int(is_gap.argmax())} of {what} has a missing value, which the "
-            "estimator refuses. Expected a number in each cell; to let gaps pass, put an imputer "
-            "into the pipeline and export again."
+            f"OnnxModel: row {row} of {what} has a missing value, which the estimator refuses. "
+            "Expected a number in each cell; to let gaps pass, put an imputer into the pipeline "
+            "and export again."
         )
+
+
+def _first_with_nan(rows: NDArray[Any]) -> int | None:
+    is_nan = np.isnan(rows.reshape(len(rows), -1)).any(1)
+    return int(is_nan.argmax()) if is_nan.any() else None
 
 
 def _check_size(numbers: NDArray[Any], what: str) -> None:
@@ -373,14 +377,13 @@ def _numbers(values: Any) -> NDArray[Any]:
 
 def _texts(values: Any, *, is_empty_a_level: bool) -> NDArray[Any]:
     empty = _MISSING_TEXT if is_empty_a_level else _EMPTY_TEXT
-    cells = [
-        _MISSING_TEXT
-        if _is_missing(cell)
-        else empty
-        if isinstance(cell, str) and not cell
-        else cell
-        for cell in values
-    ]
+
+    def as_text(cell: Any) -> Any:
+        if _is_missing(cell):
+            return _MISSING_TEXT
+        return empty if isinstance(cell, str) and not cell else cell
+
+    cells = [as_text(cell) for cell in values]
     wrong = [cell for cell in cells if not isinstance(cell, str)]
     if wrong:
         raise TypeError(f"{wrong[0]!r} is of type {type(wrong[0]).__name__}")

@@ -169,6 +169,7 @@ def to_onnx(
         allowed = tolerance if quantize is None else float_tolerance(tolerance)
         expected = _expected(estimator, X, prediction)
         difference = _compared(estimator, X, expected, original, allowed)
+        # After the draft, which calibrates: its rows with gaps are refused in words of their own.
         note_refused_gaps(graph.inputs, estimator, X)
         metadata = _metadata(graph, estimator, prediction)
         if quantize is not None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "AXES_OF_A_TABLE",
     "AXES_OF_SPACE",
     "IMAGE_SHAPE",
     "ImageRows",
@@ -30,7 +31,7 @@ __all__ = [
 
 # Of an image; signals have one, flat rows none.
 AXES_OF_SPACE = 2
-_AXES_OF_A_TABLE = 2
+AXES_OF_A_TABLE = 2
 # What rescale="auto" is where networks take bytes as numbers from 0 to 1.
 _OF_BYTES = 1 / 255
 
@@ -75,7 +76,7 @@ class ImageRows(metaclass=ABCMeta):
         is_array = isinstance(X, np.ndarray)
         if reset or not (is_array or (isinstance(X, list | tuple) and X)):
             return None
-        are_flat = (X.ndim if is_array else 1 + np.ndim(X[0])) <= _AXES_OF_A_TABLE
+        are_flat = (X.ndim if is_array else 1 + np.ndim(X[0])) <= AXES_OF_A_TABLE
         was_flat = self.n_features_in_ == math.prod(self.image_shape_)
         return None if are_flat and was_flat else X
 
@@ -124,24 +125,31 @@ class ImageRows(metaclass=ABCMeta):
             )
         if not is_auto:
             return
-        has_parameter = "rescale" in self.get_params(deep=False)  # type: ignore[attr-defined]
         if X.dtype == np.uint8:
             if self._auto_scale(X) != self._scale:
-                auto = "for which rescale='auto' stood for" if has_parameter else "multiplied by"
-                cure = ", or set rescale to None or a number" if has_parameter else ""
+                is_asked = self._asks_for_scale
+                auto = "for which rescale='auto' stood for" if is_asked else "multiplied by"
+                cure = ", or set rescale to None or a number" if is_asked else ""
                 raise ValueError(
                     f"{owner}: X is uint8, but fit saw other numbers, {auto} {self._scale:g}. "
                     f"Expected rows on the same scale: prepare these as those of fit{cure}."
                 )
-        elif isinstance(X, np.ndarray) and self._scale == _OF_BYTES and 0 < X.max() <= 1:
-            cure = ", or set rescale in fit" if has_parameter else ""
+        elif (
+            isinstance(X, np.ndarray) and self._scale == _OF_BYTES and 0 < (largest := X.max()) <= 1
+        ):
+            cure = ", or set rescale in fit" if self._asks_for_scale else ""
             warnings.warn(
-                f"{owner}: X holds no number above {X.max():g}, but fit saw bytes. The network "
+                f"{owner}: X holds no number above {largest:g}, but fit saw bytes. The network "
                 "divides by 255 once more. Expected rows on the same scale: leave out the "
                 f"division in front of it{cure}.",
                 DataConversionWarning,
                 stacklevel=2,
             )
+
+    @property
+    def _asks_for_scale(self) -> bool:
+        """Whether `rescale` is a parameter."""
+        return "rescale" in self.get_params(deep=False)  # type: ignore[attr-defined]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()  # type: ignore[misc]

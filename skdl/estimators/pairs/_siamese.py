@@ -25,7 +25,7 @@ from skdl._validation import (
 )
 from skdl.estimators.base import CONSTRAINTS, PublicEstimatorMixin, all_or_nothing
 from skdl.estimators.base import _keras_names as names
-from skdl.estimators.base._image_shape import AXES_OF_SPACE, ImageRows
+from skdl.estimators.base._image_shape import AXES_OF_A_TABLE, AXES_OF_SPACE, ImageRows
 from skdl.estimators.base._parameters import MAX_LAYERS, check_learning_rate
 from skdl.estimators.base._training_data import checked_targets
 from skdl.estimators.base._user_functions import check_activation
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 __all__ = ["SiameseTransformer"]
 
 _UNITS = AnyOf(Integer(1, example=64), SequenceOf(Integer(1), max_length=MAX_LAYERS))
-_AXES_OF_A_TABLE = 2
 # Hadsell et al. 2006 leave it open; 0.2 is that of Schroff et al. 2015, section 3.1.
 _MARGINS = {"contrastive": 1.0, "triplet": 0.2}
 _SMALLEST_LENGTH = 1e-12
@@ -269,7 +268,7 @@ class SiameseTransformer(
     def _to_network_rows(self, X: NDArray[Any], *, reset: bool) -> NDArray[Any]:
         """Return checked rows as features, or as images with their channels."""
         if reset:
-            self._is_table = X.ndim == _AXES_OF_A_TABLE and self.image_shape is None
+            self._is_table = X.ndim == AXES_OF_A_TABLE and self.image_shape is None
         if self._is_table:
             return X.astype(np.float32, copy=False)
         images = self._as_images(X, AXES_OF_SPACE, reset=reset)
